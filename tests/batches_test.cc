@@ -1,0 +1,245 @@
+// Mini-batches (framework/data/batches.h): which samples come when, that images
+// and labels stay paired, and that Next never allocates.
+#include "framework/data/batches.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <new>
+#include <numeric>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "framework/core/tensor.h"
+
+// Counts this program's allocations. Not inlined, since GCC would take a free()
+// of what came from operator new for a mistake.
+std::atomic<int64_t> allocations = 0;
+
+__attribute__((noinline)) void* operator new(size_t bytes) {
+  ++allocations;
+  if (void* memory = std::malloc(bytes)) return memory;
+  throw std::bad_alloc();
+}
+__attribute__((noinline)) void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+__attribute__((noinline)) void operator delete(void* memory, size_t) noexcept {
+  std::free(memory);
+}
+
+namespace tape {
+namespace {
+
+constexpr int kPixels = 3;
+
+// Sample i has label i and pixels i, 2 i, 3 i.
+Dataset Counting(int samples) {
+  std::vector<uint8_t> images;
+  std::vector<int32_t> labels;
+  for (int i = 0; i < samples; ++i) {
+    for (int pixel = 1; pixel <= kPixels; ++pixel) {
+      images.push_back(static_cast<uint8_t>(i * pixel));
+    }
+    labels.push_back(i);
+  }
+  return {.images = Tensor(Shape{samples, kPixels}, images),
+          .labels = Tensor(Shape{samples}, labels),
+          .classes = samples};
+}
+
+// The labels of what is left of an epoch, that is, which samples in what order.
+std::vector<int> Rest(Batches& batches) {
+  std::vector<int> samples;
+  while (std::optional<Batch> batch = batches.Next()) {
+    for (int32_t label : batch->labels.values<int32_t>()) {
+      samples.push_back(label);
+    }
+  }
+  return samples;
+}
+
+std::vector<int> Epoch(Batches& batches, int epoch) {
+  batches.StartEpoch(epoch);
+  return Rest(batches);
+}
+
+std::vector<int> Sizes(Batches& batches) {
+  std::vector<int> sizes;
+  while (std::optional<Batch> batch = batches.Next()) {
+    sizes.push_back(static_cast<int>(batch->size));
+  }
+  return sizes;
+}
+
+std::vector<int> UpTo(int samples) {
+  std::vector<int> all(samples);
+  std::iota(all.begin(), all.end(), 0);
+  return all;
+}
+
+TEST(BatchesTest, GoesThroughEverySampleOnceAnEpoch) {
+  const Dataset dataset = Counting(100);
+  for (Order order : {Order::kFixed, Order::kShuffled}) {
+    Batches batches(dataset, {.batch_size = 7, .order = order});
+    for (int epoch = 0; epoch < 5; ++epoch) {
+      std::vector<int> samples = Epoch(batches, epoch);
+      std::sort(samples.begin(), samples.end());
+      EXPECT_EQ(samples, UpTo(100)) << "epoch " << epoch;
+    }
+  }
+}
+
+TEST(BatchesTest, KeepsImagesAndLabelsPaired) {
+  const Dataset dataset = Counting(100);
+  for (Order order : {Order::kFixed, Order::kShuffled}) {
+    Batches batches(dataset, {.batch_size = 7, .order = order});
+    while (std::optional<Batch> batch = batches.Next()) {
+      const auto images = batch->images.values<uint8_t>();
+      const auto labels = batch->labels.values<int32_t>();
+      ASSERT_EQ(images.size(), batch->size * kPixels);
+      ASSERT_EQ(labels.size(), batch->size);
+      for (int64_t row = 0; row < batch->size; ++row) {
+        for (int pixel = 0; pixel < kPixels; ++pixel) {
+          EXPECT_EQ(images[row * kPixels + pixel],
+                    static_cast<uint8_t>(labels[row] * (pixel + 1)));
+        }
+      }
+    }
+  }
+}
+
+TEST(BatchesTest, SaysTheTypeOfEachBatch) {
+  const Dataset dataset = Counting(5);
+  for (Order order : {Order::kFixed, Order::kShuffled}) {
+    Batches batches(dataset, {.batch_size = 4, .order = order});
+    for (int64_t size : {4, 1}) {
+      const std::optional<Batch> batch = batches.Next();
+      ASSERT_TRUE(batch.has_value());
+      EXPECT_EQ(batch->size, size);
+      EXPECT_EQ(batch->images.type(),
+                (TensorType{DType::kUint8, {size, kPixels}}));
+      EXPECT_EQ(batch->labels.type(), (TensorType{DType::kInt32, {size}}));
+    }
+    EXPECT_FALSE(batches.Next().has_value());
+    EXPECT_FALSE(batches.Next().has_value());
+  }
+}
+
+TEST(BatchesTest, FixedOrderIsAViewOfTheDataSet) {
+  const Dataset dataset = Counting(10);
+  Batches batches(dataset, {.batch_size = 4, .order = Order::kFixed});
+  for (int64_t first : {0, 4, 8}) {
+    const std::optional<Batch> batch = batches.Next();
+    ASSERT_TRUE(batch.has_value());
+    EXPECT_EQ(batch->images.data(),
+              dataset.images.values<uint8_t>().data() + first * kPixels);
+    EXPECT_EQ(batch->labels.data(),
+              dataset.labels.values<int32_t>().data() + first);
+  }
+  EXPECT_EQ(Epoch(batches, 1), UpTo(10));
+}
+
+TEST(BatchesTest, OrderDependsOnSeedAndEpochAlone) {
+  const Dataset dataset = Counting(100);
+  Batches batches(dataset, {.batch_size = 7, .seed = 1});
+  const std::vector<int> third = Epoch(batches, 3);
+  Epoch(batches, 8);
+  EXPECT_EQ(Epoch(batches, 3), third);
+  // Neither what was drawn before nor the size of batches matters.
+  Batches others(dataset, {.batch_size = 64, .seed = 1});
+  others.StartEpoch(2);
+  others.Next();
+  EXPECT_EQ(Epoch(others, 3), third);
+}
+
+TEST(BatchesTest, AnotherEpochOrSeedIsAnotherOrder) {
+  const Dataset dataset = Counting(100);
+  std::set<std::vector<int>> orders = {UpTo(100)};
+  for (uint64_t seed : {0, 1}) {
+    Batches batches(dataset, {.seed = seed});
+    orders.insert(Epoch(batches, 0));
+    orders.insert(Epoch(batches, 1));
+  }
+  EXPECT_EQ(orders.size(), 5);
+}
+
+TEST(BatchesTest, OrderIsTheSameOnEveryMachine) {
+  const Dataset dataset = Counting(10);
+  Batches batches(dataset, {.seed = 7});
+  // As a second implementation, in Python, has it.
+  EXPECT_EQ(Epoch(batches, 0),
+            std::vector<int>({2, 8, 6, 9, 1, 4, 7, 0, 5, 3}));
+}
+
+TEST(BatchesTest, StandsAtEpochZeroAtFirst) {
+  const Dataset dataset = Counting(100);
+  Batches batches(dataset, {.seed = 1});
+  const std::vector<int> first = Rest(batches);
+  EXPECT_EQ(first, Epoch(batches, 0));
+}
+
+TEST(BatchesTest, KeepsOrDropsAShortLastBatch) {
+  const auto expect = [](int samples, int64_t batch_size, LastBatch last,
+                         const std::vector<int>& sizes) {
+    const Dataset dataset = Counting(samples);
+    for (Order order : {Order::kFixed, Order::kShuffled}) {
+      Batches batches(dataset,
+                      {.batch_size = batch_size, .order = order, .last = last});
+      EXPECT_EQ(Sizes(batches), sizes);
+      EXPECT_EQ(batches.batches_per_epoch(), sizes.size());
+    }
+  };
+  expect(10, 4, LastBatch::kKeep, {4, 4, 2});
+  expect(10, 4, LastBatch::kDrop, {4, 4});
+  expect(8, 4, LastBatch::kKeep, {4, 4});
+  expect(8, 4, LastBatch::kDrop, {4, 4});
+  expect(3, 1, LastBatch::kKeep, {1, 1, 1});
+  expect(3, 4, LastBatch::kKeep, {3});
+  expect(3, 4, LastBatch::kDrop, {});
+  expect(0, 4, LastBatch::kKeep, {});
+  const int64_t most = std::numeric_limits<int64_t>::max();
+  expect(3, most, LastBatch::kKeep, {3});
+  expect(3, most, LastBatch::kDrop, {});
+}
+
+TEST(BatchesTest, DroppedSamplesDifferFromEpochToEpoch) {
+  const Dataset dataset = Counting(10);
+  Batches batches(dataset, {.batch_size = 9, .last = LastBatch::kDrop});
+  std::set<int> seen;
+  for (int epoch = 0; epoch < 20; ++epoch) {
+    for (int sample : Epoch(batches, epoch)) seen.insert(sample);
+  }
+  EXPECT_EQ(seen.size(), 10);
+}
+
+TEST(BatchesTest, NextNeverAllocates) {
+  const Dataset dataset = Counting(100);
+  for (Order order : {Order::kFixed, Order::kShuffled}) {
+    Batches batches(dataset, {.batch_size = 7, .order = order});
+    batches.StartEpoch(1);
+    const int64_t before = allocations;
+    int64_t samples = 0;
+    while (std::optional<Batch> batch = batches.Next()) samples += batch->size;
+    EXPECT_EQ(allocations, before);
+    EXPECT_EQ(samples, 100);
+  }
+  const int64_t before = allocations;
+  Counting(1);
+  EXPECT_GT(allocations, before) << "the counter does not count";
+}
+
+TEST(BatchesDeathTest, ChecksItsOptions) {
+  const Dataset dataset = Counting(3);
+  EXPECT_DEATH(Batches(dataset, {.batch_size = 0}),
+               "1 <= options.batch_size \\(1 against 0\\)");
+}
+
+}  // namespace
+}  // namespace tape
