@@ -170,6 +170,10 @@ TEST(IdxTest, RefusesShortData) {
       "byte 12: expected 6 bytes of elements for [2,3], found 5";
   ExpectRefused(Idx({2, 3}, "abcde"), message);
   ExpectRefused(Gzip(Idx({2, 3}, "abcde")), message);
+  // Also where the elements' memory has grown several times.
+  ExpectRefused(Idx({1000, 1000}, std::string(999999, 'x')),
+                "byte 12: expected 1000000 bytes of elements for [1000,1000], "
+                "found 999999");
 }
 
 TEST(IdxTest, RefusesTrailingData) {
@@ -184,6 +188,10 @@ TEST(IdxTest, RefusesSizesWhoseProductOverflows) {
   ExpectRefused(Idx({0xffffffff, 0xffffffff}, "a"),
                 "byte 4: expected fewer than 2^63 elements in all, found "
                 "[4294967295,4294967295]");
+  // Whatever the sizes after those that overflow.
+  ExpectRefused(Idx({0xffffffff, 0xffffffff, 0}, ""),
+                "byte 4: expected fewer than 2^63 elements in all, found "
+                "[4294967295,4294967295,0]");
   // 2^64, which is 0 in 64 bits.
   ExpectRefused(Idx({0x10000, 0x10000, 0x10000, 0x10000}, ""),
                 "byte 4: expected fewer than 2^63 elements in all, found "

@@ -1,0 +1,100 @@
+// Compile (compile.h): checks what is asked, then extracts and prepares. Tested
+// by tests/compile_test.cc.
+#include "framework/compiler/compile.h"
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "framework/compiler/plan_impl.h"
+
+namespace tape {
+namespace {
+
+absl::Status CheckVar(const Graph& graph, Var var, absl::string_view what) {
+  if (var.graph() == &graph && var.valid()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "Compile: ", what,
+      var.empty() ? " is an empty Var"
+                  : (var.graph() == &graph ? " is not valid"
+                                           : " is of another graph")));
+}
+
+absl::Status CheckOptions(const Graph& graph, const CompileOptions& options) {
+  for (size_t i = 0; i < options.fetch.size(); ++i) {
+    absl::Status status =
+        CheckVar(graph, options.fetch[i], absl::StrCat("fetch ", i));
+    if (!status.ok()) return status;
+  }
+  absl::flat_hash_set<int> updated;
+  for (size_t i = 0; i < options.updates.assignments.size(); ++i) {
+    const Assignment& assignment = options.updates.assignments[i];
+    const std::string what = absl::StrCat("assignment ", i);
+    absl::Status status = CheckVar(graph, assignment.variable,
+                                   absl::StrCat("the variable of ", what));
+    if (!status.ok()) return status;
+    status =
+        CheckVar(graph, assignment.value, absl::StrCat("the value of ", what));
+    if (!status.ok()) return status;
+    const Node& variable = graph.node(assignment.variable);
+    if (variable.variable == kNone) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Compile: ", what, " is to no variable, but to ",
+                       graph.Describe(assignment.variable.id())));
+    }
+    if (!(variable.type == assignment.value.type())) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "Compile: ", what, " to \"", variable.name, "\" (",
+          graph.Describe(assignment.variable.id()), ") has another type (",
+          graph.Describe(assignment.value.id()), ")"));
+    }
+    if (!updated.insert(variable.variable).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Compile: \"", variable.name, "\" (",
+                       variable.loc.ToString(), ") is assigned to twice"));
+    }
+  }
+  if (options.threads < 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "Compile: expected at least 1 thread, or 0 for all, found ",
+        options.threads));
+  }
+  for (int64_t batch : options.batch_sizes) {
+    if (batch < 0) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "Compile: expected a batch size of at least 0, found ", batch));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Plan> Compile(const Graph& graph,
+                             const CompileOptions& options) {
+  if (absl::Status status = graph.status(); !status.ok()) return status;
+  if (absl::Status status = CheckOptions(graph, options); !status.ok()) {
+    return status;
+  }
+  const int threads =
+      options.threads == 0 ? AvailableThreads() : options.threads;
+  auto impl = std::make_unique<Plan::Impl>(
+      graph, Extract(graph, options.fetch, options.updates.assignments),
+      options.fetch, threads);
+  if (!impl->has_batch()) {
+    impl->Prepare(0);
+  } else {
+    for (int64_t batch : options.batch_sizes) impl->Prepare(batch);
+  }
+  return Plan(std::move(impl));
+}
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
+  return 1;
+}
+
+}  // namespace tape

@@ -1,0 +1,44 @@
+// COMPILE: from declarations to a plan. All mistakes made while declaring come
+// out here, each with its line.
+//
+// The way of a program: extract what the fetches and updates need (program.h)
+// -> bind the batch size -> rewrite (passes.h) -> fuse into steps (fuse.h) ->
+// lay out memory (memory_plan.h) -> build kernels (executable.h). Tested by
+// tests/compile_test.cc.
+#ifndef TAPE_FRAMEWORK_COMPILER_COMPILE_H_
+#define TAPE_FRAMEWORK_COMPILER_COMPILE_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "framework/compiler/plan.h"
+#include "framework/core/graph.h"
+#include "framework/core/updates.h"
+
+namespace tape {
+
+struct CompileOptions {
+  // What a run computes for the caller to read. A variable that the plan
+  // updates is read before its update.
+  std::vector<Var> fetch = {};
+  // What a run does to variables, after every read of their old values.
+  Updates updates = {};
+  // How many threads a run may use. 0: as many as this process may run on.
+  int threads = 0;
+  // Batch sizes to prepare for now, rather than when they are first seen.
+  std::vector<int64_t> batch_sizes = {};
+};
+
+// A plan for what `options` asks of `graph`, which stays as it is and may be
+// compiled again: plans of one graph share its variables. An error gives the
+// graph's mistakes, a line each, or says which of the options does not fit.
+absl::StatusOr<Plan> Compile(const Graph& graph, const CompileOptions& options);
+
+// Prints `status` to stderr and returns 1, the exit code of a main that failed.
+int Fail(const absl::Status& status);
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_COMPILER_COMPILE_H_

@@ -1,0 +1,339 @@
+// The fused elementwise pass (elementwise.h): from code to a kernel that sweeps
+// over memory in blocks. Tested by tests/elementwise_test.cc.
+#include "framework/compiler/elementwise.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "framework/core/check.h"
+#include "framework/core/tensor.h"
+
+namespace tape {
+namespace {
+
+// Elements of a block: 2 KiB a value, so that a dozen live values fit the 32
+// KiB of the smallest first-level cache in use, and the cost of calling a block
+// (some 5 ns) is small beside its work (some 40 ns).
+constexpr int64_t kBlock = 512;
+// Elements times instructions of a chunk: some 8 µs.
+constexpr int64_t kWorkPerChunk = 128 * 1024;
+constexpr int64_t kMaxChunks = 32;
+
+// How an operand reaches the blocks.
+enum class Access {
+  kDirect,   // It has the whole shape: a block of it is a block of its memory.
+  kPattern,  // It repeats every `period` elements, and blocks are whole
+             // periods: laid out once for all blocks.
+  kRow,      // It repeats every `period` elements, and a block lies within one
+             // period.
+  kGather,   // Anything else: collected element by element for each block.
+};
+
+struct Operand {
+  Access access;
+  size_t element_bytes;
+  int64_t period = 1;
+  // For kGather: the operand's step for a step along each axis of the shape.
+  std::vector<int64_t> strides = {};
+  int slot = kNoSlot;  // The scratch slot of kPattern and kGather.
+
+  static constexpr int kNoSlot = -1;
+};
+
+// The number of elements after which `operand` repeats within `shape`; 0 if it
+// is not a repetition of its whole self.
+int64_t Period(const Shape& operand, const Shape& shape) {
+  // Drop leading axes of 1: what remains must be the last axes of the shape.
+  int first = 0;
+  while (first < operand.rank() && operand[first] == 1) ++first;
+  int64_t period = 1;
+  for (int axis = first; axis < operand.rank(); ++axis) {
+    if (operand[axis] != shape[axis + shape.rank() - operand.rank()]) return 0;
+    period *= operand[axis];
+  }
+  return period;
+}
+
+std::vector<int64_t> BroadcastStrides(const Shape& operand,
+                                      const Shape& shape) {
+  std::vector<int64_t> strides(shape.rank(), 0);
+  int64_t stride = 1;
+  for (int back = 1; back <= operand.rank(); ++back) {
+    const int64_t dim = operand[operand.rank() - back];
+    if (dim != 1) strides[shape.rank() - back] = stride;
+    stride *= dim;
+  }
+  return strides;
+}
+
+template <typename T>
+void FillBlock(double value, void* slot) {
+  std::fill_n(static_cast<T*>(slot), kBlock, static_cast<T>(value));
+}
+
+class ElementwiseKernel : public Kernel {
+ public:
+  explicit ElementwiseKernel(ElementwiseCode code) : code_(std::move(code)) {
+    elements_ = code_.shape.elements();
+    ChooseAccess();
+    AssignSlots();
+    const int64_t work =
+        elements_ * std::max<int64_t>(1, code_.instructions.size());
+    const int64_t blocks = (elements_ + block_ - 1) / block_;
+    chunks_ = static_cast<int>(std::clamp<int64_t>(
+        work / kWorkPerChunk, 1, std::clamp<int64_t>(blocks, 1, kMaxChunks)));
+    chunk_length_ = (blocks + chunks_ - 1) / chunks_ * block_;
+  }
+
+  int chunks() const override { return chunks_; }
+
+  size_t scratch_bytes() const override {
+    return PointerBytes() + slots_ * kSlotBytes;
+  }
+
+  void Run(int chunk, const KernelArguments& arguments) const override {
+    const int64_t begin = std::min(elements_, chunk * chunk_length_);
+    const int64_t end = std::min(elements_, begin + chunk_length_);
+    if (begin == end) return;
+
+    // Where each value lies in the current block, and then the lists of inputs
+    // that the blocks are called with.
+    void** const at = reinterpret_cast<void**>(arguments.scratch);
+    const void** const inputs = const_cast<const void**>(at + Values());
+    const auto slot = [&](int index) {
+      return arguments.scratch + PointerBytes() + index * kSlotBytes;
+    };
+    PrepareChunk(arguments, at, slot);
+    for (int64_t i = begin; i < end;) {
+      // A block does not cross the end of a row, if any operand is read by
+      // rows.
+      int64_t count = std::min(block_, end - i);
+      if (row_ > 0) count = std::min(count, row_ - i % row_);
+      RunBlock(i, count, arguments, at, inputs, slot);
+      i += count;
+    }
+  }
+
+ private:
+  static constexpr size_t kSlotBytes = kBlock * sizeof(float);
+
+  int Values() const {
+    return code_.FirstResult() + static_cast<int>(code_.instructions.size());
+  }
+  size_t PointerBytes() const {
+    return RoundUpToAlignment((Values() + max_inputs_) * sizeof(void*));
+  }
+
+  void ChooseAccess() {
+    for (const TensorType& type : code_.operands) {
+      Operand operand{.access = Access::kGather,
+                      .element_bytes = SizeOf(type.dtype)};
+      const int64_t period = Period(type.shape, code_.shape);
+      if (type.shape.elements() == elements_) {
+        operand.access = Access::kDirect;
+      } else if (period > 0) {
+        operand.period = period;
+        operand.access = period <= kBlock ? Access::kPattern : Access::kRow;
+      } else {
+        operand.strides = BroadcastStrides(type.shape, code_.shape);
+      }
+      operands_.push_back(std::move(operand));
+    }
+    // Blocks are whole periods of every pattern; where no multiple fits, the
+    // shorter one is gathered.
+    for (Operand& operand : operands_) {
+      if (operand.access != Access::kPattern) continue;
+      int64_t common = block_period_;
+      while (common % operand.period != 0) common += block_period_;
+      if (common <= kBlock) {
+        block_period_ = common;
+      } else {
+        MakeGather(operand);
+      }
+    }
+    block_ = kBlock / block_period_ * block_period_;
+    // Rows are whole blocks from a row's start, so that patterns start anew
+    // with each row; all rows must agree.
+    for (Operand& operand : operands_) {
+      if (operand.access != Access::kRow) continue;
+      if ((row_ == 0 || row_ == operand.period) &&
+          operand.period % block_period_ == 0) {
+        row_ = operand.period;
+      } else {
+        MakeGather(operand);
+      }
+    }
+  }
+
+  void MakeGather(Operand& operand) {
+    operand.access = Access::kGather;
+    const size_t index = &operand - operands_.data();
+    operand.strides =
+        BroadcastStrides(code_.operands[index].shape, code_.shape);
+  }
+
+  // Gives each value that has no memory of its own a slot of the scratch,
+  // taking up again the slots of values that are read no more.
+  void AssignSlots() {
+    std::vector<int> last_read(Values(), -1);
+    for (size_t i = 0; i < code_.instructions.size(); ++i) {
+      for (int input : code_.instructions[i].inputs) {
+        last_read[input] = static_cast<int>(i);
+      }
+      max_inputs_ = std::max(max_inputs_, code_.instructions[i].inputs.size());
+    }
+    result_slots_.assign(code_.instructions.size(), Operand::kNoSlot);
+    for (Operand& operand : operands_) {
+      if (operand.access == Access::kPattern ||
+          operand.access == Access::kGather) {
+        operand.slot = slots_++;
+      }
+    }
+    first_constant_slot_ = slots_;
+    slots_ += static_cast<int>(code_.constants.size());
+
+    output_of_.assign(code_.instructions.size(), -1);
+    for (size_t k = 0; k < code_.outputs.size(); ++k) {
+      output_of_[code_.outputs[k] - code_.FirstResult()] = static_cast<int>(k);
+    }
+    std::vector<int> free;
+    for (size_t i = 0; i < code_.instructions.size(); ++i) {
+      if (output_of_[i] < 0) {
+        if (free.empty()) free.push_back(slots_++);
+        result_slots_[i] = free.back();
+        free.pop_back();
+      }
+      // After the result has its slot: a block may not write over an input of
+      // another width.
+      for (int input : code_.instructions[i].inputs) {
+        const int result = input - code_.FirstResult();
+        if (result >= 0 && result_slots_[result] >= 0 &&
+            last_read[input] == static_cast<int>(i)) {
+          free.push_back(result_slots_[result]);
+          last_read[input] = -1;  // An input may be named twice.
+        }
+      }
+    }
+  }
+
+  // Lays out what is the same for all blocks.
+  template <typename Slot>
+  void PrepareChunk(const KernelArguments& arguments, void** at,
+                    const Slot& slot) const {
+    for (size_t k = 0; k < operands_.size(); ++k) {
+      const Operand& operand = operands_[k];
+      if (operand.slot == Operand::kNoSlot) continue;
+      at[k] = slot(operand.slot);
+      if (operand.access != Access::kPattern) continue;
+      const size_t bytes = operand.period * operand.element_bytes;
+      const size_t limit = block_ * operand.element_bytes;
+      for (size_t offset = 0; offset < limit; offset += bytes) {
+        std::memcpy(static_cast<std::byte*>(at[k]) + offset,
+                    arguments.inputs[k], bytes);
+      }
+    }
+    for (size_t k = 0; k < code_.constants.size(); ++k) {
+      void* const to = slot(first_constant_slot_ + static_cast<int>(k));
+      at[operands_.size() + k] = to;
+      switch (code_.constants[k].dtype) {
+        case DType::kInt32:
+          FillBlock<int32_t>(code_.constants[k].value, to);
+          break;
+        case DType::kUint8:
+          FillBlock<uint8_t>(code_.constants[k].value, to);
+          break;
+        default:
+          FillBlock<float>(code_.constants[k].value, to);
+      }
+    }
+    for (size_t i = 0; i < code_.instructions.size(); ++i) {
+      if (result_slots_[i] >= 0) {
+        at[code_.FirstResult() + i] = slot(result_slots_[i]);
+      }
+    }
+  }
+
+  template <typename Slot>
+  void RunBlock(int64_t begin, int64_t count, const KernelArguments& arguments,
+                void** at, const void** inputs, const Slot& slot) const {
+    for (size_t k = 0; k < operands_.size(); ++k) {
+      const Operand& operand = operands_[k];
+      const auto* const memory =
+          static_cast<const std::byte*>(arguments.inputs[k]);
+      if (operand.access == Access::kDirect) {
+        at[k] = const_cast<std::byte*>(memory + begin * operand.element_bytes);
+      } else if (operand.access == Access::kRow) {
+        at[k] = const_cast<std::byte*>(memory + begin % operand.period *
+                                                    operand.element_bytes);
+      } else if (operand.access == Access::kGather) {
+        Gather(operand, memory, begin, count, slot(operand.slot));
+      }
+    }
+    for (size_t i = 0; i < code_.instructions.size(); ++i) {
+      const ElementwiseCode::Instruction& instruction = code_.instructions[i];
+      const int result = code_.FirstResult() + static_cast<int>(i);
+      if (output_of_[i] >= 0) {
+        at[result] = static_cast<std::byte*>(arguments.outputs[output_of_[i]]) +
+                     begin * SizeOf(instruction.dtype);
+      }
+      for (size_t j = 0; j < instruction.inputs.size(); ++j) {
+        inputs[j] = at[instruction.inputs[j]];
+      }
+      instruction.block({.inputs = {inputs, instruction.inputs.size()},
+                         .output = at[result],
+                         .count = static_cast<size_t>(count),
+                         .attributes = instruction.attributes});
+    }
+  }
+
+  void Gather(const Operand& operand, const std::byte* memory, int64_t begin,
+              int64_t count, std::byte* to) const {
+    for (int64_t i = begin; i < begin + count; ++i) {
+      int64_t rest = i, element = 0;
+      for (int axis = code_.shape.rank(); axis-- > 0;) {
+        element += rest % code_.shape[axis] * operand.strides[axis];
+        rest /= code_.shape[axis];
+      }
+      std::memcpy(to, memory + element * operand.element_bytes,
+                  operand.element_bytes);
+      to += operand.element_bytes;
+    }
+  }
+
+  ElementwiseCode code_;
+  std::vector<Operand> operands_;
+  std::vector<int> result_slots_;  // Of each instruction; kNoSlot if an output.
+  std::vector<int> output_of_;     // Of each instruction; -1 if none.
+  int64_t elements_ = 0;
+  int64_t block_period_ = 1;
+  int64_t block_ = kBlock;
+  int64_t row_ = 0;  // The period of the operands read by rows; 0 if none.
+  size_t max_inputs_ = 0;
+  int slots_ = 0;
+  int first_constant_slot_ = 0;
+  int chunks_ = 1;
+  int64_t chunk_length_ = 0;
+};
+
+}  // namespace
+
+bool ElementwiseCode::MayOverwrite(int output, int operand) const {
+  const int maker = outputs[output] - FirstResult();
+  if (operands[operand].shape.elements() != shape.elements() ||
+      SizeOf(operands[operand].dtype) != SizeOf(instructions[maker].dtype)) {
+    return false;
+  }
+  for (size_t i = maker + 1; i < instructions.size(); ++i) {
+    for (int input : instructions[i].inputs) {
+      if (input == operand) return false;
+    }
+  }
+  return true;
+}
+
+std::unique_ptr<Kernel> MakeElementwiseKernel(ElementwiseCode code) {
+  return std::make_unique<ElementwiseKernel>(std::move(code));
+}
+
+}  // namespace tape

@@ -1,0 +1,193 @@
+// Executable (executable.h): the passes in their order, and the loop that runs
+// what they made. Tested by tests/plan_test.cc.
+#include "framework/compiler/executable.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "framework/compiler/passes.h"
+#include "framework/core/basic_ops.h"
+#include "framework/core/check.h"
+
+namespace tape {
+namespace {
+
+struct Pass {
+  const char* name;
+  Program (*run)(Program);
+};
+
+// In this order; the verifier runs after each.
+constexpr Pass kPasses[] = {
+    {"fold constants", FoldConstants},
+    {"share common subexpressions", ShareCommonSubexpressions},
+    {"prune", Prune},
+    {"materialize", Materialize},
+};
+
+std::unique_ptr<Kernel> MakeKernel(const Program& program, const Step& step) {
+  if (step.code.has_value()) return MakeElementwiseKernel(*step.code);
+  const Node& node = program[step.outputs[0]];
+  std::vector<TensorType> inputs;
+  for (int input : step.inputs) inputs.push_back(program[input].type);
+  return node.op->kernel(
+      {.attributes = node.attributes, .inputs = inputs, .output = node.type});
+}
+
+std::unique_ptr<Kernel> MakeCopyKernel(const TensorType& type) {
+  return MakeElementwiseKernel(
+      {.shape = type.shape,
+       .operands = {type},
+       .constants = {},
+       .instructions = {{.block =
+                             kBroadcastTo.block({&type.dtype, 1}, type.dtype),
+                         .attributes = {},
+                         .inputs = {0},
+                         .dtype = type.dtype}},
+       .outputs = {1}});
+}
+
+}  // namespace
+
+Executable::Executable(const Program& program, int64_t batch, int threads,
+                       Variables& variables)
+    : batch_(batch), variables_(&variables), program_(Bind(program, batch)) {
+  Verify(program_);
+  for (const Pass& pass : kPasses) {
+    program_ = pass.run(std::move(program_));
+    Verify(program_);
+  }
+  const std::vector<Step> steps = Fuse(program_);
+  memory_ = PlanMemory(program_, steps);
+
+  for (const Step& step : steps) {
+    Call call{.name = step.name, .kernel = MakeKernel(program_, step)};
+    for (int id : step.inputs) call.read.push_back(memory_.places[id]);
+    for (int id : step.outputs) call.written.push_back(memory_.places[id]);
+    AddCall(std::move(call));
+  }
+  for (const Program::Update& copy : memory_.copies) {
+    AddCall({.name = "Copy",
+             .kernel = MakeCopyKernel(program_[copy.value].type),
+             .read = {memory_.places[copy.value]},
+             .written = {{.kind = Place::kVariable, .index = copy.variable}}});
+  }
+
+  arena_ = Buffer(memory_.arena_bytes);
+  scratch_ = Buffer(scratch_bytes_ * threads);
+  // Passes keep a node's tape id, by which an input is known again.
+  absl::flat_hash_map<int, int> fed_of_tape_id;
+  for (int input : program.Inputs()) {
+    fed_of_tape_id.emplace(program.tape_ids[input],
+                           static_cast<int>(fed_of_tape_id.size()));
+  }
+  for (size_t c = 0; c < calls_.size(); ++c) {
+    Call& call = calls_[c];
+    for (const Place& place : call.read) {
+      if (place.kind == Place::kFed) {
+        fed_arguments_.push_back(
+            {c, call.inputs.size(),
+             fed_of_tape_id.at(program_.tape_ids[place.index])});
+      }
+      call.inputs.push_back(Address(place));
+    }
+    for (const Place& place : call.written) {
+      call.outputs.push_back(Address(place));
+    }
+  }
+  for (int fetch : program_.fetches) {
+    fetched_.push_back(
+        TensorView(program_[fetch].type, Address(memory_.places[fetch])));
+  }
+}
+
+void Executable::AddCall(Call call) {
+  call.chunks = call.kernel->chunks();
+  if (!calls_.empty()) {
+    call.meet_before = call.chunks > 1 || calls_.back().chunks > 1;
+  }
+  parallel_ |= call.chunks > 1;
+  scratch_bytes_ = std::max(scratch_bytes_,
+                            RoundUpToAlignment(call.kernel->scratch_bytes()));
+  calls_.push_back(std::move(call));
+}
+
+void* Executable::Address(const Place& place) const {
+  switch (place.kind) {
+    case Place::kArena:
+      return arena_.data() + place.offset;
+    case Place::kVariable:
+      return (*variables_)[place.index].value.data();
+    case Place::kFed:
+      return nullptr;  // Set by each Run.
+    case Place::kNowhere:
+      break;
+  }
+  TAPE_CHECK(place.kind != Place::kNowhere);
+  return nullptr;
+}
+
+void Executable::Run(ThreadTeam& team, absl::Span<const void* const> fed) {
+  for (const FedArgument& argument : fed_arguments_) {
+    calls_[argument.call].inputs[argument.input] = fed[argument.fed];
+  }
+  if (!parallel_) {
+    RunMember(team, 0);
+  } else {
+    team.Run([&](int member) { RunMember(team, member); });
+  }
+}
+
+// Every member walks through all calls. Chunks are dealt out in turn; what has
+// one chunk is member 0's.
+void Executable::RunMember(ThreadTeam& team, int member) {
+  const FlushDenormals flush_denormals;
+  const int members = parallel_ ? team.size() : 1;
+  std::byte* const scratch = scratch_.data() + member * scratch_bytes_;
+  for (const Call& call : calls_) {
+    if (call.meet_before && members > 1) team.Meet();
+    const KernelArguments arguments = {.inputs = call.inputs.data(),
+                                       .outputs = call.outputs.data(),
+                                       .scratch = scratch};
+    for (int chunk = member; chunk < call.chunks; chunk += members) {
+      call.kernel->Run(chunk, arguments);
+    }
+  }
+}
+
+TensorView Executable::Fetched(int index) const { return fetched_[index]; }
+
+std::string Executable::Dump() const {
+  const auto append_place = [&](std::string* out, const Place& place) {
+    switch (place.kind) {
+      case Place::kArena:
+        absl::StrAppend(out, "arena+", place.offset);
+        break;
+      case Place::kVariable:
+        absl::StrAppend(out, "variable \"", (*variables_)[place.index].name,
+                        "\"");
+        break;
+      case Place::kFed:
+        absl::StrAppend(out, "input \"", program_[place.index].name, "\"");
+        break;
+      case Place::kNowhere:
+        absl::StrAppend(out, "nowhere");
+    }
+  };
+  std::string text = absl::StrCat(
+      "batch ", batch_, ", ", calls_.size(), " steps, arena ",
+      memory_.arena_bytes, " bytes (", memory_.unshared_bytes, " unshared)\n");
+  for (const Call& call : calls_) {
+    absl::StrAppend(&text, call.name, ": ",
+                    absl::StrJoin(call.read, ", ", append_place), " -> ",
+                    absl::StrJoin(call.written, ", ", append_place));
+    if (call.chunks > 1) absl::StrAppend(&text, "  (", call.chunks, " chunks)");
+    absl::StrAppend(&text, "\n");
+  }
+  return text;
+}
+
+}  // namespace tape

@@ -1,0 +1,79 @@
+// Executable: a program made ready to run for one batch size. What a Plan
+// (plan.h) holds one of for each size it has seen.
+#ifndef TAPE_FRAMEWORK_COMPILER_EXECUTABLE_H_
+#define TAPE_FRAMEWORK_COMPILER_EXECUTABLE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "framework/compiler/fuse.h"
+#include "framework/compiler/memory_plan.h"
+#include "framework/compiler/program.h"
+#include "framework/compiler/threads.h"
+#include "framework/core/kernel.h"
+#include "framework/core/tensor.h"
+#include "framework/core/variables.h"
+
+namespace tape {
+
+class Executable {
+ public:
+  // Runs the passes over `program` bound to `batch`, fuses, lays out memory and
+  // builds the kernels. `variables` must outlive it.
+  Executable(const Program& program, int64_t batch, int threads,
+             Variables& variables);
+
+  int64_t batch() const { return batch_; }
+
+  // Runs the steps. `fed` gives the memory of each of program.Inputs(), in
+  // order. Does not allocate.
+  void Run(ThreadTeam& team, absl::Span<const void* const> fed);
+
+  // What fetch `index` of the program computed in the last run.
+  TensorView Fetched(int index) const;
+
+  std::string Dump() const;
+
+ private:
+  // One step, ready to run: a kernel, and where it reads and writes.
+  struct Call {
+    std::string name;
+    std::unique_ptr<Kernel> kernel;
+    std::vector<Place> read = {}, written = {};
+    std::vector<const void*> inputs = {};
+    std::vector<void*> outputs = {};
+    int chunks = 1;
+    // Whether all threads must meet before it: it, or what runs since the last
+    // meeting, is shared between them.
+    bool meet_before = false;
+  };
+  // An argument that is known only when the run is fed:
+  // calls_[call].inputs[input] is fed[fed].
+  struct FedArgument {
+    size_t call;
+    size_t input;
+    int fed;
+  };
+
+  void AddCall(Call call);
+  void* Address(const Place& place) const;
+  void RunMember(ThreadTeam& team, int member);
+
+  int64_t batch_;
+  Variables* variables_;
+  Program program_;
+  MemoryPlan memory_;
+  std::vector<Call> calls_;
+  std::vector<FedArgument> fed_arguments_;
+  std::vector<TensorView> fetched_;
+  Buffer arena_;
+  Buffer scratch_;
+  size_t scratch_bytes_ = 0;  // A thread's.
+  bool parallel_ = false;
+};
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_COMPILER_EXECUTABLE_H_

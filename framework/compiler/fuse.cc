@@ -1,0 +1,251 @@
+// Fusion (fuse.h). Tested by tests/fuse_test.cc.
+//
+// Which nodes may share a pass is decided by levels. Call an edge between two
+// elementwise nodes of one shape *soft*; it can lie within a pass. Give each
+// node a level such that a soft edge never goes down and every other edge goes
+// up by at least one. Then the nodes of one shape and one level that soft edges
+// connect can be one step: a path that leaves the step and comes back would
+// have to go up in between, and could not come down again. Levels take one
+// sweep over the program, so fusion takes time linear in its size.
+//
+// The sweep puts each node as early as it can be. An elementwise node that only
+// feeds later passes of its shape is then moved down to the first of them: in
+// Adam, beta * m could be computed before the gradient is known, but belongs to
+// the pass that adds the gradient to it.
+#include "framework/compiler/fuse.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <queue>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "framework/core/check.h"
+
+namespace tape {
+namespace {
+
+bool IsFusible(const Node& node) { return node.op->traits.elementwise; }
+
+// Whether a node takes part in the plan as a value that some step must make.
+bool IsComputed(const Node& node) {
+  const Traits& traits = node.op->traits;
+  return !traits.source && !traits.uniform && !traits.view;
+}
+
+bool IsSoftEdge(const Node& from, const Node& to) {
+  return IsFusible(from) && IsFusible(to) && from.type.shape == to.type.shape;
+}
+
+std::vector<int> Levels(const Program& program) {
+  const int size = program.size();
+  std::vector<int> level(size, 0);
+  for (int id = 0; id < size; ++id) {
+    for (int input : program[id].inputs) {
+      const int step = IsSoftEdge(program[input], program[id]) ? 0 : 1;
+      level[id] = std::max(level[id], level[input] + step);
+    }
+  }
+  // Move down what only feeds passes of its own shape. Walking backwards, a
+  // node's consumers have been moved before it.
+  constexpr int kNoConsumer = -1, kStays = -2;
+  std::vector<int> lowest(size, kNoConsumer);
+  for (int fetch : program.fetches) lowest[fetch] = kStays;
+  for (const Program::Update& update : program.updates) {
+    lowest[update.value] = kStays;
+  }
+  for (int id = size; id-- > 0;) {
+    if (IsFusible(program[id]) && lowest[id] >= 0) level[id] = lowest[id];
+    for (int input : program[id].inputs) {
+      if (!IsSoftEdge(program[input], program[id])) {
+        lowest[input] = kStays;
+      } else if (lowest[input] == kNoConsumer) {
+        lowest[input] = level[id];
+      } else if (lowest[input] != kStays) {
+        lowest[input] = std::min(lowest[input], level[id]);
+      }
+    }
+  }
+  return level;
+}
+
+// The groups of nodes that become one step each, as lists of nodes in program
+// order.
+std::vector<std::vector<int>> Group(const Program& program) {
+  const std::vector<int> level = Levels(program);
+  std::vector<int> parent(program.size());
+  for (int id = 0; id < program.size(); ++id) parent[id] = id;
+  const auto root = [&](int id) {
+    while (parent[id] != id) id = parent[id] = parent[parent[id]];
+    return id;
+  };
+  for (int id = 0; id < program.size(); ++id) {
+    for (int input : program[id].inputs) {
+      if (IsSoftEdge(program[input], program[id]) &&
+          level[input] == level[id]) {
+        parent[root(id)] = root(input);
+      }
+    }
+  }
+  std::vector<std::vector<int>> groups;
+  absl::flat_hash_map<int, size_t> group_of_root;
+  for (int id = 0; id < program.size(); ++id) {
+    if (!IsComputed(program[id])) continue;
+    const auto [found, is_new] =
+        group_of_root.try_emplace(root(id), groups.size());
+    if (is_new) groups.emplace_back();
+    groups[found->second].push_back(id);
+  }
+  return groups;
+}
+
+// For each node, whether it is read by a node outside its own group, fetched or
+// assigned.
+std::vector<bool> Escaping(const Program& program,
+                           const std::vector<std::vector<int>>& groups) {
+  std::vector<int> group_of(program.size(), kNone);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    for (int id : groups[g]) group_of[id] = static_cast<int>(g);
+  }
+  std::vector<bool> escapes(program.size(), false);
+  for (int id = 0; id < program.size(); ++id) {
+    for (int input : program[id].inputs) {
+      if (group_of[input] == kNone || group_of[input] != group_of[id]) {
+        escapes[input] = true;
+      }
+    }
+  }
+  for (int fetch : program.fetches) escapes[fetch] = true;
+  for (const Program::Update& update : program.updates) {
+    escapes[update.value] = true;
+  }
+  return escapes;
+}
+
+// The fused pass of one group.
+Step MakePass(const Program& program, const std::vector<int>& group,
+              const std::vector<bool>& escapes) {
+  // Values are numbered operands first, then constants, then results
+  // (elementwise.h), so a first walk counts the former.
+  Step step;
+  ElementwiseCode code;
+  code.shape = program[group[0]].type.shape;
+  absl::flat_hash_map<int, int> value_of;  // From node to value.
+  std::map<std::pair<DType, double>, int> constant_of;
+  for (int id : group) value_of[id] = kNone;
+  for (int id : group) {
+    for (int input : program[id].inputs) {
+      const Node& node = program[input];
+      if (node.op->traits.uniform) {
+        constant_of.try_emplace({node.type.dtype, node.attributes.value},
+                                static_cast<int>(constant_of.size()));
+      } else if (value_of.try_emplace(input, code.operands.size()).second) {
+        step.inputs.push_back(input);
+        code.operands.push_back(node.type);
+      }
+    }
+  }
+  code.constants.resize(constant_of.size());
+  for (const auto& [constant, index] : constant_of) {
+    code.constants[index] = {constant.first, constant.second};
+  }
+
+  std::vector<std::string> names;
+  for (int id : group) {
+    const Node& node = program[id];
+    std::vector<int> inputs;
+    std::vector<DType> dtypes;
+    for (int input : node.inputs) {
+      const Node& from = program[input];
+      dtypes.push_back(from.type.dtype);
+      inputs.push_back(
+          from.op->traits.uniform
+              ? static_cast<int>(code.operands.size()) +
+                    constant_of.at({from.type.dtype, from.attributes.value})
+              : value_of.at(input));
+    }
+    if (node.op->traits.identity && !escapes[id]) {
+      value_of[id] = inputs[0];  // The operand itself, stretched as it is read.
+      continue;
+    }
+    value_of[id] =
+        code.FirstResult() + static_cast<int>(code.instructions.size());
+    code.instructions.push_back(
+        {.block = node.op->block(dtypes, node.type.dtype),
+         .attributes = node.attributes,
+         .inputs = std::move(inputs),
+         .dtype = node.type.dtype});
+    names.push_back(node.op->name);
+    if (escapes[id]) {
+      step.outputs.push_back(id);
+      code.outputs.push_back(value_of[id]);
+    }
+  }
+  step.name = absl::StrJoin(names, "+");
+  step.code = std::move(code);
+  return step;
+}
+
+Step MakeStep(const Program& program, int id) {
+  Step step{.name = program[id].op->name, .outputs = {id}};
+  step.inputs.assign(program[id].inputs.begin(), program[id].inputs.end());
+  return step;
+}
+
+// Puts each step after those that make what it reads, and otherwise in the
+// order in which the tape ends them. (A group may hold early nodes, so its
+// place is that of its last.)
+std::vector<Step> Order(const Program& program, std::vector<Step> steps,
+                        const std::vector<int>& last_node) {
+  std::vector<int> maker(program.size(), kNone);
+  for (size_t s = 0; s < steps.size(); ++s) {
+    for (int output : steps[s].outputs) maker[output] = static_cast<int>(s);
+  }
+  std::vector<std::vector<int>> readers(steps.size());
+  std::vector<int> waits_for(steps.size(), 0);
+  for (size_t s = 0; s < steps.size(); ++s) {
+    for (int input : steps[s].inputs) {
+      const int from = maker[program.StorageOf(input)];
+      if (from == kNone) continue;  // A source.
+      readers[from].push_back(static_cast<int>(s));
+      ++waits_for[s];
+    }
+  }
+  using Ready = std::pair<int, int>;  // Last node, step.
+  std::priority_queue<Ready, std::vector<Ready>, std::greater<Ready>> ready;
+  for (size_t s = 0; s < steps.size(); ++s) {
+    if (waits_for[s] == 0) ready.push({last_node[s], static_cast<int>(s)});
+  }
+  std::vector<Step> ordered;
+  while (!ready.empty()) {
+    const int s = ready.top().second;
+    ready.pop();
+    for (int reader : readers[s]) {
+      if (--waits_for[reader] == 0) ready.push({last_node[reader], reader});
+    }
+    ordered.push_back(std::move(steps[s]));
+  }
+  TAPE_CHECK_EQ(ordered.size(), steps.size());  // No step waits for itself.
+  return ordered;
+}
+
+}  // namespace
+
+std::vector<Step> Fuse(const Program& program) {
+  const std::vector<std::vector<int>> groups = Group(program);
+  const std::vector<bool> escapes = Escaping(program, groups);
+  std::vector<Step> steps;
+  std::vector<int> last_node;
+  for (const std::vector<int>& group : groups) {
+    steps.push_back(IsFusible(program[group[0]])
+                        ? MakePass(program, group, escapes)
+                        : MakeStep(program, group[0]));
+    last_node.push_back(group.back());
+  }
+  return Order(program, std::move(steps), last_node);
+}
+
+}  // namespace tape

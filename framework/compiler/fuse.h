@@ -1,0 +1,33 @@
+// FUSE: from a program to the steps of a plan. Elementwise nodes of one shape
+// that feed one another become one step, a single pass over memory; every other
+// node that computes becomes a step of its own. Tested by tests/fuse_test.cc,
+// which prints the steps.
+#ifndef TAPE_FRAMEWORK_COMPILER_FUSE_H_
+#define TAPE_FRAMEWORK_COMPILER_FUSE_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framework/compiler/elementwise.h"
+#include "framework/compiler/program.h"
+
+namespace tape {
+
+struct Step {
+  std::string name;              // "MatMul", or "Mul+Add+Relu" of a fused pass.
+  std::vector<int> inputs = {};  // The nodes it reads, each once.
+  std::vector<int> outputs = {};  // The nodes it makes.
+  std::optional<ElementwiseCode> code =
+      {};  // Of a fused pass; operands and outputs in the order of the two
+           // lists.
+};
+
+// The steps of a bound program, in an order in which each comes after what it
+// reads. Fills, sources and views are no steps. The program must have been
+// through Materialize (passes.h).
+std::vector<Step> Fuse(const Program& program);
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_COMPILER_FUSE_H_

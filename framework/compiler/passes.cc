@@ -1,0 +1,192 @@
+// The passes over a program (passes.h). Tested by tests/passes_test.cc.
+#include "framework/compiler/passes.h"
+
+#include <bit>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "framework/core/basic_ops.h"
+
+namespace tape {
+namespace {
+
+// Builds a rewritten program while walking the old one from the front.
+class Rewriter {
+ public:
+  explicit Rewriter(Program old)
+      : old_(std::move(old)), new_id_(old_.size(), kNone) {}
+
+  const Program& old() const { return old_; }
+  // The new node that stands for old node `id`.
+  int New(int id) const { return new_id_[id]; }
+  const Node& NewNode(int id) const { return new_.nodes[new_id_[id]]; }
+
+  // The old node with its inputs renumbered.
+  Node Renumbered(int id) const {
+    Node node = old_[id];
+    for (int& input : node.inputs) input = New(input);
+    return node;
+  }
+  int Add(Node node, int tape_id) {
+    new_.nodes.push_back(std::move(node));
+    new_.tape_ids.push_back(tape_id);
+    return new_.size() - 1;
+  }
+  void Keep(int id) { new_id_[id] = Add(Renumbered(id), old_.tape_ids[id]); }
+  void Replace(int id, int new_id) { new_id_[id] = new_id; }
+
+  // The new program, with the old one's fetches and updates.
+  Program Finish() {
+    for (int fetch : old_.fetches) new_.fetches.push_back(New(fetch));
+    for (const Program::Update& update : old_.updates) {
+      new_.updates.push_back({update.variable, New(update.value)});
+    }
+    return std::move(new_);
+  }
+
+ private:
+  Program old_;
+  Program new_;
+  std::vector<int> new_id_;
+};
+
+Node MakeFill(double value, TensorType type, Loc loc) {
+  Node node{.op = &kFill, .loc = loc};
+  node.attributes = {.value = value, .dtype = type.dtype, .shape = type.shape};
+  node.type = std::move(type);
+  return node;
+}
+
+// The one value of a constant node, by its reference on tensors of one element.
+double ConstantValue(const Node& node, const std::vector<double>& inputs) {
+  std::vector<Tensor> tensors;
+  for (double input : inputs) {
+    tensors.push_back(Tensor(Shape(), std::vector<double>{input}));
+  }
+  Tensor output(TensorType{DType::kFloat64, {}});
+  node.op->reference(node.attributes, tensors, output);
+  return output.values<double>()[0];
+}
+
+}  // namespace
+
+Program FoldConstants(Program program) {
+  Rewriter rewriter(std::move(program));
+  for (int id = 0; id < rewriter.old().size(); ++id) {
+    const Node& node = rewriter.old()[id];
+    const Traits& traits = node.op->traits;
+    const bool by_element = traits.elementwise || traits.view;
+    bool constant = !traits.source && !traits.uniform &&
+                    (by_element || node.type.shape.rank() == 0);
+    std::vector<double> inputs;
+    for (int input : node.inputs) {
+      const Node& from = rewriter.NewNode(input);
+      constant = constant && by_element && from.op->traits.uniform;
+      inputs.push_back(from.attributes.value);
+    }
+    if (!constant) {
+      rewriter.Keep(id);
+      continue;
+    }
+    const double value = ConstantValue(node, inputs);
+    rewriter.Replace(id, rewriter.Add(MakeFill(value, node.type, node.loc),
+                                      rewriter.old().tape_ids[id]));
+  }
+  return rewriter.Finish();
+}
+
+Program ShareCommonSubexpressions(Program program) {
+  Rewriter rewriter(std::move(program));
+  absl::flat_hash_map<std::string, int> seen;
+  for (int id = 0; id < rewriter.old().size(); ++id) {
+    const Node node = rewriter.Renumbered(id);
+    if (node.op->traits.source) {
+      rewriter.Keep(id);
+      continue;
+    }
+    std::string key =
+        absl::StrCat(absl::Hex(reinterpret_cast<uintptr_t>(node.op)), " ",
+                     node.attributes.ToString());
+    // ToString rounds; the value itself decides.
+    absl::StrAppend(&key, " ",
+                    absl::Hex(std::bit_cast<uint64_t>(node.attributes.value)));
+    for (int input : node.inputs) absl::StrAppend(&key, " ", input);
+    const auto found = seen.find(key);
+    if (found != seen.end()) {
+      rewriter.Replace(id, found->second);
+    } else {
+      rewriter.Keep(id);
+      seen.emplace(std::move(key), rewriter.New(id));
+    }
+  }
+  return rewriter.Finish();
+}
+
+Program Prune(Program program) {
+  std::vector<bool> needed(program.size(), false);
+  for (int fetch : program.fetches) needed[fetch] = true;
+  for (const Program::Update& update : program.updates) {
+    needed[update.value] = true;
+  }
+  for (int id = program.size(); id-- > 0;) {
+    if (!needed[id]) continue;
+    for (int input : program[id].inputs) needed[input] = true;
+  }
+  Rewriter rewriter(std::move(program));
+  for (int id = 0; id < rewriter.old().size(); ++id) {
+    if (needed[id]) rewriter.Keep(id);
+  }
+  return rewriter.Finish();
+}
+
+Program Materialize(Program program) {
+  // Whether node `id` has no memory that this plan makes for it.
+  const auto borrowed = [](const Program& in, int id) {
+    const Traits& traits = in[in.StorageOf(id)].op->traits;
+    return traits.source || traits.uniform;
+  };
+  absl::flat_hash_map<int, int> copy_of;
+  const auto copy = [&](Program& into, int id) {
+    const auto [found, is_new] = copy_of.try_emplace(id, into.size());
+    if (is_new) {
+      Node node{.op = &kBroadcastTo,
+                .inputs = {id},
+                .attributes = {.shape = into[id].type.shape},
+                .type = into[id].type,
+                .loc = into[id].loc};
+      into.nodes.push_back(std::move(node));
+      into.tape_ids.push_back(kNone);
+    }
+    return found->second;
+  };
+
+  Program result;
+  std::vector<int> new_id(program.size(), kNone);
+  for (int id = 0; id < program.size(); ++id) {
+    Node node = program[id];
+    for (int& input : node.inputs) {
+      input = new_id[input];
+      const bool uniform = result[result.StorageOf(input)].op->traits.uniform;
+      if (uniform && !node.op->traits.elementwise && !node.op->traits.view) {
+        input = copy(result, input);
+      }
+    }
+    new_id[id] = result.size();
+    result.nodes.push_back(std::move(node));
+    result.tape_ids.push_back(program.tape_ids[id]);
+  }
+  const auto own = [&](int id) {
+    id = new_id[id];
+    return borrowed(result, id) ? copy(result, id) : id;
+  };
+  for (int fetch : program.fetches) result.fetches.push_back(own(fetch));
+  for (const Program::Update& update : program.updates) {
+    result.updates.push_back({update.variable, own(update.value)});
+  }
+  return result;
+}
+
+}  // namespace tape

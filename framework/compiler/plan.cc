@@ -1,0 +1,148 @@
+// Plan (plan.h): checks what is fed, finds the executable of its batch size,
+// runs it. Tested by tests/plan_test.cc.
+#include "framework/compiler/plan.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "framework/compiler/plan_impl.h"
+#include "framework/core/check.h"
+
+namespace tape {
+namespace {
+
+std::string NameOf(const Node& input) {
+  return absl::StrCat("input \"", input.name, "\" (", input.loc.ToString(),
+                      ")");
+}
+
+}  // namespace
+
+Plan::Plan(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Plan::~Plan() = default;
+Plan::Plan(Plan&&) noexcept = default;
+Plan& Plan::operator=(Plan&&) noexcept = default;
+
+Plan::Impl::Impl(const Graph& graph, Program program, std::vector<Var> fetches,
+                 int threads)
+    : graph_(&graph),
+      program_(std::move(program)),
+      fetches_(std::move(fetches)),
+      variables_(graph.shared_variables()),
+      team_(threads) {
+  for (int id : program_.Inputs()) {
+    inputs_.push_back({program_.tape_ids[id], program_[id]});
+  }
+  for (const Node& node : program_.nodes) {
+    for (int64_t dim : node.type.shape.dims()) has_batch_ |= dim == kBatch;
+  }
+  fed_.resize(inputs_.size());
+}
+
+Executable& Plan::Impl::Prepare(int64_t batch) {
+  for (const std::unique_ptr<Executable>& executable : executables_) {
+    if (executable->batch() == batch) return *executable;
+  }
+  executables_.push_back(
+      std::make_unique<Executable>(program_, batch, team_.size(), *variables_));
+  return *executables_.back();
+}
+
+absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
+  int64_t batch = kBatch;  // Not known yet.
+  const PlanInput* batch_from = nullptr;
+  std::fill(fed_.begin(), fed_.end(), nullptr);
+  for (const Feed& feed : feeds) {
+    if (feed.input.graph() != graph_ || !feed.input.valid()) {
+      return absl::InvalidArgumentError(
+          "Run: what is fed is not an input of the plan's graph");
+    }
+    // What the plan has no use for may be fed, so that plans of one graph can
+    // be fed alike.
+    const int index = IndexOf(feed.input);
+    if (index == kNone) continue;
+    const PlanInput& input = inputs_[index];
+    const TensorType& declared = input.node.type;
+    const auto wrong = [&] {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "Run: ", NameOf(input.node), " was declared as ", declared.ToString(),
+          ", and fed ", feed.value.type().ToString()));
+    };
+    if (fed_[index] != nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Run: ", NameOf(input.node), " is fed twice"));
+    }
+    if (feed.value.dtype() != declared.dtype ||
+        feed.value.shape().rank() != declared.shape.rank()) {
+      return wrong();
+    }
+    for (int axis = 0; axis < declared.shape.rank(); ++axis) {
+      const int64_t dim = feed.value.shape()[axis];
+      if (declared.shape[axis] != kBatch) {
+        if (dim != declared.shape[axis]) return wrong();
+      } else if (batch == kBatch) {
+        batch = dim;
+        batch_from = &input;
+      } else if (dim != batch) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("Run: the batch has ", batch, " samples in ",
+                         NameOf(batch_from->node), ", and ", dim, " in ",
+                         NameOf(input.node)));
+      }
+    }
+    fed_[index] = feed.value.data();
+  }
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (fed_[i] == nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Run: ", NameOf(inputs_[i].node), " is not fed"));
+    }
+  }
+  if (has_batch_ && batch == kBatch) {
+    return absl::InvalidArgumentError(
+        "Run: the batch size is not known: no input that is fed has it");
+  }
+  last_ = &Prepare(has_batch_ ? batch : 0);
+  last_->Run(team_, fed_);
+  has_run_ = true;
+  return absl::OkStatus();
+}
+
+int Plan::Impl::IndexOf(Var input) const {
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (inputs_[i].tape_id == input.id()) return static_cast<int>(i);
+  }
+  return kNone;
+}
+
+TensorView Plan::Impl::Value(Var fetch) const {
+  for (size_t i = 0; i < fetches_.size(); ++i) {
+    if (fetches_[i] == fetch && has_run_) {
+      return last_->Fetched(static_cast<int>(i));
+    }
+  }
+  internal::CheckFailed(__FILE__, __LINE__,
+                        absl::StrCat("Value: node ", fetch.id(),
+                                     " is not fetched by this plan, or it has "
+                                     "not run"));
+}
+
+std::string Plan::Impl::Dump() const {
+  if (last_ != nullptr) return last_->Dump();
+  if (!executables_.empty()) return executables_.back()->Dump();
+  return tape::Dump(program_);
+}
+
+absl::Status Plan::Run(absl::Span<const Feed> feeds) {
+  return impl_->Run(feeds);
+}
+TensorView Plan::Value(Var fetch) const { return impl_->Value(fetch); }
+float Plan::Scalar(Var fetch) const {
+  const TensorView value = Value(fetch);
+  TAPE_CHECK_EQ(value.shape().elements(), int64_t{1});
+  return value.values<float>()[0];
+}
+int Plan::threads() const { return impl_->threads(); }
+std::string Plan::Dump() const { return impl_->Dump(); }
+
+}  // namespace tape

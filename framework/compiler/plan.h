@@ -1,0 +1,66 @@
+// RUN: Plan, the compiled step. Made by Compile (compile.h). It holds kernels,
+// prepared oneDNN primitives, one arena and its threads; it shares the graph's
+// variables, keeps nothing else of the graph, and may outlive it.
+//
+// A plan with kBatch in it is prepared for each batch size when it first sees
+// it; from the second run of a size on, Run allocates nothing. Not for use by
+// two threads at a time. Tested by tests/plan_test.cc.
+#ifndef TAPE_FRAMEWORK_COMPILER_PLAN_H_
+#define TAPE_FRAMEWORK_COMPILER_PLAN_H_
+
+#include <cstddef>
+#include <initializer_list>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "framework/core/graph.h"
+#include "framework/core/tensor.h"
+
+namespace tape {
+
+// The numbers of one input for one run. They must stay where they are until Run
+// returns.
+struct Feed {
+  Var input;
+  TensorView value;
+};
+
+class Plan {
+ public:
+  class Impl;
+
+  explicit Plan(std::unique_ptr<Impl> impl);
+  ~Plan();
+  Plan(Plan&&) noexcept;
+  Plan& operator=(Plan&&) noexcept;
+
+  // One step: computes what is fetched, then makes the updates. An error,
+  // before anything is computed, if an input that the plan needs is not fed, is
+  // fed twice, is not of its declared type, or if batch sizes differ; what is
+  // fed must be inputs of the graph.
+  absl::Status Run(absl::Span<const Feed> feeds);
+  absl::Status Run(std::initializer_list<Feed> feeds = {}) {
+    return Run(absl::MakeConstSpan(feeds.begin(), feeds.size()));
+  }
+
+  // What the last successful Run computed for a fetched Var: valid until the
+  // next one. Aborts if `fetch` is not among the plan's fetches, or there was
+  // no run.
+  TensorView Value(Var fetch) const;
+  // The same for a float32 of one element.
+  float Scalar(Var fetch) const;
+
+  int threads() const;
+  // The steps, and where each value lies, as stable text: for the batch size
+  // last run or, before a run, prepared.
+  std::string Dump() const;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_COMPILER_PLAN_H_

@@ -1,0 +1,57 @@
+// The inside of Plan (plan.h), apart so that users of a plan do not compile
+// against the compiler.
+#ifndef TAPE_FRAMEWORK_COMPILER_PLAN_IMPL_H_
+#define TAPE_FRAMEWORK_COMPILER_PLAN_IMPL_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "framework/compiler/executable.h"
+#include "framework/compiler/plan.h"
+#include "framework/compiler/program.h"
+#include "framework/compiler/threads.h"
+
+namespace tape {
+
+class Plan::Impl {
+ public:
+  Impl(const Graph& graph, Program program, std::vector<Var> fetches,
+       int threads);
+
+  // The executable for a batch size, built if there is none.
+  Executable& Prepare(int64_t batch);
+  bool has_batch() const { return has_batch_; }
+
+  absl::Status Run(absl::Span<const Feed> feeds);
+  TensorView Value(Var fetch) const;
+  int threads() const { return team_.size(); }
+  std::string Dump() const;
+
+ private:
+  struct PlanInput {
+    int tape_id;
+    Node node;
+  };
+
+  // The place of `input` among inputs_, or kNone.
+  int IndexOf(Var input) const;
+
+  const Graph* graph_;  // Only ever compared: it may be gone.
+  Program program_;     // With kBatch still in it.
+  std::vector<Var> fetches_;
+  std::shared_ptr<Variables> variables_;
+  ThreadTeam team_;
+  std::vector<PlanInput> inputs_;
+  std::vector<const void*> fed_;  // Of each input, in the current run.
+  bool has_batch_ = false;
+  std::vector<std::unique_ptr<Executable>> executables_;
+  Executable* last_ = nullptr;
+  bool has_run_ = false;
+};
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_COMPILER_PLAN_IMPL_H_

@@ -1,0 +1,60 @@
+// Program: what the compiler works on. A copy of the part of a tape that a plan
+// needs, nodes renumbered, still in topological order. First with kBatch in its
+// shapes; Bind makes the copy for one batch size that the passes rewrite.
+// Tested by tests/passes_test.cc.
+#ifndef TAPE_FRAMEWORK_COMPILER_PROGRAM_H_
+#define TAPE_FRAMEWORK_COMPILER_PROGRAM_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "framework/core/graph.h"
+#include "framework/core/updates.h"
+
+namespace tape {
+
+struct Program {
+  struct Update {
+    int variable;  // Index in Variables.
+    int value;     // A node.
+  };
+
+  std::vector<Node> nodes;
+  std::vector<int> tape_ids;  // Where each node stands on the tape; kNone if
+                              // the compiler made it.
+  std::vector<int> fetches;
+  std::vector<Update> updates;
+
+  int size() const { return static_cast<int>(nodes.size()); }
+  const Node& operator[](int id) const { return nodes[id]; }
+
+  // The nodes that are fed, in order.
+  std::vector<int> Inputs() const;
+
+  // The node that owns the memory in which node `id` is seen: itself unless it
+  // is a view.
+  int StorageOf(int id) const {
+    while (nodes[id].op->traits.view) id = nodes[id].inputs[0];
+    return id;
+  }
+};
+
+// The nodes that the fetches and the updates depend on.
+Program Extract(const Graph& graph, absl::Span<const Var> fetches,
+                absl::Span<const Assignment> assignments);
+
+// The program with every kBatch, in types and attributes, replaced by `batch`.
+Program Bind(const Program& program, int64_t batch);
+
+// Stable text: a line a node, then fetches and updates.
+std::string Dump(const Program& program);
+
+// Aborts unless every node's inputs stand before it and its type is what its
+// op's shape rule gives for them. Called between the passes.
+void Verify(const Program& program);
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_COMPILER_PROGRAM_H_

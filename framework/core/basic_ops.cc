@@ -1,0 +1,163 @@
+// The framework's own ops (basic_ops.h). Tested by tests/op_test.cc through the
+// sample table.
+#include "framework/core/basic_ops.h"
+
+#include <cstring>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "framework/core/reference.h"
+#include "framework/core/sum_kernels.h"
+
+namespace tape {
+namespace {
+
+absl::StatusOr<TensorType> AttributeType(absl::Span<const TensorType>,
+                                         const Attributes& attributes) {
+  if (!attributes.shape.is_valid()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected dimensions of at least 0, or kBatch, found ",
+                     attributes.shape.ToString()));
+  }
+  return TensorType{attributes.dtype, attributes.shape};
+}
+
+}  // namespace
+
+// ---- Input: numbers fed to a run ----
+constinit const OpDef kInput = {
+    .name = "Input",
+    .shape = AttributeType,
+    .traits = {.source = true},
+};
+
+// ---- Variable: numbers that outlive a run ----
+constinit const OpDef kVariable = {
+    .name = "Variable",
+    .shape = AttributeType,
+    .traits = {.source = true},
+};
+
+// ---- AddN: y = x[0] + x[1] + …, dy/dx[i] = 1 ----
+constinit const OpDef kAddN = {
+    .name = "AddN",
+    .operands = {"x"},
+    .variadic = true,
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes&) -> absl::StatusOr<TensorType> {
+      for (const TensorType& type : x) {
+        if (type.dtype != DType::kFloat32 || !(type == x[0])) {
+          return absl::InvalidArgumentError(
+              absl::StrCat("expected float32 operands of one shape, found ",
+                           x[0].ToString(), " and ", type.ToString()));
+        }
+      }
+      return x[0];
+    },
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) { return Adjoints(x.size(), gy); },
+    .reference =
+        [](const Attributes&, absl::Span<const Tensor> x, Tensor& y) {
+          for (const Tensor& term : x) {
+            for (int64_t i = 0; i < y.elements(); ++i) {
+              y.values<double>()[i] += term.values<double>()[i];
+            }
+          }
+        },
+    .block = [](absl::Span<const DType>, DType) -> Block { return AddFloats; },
+    .traits = {.elementwise = true},
+};
+
+// ---- SumTo: y = the sums of x over the axes in which it is larger than y ----
+constinit const OpDef kSumTo = {
+    .name = "SumTo",
+    .operands = {"x"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      if (x[0].dtype != DType::kFloat32) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("expected float32, found ", Name(x[0].dtype)));
+      }
+      if (!BroadcastsTo(attributes.shape, x[0].shape)) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "shape ", x[0].shape.ToString(), " does not sum to shape ",
+            attributes.shape.ToString()));
+      }
+      return TensorType{DType::kFloat32, attributes.shape};
+    },
+    .gradient = [](absl::Span<const Var> x, Var, Var gy, const Attributes&)
+        -> Adjoints { return {BroadcastTo(gy, x[0].shape())}; },
+    .reference =
+        [](const Attributes&, absl::Span<const Tensor> x, Tensor& y) {
+          ForEachBroadcast(x[0].shape(), {y.shape()},
+                           [&](int64_t i, absl::Span<const int64_t> at) {
+                             y.values<double>()[at[0]] +=
+                                 x[0].values<double>()[i];
+                           });
+        },
+    .kernel = MakeSumToKernel,
+};
+
+// ---- BroadcastTo: y = x repeated, as NumPy does; dx = the sum over the
+// repetitions ----
+constinit const OpDef kBroadcastTo = {
+    .name = "BroadcastTo",
+    .operands = {"x"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      if (!BroadcastsTo(x[0].shape, attributes.shape)) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "shape ", x[0].shape.ToString(), " does not broadcast to shape ",
+            attributes.shape.ToString()));
+      }
+      return TensorType{x[0].dtype, attributes.shape};
+    },
+    .gradient = [](absl::Span<const Var> x, Var, Var gy, const Attributes&)
+        -> Adjoints { return {SumTo(gy, x[0].shape())}; },
+    .reference = MapReference<[](double x) { return x; }>,
+    .block = [](absl::Span<const DType> x, DType) -> Block {
+      if (SizeOf(x[0]) == 1) {
+        return [](const BlockArguments& block) {
+          std::memmove(block.output, block.inputs[0], block.count);
+        };
+      }
+      return [](const BlockArguments& block) {
+        std::memmove(block.output, block.inputs[0], block.count * 4);
+      };
+    },
+    .traits = {.elementwise = true, .identity = true},
+};
+
+// ---- Fill: y = value everywhere ----
+constinit const OpDef kFill = {
+    .name = "Fill",
+    .shape = AttributeType,
+    .gradient = [](absl::Span<const Var>, Var, Var,
+                   const Attributes&) { return Adjoints(); },
+    .reference =
+        [](const Attributes& attributes, absl::Span<const Tensor>, Tensor& y) {
+          for (double& element : y.values<double>()) {
+            element = attributes.value;
+          }
+        },
+    .traits = {.uniform = true},
+};
+
+Var AddN(absl::Span<const Var> x, Loc loc) { return Append(kAddN, x, {}, loc); }
+
+Var SumTo(Var x, Shape shape, Loc loc) {
+  return Append(kSumTo, {x}, {.shape = std::move(shape)}, loc);
+}
+
+Var BroadcastTo(Var x, Shape shape, Loc loc) {
+  return Append(kBroadcastTo, {x}, {.shape = std::move(shape)}, loc);
+}
+
+Var Fill(Graph* graph, Shape shape, double value, DType dtype, Loc loc) {
+  return graph->Append(
+      kFill, {}, {.value = value, .dtype = dtype, .shape = std::move(shape)},
+      loc);
+}
+
+}  // namespace tape

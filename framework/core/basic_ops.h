@@ -1,0 +1,39 @@
+// The ops that the framework itself needs: where numbers enter (Input,
+// Variable), and what the driver of gradients appends (AddN, SumTo,
+// BroadcastTo, Fill). Everything else is in ops/, which core does not know.
+// Tested by tests/op_test.cc through the sample table.
+#ifndef TAPE_FRAMEWORK_CORE_BASIC_OPS_H_
+#define TAPE_FRAMEWORK_CORE_BASIC_OPS_H_
+
+#include "absl/types/span.h"
+#include "framework/core/graph.h"
+
+namespace tape {
+
+extern const OpDef kInput;
+extern const OpDef kVariable;
+// The ops of Fill and BroadcastTo, which the compiler appends too.
+extern const OpDef kFill;
+extern const OpDef kBroadcastTo;
+
+// y = x[0] + x[1] + …, all float32 and of one shape. At least one.
+Var AddN(absl::Span<const Var> x, Loc loc = Loc::Current());
+
+// Sums x (float32) over the axes in which it is larger than `shape`, which must
+// broadcast to x's shape: SumTo([4,3], [1,3]) sums over the first axis,
+// SumTo([4,3], [3]) sums and drops it. The adjoint of BroadcastTo. Float32 sums
+// are taken in blocks of 128 terms, so that the rounding error grows with 128 +
+// n / 128 instead of n.
+Var SumTo(Var x, Shape shape, Loc loc = Loc::Current());
+
+// x (any dtype), repeated along axes that are missing or 1, as NumPy does,
+// until it has `shape`.
+Var BroadcastTo(Var x, Shape shape, Loc loc = Loc::Current());
+
+// A tensor with every element `value`, of any valid shape (kBatch included).
+Var Fill(Graph* graph, Shape shape, double value, DType dtype = DType::kFloat32,
+         Loc loc = Loc::Current());
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_CORE_BASIC_OPS_H_

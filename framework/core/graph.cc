@@ -1,0 +1,313 @@
+// Graph (graph.h): declarations become nodes, mistakes become kept errors.
+// Tested by tests/graph_test.cc.
+#include "framework/core/graph.h"
+
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "framework/core/basic_ops.h"
+#include "framework/core/check.h"
+
+namespace tape {
+namespace {
+
+// More mistakes than this are counted, not kept.
+constexpr size_t kMaxErrors = 20;
+
+const char* OperandName(const OpDef& op, int index) {
+  return op.operands[op.variadic ? 0 : index];
+}
+
+size_t Arity(const OpDef& op) {
+  size_t arity = 0;
+  while (arity < op.operands.size() && op.operands[arity] != nullptr) ++arity;
+  return arity;
+}
+
+}  // namespace
+
+std::string Attributes::ToString() const {
+  const Attributes defaults;
+  std::vector<std::string> parts;
+  if (value != defaults.value) parts.push_back(absl::StrCat("value=", value));
+  if (depth != defaults.depth) parts.push_back(absl::StrCat("depth=", depth));
+  if (axis != defaults.axis) parts.push_back(absl::StrCat("axis=", axis));
+  if (transpose_lhs) parts.push_back("transpose_lhs");
+  if (transpose_rhs) parts.push_back("transpose_rhs");
+  if (dtype != defaults.dtype) {
+    parts.push_back(absl::StrCat("dtype=", Name(dtype)));
+  }
+  if (!(shape == defaults.shape)) {
+    parts.push_back(absl::StrCat("shape=", shape.ToString()));
+  }
+  return absl::StrJoin(parts, ", ");
+}
+
+const TensorType& Var::type() const {
+  TAPE_CHECK(valid());
+  return graph_->node(id_).type;
+}
+
+Graph::Graph(GraphOptions options)
+    : options_(options), variables_(std::make_shared<Variables>()) {}
+
+Var Graph::AppendSource(const OpDef& op, absl::string_view name,
+                        TensorType type, Loc loc) {
+  const auto fail = [&](absl::string_view message) {
+    ReportError(loc, absl::StrCat(op.name, " \"", name, "\""), message);
+    return Var(this, kNone);
+  };
+  if (name.empty()) return fail("expected a name, found an empty one");
+  if (type.dtype == DType::kFloat64) {
+    return fail("expected a dtype that nodes have, found float64");
+  }
+  if (!type.shape.is_valid()) {
+    return fail(
+        absl::StrCat("expected dimensions of at least 0, or kBatch, found ",
+                     type.ToString()));
+  }
+  const auto taken = node_of_name_.find(name);
+  if (taken != node_of_name_.end()) {
+    return fail(absl::StrCat("expected a name of its own, found it taken at ",
+                             node(taken->second).loc.ToString()));
+  }
+  node_of_name_.emplace(name, size());
+  Node node{.op = &op, .name = std::string(name), .loc = loc};
+  node.attributes.dtype = type.dtype;
+  node.attributes.shape = type.shape;
+  node.type = std::move(type);
+  nodes_.push_back(std::move(node));
+  return Var(this, size() - 1);
+}
+
+Var Graph::Input(absl::string_view name, Shape shape, DType dtype, Loc loc) {
+  return AppendSource(kInput, name, {dtype, std::move(shape)}, loc);
+}
+
+Var Graph::AppendVariable(absl::string_view name, TensorType type,
+                          const Initializer& initializer, Tag tag, Loc loc) {
+  const std::string what = absl::StrCat(Name(tag), " \"", name, "\"");
+  if (type.shape.is_valid() && !type.shape.is_bound()) {
+    ReportError(loc, what,
+                absl::StrCat("a variable cannot have the batch dimension, "
+                             "found shape ",
+                             type.shape.ToString()));
+    return Var(this, kNone);
+  }
+  const Var var = AppendSource(kVariable, name, type, loc);
+  if (!var.valid()) return var;
+  Tensor value(std::move(type));
+  const absl::Status filled =
+      initializer.Fill(RandomStream(options_.seed, StreamOf(name)), value);
+  if (!filled.ok()) {
+    ReportError(loc, what, filled.message());
+    return Var(this, kNone);
+  }
+  nodes_[var.id()].variable =
+      variables_->Add({std::string(name), tag, std::move(value)});
+  return var;
+}
+
+Var Graph::Parameter(absl::string_view name, Shape shape,
+                     const Initializer& initializer, Tag tag, Loc loc) {
+  if (tag == Tag::kState) {
+    ReportError(loc, absl::StrCat("parameter \"", name, "\""),
+                "expected a tag weight or bias, found state: declare it by "
+                "State");
+    return Var(this, kNone);
+  }
+  if (tag == Tag::kAuto) tag = shape.rank() >= 2 ? Tag::kWeight : Tag::kBias;
+  return AppendVariable(name, {DType::kFloat32, std::move(shape)}, initializer,
+                        tag, loc);
+}
+
+Var Graph::State(absl::string_view name, Shape shape,
+                 const Initializer& initializer, DType dtype, Loc loc) {
+  if (dtype == DType::kUint8) {
+    ReportError(loc, absl::StrCat("state \"", name, "\""),
+                "expected float32 or int32, found uint8");
+    return Var(this, kNone);
+  }
+  return AppendVariable(name, {dtype, std::move(shape)}, initializer,
+                        Tag::kState, loc);
+}
+
+std::vector<Var> Graph::parameters() {
+  std::vector<Var> parameters;
+  for (int id = 0; id < size(); ++id) {
+    const int variable = nodes_[id].variable;
+    if (variable != kNone && (*variables_)[variable].tag != Tag::kState) {
+      parameters.push_back(Var(this, id));
+    }
+  }
+  return parameters;
+}
+
+Var Graph::Step(Loc loc) {
+  if (step_.empty()) step_ = State("step", {}, Zeros(), DType::kInt32, loc);
+  return step_;
+}
+
+Var Graph::Append(const OpDef& op, absl::Span<const Var> inputs,
+                  Attributes attributes, Loc loc) {
+  if (gradient_of_ != kNone) loc = nodes_[gradient_of_].loc;
+  const Var invalid(this, kNone);
+  const auto fail = [&](absl::string_view message) {
+    ReportError(loc, op.name, message);
+    return invalid;
+  };
+  if (!op.variadic) TAPE_CHECK_EQ(inputs.size(), Arity(op));
+  if (op.variadic && inputs.empty()) {
+    return fail("expected at least one operand, found none");
+  }
+
+  Node node{.op = &op,
+            .attributes = std::move(attributes),
+            .loc = loc,
+            .gradient_of = gradient_of_};
+  absl::InlinedVector<TensorType, 3> types;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].graph() != this) {
+      return fail(absl::StrCat(
+          "operand ", OperandName(op, i),
+          inputs[i].empty() ? " is an empty Var" : " is of another graph"));
+    }
+    if (!inputs[i].valid()) return invalid;
+    node.inputs.push_back(inputs[i].id());
+    types.push_back(inputs[i].type());
+  }
+
+  absl::StatusOr<TensorType> type = op.shape(types, node.attributes);
+  if (!type.ok()) {
+    std::vector<std::string> operands;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      operands.push_back(
+          absl::StrCat(OperandName(op, i), " ", Describe(inputs[i].id())));
+    }
+    const std::string origin =
+        operands.empty()
+            ? ""
+            : absl::StrCat(" (", absl::StrJoin(operands, "; "), ")");
+    return fail(absl::StrCat(type.status().message(), origin));
+  }
+  node.type = *std::move(type);
+  nodes_.push_back(std::move(node));
+  return Var(this, size() - 1);
+}
+
+void Graph::ReportError(Loc loc, absl::string_view what,
+                        absl::string_view message) {
+  if (errors_.size() == kMaxErrors) {
+    ++errors_left_out_;
+    return;
+  }
+  errors_.push_back(absl::StrCat(loc.ToString(), ": ", what, ": ", message));
+}
+
+absl::Status Graph::status() const {
+  if (errors_.empty()) return absl::OkStatus();
+  std::string text = absl::StrJoin(errors_, "\n");
+  if (errors_left_out_ > 0) {
+    absl::StrAppend(&text, "\nand ", errors_left_out_, " more");
+  }
+  return absl::InvalidArgumentError(text);
+}
+
+const Tensor& Graph::Value(Var variable) const {
+  TAPE_CHECK(variable.graph() == this && variable.valid());
+  TAPE_CHECK(node(variable).variable != kNone);
+  return (*variables_)[node(variable).variable].value;
+}
+
+absl::Status Graph::SetValue(Var variable, const TensorView& value) {
+  const Tensor& held = Value(variable);
+  if (!(held.type() == value.type())) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "SetValue: \"", NameOf(variable), "\" has the type ",
+        held.type().ToString(), ", the value given ", value.type().ToString()));
+  }
+  // In place: plans hold on to the memory.
+  std::memcpy((*variables_)[node(variable).variable].value.data(), value.data(),
+              held.type().bytes());
+  return absl::OkStatus();
+}
+
+Tag Graph::TagOf(Var parameter) const {
+  TAPE_CHECK(node(parameter).variable != kNone);
+  return (*variables_)[node(parameter).variable].tag;
+}
+
+std::string Graph::Describe(int id) const {
+  const Node& node = nodes_[id];
+  const std::string type = node.type.ToString();
+  if (!node.op->traits.source) {
+    return absl::StrCat(type, " from ", node.op->name, " at ",
+                        node.loc.ToString());
+  }
+  std::string kind = "input";
+  if (node.variable != kNone) {
+    const Tag tag = (*variables_)[node.variable].tag;
+    kind = tag == Tag::kState ? "state" : "parameter";
+  }
+  return absl::StrCat(type, " is ", kind, " \"", node.name, "\", ",
+                      node.loc.ToString());
+}
+
+std::string Graph::Dump() const {
+  std::string text;
+  for (int id = 0; id < size(); ++id) {
+    const Node& node = nodes_[id];
+    absl::StrAppend(&text, "%", id, " = ", node.op->name, "(");
+    absl::StrAppend(&text, absl::StrJoin(node.inputs, ", ",
+                                         [](std::string* out, int input) {
+                                           absl::StrAppend(out, "%", input);
+                                         }));
+    if (node.op->traits.source) {
+      absl::StrAppend(&text, "\"", node.name, "\"");
+    } else {
+      const std::string attributes = node.attributes.ToString();
+      absl::StrAppend(&text,
+                      node.inputs.empty() || attributes.empty() ? "" : "; ",
+                      attributes);
+    }
+    absl::StrAppend(&text, ") ", node.type.ToString());
+    if (node.gradient_of != kNone) {
+      absl::StrAppend(&text, " gradient of %", node.gradient_of);
+    }
+    absl::StrAppend(&text, "  # ", node.loc.ToString(), "\n");
+  }
+  return text;
+}
+
+Graph::GradientScope::GradientScope(Graph* graph, int of)
+    : graph_(graph), outer_(graph->gradient_of_) {
+  graph_->gradient_of_ = of;
+}
+
+Graph::GradientScope::~GradientScope() { graph_->gradient_of_ = outer_; }
+
+Graph* GraphOf(absl::Span<const Var> inputs) {
+  for (Var input : inputs) {
+    if (!input.empty()) return input.graph();
+  }
+  return nullptr;
+}
+
+Var Append(const OpDef& op, absl::Span<const Var> inputs, Attributes attributes,
+           Loc loc) {
+  Graph* const graph = GraphOf(inputs);
+  // With no graph to keep the mistake in, the result is as empty as the
+  // operands; Compile will name it.
+  if (graph == nullptr) return Var();
+  return graph->Append(op, inputs, std::move(attributes), loc);
+}
+
+Var Append(const OpDef& op, std::initializer_list<Var> inputs,
+           Attributes attributes, Loc loc) {
+  return Append(op, absl::MakeConstSpan(inputs.begin(), inputs.size()),
+                std::move(attributes), loc);
+}
+
+}  // namespace tape

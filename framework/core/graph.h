@@ -1,0 +1,188 @@
+// Graph: the tape. An append-only list of nodes, each an op on earlier nodes,
+// so the list is in topological order by construction and every walk over it is
+// a loop.
+//
+// Where to read on: tensor_type.h (shapes) and op.h (what a node's op brings)
+// come before this file; after it gradients.h (nodes that compute derivatives),
+// ../compiler/compile.h (from nodes to a plan), ../../ops/ops.h (the
+// vocabulary), ../train/transform.h (who consumes gradients).
+//
+// A mistake in a declaration is neither thrown nor returned. The graph keeps it
+// with the user's file and line, the op yields an invalid Var, later ops on
+// that stay quietly invalid, and Compile returns what was kept. Tested by
+// tests/graph_test.cc.
+#ifndef TAPE_FRAMEWORK_CORE_GRAPH_H_
+#define TAPE_FRAMEWORK_CORE_GRAPH_H_
+
+#include <cstdint>
+#include <deque>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "framework/core/initializer.h"
+#include "framework/core/loc.h"
+#include "framework/core/op.h"
+#include "framework/core/tensor_type.h"
+#include "framework/core/variables.h"
+
+namespace tape {
+
+// A handle to one node of one graph: what user code passes around. Never holds
+// numbers. It must not outlive its graph.
+class Var {
+ public:
+  Var() = default;  // Empty: of no graph.
+  Var(Graph* graph, int id) : graph_(graph), id_(id) {}
+
+  // False for an empty Var and for the result of a mistaken declaration.
+  bool valid() const { return graph_ != nullptr && id_ >= 0; }
+  bool empty() const { return graph_ == nullptr; }
+  Graph* graph() const { return graph_; }
+  // The node's place on the tape; negative if not valid.
+  int id() const { return id_; }
+
+  // Of a valid Var.
+  const TensorType& type() const;
+  const Shape& shape() const { return type().shape; }
+  DType dtype() const { return type().dtype; }
+
+  friend bool operator==(Var a, Var b) {
+    return a.graph_ == b.graph_ && a.id_ == b.id_;
+  }
+
+ private:
+  Graph* graph_ = nullptr;
+  int id_ = -1;
+};
+
+inline constexpr int kNone = -1;
+
+// One record of the tape. Never knows how it runs.
+struct Node {
+  const OpDef* op;
+  absl::InlinedVector<int, 3> inputs = {};  // Ids of earlier nodes.
+  Attributes attributes = {};
+  TensorType type = {};
+  std::string name = {};    // Of inputs and variables; else empty.
+  Loc loc;                  // The user's line.
+  int variable = kNone;     // Of a variable: its index in Graph::variables().
+  int gradient_of = kNone;  // The node whose gradient rule declared this one.
+};
+
+struct GraphOptions {
+  // Initializers draw from (seed, variable name).
+  uint64_t seed = 0;
+};
+
+class Graph {
+ public:
+  explicit Graph(GraphOptions options = {});
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  // Numbers fed to each run. Names of inputs and variables are unique together.
+  Var Input(absl::string_view name, Shape shape, DType dtype = DType::kFloat32,
+            Loc loc = Loc::Current());
+
+  // A float32 variable to be trained. The shape must be bound.
+  Var Parameter(absl::string_view name, Shape shape,
+                const Initializer& initializer, Tag tag = Tag::kAuto,
+                Loc loc = Loc::Current());
+
+  // A float32 or int32 variable that is not trained: optimiser state, counters,
+  // constants.
+  Var State(absl::string_view name, Shape shape, const Initializer& initializer,
+            DType dtype = DType::kFloat32, Loc loc = Loc::Current());
+
+  // The trained variables, in order of declaration.
+  std::vector<Var> parameters();
+
+  // The number of updates made so far: an int32 State "step" of rank 0,
+  // declared when first asked for. Chain::Apply (train/transform.h) advances
+  // it.
+  Var Step(Loc loc = Loc::Current());
+
+  // Appends op(inputs). Every public op is a call of this. Inputs must be of
+  // this graph; an invalid one makes the result invalid without a further
+  // error.
+  Var Append(const OpDef& op, absl::Span<const Var> inputs,
+             Attributes attributes, Loc loc);
+
+  // Keeps a mistake: "file:line: what: message".
+  void ReportError(Loc loc, absl::string_view what, absl::string_view message);
+  // OK, or the mistakes kept so far, a line each.
+  absl::Status status() const;
+
+  int size() const { return static_cast<int>(nodes_.size()); }
+  // References stay valid as nodes are appended.
+  const Node& node(int id) const { return nodes_[id]; }
+  const Node& node(Var var) const { return nodes_[var.id()]; }
+
+  // What a variable holds now.
+  const Tensor& Value(Var variable) const;
+  // Sets it. An error if `value` is not of its type.
+  absl::Status SetValue(Var variable, const TensorView& value);
+  // The name of an input or variable, else empty.
+  absl::string_view NameOf(Var var) const { return node(var).name; }
+  Tag TagOf(Var parameter) const;
+  const Variables& variables() const { return *variables_; }
+  // Plans share the variables, and may outlive the graph.
+  const std::shared_ptr<Variables>& shared_variables() const {
+    return variables_;
+  }
+
+  // "[4,8] from Tanh at xor.cc:12" or `[9,1] is parameter "w2", xor.cc:11`.
+  std::string Describe(int id) const;
+  // The whole tape as stable text, a line a node.
+  std::string Dump() const;
+
+  // While one lives, appended nodes bear the given node's line and are marked
+  // as its gradient's.
+  class GradientScope {
+   public:
+    GradientScope(Graph* graph, int of);
+    ~GradientScope();
+    GradientScope(const GradientScope&) = delete;
+    GradientScope& operator=(const GradientScope&) = delete;
+
+   private:
+    Graph* graph_;
+    int outer_;
+  };
+
+ private:
+  Var AppendSource(const OpDef& op, absl::string_view name, TensorType type,
+                   Loc loc);
+  Var AppendVariable(absl::string_view name, TensorType type,
+                     const Initializer& initializer, Tag tag, Loc loc);
+
+  GraphOptions options_;
+  std::deque<Node> nodes_;
+  std::shared_ptr<Variables> variables_;
+  absl::flat_hash_map<std::string, int> node_of_name_;
+  int gradient_of_ = kNone;
+  Var step_;
+  std::vector<std::string> errors_;
+  int64_t errors_left_out_ = 0;
+};
+
+// Appends op(inputs) to the graph of the inputs. What every op's public
+// function calls.
+Var Append(const OpDef& op, std::initializer_list<Var> inputs,
+           Attributes attributes, Loc loc);
+Var Append(const OpDef& op, absl::Span<const Var> inputs, Attributes attributes,
+           Loc loc);
+
+// The graph of the first input that has one, or null.
+Graph* GraphOf(absl::Span<const Var> inputs);
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_CORE_GRAPH_H_

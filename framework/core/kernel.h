@@ -1,0 +1,67 @@
+// How numbers are made: the contract between an op, which brings the
+// arithmetic, and the plan, which brings the memory and the threads. A kernel
+// is built for fully known shapes, and cannot fail: whatever could be wrong was
+// refused by the op's shape rule.
+#ifndef TAPE_FRAMEWORK_CORE_KERNEL_H_
+#define TAPE_FRAMEWORK_CORE_KERNEL_H_
+
+#include <cstddef>
+#include <memory>
+
+#include "absl/types/span.h"
+#include "framework/core/tensor_type.h"
+
+namespace tape {
+
+struct Attributes;
+
+// What a kernel is built for: one node, its shapes bound.
+struct KernelSpec {
+  const Attributes& attributes;
+  absl::Span<const TensorType> inputs;
+  TensorType output;
+};
+
+// What a kernel is run with. Inputs and outputs lie where the plan put them;
+// `scratch` is this thread's own memory of Kernel::scratch_bytes() bytes,
+// aligned, its contents undefined.
+struct KernelArguments {
+  const void* const* inputs;
+  void* const* outputs;
+  std::byte* scratch;
+};
+
+// One step of a plan. Stateless between calls: chunks run in any order, on any
+// threads, at the same time.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  // Into how many independent parts the work is cut. Must follow from the
+  // shapes alone, never from the number of threads, so that the same bits come
+  // out for any number of them.
+  virtual int chunks() const { return 1; }
+  virtual size_t scratch_bytes() const { return 0; }
+  virtual void Run(int chunk, const KernelArguments& arguments) const = 0;
+};
+
+using KernelMaker = std::unique_ptr<Kernel> (*)(const KernelSpec& spec);
+
+// The fast form of an elementwise op: `count` elements, each input already
+// stretched to the output's shape and contiguous. The plan strings such blocks
+// into one pass over memory (compiler/elementwise.h). An output may be the very
+// memory of an input, so each element is read before it is written.
+struct BlockArguments {
+  absl::Span<const void* const> inputs;
+  void* output;
+  size_t count;
+  const Attributes& attributes;
+};
+using Block = void (*)(const BlockArguments& arguments);
+
+// The block of an elementwise op for these input dtypes, which its shape rule
+// has accepted.
+using BlockMaker = Block (*)(absl::Span<const DType> inputs, DType output);
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_CORE_KERNEL_H_

@@ -1,0 +1,101 @@
+// The op contract: everything the framework knows of an operation, in one
+// record (OpDef) that stands in one place.
+//
+// The fields stand in the order of the mathematics: name, shape rule, gradient
+// rule, reference, kernel, traits. The driver of gradients (gradients.cc) and
+// the compiler's passes ask these fields and traits, never which op it is, so
+// an op declared outside this repository is used like a built-in one. See
+// ops/activation.cc for examples.
+#ifndef TAPE_FRAMEWORK_CORE_OP_H_
+#define TAPE_FRAMEWORK_CORE_OP_H_
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "framework/core/kernel.h"
+#include "framework/core/tensor.h"
+#include "framework/core/tensor_type.h"
+
+namespace tape {
+
+class Graph;
+class Var;
+
+// What an op is told besides its inputs. One flat record for all ops: a field
+// means what the op's comment says, and keeps its default where the op has no
+// use for it. Equal ops on equal inputs with equal attributes are the same
+// value.
+struct Attributes {
+  double value = 0;               // Fill, LeakyRelu.
+  int64_t depth = 0;              // OneHot.
+  int axis = 0;                   // ArgMax, Softmax, ….
+  bool transpose_lhs = false;     // MatMul.
+  bool transpose_rhs = false;     // MatMul.
+  DType dtype = DType::kFloat32;  // Cast, Fill, sources.
+  Shape shape = {};               // Fill, BroadcastTo, SumTo, Reshape.
+
+  // The fields that differ from their defaults, as in "value=0.01,
+  // shape=[4,1]".
+  std::string ToString() const;
+  friend bool operator==(const Attributes&, const Attributes&) = default;
+};
+
+// The derivative of the loss by each input of a node, as a Var of the same
+// graph. An empty Var says that the derivative is zero everywhere. An adjoint
+// may have a shape that the input broadcasts to, or one that broadcasts to the
+// input's: the driver sums or stretches it.
+using Adjoints = absl::InlinedVector<Var, 3>;
+
+// Type of the output from the types of the inputs (as many as OpDef::operands
+// names). Shapes may hold kBatch. An error's message says the rule that is
+// broken and both figures; the graph adds op, line and operands.
+using ShapeRule = absl::StatusOr<TensorType> (*)(
+    absl::Span<const TensorType> inputs, const Attributes& attributes);
+
+// d loss / d x[i] for each input x[i] of y = op(x), given gy = d loss / d y;
+// written in ops, so that it can be differentiated again.
+using GradientRule = Adjoints (*)(absl::Span<const Var> x, Var y, Var gy,
+                                  const Attributes& attributes);
+
+// What the op means: slow, obvious, in double. `inputs` and `output` are
+// float64 tensors whatever the node's dtype (every int32 and uint8 is a
+// double); `output` has its bound shape and arrives zeroed.
+using Reference = void (*)(const Attributes& attributes,
+                           absl::Span<const Tensor> inputs, Tensor& output);
+
+// What passes may ask of an op.
+struct Traits {
+  // Element i of the output depends on element i of each input (after
+  // broadcasting) alone: has a `block`, may be fused.
+  bool elementwise = false;
+  // Elementwise, and each element of the output is the input's.
+  bool identity = false;
+  // The output is the input's memory under another shape.
+  bool view = false;
+  // The numbers come from outside the plan: an input or a variable.
+  bool source = false;
+  // Every element is attributes.value.
+  bool uniform = false;
+};
+
+struct OpDef {
+  const char* name;
+  // The inputs' names, for errors. A variadic op has one operand, which stands
+  // for all.
+  std::array<const char*, 3> operands = {};
+  bool variadic = false;
+  ShapeRule shape;
+  GradientRule gradient = nullptr;  // Null: not differentiable.
+  Reference reference = nullptr;
+  BlockMaker block = nullptr;    // Of an elementwise op.
+  KernelMaker kernel = nullptr;  // Of any other that computes.
+  Traits traits = {};
+};
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_CORE_OP_H_

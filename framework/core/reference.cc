@@ -1,0 +1,118 @@
+// The references' interpreter (reference.h): from fetches and feeds to values
+// in double. Tested by tests/reference_test.cc.
+#include "framework/core/reference.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "framework/core/check.h"
+
+namespace tape {
+namespace {
+
+template <typename T>
+void CopyToDouble(const TensorView& from, Tensor& to) {
+  const auto values = from.values<T>();
+  std::copy(values.begin(), values.end(), to.values<double>().begin());
+}
+
+// Whether `fed` fits `declared` for some batch size, which is set if `declared`
+// has one and it was not known.
+bool Fits(const Shape& declared, const Shape& fed,
+          std::optional<int64_t>& batch) {
+  if (declared.rank() != fed.rank()) return false;
+  for (int axis = 0; axis < declared.rank(); ++axis) {
+    int64_t dim = declared[axis];
+    if (dim == kBatch) {
+      if (!batch.has_value()) batch = fed[axis];
+      dim = *batch;
+    }
+    if (dim != fed[axis]) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Tensor ToFloat64(const TensorView& tensor) {
+  Tensor result(TensorType{DType::kFloat64, tensor.shape()});
+  switch (tensor.dtype()) {
+    case DType::kFloat32:
+      CopyToDouble<float>(tensor, result);
+      break;
+    case DType::kInt32:
+      CopyToDouble<int32_t>(tensor, result);
+      break;
+    case DType::kUint8:
+      CopyToDouble<uint8_t>(tensor, result);
+      break;
+    case DType::kFloat64:
+      CopyToDouble<double>(tensor, result);
+      break;
+  }
+  return result;
+}
+
+absl::StatusOr<std::vector<Tensor>> EvaluateReference(
+    absl::Span<const Var> fetches, const ReferenceFeeds& feeds) {
+  Graph* const graph = GraphOf(fetches);
+  if (graph == nullptr) return std::vector<Tensor>();
+  if (absl::Status status = graph->status(); !status.ok()) return status;
+  for (Var fetch : fetches) TAPE_CHECK(fetch.graph() == graph && fetch.valid());
+
+  // What the fetches depend on.
+  int end = 0;
+  for (Var fetch : fetches) end = std::max(end, fetch.id() + 1);
+  std::vector<bool> needed(end, false);
+  for (Var fetch : fetches) needed[fetch.id()] = true;
+  for (int id = end; id-- > 0;) {
+    if (!needed[id]) continue;
+    for (int input : graph->node(id).inputs) needed[input] = true;
+  }
+
+  // Give the sources their numbers, and the batch its size.
+  std::vector<std::optional<Tensor>> values(end);
+  std::optional<int64_t> batch;
+  for (const auto& [var, tensor] : feeds) {
+    if (var.id() >= end || !needed[var.id()]) continue;
+    const Node& node = graph->node(var);
+    if (!node.op->traits.source ||
+        !Fits(node.type.shape, tensor.shape(), batch)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(node.loc.ToString(), ": ", node.op->name, " \"",
+                       node.name, "\" was declared as ", node.type.ToString(),
+                       ", and fed ", tensor.type().ToString()));
+    }
+    values[var.id()] = ToFloat64(tensor);
+  }
+
+  for (int id = 0; id < end; ++id) {
+    if (!needed[id] || values[id].has_value()) continue;
+    const Node& node = graph->node(id);
+    if (node.variable != kNone) {
+      values[id] = ToFloat64(graph->Value(Var(graph, id)));
+      continue;
+    }
+    if (node.op->traits.source) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(node.loc.ToString(), ": input \"", node.name,
+                       "\" is needed and was not fed"));
+    }
+    std::vector<Tensor> inputs;
+    for (int input : node.inputs) inputs.push_back(*values[input]);
+    Attributes attributes = node.attributes;
+    attributes.shape = attributes.shape.Bind(batch.value_or(kBatch));
+    Tensor output(TensorType{DType::kFloat64,
+                             node.type.shape.Bind(batch.value_or(kBatch))});
+    node.op->reference(attributes, inputs, output);
+    values[id] = std::move(output);
+  }
+
+  std::vector<Tensor> results;
+  for (Var fetch : fetches) results.push_back(*values[fetch.id()]);
+  return results;
+}
+
+}  // namespace tape

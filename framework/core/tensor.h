@@ -1,0 +1,117 @@
+// Tensor: numbers with a shape and a dtype, contiguous and row-major. It never
+// knows that there is a graph. TensorView: the same, borrowed, for feeding a
+// plan from memory that someone else owns. Tested by tests/tensor_type_test.cc.
+#ifndef TAPE_FRAMEWORK_CORE_TENSOR_H_
+#define TAPE_FRAMEWORK_CORE_TENSOR_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "framework/core/check.h"
+#include "framework/core/tensor_type.h"
+
+namespace tape {
+
+// Alignment of every buffer: one cache line, which is also the widest vector
+// register.
+inline constexpr size_t kAlignment = 64;
+
+inline size_t RoundUpToAlignment(size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+// Aligned memory, zeroed, owned. Never empty, so that data() is never null.
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(size_t bytes)
+      : data_(static_cast<std::byte*>(
+            std::aligned_alloc(kAlignment, RoundUpToAlignment(bytes + 1)))) {
+    TAPE_CHECK(data_ != nullptr);
+    std::memset(data_.get(), 0, RoundUpToAlignment(bytes + 1));
+  }
+  std::byte* data() const { return data_.get(); }
+
+ private:
+  struct Free {
+    void operator()(std::byte* data) const { std::free(data); }
+  };
+  std::unique_ptr<std::byte[], Free> data_;
+};
+
+class Tensor {
+ public:
+  Tensor() : Tensor(TensorType{}) {}
+  // All zeros. The shape must be bound.
+  explicit Tensor(TensorType type)
+      : type_(std::move(type)), buffer_(type_.bytes()) {}
+  // `values` in row-major order; their number must be the shape's.
+  template <typename T>
+  Tensor(Shape shape, const std::vector<T>& values)
+      : Tensor(TensorType{kDTypeOf<T>, std::move(shape)}) {
+    TAPE_CHECK_EQ(elements(), static_cast<int64_t>(values.size()));
+    std::copy(values.begin(), values.end(), this->values<T>().begin());
+  }
+  Tensor(const Tensor& other) : Tensor(other.type_) {
+    std::memcpy(data(), other.data(), type_.bytes());
+  }
+  Tensor& operator=(const Tensor& other) { return *this = Tensor(other); }
+  Tensor(Tensor&&) = default;
+  Tensor& operator=(Tensor&&) = default;
+
+  const TensorType& type() const { return type_; }
+  DType dtype() const { return type_.dtype; }
+  const Shape& shape() const { return type_.shape; }
+  int64_t elements() const { return type_.shape.elements(); }
+  void* data() { return buffer_.data(); }
+  const void* data() const { return buffer_.data(); }
+
+  // The elements as T, which must be the dtype's C++ type.
+  template <typename T>
+  absl::Span<T> values() {
+    TAPE_CHECK(kDTypeOf<T> == dtype());
+    return {static_cast<T*>(data()), static_cast<size_t>(elements())};
+  }
+  template <typename T>
+  absl::Span<const T> values() const {
+    TAPE_CHECK(kDTypeOf<T> == dtype());
+    return {static_cast<const T*>(data()), static_cast<size_t>(elements())};
+  }
+
+ private:
+  TensorType type_;
+  Buffer buffer_;
+};
+
+class TensorView {
+ public:
+  TensorView(const Tensor& tensor)  // NOLINT: a Tensor is a view of itself.
+      : type_(tensor.type()), data_(tensor.data()) {}
+  TensorView(TensorType type, const void* data)
+      : type_(std::move(type)), data_(data) {}
+
+  const TensorType& type() const { return type_; }
+  DType dtype() const { return type_.dtype; }
+  const Shape& shape() const { return type_.shape; }
+  const void* data() const { return data_; }
+
+  template <typename T>
+  absl::Span<const T> values() const {
+    TAPE_CHECK(kDTypeOf<T> == dtype());
+    return {static_cast<const T*>(data_),
+            static_cast<size_t>(type_.shape.elements())};
+  }
+
+ private:
+  TensorType type_;
+  const void* data_;
+};
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_CORE_TENSOR_H_

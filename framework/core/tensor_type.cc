@@ -1,0 +1,111 @@
+// DType, Shape and TensorType (tensor_type.h). Tested by
+// tests/tensor_type_test.cc.
+#include "framework/core/tensor_type.h"
+
+#include <algorithm>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "framework/core/check.h"
+
+namespace tape {
+std::string DimText(int64_t dim) {
+  return dim == kBatch ? "batch" : absl::StrCat(dim);
+}
+
+const char* Name(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return "float32";
+    case DType::kInt32:
+      return "int32";
+    case DType::kUint8:
+      return "uint8";
+    case DType::kFloat64:
+      return "float64";
+  }
+  return "unknown";
+}
+
+size_t SizeOf(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32:
+    case DType::kInt32:
+      return 4;
+    case DType::kUint8:
+      return 1;
+    case DType::kFloat64:
+      return 8;
+  }
+  return 0;
+}
+
+bool Shape::is_bound() const {
+  return std::all_of(dims_.begin(), dims_.end(),
+                     [](int64_t dim) { return dim >= 0; });
+}
+
+bool Shape::is_valid() const {
+  return std::all_of(dims_.begin(), dims_.end(),
+                     [](int64_t dim) { return dim >= 0 || dim == kBatch; });
+}
+
+Shape Shape::Bind(int64_t batch) const {
+  Shape bound = *this;
+  std::replace(bound.dims_.begin(), bound.dims_.end(), kBatch, batch);
+  return bound;
+}
+
+int64_t Shape::elements() const {
+  int64_t elements = 1;
+  for (int64_t dim : dims_) {
+    TAPE_CHECK_LE(0, dim);
+    elements *= dim;
+  }
+  return elements;
+}
+
+std::string Shape::ToString() const {
+  const auto append = [](std::string* out, int64_t dim) {
+    out->append(DimText(dim));
+  };
+  return absl::StrCat("[", absl::StrJoin(dims_, ",", append), "]");
+}
+
+absl::StatusOr<Shape> Broadcast(const Shape& a, const Shape& b) {
+  const int rank = std::max(a.rank(), b.rank());
+  absl::InlinedVector<int64_t, 4> dims(rank);
+  for (int back = 1; back <= rank; ++back) {  // Axes counted from the last.
+    const int64_t from_a = back <= a.rank() ? a[a.rank() - back] : 1;
+    const int64_t from_b = back <= b.rank() ? b[b.rank() - back] : 1;
+    if (from_a != from_b && from_a != 1 && from_b != 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("shapes ", a.ToString(), " and ", b.ToString(),
+                       " do not broadcast: axis -", back, " is ",
+                       DimText(from_a), " against ", DimText(from_b)));
+    }
+    dims[rank - back] = from_a == 1 ? from_b : from_a;
+  }
+  return Shape(dims);
+}
+
+bool BroadcastsTo(const Shape& from, const Shape& to) {
+  const absl::StatusOr<Shape> both = Broadcast(from, to);
+  return both.ok() && *both == to;
+}
+
+absl::StatusOr<int> ResolveAxis(int axis, int rank) {
+  if (axis < -rank || axis >= rank) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "axis ", axis, " does not exist in a tensor of rank ", rank));
+  }
+  return axis < 0 ? axis + rank : axis;
+}
+
+std::string TensorType::ToString() const {
+  if (dtype == DType::kFloat32) return shape.ToString();
+  return absl::StrCat(Name(dtype), shape.ToString());
+}
+
+}  // namespace tape

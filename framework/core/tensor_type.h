@@ -1,0 +1,107 @@
+// DType, Shape and TensorType: what is known of a tensor before it has numbers.
+//
+// A shape may hold the symbolic dimension kBatch, which the plan binds to a
+// number when it first sees a batch of that size. Only kBatch equals kBatch:
+// two different inputs that use it have the same batch size. Tested by
+// tests/tensor_type_test.cc.
+#ifndef TAPE_FRAMEWORK_CORE_TENSOR_TYPE_H_
+#define TAPE_FRAMEWORK_CORE_TENSOR_TYPE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+
+namespace tape {
+
+enum class DType : uint8_t {
+  kFloat32,
+  kInt32,
+  kUint8,
+  kFloat64,  // The references' own numbers (op.h); no node of a graph has it.
+};
+
+// "float32", "int32", ….
+const char* Name(DType dtype);
+// Bytes of one element.
+size_t SizeOf(DType dtype);
+
+// The DType of a C++ type.
+template <typename T>
+inline constexpr DType kDTypeOf = DType::kFloat32;
+template <>
+inline constexpr DType kDTypeOf<int32_t> = DType::kInt32;
+template <>
+inline constexpr DType kDTypeOf<uint8_t> = DType::kUint8;
+template <>
+inline constexpr DType kDTypeOf<double> = DType::kFloat64;
+
+// The symbolic batch dimension.
+inline constexpr int64_t kBatch = -1;
+// "784", or "batch".
+std::string DimText(int64_t dim);
+
+// A list of dimensions, outermost first; row-major order of elements.
+class Shape {
+ public:
+  Shape() = default;  // Rank 0: one element.
+  Shape(std::initializer_list<int64_t> dims) : dims_(dims) {}
+  explicit Shape(absl::Span<const int64_t> dims)
+      : dims_(dims.begin(), dims.end()) {}
+
+  int rank() const { return static_cast<int>(dims_.size()); }
+  int64_t operator[](int axis) const { return dims_[axis]; }
+  absl::Span<const int64_t> dims() const { return dims_; }
+
+  // Whether every dimension is a number.
+  bool is_bound() const;
+  // Whether every dimension is a number or kBatch.
+  bool is_valid() const;
+  // The same shape with kBatch replaced by `batch`.
+  Shape Bind(int64_t batch) const;
+  // Number of elements. The shape must be bound.
+  int64_t elements() const;
+  // "[batch,784]"; "[]" for rank 0.
+  std::string ToString() const;
+
+  friend bool operator==(const Shape& a, const Shape& b) {
+    return a.dims_ == b.dims_;
+  }
+
+ private:
+  absl::InlinedVector<int64_t, 4> dims_;
+};
+
+// The shape of an elementwise operation on `a` and `b` by NumPy's rule: aligned
+// at the last axis, a missing or 1 dimension stretches to the other's. An error
+// names the first axis (from the last) that fits neither way.
+absl::StatusOr<Shape> Broadcast(const Shape& a, const Shape& b);
+
+// Whether `from` stretches to exactly `to` by that rule.
+bool BroadcastsTo(const Shape& from, const Shape& to);
+
+// The axis `axis` names in a shape of `rank` axes, counting from the end if
+// negative (-1 is the last). An error names the axis and the rank.
+absl::StatusOr<int> ResolveAxis(int axis, int rank);
+
+struct TensorType {
+  DType dtype = DType::kFloat32;
+  Shape shape;
+
+  // Bytes of the whole tensor. The shape must be bound.
+  size_t bytes() const { return shape.elements() * SizeOf(dtype); }
+  // "[4,8]" for float32, "int32[4]" for others.
+  std::string ToString() const;
+
+  friend bool operator==(const TensorType& a, const TensorType& b) {
+    return a.dtype == b.dtype && a.shape == b.shape;
+  }
+};
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_CORE_TENSOR_TYPE_H_

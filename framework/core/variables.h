@@ -1,0 +1,53 @@
+// Variables: the numbers that outlive a step. Parameters, optimiser state and
+// constants live here, not in the graph's nodes and not in a plan, so that
+// every plan compiled from a graph sees the same ones. Tested by
+// tests/graph_test.cc.
+#ifndef TAPE_FRAMEWORK_CORE_VARIABLES_H_
+#define TAPE_FRAMEWORK_CORE_VARIABLES_H_
+
+#include <deque>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "framework/core/tensor.h"
+
+namespace tape {
+
+// What a variable is to the consumers of gradients.
+enum class Tag {
+  kAuto,    // At declaration: kWeight for two or more axes, else kBias.
+  kWeight,  // A trained parameter that multiplies.
+  kBias,    // A trained parameter that adds.
+  kState,  // Not trained: a moment, a counter, a running statistic, a constant.
+};
+
+// "weight", "bias", "state".
+const char* Name(Tag tag);
+
+struct Variable {
+  std::string name;  // Unique in its graph.
+  Tag tag;
+  Tensor value;
+};
+
+class Variables {
+ public:
+  // Adds one and returns its index. The name must be free.
+  int Add(Variable variable);
+  // The index of the variable of that name, or -1.
+  int Find(absl::string_view name) const;
+
+  int size() const { return static_cast<int>(variables_.size()); }
+  // References stay valid as variables are added.
+  Variable& operator[](int index) { return variables_[index]; }
+  const Variable& operator[](int index) const { return variables_[index]; }
+
+ private:
+  std::deque<Variable> variables_;
+  absl::flat_hash_map<std::string, int> index_of_;
+};
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_CORE_VARIABLES_H_

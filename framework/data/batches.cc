@@ -1,0 +1,74 @@
+// Mini-batches (batches.h). In goes a data set, out come views of its rows, or
+// of rows gathered in a random order. Tested by tests/batches_test.cc.
+#include "framework/data/batches.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "framework/core/check.h"
+#include "framework/core/random.h"
+#include "framework/core/tensor_type.h"
+
+namespace tape {
+
+Batches::Batches(const Dataset& dataset, BatchOptions options)
+    : dataset_(&dataset), options_(options) {
+  const int64_t samples = dataset.size();
+  TAPE_CHECK_LE(1, options.batch_size);
+  TAPE_CHECK_LE(samples, std::numeric_limits<uint32_t>::max());
+  TAPE_CHECK_EQ(samples, dataset.labels.elements());
+  end_ = options.last == LastBatch::kKeep
+             ? samples
+             : samples - samples % options.batch_size;
+  if (options.order == Order::kShuffled) {
+    const int64_t rows = std::min(options.batch_size, samples);
+    order_.resize(samples);
+    images_.resize(rows * dataset.pixels());
+    labels_.resize(rows);
+  }
+  StartEpoch(0);
+}
+
+int64_t Batches::batches_per_epoch() const {
+  // Rounded up without adding, since batch_size may be as large as can be.
+  return end_ / options_.batch_size + (end_ % options_.batch_size > 0 ? 1 : 0);
+}
+
+void Batches::StartEpoch(int epoch) {
+  next_ = 0;
+  if (options_.order == Order::kFixed) return;
+  // From the data set's own order, not from the last epoch's.
+  std::iota(order_.begin(), order_.end(), 0);
+  RandomStream random(options_.seed,
+                      StreamOf(absl::StrCat("batches/epoch ", epoch)));
+  Shuffle(random, order_);
+}
+
+std::optional<Batch> Batches::Next() {
+  if (next_ == end_) return std::nullopt;
+  const int64_t size = std::min(options_.batch_size, end_ - next_);
+  const int64_t pixels = dataset_->pixels();
+  const uint8_t* images = dataset_->images.values<uint8_t>().data();
+  const int32_t* labels = dataset_->labels.values<int32_t>().data();
+  if (options_.order == Order::kFixed) {
+    images += next_ * pixels;
+    labels += next_;
+  } else {
+    for (int64_t row = 0; row < size; ++row) {
+      const int64_t sample = order_[next_ + row];
+      std::copy_n(images + sample * pixels, pixels,
+                  images_.data() + row * pixels);
+      labels_[row] = labels[sample];
+    }
+    images = images_.data();
+    labels = labels_.data();
+  }
+  next_ += size;
+  return Batch{.images = TensorView({DType::kUint8, {size, pixels}}, images),
+               .labels = TensorView({DType::kInt32, {size}}, labels),
+               .size = size};
+}
+
+}  // namespace tape

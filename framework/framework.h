@@ -1,0 +1,17 @@
+// Tape: a computational graph with automatic differentiation, compiled to run
+// on a CPU. Start here, and at ops/ops.h.
+//
+//   declare (Graph) -> differentiate (Gradients) -> consume (regularisers,
+//   optimisers) -> compile (Plan) -> run
+#ifndef TAPE_FRAMEWORK_FRAMEWORK_H_
+#define TAPE_FRAMEWORK_FRAMEWORK_H_
+
+#include "framework/compiler/compile.h"
+#include "framework/compiler/plan.h"
+#include "framework/core/gradients.h"
+#include "framework/core/graph.h"
+#include "framework/core/initializer.h"
+#include "framework/core/tensor.h"
+#include "framework/core/updates.h"
+
+#endif  // TAPE_FRAMEWORK_FRAMEWORK_H_

@@ -1,0 +1,261 @@
+// Arithmetic, functions and comparisons, element by element (ops.h). Tested by
+// tests/op_test.cc through the sample table.
+#include <cmath>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "framework/core/reference.h"
+#include "ops/ops.h"
+#include "ops/rules.h"
+#include "ops/vector.h"
+
+namespace tape {
+namespace {
+
+// ---- Add: y = a + b, dy/da = 1, dy/db = 1 ----
+constexpr OpDef kAdd = {
+    .name = "Add",
+    .operands = {"lhs", "rhs"},
+    .shape = BroadcastNumbers,
+    .gradient = [](absl::Span<const Var>, Var, Var gy,
+                   const Attributes&) -> Adjoints {
+      return {gy, gy};
+    },
+    .reference = MapReference<[](double a, double b) { return a + b; }>,
+    .block = ByDType<vector::AddFloat, vector::AddInt>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Sub: y = a - b, dy/da = 1, dy/db = -1 ----
+constexpr OpDef kSub = {
+    .name = "Sub",
+    .operands = {"lhs", "rhs"},
+    .shape = BroadcastNumbers,
+    .gradient = [](absl::Span<const Var>, Var, Var gy,
+                   const Attributes&) -> Adjoints {
+      return {gy, -gy};
+    },
+    .reference = MapReference<[](double a, double b) { return a - b; }>,
+    .block = ByDType<vector::SubFloat, vector::SubInt>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Mul: y = a b, dy/da = b, dy/db = a ----
+constexpr OpDef kMul = {
+    .name = "Mul",
+    .operands = {"lhs", "rhs"},
+    .shape = BroadcastNumbers,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints {
+      return {gy * x[1], gy * x[0]};
+    },
+    .reference = MapReference<[](double a, double b) { return a * b; }>,
+    .block = ByDType<vector::MulFloat, vector::MulInt>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Div: y = a / b, dy/da = 1 / b, dy/db = -y / b ----
+constexpr OpDef kDiv = {
+    .name = "Div",
+    .operands = {"lhs", "rhs"},
+    .shape = BroadcastFloats,
+    .gradient = [](absl::Span<const Var> x, Var y, Var gy,
+                   const Attributes&) -> Adjoints {
+      const Var ga = gy / x[1];
+      return {ga, -(ga * y)};
+    },
+    .reference = MapReference<[](double a, double b) { return a / b; }>,
+    .block = Only<vector::DivFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Neg: y = -x, dy/dx = -1 ----
+constexpr OpDef kNeg = {
+    .name = "Neg",
+    .operands = {"x"},
+    .shape = BroadcastNumbers,
+    .gradient = [](absl::Span<const Var>, Var, Var gy,
+                   const Attributes&) -> Adjoints { return {-gy}; },
+    .reference = MapReference<[](double x) { return -x; }>,
+    .block = ByDType<vector::NegFloat, vector::NegInt>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Square: y = x^2, dy/dx = 2 x ----
+constexpr OpDef kSquare = {
+    .name = "Square",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints { return {gy * (2 * x[0])}; },
+    .reference = MapReference<[](double x) { return x * x; }>,
+    .block = Only<vector::SquareFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Sqrt: y = sqrt(x), dy/dx = 1 / (2 y) ----
+constexpr OpDef kSqrt = {
+    .name = "Sqrt",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var>, Var y, Var gy,
+                   const Attributes&) -> Adjoints { return {gy / (2 * y)}; },
+    .reference = MapReference<[](double x) { return std::sqrt(x); }>,
+    .block = Only<vector::SqrtFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Exp: y = e^x, dy/dx = y ----
+constexpr OpDef kExp = {
+    .name = "Exp",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var>, Var y, Var gy,
+                   const Attributes&) -> Adjoints { return {gy * y}; },
+    .reference = MapReference<[](double x) { return std::exp(x); }>,
+    .block = Only<vector::ExpFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Expm1: y = e^x - 1, dy/dx = y + 1 ----
+constexpr OpDef kExpm1 = {
+    .name = "Expm1",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var>, Var y, Var gy,
+                   const Attributes&) -> Adjoints { return {gy * (y + 1)}; },
+    .reference = MapReference<[](double x) { return std::expm1(x); }>,
+    .block = Only<vector::Expm1Float>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Log: y = ln x, dy/dx = 1 / x ----
+constexpr OpDef kLog = {
+    .name = "Log",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints { return {gy / x[0]}; },
+    .reference = MapReference<[](double x) { return std::log(x); }>,
+    .block = Only<vector::LogFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Sign: y = -1, 0 or 1 as x is below, at or above 0; dy/dx = 0 ----
+constexpr OpDef kSign = {
+    .name = "Sign",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = ZeroGradient,
+    .reference = MapReference<[](double x) {
+      return x == 0 || std::isnan(x) ? x : std::copysign(1.0, x);
+    }>,
+    .block = Only<vector::SignFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Abs: y = |x|, dy/dx = sign(x), at 0 too ----
+constexpr OpDef kAbs = {
+    .name = "Abs",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints { return {gy * Sign(x[0])}; },
+    .reference = MapReference<[](double x) { return std::fabs(x); }>,
+    .block = Only<vector::AbsFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Equal: y = 1 where a = b, else 0 ----
+constexpr OpDef kEqual = {
+    .name = "Equal",
+    .operands = {"lhs", "rhs"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes&) -> absl::StatusOr<TensorType> {
+      if (x[0].dtype != x[1].dtype) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "dtypes ", Name(x[0].dtype), " and ", Name(x[1].dtype), " differ"));
+      }
+      absl::StatusOr<Shape> shape = Broadcast(x[0].shape, x[1].shape);
+      if (!shape.ok()) return shape.status();
+      return TensorType{DType::kUint8, *shape};
+    },
+    .reference = MapReference<[](double a, double b) { return a == b; }>,
+    .block = [](absl::Span<const DType> x, DType) -> Block {
+      switch (x[0]) {
+        case DType::kInt32:
+          return vector::EqualInt;
+        case DType::kUint8:
+          return vector::EqualByte;
+        default:
+          return vector::EqualFloat;
+      }
+    },
+    .traits = {.elementwise = true},
+};
+
+// ---- Cast: y = x in another dtype ----
+constexpr OpDef kCast = {
+    .name = "Cast",
+    .operands = {"x"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      const DType from = x[0].dtype, to = attributes.dtype;
+      const bool exists = (to == DType::kFloat32 && from != DType::kFloat32) ||
+                          (to == DType::kInt32 && from == DType::kUint8);
+      if (!exists) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "there is no conversion from ", Name(from), " to ", Name(to)));
+      }
+      return TensorType{to, x[0].shape};
+    },
+    .reference = MapReference<[](double x) { return x; }>,
+    .block = [](absl::Span<const DType> x, DType y) -> Block {
+      if (x[0] == DType::kInt32) return vector::IntToFloat;
+      return y == DType::kInt32 ? vector::ByteToInt : vector::ByteToFloat;
+    },
+    .traits = {.elementwise = true},
+};
+
+}  // namespace
+
+Var Add(Var a, Var b, Loc loc) { return Append(kAdd, {a, b}, {}, loc); }
+Var Sub(Var a, Var b, Loc loc) { return Append(kSub, {a, b}, {}, loc); }
+Var Mul(Var a, Var b, Loc loc) { return Append(kMul, {a, b}, {}, loc); }
+Var Div(Var a, Var b, Loc loc) { return Append(kDiv, {a, b}, {}, loc); }
+Var Neg(Var x, Loc loc) { return Append(kNeg, {x}, {}, loc); }
+Var Square(Var x, Loc loc) { return Append(kSquare, {x}, {}, loc); }
+Var Sqrt(Var x, Loc loc) { return Append(kSqrt, {x}, {}, loc); }
+Var Exp(Var x, Loc loc) { return Append(kExp, {x}, {}, loc); }
+Var Expm1(Var x, Loc loc) { return Append(kExpm1, {x}, {}, loc); }
+Var Log(Var x, Loc loc) { return Append(kLog, {x}, {}, loc); }
+Var Sign(Var x, Loc loc) { return Append(kSign, {x}, {}, loc); }
+Var Abs(Var x, Loc loc) { return Append(kAbs, {x}, {}, loc); }
+Var Equal(Var a, Var b, Loc loc) { return Append(kEqual, {a, b}, {}, loc); }
+Var Cast(Var x, DType dtype, Loc loc) {
+  if (x.valid() && x.dtype() == dtype) return x;
+  return Append(kCast, {x}, {.dtype = dtype}, loc);
+}
+
+Var Operand::Resolve(const Operand& other) const {
+  if (!number_.has_value()) return var_;
+  // Beside a mistaken operand the result is as mistaken.
+  if (!other.var_.valid()) return other.var_;
+  return Fill(other.var_.graph(), {}, *number_, other.var_.dtype(), loc_);
+}
+
+Var operator+(const Operand& a, const Operand& b) {
+  return Add(a.Resolve(b), b.Resolve(a), a.loc());
+}
+Var operator-(const Operand& a, const Operand& b) {
+  return Sub(a.Resolve(b), b.Resolve(a), a.loc());
+}
+Var operator*(const Operand& a, const Operand& b) {
+  return Mul(a.Resolve(b), b.Resolve(a), a.loc());
+}
+Var operator/(const Operand& a, const Operand& b) {
+  return Div(a.Resolve(b), b.Resolve(a), a.loc());
+}
+Var operator-(const Operand& x) { return Neg(x.Resolve(x), x.loc()); }
+
+}  // namespace tape

@@ -1,0 +1,97 @@
+// Matrix products (ops.h), on oneDNN (onednn.h). Tested by tests/op_test.cc
+// through the sample table.
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "ops/onednn.h"
+#include "ops/ops.h"
+#include "ops/rules.h"
+
+namespace tape {
+namespace {
+
+// Rows and columns of an operand as the product sees it.
+struct Matrix {
+  int64_t rows;
+  int64_t columns;
+};
+
+Matrix Seen(const TensorType& type, bool transposed) {
+  const Shape& shape = type.shape;
+  return transposed ? Matrix{shape[1], shape[0]} : Matrix{shape[0], shape[1]};
+}
+
+// ---- MatMul: y = a b; da = gy b^T, db = a^T gy ----
+constexpr OpDef kMatMul = {
+    .name = "MatMul",
+    .operands = {"lhs", "rhs"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      for (const TensorType& type : x) {
+        if (absl::Status status = ExpectFloat32(type); !status.ok()) {
+          return status;
+        }
+        if (type.shape.rank() != 2) {
+          return absl::InvalidArgumentError(absl::StrCat(
+              "expected two matrices, found ", x[0].shape.ToString(), " and ",
+              x[1].shape.ToString()));
+        }
+      }
+      const Matrix a = Seen(x[0], attributes.transpose_lhs);
+      const Matrix b = Seen(x[1], attributes.transpose_rhs);
+      if (a.columns != b.rows) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("inner dimensions ", DimText(a.columns), " and ",
+                         DimText(b.rows), " differ"));
+      }
+      return TensorType{DType::kFloat32, {a.rows, b.columns}};
+    },
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes& attributes) -> Adjoints {
+      const Var a = x[0], b = x[1];
+      const bool at = attributes.transpose_lhs, bt = attributes.transpose_rhs;
+      return {at ? MatMul(b, gy, {.lhs = bt, .rhs = true})
+                 : MatMul(gy, b, {.lhs = false, .rhs = !bt}),
+              bt ? MatMul(gy, a, {.lhs = true, .rhs = at})
+                 : MatMul(a, gy, {.lhs = !at, .rhs = false})};
+    },
+    .reference =
+        [](const Attributes& attributes, absl::Span<const Tensor> x,
+           Tensor& y) {
+          const auto element = [](const Tensor& matrix, bool transposed,
+                                  int64_t row, int64_t column) {
+            if (transposed) std::swap(row, column);
+            return matrix.values<double>()[row * matrix.shape()[1] + column];
+          };
+          const int64_t rows = y.shape()[0], columns = y.shape()[1];
+          const int64_t inner =
+              Seen(x[0].type(), attributes.transpose_lhs).columns;
+          for (int64_t i = 0; i < rows; ++i) {
+            for (int64_t j = 0; j < columns; ++j) {
+              for (int64_t k = 0; k < inner; ++k) {
+                y.values<double>()[i * columns + j] +=
+                    element(x[0], attributes.transpose_lhs, i, k) *
+                    element(x[1], attributes.transpose_rhs, k, j);
+              }
+            }
+          }
+        },
+    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
+      const Matrix a = Seen(spec.inputs[0], spec.attributes.transpose_lhs);
+      return onednn::MakeMatMulKernel(
+          {.m = a.rows,
+           .k = a.columns,
+           .n = spec.output.shape[1],
+           .transpose_a = spec.attributes.transpose_lhs,
+           .transpose_b = spec.attributes.transpose_rhs});
+    },
+};
+
+}  // namespace
+
+Var MatMul(Var lhs, Var rhs, Transposes transposes, Loc loc) {
+  return Append(
+      kMatMul, {lhs, rhs},
+      {.transpose_lhs = transposes.lhs, .transpose_rhs = transposes.rhs}, loc);
+}
+
+}  // namespace tape

@@ -1,0 +1,30 @@
+// The only door to oneDNN: this header names none of its types, and onednn.cc
+// alone includes dnnl.hpp.
+#ifndef TAPE_OPS_ONEDNN_H_
+#define TAPE_OPS_ONEDNN_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "framework/core/kernel.h"
+
+namespace tape::onednn {
+
+// c = op(a) op(b), float32 and row-major: op(a) is [m,k], op(b) is [k,n], c is
+// [m,n]; an operand is transposed if it is stored as [k,m] or [n,k].
+struct MatMulShape {
+  int64_t m;
+  int64_t k;
+  int64_t n;
+  bool transpose_a;
+  bool transpose_b;
+};
+
+// A kernel of two inputs, a and b. Its primitives are made here, once, for one
+// thread each; the work is cut into chunks of rows or columns of c, whose
+// number follows from the shape alone.
+std::unique_ptr<Kernel> MakeMatMulKernel(const MatMulShape& shape);
+
+}  // namespace tape::onednn
+
+#endif  // TAPE_OPS_ONEDNN_H_

@@ -1,0 +1,130 @@
+// THE VOCABULARY: every public op, on one page.
+//
+// Each is a function of Vars that appends to their graph and returns the
+// result's Var. Unless said otherwise operands are float32, any shape may hold
+// kBatch, and elementwise ops broadcast as NumPy does. A shape or dtype that
+// does not fit is kept by the graph, with the line of the call, and returned by
+// Compile.
+//
+// To add an op: declare it here; write its block (mathematics, name, shape
+// rule, gradient rule, reference, kernel, traits, function) in its family's
+// .cc; give it a row in tests/op_samples.cc, without which a test fails by its
+// name. The framework's own ops AddN, SumTo, BroadcastTo and Fill are in
+// framework/core/basic_ops.h.
+#ifndef TAPE_OPS_OPS_H_
+#define TAPE_OPS_OPS_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/types/span.h"
+#include "framework/core/basic_ops.h"
+#include "framework/core/graph.h"
+
+namespace tape {
+
+// An operand of an arithmetic operator: a Var, or a number, which takes the
+// dtype of the other operand. Its implicit conversions take note of the line in
+// which the operator is written.
+class Operand {
+ public:
+  Operand(Var var, Loc loc = Loc::Current())  // NOLINT: implicit by design.
+      : var_(var), loc_(loc) {}
+  Operand(double number, Loc loc = Loc::Current())  // NOLINT
+      : number_(number), loc_(loc) {}
+
+  // The Var, or the number as a Fill beside `other`. Two numbers never meet:
+  // that is C++'s own arithmetic.
+  Var Resolve(const Operand& other) const;
+  const Loc& loc() const { return loc_; }
+
+ private:
+  Var var_;
+  std::optional<double> number_;
+  Loc loc_;
+};
+
+// ---- Arithmetic, elementwise: float32 or int32, both operands alike.
+// ops/elementwise.cc ----
+Var Add(Var a, Var b, Loc loc = Loc::Current());  // a + b
+Var Sub(Var a, Var b, Loc loc = Loc::Current());  // a - b
+Var Mul(Var a, Var b, Loc loc = Loc::Current());  // a b
+Var Neg(Var x, Loc loc = Loc::Current());         // -x
+// The same, and Div, as operators. (There is no ==, which would read as an
+// elementwise test in one place and as a test of handles in the next; and no
+// +=, which would look like a change of a node.)
+Var operator+(const Operand& a, const Operand& b);
+Var operator-(const Operand& a, const Operand& b);
+Var operator*(const Operand& a, const Operand& b);
+Var operator/(const Operand& a, const Operand& b);
+Var operator-(const Operand& x);
+
+// ---- Functions, elementwise. ops/elementwise.cc ----
+Var Div(Var a, Var b, Loc loc = Loc::Current());  // a / b
+Var Square(Var x, Loc loc = Loc::Current());      // x^2
+Var Sqrt(Var x, Loc loc = Loc::Current());        // sqrt(x)
+Var Exp(Var x, Loc loc = Loc::Current());         // e^x
+Var Expm1(Var x, Loc loc = Loc::Current());       // e^x - 1, exact near 0
+Var Log(Var x, Loc loc = Loc::Current());         // ln x
+Var Abs(Var x, Loc loc = Loc::Current());         // |x|; its derivative is Sign
+Var Sign(Var x, Loc loc = Loc::Current());        // -1, 0 or 1; derivative 0
+
+// ---- Activations, elementwise. ops/activation.cc ----
+Var Relu(Var x, Loc loc = Loc::Current());     // max(x, 0); derivative 0 at 0
+Var Sigmoid(Var x, Loc loc = Loc::Current());  // 1 / (1 + e^-x)
+Var Tanh(Var x, Loc loc = Loc::Current());     // tanh x
+// x where x > 0, else slope x; derivative slope at 0. The slope must be at
+// least 0.
+Var LeakyRelu(Var x, double slope = 0.01, Loc loc = Loc::Current());
+
+// ---- Comparison and conversion, elementwise, not differentiable.
+// ops/elementwise.cc ---- 1 where a = b, else 0, as uint8; a and b of one
+// dtype.
+Var Equal(Var a, Var b, Loc loc = Loc::Current());
+// The same numbers in another dtype: to float32 from int32 or uint8, to int32
+// from uint8, and from any to itself.
+Var Cast(Var x, DType dtype, Loc loc = Loc::Current());
+
+// ---- Products. ops/matmul.cc ----
+struct Transposes {
+  bool lhs = false;
+  bool rhs = false;
+};
+// [m,k] by [k,n] to [m,n]; an operand named in `transposes` is given as its
+// transpose.
+Var MatMul(Var lhs, Var rhs, Transposes transposes = {},
+           Loc loc = Loc::Current());
+
+// ---- Reductions. ops/reduce.cc ----
+// The axes count from the front, or from the back if negative, and are dropped
+// from the shape; none given means all.
+Var Sum(Var x, absl::Span<const int> axes = {}, Loc loc = Loc::Current());
+Var Mean(Var x, absl::Span<const int> axes = {}, Loc loc = Loc::Current());
+// Where along `axis` x is largest, the first of equals, a NaN above all: int32,
+// not differentiable. That axis is dropped and must have at least one element.
+Var ArgMax(Var x, int axis = -1, Loc loc = Loc::Current());
+// How many elements `shape` has, as a float32 of rank 0; known when kBatch is.
+Var ElementCount(Graph* graph, Shape shape, Loc loc = Loc::Current());
+
+// ---- Shape. ops/layout.cc ----
+// The elements of x (any dtype) in the same order under another shape of as
+// many.
+Var Reshape(Var x, Shape shape, Loc loc = Loc::Current());
+
+// ---- Index. ops/index.cc ----
+// indices int32 [...] to float32 [...,depth]: 1 at the index, else 0; all 0 for
+// an index outside 0 … depth - 1.
+Var OneHot(Var indices, int64_t depth, Loc loc = Loc::Current());
+
+// ---- Losses and what they are made of: along the last axis, which has at
+// least one element. ops/loss.cc ----
+Var Softmax(Var x, Loc loc = Loc::Current());     // e^x / sum e^x
+Var LogSoftmax(Var x, Loc loc = Loc::Current());  // x - ln sum e^x
+// logits [...,classes] to [...]: with labels int32 [...], -LogSoftmax(logits)
+// at the label (NaN if there is no such class); with labels float32
+// [...,classes], the sum of -label LogSoftmax(logits).
+Var SoftmaxCrossEntropy(Var logits, Var labels, Loc loc = Loc::Current());
+
+}  // namespace tape
+
+#endif  // TAPE_OPS_OPS_H_

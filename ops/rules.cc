@@ -1,0 +1,63 @@
+// Shape rules that several ops share (rules.h). Tested by tests/op_test.cc
+// through the sample table.
+#include "ops/rules.h"
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace tape {
+
+absl::Status ExpectFloat32(const TensorType& type) {
+  if (type.dtype == DType::kFloat32) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("expected float32, found ", Name(type.dtype)));
+}
+
+absl::StatusOr<TensorType> SameAsFloatInput(absl::Span<const TensorType> inputs,
+                                            const Attributes&) {
+  if (absl::Status status = ExpectFloat32(inputs[0]); !status.ok()) {
+    return status;
+  }
+  return inputs[0];
+}
+
+absl::StatusOr<TensorType> BroadcastNumbers(absl::Span<const TensorType> inputs,
+                                            const Attributes&) {
+  const DType dtype = inputs[0].dtype;
+  if (dtype != DType::kFloat32 && dtype != DType::kInt32) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected float32 or int32, found ", Name(dtype)));
+  }
+  Shape shape = inputs[0].shape;
+  for (const TensorType& input : inputs) {
+    if (input.dtype != dtype) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "dtypes ", Name(dtype), " and ", Name(input.dtype), " differ"));
+    }
+    absl::StatusOr<Shape> both = Broadcast(shape, input.shape);
+    if (!both.ok()) return both.status();
+    shape = *both;
+  }
+  return TensorType{dtype, shape};
+}
+
+absl::StatusOr<TensorType> BroadcastFloats(absl::Span<const TensorType> inputs,
+                                           const Attributes& attributes) {
+  for (const TensorType& input : inputs) {
+    if (absl::Status status = ExpectFloat32(input); !status.ok()) return status;
+  }
+  return BroadcastNumbers(inputs, attributes);
+}
+
+absl::Status ExpectLastAxis(const TensorType& type) {
+  if (absl::Status status = ExpectFloat32(type); !status.ok()) return status;
+  const Shape& shape = type.shape;
+  if (shape.rank() == 0 || shape[shape.rank() - 1] == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected a last axis of at least one element, found ",
+                     "shape ", shape.ToString()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tape

@@ -1,0 +1,48 @@
+// Shape rules and choices of kernels that several ops share.
+#ifndef TAPE_OPS_RULES_H_
+#define TAPE_OPS_RULES_H_
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "framework/core/graph.h"
+
+namespace tape {
+
+// An error unless `type` is float32.
+absl::Status ExpectFloat32(const TensorType& type);
+
+// The shape of the first input, which must be float32.
+absl::StatusOr<TensorType> SameAsFloatInput(absl::Span<const TensorType> inputs,
+                                            const Attributes& attributes);
+
+// The shape of all inputs broadcast together. All must have one dtype, float32
+// or int32, which is the output's.
+absl::StatusOr<TensorType> BroadcastNumbers(absl::Span<const TensorType> inputs,
+                                            const Attributes& attributes);
+// The same for float32 alone.
+absl::StatusOr<TensorType> BroadcastFloats(absl::Span<const TensorType> inputs,
+                                           const Attributes& attributes);
+
+// An error unless `type` is float32 and its last axis has at least one element.
+absl::Status ExpectLastAxis(const TensorType& type);
+
+// The one block there is.
+template <Block block>
+Block Only(absl::Span<const DType>, DType) {
+  return block;
+}
+// One block for float32, another for int32.
+template <Block for_float, Block for_int>
+Block ByDType(absl::Span<const DType> inputs, DType) {
+  return inputs[0] == DType::kInt32 ? for_int : for_float;
+}
+
+// The gradient rule of what is constant wherever it has a derivative.
+inline Adjoints ZeroGradient(absl::Span<const Var>, Var, Var,
+                             const Attributes&) {
+  return {};
+}
+
+}  // namespace tape
+
+#endif  // TAPE_OPS_RULES_H_

@@ -1,0 +1,349 @@
+// The vector code of the ops (vector.h): from blocks of numbers to blocks of
+// numbers, by Highway. Infinities and NaN go through as IEEE 754 and NumPy have
+// them. Tested by tests/op_test.cc through the sample table.
+#include "ops/vector.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/vector.cc"
+#include "hwy/contrib/math/math-inl.h"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tape::vector::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Floats = hn::ScalableTag<float>;
+using Ints = hn::ScalableTag<int32_t>;
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+// ---- Loops over a block. Each runs f on whole vectors; the rest at the end
+// goes through a padded copy on the stack, because a block may end where
+// another thread's begins, so nothing beyond it may be touched.
+
+template <typename In, typename Out, class D, class F>
+HWY_INLINE void MapUnary(const BlockArguments& block, D d, F f) {
+  const In* const x = static_cast<const In*>(block.inputs[0]);
+  Out* const y = static_cast<Out*>(block.output);
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= block.count; i += lanes) f(d, x + i, y + i);
+  if (i == block.count) return;
+  HWY_ALIGN In x_tail[hn::MaxLanes(d)] = {};
+  HWY_ALIGN Out y_tail[hn::MaxLanes(d)];
+  std::memcpy(x_tail, x + i, (block.count - i) * sizeof(In));
+  f(d, x_tail, y_tail);
+  std::memcpy(y + i, y_tail, (block.count - i) * sizeof(Out));
+}
+
+template <typename In, typename Out, class D, class F>
+HWY_INLINE void MapBinary(const BlockArguments& block, D d, F f) {
+  const In* const a = static_cast<const In*>(block.inputs[0]);
+  const In* const b = static_cast<const In*>(block.inputs[1]);
+  Out* const y = static_cast<Out*>(block.output);
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= block.count; i += lanes) f(d, a + i, b + i, y + i);
+  if (i == block.count) return;
+  HWY_ALIGN In a_tail[hn::MaxLanes(d)] = {};
+  HWY_ALIGN In b_tail[hn::MaxLanes(d)] = {};
+  HWY_ALIGN Out y_tail[hn::MaxLanes(d)];
+  std::memcpy(a_tail, a + i, (block.count - i) * sizeof(In));
+  std::memcpy(b_tail, b + i, (block.count - i) * sizeof(In));
+  f(d, a_tail, b_tail, y_tail);
+  std::memcpy(y + i, y_tail, (block.count - i) * sizeof(Out));
+}
+
+// A block whose formula is `expression` of the vectors x, or of a and b, in the
+// letters of the textbook.
+#define TAPE_UNARY(name, T, expression)                             \
+  void name(const BlockArguments& block) {                          \
+    const auto f = [&block](auto d, const T* in, T* out) HWY_ATTR { \
+      (void)block;                                                  \
+      const auto x = hn::LoadU(d, in);                              \
+      hn::StoreU(expression, d, out);                               \
+    };                                                              \
+    MapUnary<T, T>(block, hn::ScalableTag<T>(), f);                 \
+  }
+#define TAPE_BINARY(name, T, expression)                                  \
+  void name(const BlockArguments& block) {                                \
+    const auto f = [&block](auto d, const T* in_a, const T* in_b, T* out) \
+                       HWY_ATTR {                                         \
+                         (void)block;                                     \
+                         const auto a = hn::LoadU(d, in_a);               \
+                         const auto b = hn::LoadU(d, in_b);               \
+                         hn::StoreU(expression, d, out);                  \
+                       };                                                 \
+    MapBinary<T, T>(block, hn::ScalableTag<T>(), f);                      \
+  }
+
+template <class D>
+HWY_INLINE hn::Vec<D> Value(D d, const BlockArguments& block) {
+  return hn::Set(d, static_cast<float>(block.attributes.value));
+}
+
+// Highway's functions are exact to a few units in the last place on the finite
+// range that does not overflow; these add the rest of the line.
+template <class D, class V>
+HWY_INLINE V SafeExp(D d, V x) {
+  // Beyond these, float32's exp is infinite or 0.
+  const V limited = hn::Min(hn::Max(x, hn::Set(d, -104.0f)), hn::Set(d, 88.8f));
+  V y = hn::Exp(d, limited);
+  y = hn::IfThenElse(hn::Gt(x, hn::Set(d, 88.72284f)), hn::Set(d, kInfinity),
+                     y);
+  return hn::IfThenElse(hn::IsNaN(x), x, y);
+}
+
+template <class D, class V>
+HWY_INLINE V SafeExpm1(D d, V x) {
+  const V limited = hn::Min(hn::Max(x, hn::Set(d, -104.0f)), hn::Set(d, 88.8f));
+  V y = hn::Expm1(d, limited);
+  y = hn::IfThenElse(hn::Gt(x, hn::Set(d, 88.72284f)), hn::Set(d, kInfinity),
+                     y);
+  // x, and NaN, where x is so small that expm1(x) is x.
+  return hn::IfThenElse(hn::Ge(hn::Abs(x), hn::Set(d, 1e-10f)), y, x);
+}
+
+template <class D, class V>
+HWY_INLINE V SafeLog(D d, V x) {
+  V y = hn::Log(d, x);
+  y = hn::IfThenElse(hn::Eq(x, hn::Set(d, kInfinity)), x, y);
+  y = hn::IfThenElse(hn::Eq(x, hn::Zero(d)), hn::Set(d, -kInfinity), y);
+  // NaN for NaN and for what is below zero.
+  return hn::IfThenElse(hn::Ge(x, hn::Zero(d)), y, hn::NaN(d));
+}
+
+template <class D, class V>
+HWY_INLINE V SafeSigmoid(D d, V x) {
+  const V one = hn::Set(d, 1.0f);
+  return hn::Div(one, hn::Add(one, SafeExp(d, hn::Neg(x))));
+}
+
+template <class D, class V>
+HWY_INLINE V SafeTanh(D d, V x) {
+  // From 10 on, float32's tanh is 1. Min and Max drop a NaN.
+  const V limited = hn::Min(hn::Max(x, hn::Set(d, -10.0f)), hn::Set(d, 10.0f));
+  const V y = hn::Tanh(d, limited);
+  return hn::IfThenElse(hn::Ge(hn::Abs(x), hn::Set(d, 1e-10f)), y, x);
+}
+
+// ---- The blocks, a formula each ----
+
+TAPE_BINARY(AddFloat, float, hn::Add(a, b))
+TAPE_BINARY(AddInt, int32_t, hn::Add(a, b))
+TAPE_BINARY(SubFloat, float, hn::Sub(a, b))
+TAPE_BINARY(SubInt, int32_t, hn::Sub(a, b))
+TAPE_BINARY(MulFloat, float, hn::Mul(a, b))
+TAPE_BINARY(MulInt, int32_t, hn::Mul(a, b))
+TAPE_BINARY(DivFloat, float, hn::Div(a, b))
+TAPE_UNARY(NegFloat, float, hn::Neg(x))
+TAPE_UNARY(NegInt, int32_t, hn::Neg(x))
+TAPE_UNARY(SquareFloat, float, hn::Mul(x, x))
+TAPE_UNARY(SqrtFloat, float, hn::Sqrt(x))
+TAPE_UNARY(ExpFloat, float, SafeExp(d, x))
+TAPE_UNARY(Expm1Float, float, SafeExpm1(d, x))
+TAPE_UNARY(LogFloat, float, SafeLog(d, x))
+TAPE_UNARY(AbsFloat, float, hn::Abs(x))
+// 1 with the sign of x; 0, and NaN, for themselves.
+TAPE_UNARY(SignFloat, float,
+           hn::IfThenElse(hn::Gt(hn::Abs(x), hn::Zero(d)),
+                          hn::CopySign(hn::Set(d, 1.0f), x), x))
+TAPE_UNARY(ReluFloat, float, hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x))
+TAPE_UNARY(LeakyReluFloat, float,
+           hn::IfThenElse(hn::Gt(x, hn::Zero(d)), x,
+                          hn::Mul(Value(d, block), x)))
+// a is gy and b is y.
+TAPE_BINARY(LeakyReluGradientFloat, float,
+            hn::IfThenElse(hn::Gt(b, hn::Zero(d)), a,
+                           hn::Mul(Value(d, block), a)))
+TAPE_UNARY(SigmoidFloat, float, SafeSigmoid(d, x))
+TAPE_UNARY(TanhFloat, float, SafeTanh(d, x))
+
+// ---- Between dtypes ----
+
+template <typename T>
+HWY_INLINE void EqualBlock(const BlockArguments& block) {
+  const auto f = [](auto d, const T* a, const T* b, uint8_t* out) HWY_ATTR {
+    const hn::Rebind<uint8_t, decltype(d)> d8;
+    const hn::Rebind<int32_t, decltype(d)> d32;
+    const auto one = hn::Set(d32, 1);
+    const auto equal = hn::Eq(hn::LoadU(d, a), hn::LoadU(d, b));
+    hn::StoreU(
+        hn::DemoteTo(d8, hn::IfThenElseZero(hn::RebindMask(d32, equal), one)),
+        d8, out);
+  };
+  MapBinary<T, uint8_t>(block, hn::ScalableTag<T>(), f);
+}
+void EqualFloat(const BlockArguments& block) { EqualBlock<float>(block); }
+void EqualInt(const BlockArguments& block) { EqualBlock<int32_t>(block); }
+void EqualByte(const BlockArguments& block) {
+  const auto f = [](auto d, const uint8_t* a, const uint8_t* b,
+                    uint8_t* out) HWY_ATTR {
+    const auto equal = hn::Eq(hn::LoadU(d, a), hn::LoadU(d, b));
+    hn::StoreU(hn::IfThenElseZero(equal, hn::Set(d, uint8_t{1})), d, out);
+  };
+  MapBinary<uint8_t, uint8_t>(block, hn::ScalableTag<uint8_t>(), f);
+}
+
+void ByteToInt(const BlockArguments& block) {
+  const auto f = [](auto d, const uint8_t* x, int32_t* y) HWY_ATTR {
+    const hn::Rebind<uint8_t, decltype(d)> d8;
+    hn::StoreU(hn::PromoteTo(d, hn::LoadU(d8, x)), d, y);
+  };
+  MapUnary<uint8_t, int32_t>(block, Ints(), f);
+}
+void ByteToFloat(const BlockArguments& block) {
+  const auto f = [](auto d, const uint8_t* x, float* y) HWY_ATTR {
+    const hn::Rebind<uint8_t, decltype(d)> d8;
+    const hn::Rebind<int32_t, decltype(d)> d32;
+    const auto wide = hn::PromoteTo(d32, hn::LoadU(d8, x));
+    hn::StoreU(hn::ConvertTo(d, wide), d, y);
+  };
+  MapUnary<uint8_t, float>(block, Floats(), f);
+}
+void IntToFloat(const BlockArguments& block) {
+  const auto f = [](auto d, const int32_t* x, float* y) HWY_ATTR {
+    const hn::Rebind<int32_t, decltype(d)> d32;
+    hn::StoreU(hn::ConvertTo(d, hn::LoadU(d32, x)), d, y);
+  };
+  MapUnary<int32_t, float>(block, Floats(), f);
+}
+
+// ---- Rows of softmax ----
+
+// Visits a row in whole vectors: f(offset, lanes used, vector), the last one
+// padded with `padding`.
+template <class F>
+HWY_INLINE void ForRow(const float* x, int64_t columns, float padding, F f) {
+  const Floats d;
+  const int64_t lanes = hn::Lanes(d);
+  int64_t c = 0;
+  for (; c + lanes <= columns; c += lanes) f(c, lanes, hn::LoadU(d, x + c));
+  if (c == columns) return;
+  HWY_ALIGN float tail[hn::MaxLanes(d)];
+  std::fill_n(tail, lanes, padding);
+  std::memcpy(tail, x + c, (columns - c) * sizeof(float));
+  f(c, columns - c, hn::Load(d, tail));
+}
+
+template <class V>
+HWY_INLINE void StoreSome(V v, int64_t count, float* out) {
+  const Floats d;
+  if (count == static_cast<int64_t>(hn::Lanes(d))) {
+    hn::StoreU(v, d, out);
+    return;
+  }
+  HWY_ALIGN float tail[hn::MaxLanes(d)];
+  hn::Store(v, d, tail);
+  std::memcpy(out, tail, count * sizeof(float));
+}
+
+HWY_INLINE float RowMax(const float* x, int64_t columns) {
+  const Floats d;
+  auto max = hn::Set(d, -kInfinity);
+  ForRow(x, columns, -kInfinity, [&](int64_t, int64_t, auto v) HWY_ATTR {
+    // A NaN, once met, stays: it is neither below nor equal to anything.
+    max = hn::IfThenElse(hn::Lt(v, max), max, v);
+  });
+  return hn::GetLane(hn::MaxOfLanes(d, max));
+}
+
+// The sum of exp(x - max); if y is given, stores exp(x - max) there.
+HWY_INLINE float RowExpSum(const float* x, int64_t columns, float max,
+                           float* y) {
+  const Floats d;
+  const auto shift = hn::Set(d, max);
+  auto sum = hn::Zero(d);
+  ForRow(x, columns, -kInfinity, [&](int64_t c, int64_t n, auto v) HWY_ATTR {
+    const auto e = SafeExp(d, hn::Sub(v, shift));
+    if (y != nullptr) StoreSome(e, n, y + c);
+    sum = hn::Add(sum, e);
+  });
+  return hn::GetLane(hn::SumOfLanes(d, sum));
+}
+
+void SoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  const Floats d;
+  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
+    const float sum = RowExpSum(x, columns, RowMax(x, columns), y);
+    const auto scale = hn::Set(d, 1 / sum);
+    ForRow(y, columns, 0, [&](int64_t c, int64_t n, auto e) HWY_ATTR {
+      StoreSome(hn::Mul(e, scale), n, y + c);
+    });
+  }
+}
+
+// log(sum of exp(x)) of one row.
+HWY_INLINE float RowLogSumExp(const float* x, int64_t columns) {
+  const float max = RowMax(x, columns);
+  return max + std::log(RowExpSum(x, columns, max, nullptr));
+}
+
+void LogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  const Floats d;
+  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
+    const auto shift = hn::Set(d, RowLogSumExp(x, columns));
+    ForRow(x, columns, 0, [&](int64_t c, int64_t n, auto v) HWY_ATTR {
+      StoreSome(hn::Sub(v, shift), n, y + c);
+    });
+  }
+}
+
+void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
+                      int64_t columns, float* loss) {
+  for (int64_t r = 0; r < rows; ++r, x += columns) {
+    const bool exists = label[r] >= 0 && label[r] < columns;
+    loss[r] = exists ? RowLogSumExp(x, columns) - x[label[r]]
+                     : std::numeric_limits<float>::quiet_NaN();
+  }
+}
+
+void ProbabilityCrossEntropyRows(const float* x, const float* p, int64_t rows,
+                                 int64_t columns, float* loss) {
+  for (int64_t r = 0; r < rows; ++r, x += columns, p += columns) {
+    const float log_sum = RowLogSumExp(x, columns);
+    float sum = 0;
+    for (int64_t c = 0; c < columns; ++c) sum += p[c] * (log_sum - x[c]);
+    loss[r] = sum;
+  }
+}
+
+}  // namespace tape::vector::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tape::vector {
+
+#define TAPE_EXPORT_BLOCK(name) \
+  HWY_EXPORT(name);             \
+  void name(const BlockArguments& block) { HWY_DYNAMIC_DISPATCH(name)(block); }
+TAPE_VECTOR_BLOCKS(TAPE_EXPORT_BLOCK)
+
+HWY_EXPORT(SoftmaxRows);
+HWY_EXPORT(LogSoftmaxRows);
+HWY_EXPORT(CrossEntropyRows);
+HWY_EXPORT(ProbabilityCrossEntropyRows);
+
+void SoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxRows)(x, rows, columns, y);
+}
+void LogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  HWY_DYNAMIC_DISPATCH(LogSoftmaxRows)(x, rows, columns, y);
+}
+void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
+                      int64_t columns, float* loss) {
+  HWY_DYNAMIC_DISPATCH(CrossEntropyRows)(x, label, rows, columns, loss);
+}
+void ProbabilityCrossEntropyRows(const float* x, const float* p, int64_t rows,
+                                 int64_t columns, float* loss) {
+  HWY_DYNAMIC_DISPATCH(ProbabilityCrossEntropyRows)
+  (x, p, rows, columns, loss);
+}
+
+}  // namespace tape::vector
+#endif  // HWY_ONCE

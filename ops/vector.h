@@ -1,0 +1,64 @@
+// The vector code of the ops: one block (framework/core/kernel.h) for each
+// elementwise op and dtype, and the row kernels of softmax. Compiled once for
+// each instruction set; Highway picks the best one at run time.
+#ifndef TAPE_OPS_VECTOR_H_
+#define TAPE_OPS_VECTOR_H_
+
+#include <cstdint>
+
+#include "framework/core/kernel.h"
+#include "framework/core/op.h"
+
+namespace tape::vector {
+
+// Each name is declared, compiled for every instruction set and exported from
+// this one list.
+#define TAPE_VECTOR_BLOCKS(X) \
+  X(AddFloat)                 \
+  X(AddInt)                   \
+  X(SubFloat)                 \
+  X(SubInt)                   \
+  X(MulFloat)                 \
+  X(MulInt)                   \
+  X(DivFloat)                 \
+  X(NegFloat)                 \
+  X(NegInt)                   \
+  X(SquareFloat)              \
+  X(SqrtFloat)                \
+  X(ExpFloat)                 \
+  X(Expm1Float)               \
+  X(LogFloat)                 \
+  X(SignFloat)                \
+  X(AbsFloat)                 \
+  X(ReluFloat)                \
+  X(LeakyReluFloat)           \
+  X(LeakyReluGradientFloat)   \
+  X(SigmoidFloat)             \
+  X(TanhFloat)                \
+  X(EqualFloat)               \
+  X(EqualInt)                 \
+  X(EqualByte)                \
+  X(ByteToFloat)              \
+  X(ByteToInt)                \
+  X(IntToFloat)
+
+#define TAPE_DECLARE_BLOCK(name) void name(const BlockArguments& block);
+TAPE_VECTOR_BLOCKS(TAPE_DECLARE_BLOCK)
+#undef TAPE_DECLARE_BLOCK
+
+// For `rows` rows of `columns` logits x each:
+// y = exp(x) / sum of exp(x), per row.
+void SoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y);
+// y = x - log(sum of exp(x)), per row.
+void LogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y);
+// loss[r] = log(sum of exp(x)) - x[label[r]]; NaN for a label outside 0 …
+// columns - 1.
+void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
+                      int64_t columns, float* loss);
+// loss[r] = sum of p * (log(sum of exp(x)) - x).
+void ProbabilityCrossEntropyRows(const float* x, const float* p, int64_t rows,
+                                 int64_t columns, float* loss);
+
+}  // namespace tape::vector
+
+#endif  // TAPE_OPS_VECTOR_H_
