@@ -10,9 +10,12 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/vector.cc"
-#include "hwy/contrib/math/math-inl.h"
+// In this order: foreach_target.h includes this file again for each target.
+// clang-format off
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "hwy/contrib/math/math-inl.h"
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace tape::vector::HWY_NAMESPACE {
