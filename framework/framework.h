@@ -2,16 +2,25 @@
 // on a CPU. Start here, and at ops/ops.h.
 //
 //   declare (Graph) -> differentiate (Gradients) -> consume (regularisers,
-//   optimisers) -> compile (Plan) -> run
+//   optimisers) -> compile (Compile) -> run (Plan)
 #ifndef TAPE_FRAMEWORK_FRAMEWORK_H_
 #define TAPE_FRAMEWORK_FRAMEWORK_H_
 
 #include "framework/compiler/compile.h"
 #include "framework/compiler/plan.h"
+#include "framework/core/gradient_check.h"
 #include "framework/core/gradients.h"
 #include "framework/core/graph.h"
 #include "framework/core/initializer.h"
+#include "framework/core/reference.h"
 #include "framework/core/tensor.h"
 #include "framework/core/updates.h"
+#include "framework/data/batches.h"
+#include "framework/data/dataset.h"
+#include "framework/train/optimizer.h"
+#include "framework/train/regularizer.h"
+#include "framework/train/schedule.h"
+#include "framework/train/trainer.h"
+#include "framework/train/transform.h"
 
 #endif  // TAPE_FRAMEWORK_FRAMEWORK_H_

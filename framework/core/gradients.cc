@@ -72,6 +72,9 @@ std::vector<Var> Gradients(Var y, absl::Span<const Var> x,
     }
     options.seed = Fill(graph, {}, 1, DType::kFloat32, loc);
   }
+  if (options.seed.graph() != graph) {
+    return fail(loc, "the seed is of another graph than y");
+  }
   if (!options.seed.valid()) return invalid;
   if (!(options.seed.type() == y.type())) {
     return fail(

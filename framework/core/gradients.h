@@ -30,8 +30,9 @@ struct GradientOptions {
 
 // d y / d x[i] for each i, each of the shape of x[i]; with a seed s, d (sum of
 // y * s) / d x[i]. Errors, kept by the graph: y is not float32; y is not of
-// rank 0 and there is no seed; an op on the way is not differentiable; y does
-// not depend on x[i] (see Unconnected).
+// rank 0 and there is no seed; the seed is not of y's type, or of another
+// graph; an op on the way is not differentiable; y does not depend on x[i] (see
+// Unconnected).
 std::vector<Var> Gradients(Var y, absl::Span<const Var> x,
                            GradientOptions options = {},
                            Loc loc = Loc::Current());

@@ -76,7 +76,10 @@ absl::StatusOr<std::vector<Tensor>> EvaluateReference(
   std::vector<std::optional<Tensor>> values(end);
   std::optional<int64_t> batch;
   for (const auto& [var, tensor] : feeds) {
-    if (var.id() >= end || !needed[var.id()]) continue;
+    if (var.graph() != graph || !var.valid()) {
+      return absl::InvalidArgumentError(
+          "what is fed is not a Var of the graph of the fetches");
+    }
     const Node& node = graph->node(var);
     if (!node.op->traits.source ||
         !Fits(node.type.shape, tensor.shape(), batch)) {
@@ -85,7 +88,9 @@ absl::StatusOr<std::vector<Tensor>> EvaluateReference(
                        node.name, "\" was declared as ", node.type.ToString(),
                        ", and fed ", tensor.type().ToString()));
     }
-    values[var.id()] = ToFloat64(tensor);
+    if (var.id() < end && needed[var.id()]) {
+      values[var.id()] = ToFloat64(tensor);
+    }
   }
 
   for (int id = 0; id < end; ++id) {
@@ -103,9 +108,17 @@ absl::StatusOr<std::vector<Tensor>> EvaluateReference(
     std::vector<Tensor> inputs;
     for (int input : node.inputs) inputs.push_back(*values[input]);
     Attributes attributes = node.attributes;
-    attributes.shape = attributes.shape.Bind(batch.value_or(kBatch));
-    Tensor output(TensorType{DType::kFloat64,
-                             node.type.shape.Bind(batch.value_or(kBatch))});
+    Shape shape = node.type.shape;
+    if (batch.has_value()) {
+      attributes.shape = attributes.shape.Bind(*batch);
+      shape = shape.Bind(*batch);
+    }
+    if (!attributes.shape.is_bound() || !shape.is_bound()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          node.loc.ToString(), ": the batch size of ", graph->Describe(id),
+          " is not known: no input that is fed has it"));
+    }
+    Tensor output(TensorType{DType::kFloat64, std::move(shape)});
     node.op->reference(attributes, inputs, output);
     values[id] = std::move(output);
   }

@@ -1,0 +1,334 @@
+// The progress of a run (progress.h). In go the samples done and the metrics
+// of each finished epoch, out come lines of text on a terminal or in a log.
+// Tested by tests/progress_test.cc.
+#include "framework/train/progress.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+
+namespace tape {
+namespace {
+
+constexpr double kSecondsBetweenBars = 0.1;   // Faster, nobody can read.
+constexpr double kSecondsBetweenLogs = 10.0;  // 360 lines an hour at most.
+constexpr int kUsualColumns = 80;  // Of a terminal that does not know its own.
+
+// In cells. Six still show a twelfth of the epoch; over forty, the numbers are
+// too far from each other.
+constexpr int kSmallestBar = 6;
+constexpr int kLargestBar = 40;
+
+// ECMA-48 control sequences, which all terminals but dumb ones know.
+constexpr char kEraseLine[] = "\r\x1b[K";
+constexpr char kEraseRest[] = "\x1b[K";
+constexpr char kGreen[] = "\x1b[32m";
+constexpr char kGrey[] = "\x1b[90m";
+constexpr char kUsualColor[] = "\x1b[0m";
+
+// What follows the percentage, in the order it is shown in …
+enum Part { kLoss, kAccuracy, kSpeed, kTimeLeft, kParts };
+// … and in the order it is left out in if there is no room.
+constexpr Part kPartsToDrop[] = {kSpeed, kAccuracy, kTimeLeft, kLoss};
+
+enum TableColumn {
+  kEpochColumn,
+  kTrainLossColumn,
+  kTrainAccuracyColumn,
+  kTestLossColumn,
+  kTestAccuracyColumn,
+  kRateColumn,
+  kSecondsColumn,
+  kSpeedColumn,
+};
+constexpr const char* kTitles[] = {"epoch",     "train loss", "train acc",
+                                   "test loss", "test acc",   "rate",
+                                   "seconds",   "samples/s"};
+// All together are 79 columns wide: a usual terminal shows them all.
+constexpr int kWidths[] = {5, 10, 9, 9, 8, 8, 7, 9};
+constexpr int kGap = 2;
+constexpr TableColumn kColumnsToDrop[] = {kSpeedColumn,    kSecondsColumn,
+                                          kRateColumn,     kTrainAccuracyColumn,
+                                          kTestLossColumn, kTrainLossColumn};
+
+absl::string_view Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+bool CanRedraw(std::FILE* out) {
+  const absl::string_view term = Environment("TERM");
+  return isatty(fileno(out)) == 1 && !term.empty() && term != "dumb";
+}
+
+bool LocaleIsUtf8() {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const std::string value = absl::AsciiStrToLower(Environment(name));
+    if (!value.empty()) {
+      return absl::StrContains(value, "utf-8") ||
+             absl::StrContains(value, "utf8");
+    }
+  }
+  return false;
+}
+
+double SteadySeconds() {
+  return std::chrono::duration<double>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+// "nan", "inf" or "-inf"; NaN has no sign here.
+std::string NotFinite(double value) {
+  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
+
+// "0.3214", and at most eight or nine characters if it is far from 1.
+std::string LossText(double loss) {
+  if (!std::isfinite(loss)) return NotFinite(loss);
+  const double size = std::fabs(loss);
+  return size == 0 || (size >= 0.001 && size < 1000)
+             ? absl::StrFormat("%.4f", loss)
+             : absl::StrFormat("%.2e", loss);
+}
+
+// "88.41%".
+std::string AccuracyText(double accuracy) {
+  if (!std::isfinite(accuracy)) return NotFinite(accuracy);
+  return absl::StrFormat("%.2f%%", 100 * accuracy);
+}
+
+std::string RateText(double rate) {
+  if (!std::isfinite(rate)) return NotFinite(rate);
+  return absl::StrFormat("%.3g", rate);
+}
+
+std::string SecondsText(double seconds) {
+  if (!std::isfinite(seconds)) return NotFinite(seconds);
+  return absl::StrFormat("%.*f", seconds < 1000 ? 2 : 0, seconds);
+}
+
+// Three digits and a unit: "152k", "15.2k", "1.52M".
+std::string SpeedText(double samples_per_second) {
+  if (!std::isfinite(samples_per_second)) return NotFinite(samples_per_second);
+  double value = samples_per_second;
+  const char* unit = "";
+  for (const char* next : {"k", "M", "G"}) {
+    if (value < 999.5) break;  // What %.0f prints as 999 at most.
+    value /= 1000;
+    unit = next;
+  }
+  // The bounds are where rounding would bring a fourth digit.
+  const int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+  return absl::StrFormat("%.*f%s", decimals, value, unit);
+}
+
+// "0:12", "1:02:03", and days after a hundred hours.
+std::string TimeText(double seconds) {
+  const double kMost = 1e12;  // So that it is a number of seconds at all.
+  const int64_t all = std::llround(std::min(seconds, kMost));
+  const int64_t minutes = all / 60;
+  const int64_t hours = minutes / 60;
+  if (hours >= 100) return absl::StrCat(hours / 24, "d");
+  if (hours > 0) {
+    return absl::StrFormat("%d:%02d:%02d", hours, minutes % 60, all % 60);
+  }
+  return absl::StrFormat("%d:%02d", minutes, all % 60);
+}
+
+// `cells` cells, of which the first `halves` halves are done.
+std::string BarText(int64_t halves, int cells, bool utf8, bool color) {
+  std::string done;
+  for (int i = 0; i < halves / 2; ++i) done += utf8 ? "━" : "#";
+  if (halves % 2 == 1) done += utf8 ? "╸" : "-";
+  std::string rest;
+  for (int i = (halves + 1) / 2; i < cells; ++i) rest += utf8 ? "─" : ".";
+  return color ? absl::StrCat(kGreen, done, kGrey, rest, kUsualColor)
+               : absl::StrCat(done, rest);
+}
+
+}  // namespace
+
+Progress::Progress(std::FILE* out, int epochs, int64_t samples_per_epoch,
+                   ProgressOptions options)
+    : out_(out),
+      epochs_(epochs),
+      samples_per_epoch_(samples_per_epoch),
+      options_(std::move(options)) {
+  if (!options_.clock) options_.clock = SteadySeconds;
+  if (!options_.terminal) options_.terminal = CanRedraw(out);
+  if (!options_.utf8) options_.utf8 = LocaleIsUtf8();
+  if (!options_.color) options_.color = Environment("NO_COLOR").empty();
+  next_draw_ = options_.clock();
+  if (!*options_.terminal) next_draw_ += kSecondsBetweenLogs;
+  shown_.fill(true);
+}
+
+Progress::~Progress() {
+  if (bar_is_there_) Write("\n");
+}
+
+void Progress::StartEpoch(int epoch) {
+  const double now = options_.clock();
+  if (!run_started_) run_start_ = now;
+  run_started_ = true;
+  epoch_ = epoch;
+  epoch_start_ = now;
+  epoch_samples_ = 0;
+  // Before the first batch, which may take long.
+  if (now >= next_draw_) Draw(now);
+}
+
+void Progress::Advance(int64_t samples, double mean_loss,
+                       double mean_accuracy) {
+  epoch_samples_ += samples;
+  run_samples_ += samples;
+  loss_ = mean_loss;
+  accuracy_ = mean_accuracy;
+  const double now = options_.clock();
+  if (now >= next_draw_) Draw(now);
+}
+
+void Progress::FinishEpoch(const EpochMetrics& train,
+                           const EpochMetrics& test) {
+  std::string text;
+  if (bar_is_there_) text += kEraseLine;
+  bar_is_there_ = false;
+  if (!header_is_printed_) {
+    ChooseTableColumns();
+    TableRow titles;
+    std::copy(std::begin(kTitles), std::end(kTitles), titles.begin());
+    text += TableLine(titles);
+    header_is_printed_ = true;
+  }
+  TableRow row;
+  row[kEpochColumn] = absl::StrCat(train.epoch);
+  row[kTrainLossColumn] = LossText(train.loss);
+  row[kTrainAccuracyColumn] = AccuracyText(train.accuracy);
+  row[kTestLossColumn] = LossText(test.loss);
+  row[kTestAccuracyColumn] = AccuracyText(test.accuracy);
+  row[kRateColumn] = RateText(train.learning_rate);
+  row[kSecondsColumn] = SecondsText(train.seconds);
+  row[kSpeedColumn] =
+      SpeedText(static_cast<double>(epoch_samples_) / train.seconds);
+  text += TableLine(row);
+  Write(text);
+  if (!*options_.terminal) next_draw_ = options_.clock() + kSecondsBetweenLogs;
+}
+
+int Progress::Columns() const {
+  if (options_.columns) return options_.columns();
+  winsize size{};
+  if (ioctl(fileno(out_), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
+    return kUsualColumns;
+  }
+  return size.ws_col;
+}
+
+void Progress::Draw(double now) {
+  const bool terminal = *options_.terminal;
+  next_draw_ = now + (terminal ? kSecondsBetweenBars : kSecondsBetweenLogs);
+
+  // In whole numbers, so that 29 of 100 are not 28%.
+  const int64_t all = samples_per_epoch_;
+  const int64_t done = std::min(epoch_samples_, all);
+  const auto done_of = [&](int64_t whole) {
+    return all > 0 ? whole * done / all : whole;
+  };
+  const int digits = static_cast<int>(absl::StrCat(epochs_).size());
+  const std::string epoch =
+      absl::StrFormat("epoch %*d/%d", digits, epoch_, epochs_);
+  const std::string percent = absl::StrFormat(" %3d%%", done_of(100));
+
+  std::array<std::string, kParts> parts;
+  if (epoch_samples_ > 0) {
+    parts[kLoss] = absl::StrCat("  loss ", LossText(loss_));
+    parts[kAccuracy] = absl::StrCat("  acc ", AccuracyText(accuracy_));
+  }
+  if (epoch_samples_ > 0 && now > epoch_start_) {
+    const double speed =
+        static_cast<double>(epoch_samples_) / (now - epoch_start_);
+    parts[kSpeed] = absl::StrCat("  ", SpeedText(speed), " samples/s");
+  }
+  if (run_samples_ > 0 && now > run_start_) {
+    const double speed = static_cast<double>(run_samples_) / (now - run_start_);
+    const int64_t left = all * std::max(epochs_ - epoch_, 0) + all - done;
+    parts[kTimeLeft] = absl::StrCat(
+        "  ", TimeText(static_cast<double>(left) / speed), " left");
+  }
+
+  if (!terminal) {
+    Write(absl::StrCat(epoch, percent, parts[kLoss], parts[kAccuracy],
+                       parts[kSpeed], parts[kTimeLeft], "\n"));
+    return;
+  }
+
+  // The last column stays empty: some terminals wrap as soon as it is written.
+  const int columns = Columns() - 1;
+  // All but the bar is ASCII: a byte is a column.
+  const auto bar_room = [&] {
+    size_t taken = epoch.size() + 1 + percent.size();
+    for (const std::string& part : parts) taken += part.size();
+    return columns - static_cast<int>(taken);
+  };
+  for (Part part : kPartsToDrop) {
+    if (bar_room() >= kSmallestBar) break;
+    parts[part].clear();
+  }
+  const int cells = std::min(bar_room(), kLargestBar);
+  std::string line;
+  if (cells >= kSmallestBar) {
+    line = absl::StrCat(
+        epoch, " ",
+        BarText(done_of(2 * cells), cells, *options_.utf8, *options_.color),
+        percent, parts[kLoss], parts[kAccuracy], parts[kSpeed],
+        parts[kTimeLeft]);
+  } else {
+    line = absl::StrCat(epoch, percent).substr(0, std::max(columns, 0));
+  }
+  Write(absl::StrCat("\r", line, kEraseRest));
+  bar_is_there_ = true;
+}
+
+void Progress::ChooseTableColumns() {
+  if (!*options_.terminal) return;
+  const int columns = Columns() - 1;
+  int width = -kGap;
+  for (int column_width : kWidths) width += kGap + column_width;
+  for (TableColumn column : kColumnsToDrop) {
+    if (width <= columns) break;
+    shown_[column] = false;
+    width -= kGap + kWidths[column];
+  }
+}
+
+std::string Progress::TableLine(const TableRow& cells) const {
+  std::string line;
+  for (int i = 0; i < kTableColumns; ++i) {
+    if (!shown_[i]) continue;
+    const int gap = line.empty() ? 0 : kGap;
+    line +=
+        std::string(gap, ' ') + absl::StrFormat("%*s", kWidths[i], cells[i]);
+  }
+  return line + "\n";
+}
+
+// At once and in one piece, so that nothing comes in between.
+void Progress::Write(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), out_);
+  std::fflush(out_);
+}
+
+}  // namespace tape

@@ -1,0 +1,207 @@
+// The folder of a run (run_directory.h). In go metrics, out come metrics.csv
+// and summary.json, or a Status that names the file and the cause.
+// Tested by tests/run_directory_test.cc.
+#include "framework/train/run_directory.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "framework/core/check.h"
+#include "nlohmann/json.hpp"
+
+namespace tape {
+namespace {
+
+constexpr char kMetrics[] = "metrics.csv";
+constexpr char kSummary[] = "summary.json";
+constexpr char kTemporary[] = "summary.json.temporary";
+constexpr char kHeader[] = "epoch,split,loss,accuracy,learning_rate,seconds\n";
+
+constexpr mode_t kPermissions = 0666;  // Less what the umask takes away.
+
+std::string FileIn(const std::string& folder, absl::string_view name) {
+  return (std::filesystem::path(folder) / std::string(name)).string();
+}
+
+absl::Status SystemError(int error, absl::string_view path,
+                         absl::string_view what) {
+  return absl::ErrnoToStatus(error, absl::StrCat(path, ": ", what));
+}
+
+// Whether the path names anything, be it a symbolic link to nowhere.
+bool IsTaken(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(
+      std::filesystem::symlink_status(path, ignored));
+}
+
+// Folders that this process made. Removes those that are still empty unless
+// told to keep them.
+class NewFolders {
+ public:
+  NewFolders() = default;
+  NewFolders(const NewFolders&) = delete;
+  NewFolders& operator=(const NewFolders&) = delete;
+  ~NewFolders() {
+    for (; !made_.empty(); made_.pop_back()) rmdir(made_.back().c_str());
+  }
+
+  void Keep() { made_.clear(); }
+
+  absl::Status Make(const std::string& path) {
+    std::filesystem::path folder;
+    for (const std::filesystem::path& part : std::filesystem::path(path)) {
+      folder /= part;
+      std::error_code error;
+      if (std::filesystem::is_directory(folder, error)) continue;
+      if (IsTaken(folder.string())) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            folder.string(),
+            ": expected a folder, found a file; choose another --run_dir"));
+      }
+      if (std::filesystem::create_directory(folder, error)) {
+        made_.push_back(folder.string());
+      } else if (error) {
+        return SystemError(error.value(), folder.string(),
+                           "cannot create the folder");
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  std::vector<std::string> made_;  // Parents first.
+};
+
+// Writes all of `text` and closes the file, whatever happens. Returns 0 or the
+// first errno.
+int WriteAndClose(int file, absl::string_view text, bool sync) {
+  int error = 0;
+  while (!text.empty() && error == 0) {
+    const ssize_t written = write(file, text.data(), text.size());
+    if (written >= 0) {
+      text.remove_prefix(written);
+    } else if (errno != EINTR) {
+      error = errno;
+    }
+  }
+  if (sync && error == 0 && fsync(file) != 0) error = errno;
+  if (close(file) != 0 && error == 0) error = errno;
+  return error;
+}
+
+// As few digits as read back to the same number.
+std::string NumberText(double value) {
+  if (std::isnan(value)) return "nan";  // std::to_chars might print its sign.
+  char text[32];  // -1.7976931348623157e+308 is the longest, with 24.
+  const std::to_chars_result result =
+      std::to_chars(text, text + sizeof(text), value);
+  return std::string(text, result.ptr);
+}
+
+}  // namespace
+
+absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& path) {
+  if (path.empty()) {
+    return absl::InvalidArgumentError("the path of the run's folder is empty");
+  }
+  for (const char* name : {kMetrics, kSummary}) {
+    if (IsTaken(FileIn(path, name))) {
+      return absl::AlreadyExistsError(
+          absl::StrCat(path, ": already holds a run (", name,
+                       "); choose another --run_dir or remove it"));
+    }
+  }
+  NewFolders folders;
+  if (absl::Status status = folders.Make(path); !status.ok()) return status;
+
+  const std::string temporary = FileIn(path, kTemporary);
+  const int file = open(temporary.c_str(),
+                        O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kPermissions);
+  if (file < 0) return SystemError(errno, temporary, "cannot create the file");
+  close(file);
+  unlink(temporary.c_str());
+  folders.Keep();
+  return RunDirectory(path);
+}
+
+absl::Status RunDirectory::AppendMetrics(const EpochMetrics& metrics) {
+  // Not worth quoting: we choose the names.
+  TAPE_CHECK(metrics.split.find_first_of(",\"\r\n") == std::string::npos);
+  const bool first = metrics_bytes_ == 0;
+  const std::string text =
+      absl::StrCat(first ? kHeader : "", metrics.epoch, ",", metrics.split, ",",
+                   NumberText(metrics.loss), ",", NumberText(metrics.accuracy),
+                   ",", NumberText(metrics.learning_rate), ",",
+                   NumberText(metrics.seconds), "\n");
+
+  const std::string path = FileIn(path_, kMetrics);
+  const int file =
+      open(path.c_str(),
+           O_WRONLY | O_APPEND | O_CLOEXEC | (first ? O_CREAT | O_EXCL : 0),
+           kPermissions);
+  if (file < 0) {
+    return SystemError(errno, path, "cannot open the file to add a line");
+  }
+  if (const int error = WriteAndClose(file, text, /*sync=*/false)) {
+    // What came before a disk was full is half a line; so away with it. If that
+    // fails too, there is nothing better to report than the first error.
+    if (first) {
+      unlink(path.c_str());
+    } else if (truncate(path.c_str(), metrics_bytes_) != 0) {
+      return SystemError(error, path, "cannot add a whole line");
+    }
+    return SystemError(error, path, "cannot add a line");
+  }
+  metrics_bytes_ += static_cast<int64_t>(text.size());
+  return absl::OkStatus();
+}
+
+absl::Status RunDirectory::WriteSummary(const RunSummary& summary) {
+  nlohmann::ordered_json json;
+  json["experiment"] = summary.experiment;
+  json["variant"] = summary.variant;
+  json["seed"] = summary.seed;
+  json["threads"] = summary.threads;
+  json["epochs"] = summary.epochs;
+  json["train_loss"] = summary.train_loss;
+  json["train_accuracy"] = summary.train_accuracy;
+  json["test_loss"] = summary.test_loss;
+  json["test_accuracy"] = summary.test_accuracy;
+  json["seconds"] = summary.seconds;
+  json["samples_per_second"] = summary.samples_per_second;
+  // Names come from the command line: what is no UTF-8 must not throw.
+  const std::string text =
+      json.dump(/*indent=*/2, /*indent_char=*/' ', /*ensure_ascii=*/false,
+                nlohmann::ordered_json::error_handler_t::replace) +
+      "\n";
+
+  const std::string path = FileIn(path_, kSummary);
+  const std::string temporary = FileIn(path_, kTemporary);
+  const int file = open(temporary.c_str(),
+                        O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kPermissions);
+  if (file < 0) return SystemError(errno, temporary, "cannot create the file");
+  if (const int error = WriteAndClose(file, text, /*sync=*/true)) {
+    unlink(temporary.c_str());
+    return SystemError(error, temporary, "cannot write the file");
+  }
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+    const int error = errno;
+    unlink(temporary.c_str());
+    return SystemError(error, path, "cannot put the file in its place");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tape

@@ -1,0 +1,59 @@
+// The folder a run leaves behind: metrics.csv, a line for each epoch and split,
+// and summary.json, written at the end.
+// Tested by tests/run_directory_test.cc.
+#ifndef TAPE_FRAMEWORK_TRAIN_RUN_DIRECTORY_H_
+#define TAPE_FRAMEWORK_TRAIN_RUN_DIRECTORY_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "framework/train/metrics.h"
+
+namespace tape {
+
+// For one thread. Errors of the system have the code of their errno
+// (absl::ErrnoToStatus), and name the file and the cause.
+class RunDirectory {
+ public:
+  // The folder at `path`, made with its parents if it is missing, and tried at
+  // once: a run must not find out after hours that it cannot be written.
+  // Errors, after which the file system is as before: kAlreadyExists if the
+  // folder holds metrics.csv or summary.json; kInvalidArgument if `path` is
+  // empty, or it or a parent is a file; the system's if the folder or a file in
+  // it cannot be created.
+  static absl::StatusOr<RunDirectory> Create(const std::string& path);
+
+  RunDirectory(RunDirectory&&) = default;
+  RunDirectory& operator=(RunDirectory&&) = default;
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
+
+  // As it was given to Create.
+  const std::string& path() const { return path_; }
+
+  // Appends a line to metrics.csv, which is with the system when this returns.
+  // Units are those of EpochMetrics, and numbers read back to the same bits but
+  // for the sign of a NaN. The first call creates the file with its header: a
+  // run that ends before leaves none, so that its folder can be used again.
+  // Errors: kAlreadyExists if another run created the file since Create; the
+  // system's, and the file then has whole lines only.
+  absl::Status AppendMetrics(const EpochMetrics& metrics);
+
+  // Writes summary.json, which is there as a whole or not at all; an earlier
+  // one of this run is replaced. Units are those of RunSummary; NaN and
+  // infinities, which JSON has not, are null. Errors: the system's.
+  absl::Status WriteSummary(const RunSummary& summary);
+
+ private:
+  explicit RunDirectory(std::string path) : path_(std::move(path)) {}
+
+  std::string path_;
+  int64_t metrics_bytes_ = 0;  // Length of metrics.csv; 0 if we have none yet.
+};
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_TRAIN_RUN_DIRECTORY_H_

@@ -1,0 +1,52 @@
+// Experiments: named models with all their settings, declared as graphs, to be
+// run by models/train. To add one, write its Experiment in a file of its own
+// (or its document's) and list it in experiment.cc. Tested by
+// tests/models_test.cc.
+#ifndef TAPE_MODELS_EXPERIMENT_H_
+#define TAPE_MODELS_EXPERIMENT_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "framework/core/graph.h"
+#include "framework/train/schedule.h"
+#include "framework/train/trainer.h"
+
+namespace tape {
+
+// What a user may change of an experiment on the command line.
+struct Settings {
+  double learning_rate;
+  TrainOptions train;
+};
+
+struct Experiment {
+  std::string name;
+  std::string description;  // One line.
+  std::string data_dir;     // Where its data set is installed.
+  Settings defaults;
+  // Declares the model in `graph`, for images of so many pixels. `updates` is
+  // how many updates the run will make.
+  std::function<Classifier(Graph& graph, int64_t pixels,
+                           const Settings& settings, int64_t updates)>
+      declare;
+};
+
+// All experiments, the default one first.
+absl::Span<const Experiment> Experiments();
+
+// The experiment of that name. The error of an unknown one lists the known
+// ones.
+absl::StatusOr<const Experiment*> FindExperiment(absl::string_view name);
+
+// The experiments, by file.
+Experiment FashionMlp();     // fashion_mlp.cc
+Experiment Fashion40Relu();  // fashion_40.cc
+
+}  // namespace tape
+
+#endif  // TAPE_MODELS_EXPERIMENT_H_

@@ -1,0 +1,73 @@
+// Flags and help of the programs of this folder (program.h). Tested by
+// tests/train_program_test.cc.
+#include "models/program.h"
+
+#include <cstdlib>
+#include <string>
+
+#include "absl/flags/parse.h"
+#include "absl/flags/reflection.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "framework/core/check.h"
+
+namespace tape {
+namespace {
+
+// Where the explanations start and end.
+constexpr size_t kColumn = 24, kWidth = 80;
+
+// Prints `text`, the first line of which starts at column `column`, in lines
+// that start at kColumn.
+void PrintWrapped(absl::string_view text, size_t column) {
+  std::string line(kColumn > column ? kColumn - column : 2, ' ');
+  column = std::max(kColumn, column + 2);
+  bool first = true;
+  for (absl::string_view word : absl::StrSplit(text, ' ')) {
+    if (!first && column + 1 + word.size() > kWidth) {
+      absl::StrAppend(&line, "\n", std::string(kColumn, ' '));
+      column = kColumn;
+      first = true;
+    }
+    absl::StrAppend(&line, first ? "" : " ", word);
+    column += word.size() + (first ? 0 : 1);
+    first = false;
+  }
+  absl::PrintF("%s\n", line);
+}
+
+void PrintHelp(absl::string_view usage, absl::Span<const ShownFlag> flags) {
+  absl::PrintF("%s\n\n", usage);
+  for (const ShownFlag& shown : flags) {
+    const absl::CommandLineFlag* const flag =
+        absl::FindCommandLineFlag(shown.name);
+    TAPE_CHECK(flag != nullptr);
+    const std::string left = absl::StrCat(
+        "  --", shown.name, shown.value.empty() ? "" : "=", shown.value);
+    absl::PrintF("%s", left);
+    PrintWrapped(flag->Help(), left.size());
+  }
+}
+
+}  // namespace
+
+absl::Status ParseFlags(int argc, char** argv, absl::string_view usage,
+                        absl::Span<const ShownFlag> flags) {
+  for (int i = 1; i < argc; ++i) {
+    const absl::string_view argument = argv[i];
+    if (argument == "--") break;  // No flags after this.
+    if (argument == "--help" || argument == "-help" || argument == "-h") {
+      PrintHelp(usage, flags);
+      std::exit(0);
+    }
+  }
+  const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
+  if (rest.size() > 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expected flags only, found \"", rest[1], "\"; --help shows them"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tape

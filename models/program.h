@@ -1,0 +1,29 @@
+// What the programs of this folder have in common: how they read flags and
+// print help.
+#ifndef TAPE_MODELS_PROGRAM_H_
+#define TAPE_MODELS_PROGRAM_H_
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace tape {
+
+// A flag as --help shows it: "--epochs=N", and then the flag's own help.
+struct ShownFlag {
+  absl::string_view name;
+  absl::string_view value;  // Empty for a bool.
+};
+
+// Reads the command line into the flags. For --help (or -h) prints `usage` and
+// `flags`, and exits with 0. An argument that is no flag is an error; of an
+// unknown flag, or a value that does not parse, Abseil says so and exits
+// with 1.
+absl::Status ParseFlags(int argc, char** argv, absl::string_view usage,
+                        absl::Span<const ShownFlag> flags);
+
+}  // namespace tape
+
+#endif  // TAPE_MODELS_PROGRAM_H_

@@ -1,0 +1,186 @@
+// train: the main program. Trains one experiment and says how it went; see
+// --help. Flags are checked before anything is read, the data before anything
+// is written. Tested by tests/train_program_test.cc.
+#include <cmath>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/flags/flag.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "framework/compiler/compile.h"
+#include "framework/data/dataset.h"
+#include "framework/train/progress.h"
+#include "framework/train/run_directory.h"
+#include "framework/train/trainer.h"
+#include "models/experiment.h"
+#include "models/program.h"
+
+ABSL_FLAG(
+    std::string, experiment, "fashion_mlp",
+    "which experiment to train, by default fashion_mlp; --list names them");
+ABSL_FLAG(bool, list, false, "print the experiments and leave");
+ABSL_FLAG(std::string, data_dir, "",
+          "folder of the four IDX files, plain or gzipped; by default where "
+          "third_party/install.sh puts the experiment's data set");
+ABSL_FLAG(std::optional<int>, epochs, std::nullopt,
+          "times to go through the training set; by default the experiment's");
+ABSL_FLAG(std::optional<int64_t>, batch_size, std::nullopt,
+          "samples of one update; by default the experiment's");
+ABSL_FLAG(std::optional<double>, learning_rate, std::nullopt,
+          "the optimiser's rate; by default the experiment's");
+ABSL_FLAG(uint64_t, seed, 0,
+          "what initial weights and the order of samples are drawn from; by "
+          "default 0");
+ABSL_FLAG(std::optional<int>, threads, std::nullopt,
+          "how many threads to use; by default all processors. The results are "
+          "the same, bit by bit, for any number");
+ABSL_FLAG(std::string, run_dir, "",
+          "folder to write metrics.csv and summary.json to; made if missing, "
+          "refused if it holds a run already. By default nothing is written");
+
+namespace tape {
+namespace {
+
+constexpr char kUsage[] =
+    "Trains a model and prints how it went.\n\n"
+    "  train                                  fashion_mlp on Fashion-MNIST\n"
+    "  train --list                           the names of the experiments\n"
+    "  train --experiment=NAME --run_dir=DIR  another; keep the figures";
+
+constexpr ShownFlag kFlags[] = {
+    {"experiment", "NAME"}, {"list", ""},        {"data_dir", "DIR"},
+    {"epochs", "N"},        {"batch_size", "N"}, {"learning_rate", "X"},
+    {"seed", "N"},          {"threads", "N"},    {"run_dir", "DIR"}};
+
+absl::Status WrongFlag(absl::string_view flag, absl::string_view expected,
+                       absl::string_view found) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", flag, ": expected ", expected, ", found ", found));
+}
+
+// The experiment's settings with the flags' changes.
+absl::StatusOr<Settings> SettingsFromFlags(const Experiment& experiment) {
+  Settings settings = experiment.defaults;
+  settings.train.batches.seed = absl::GetFlag(FLAGS_seed);
+  if (const auto epochs = absl::GetFlag(FLAGS_epochs)) {
+    if (*epochs < 1)
+      return WrongFlag("epochs", "at least 1", absl::StrCat(*epochs));
+    settings.train.epochs = *epochs;
+  }
+  if (const auto size = absl::GetFlag(FLAGS_batch_size)) {
+    if (*size < 1)
+      return WrongFlag("batch_size", "at least 1", absl::StrCat(*size));
+    settings.train.batches.batch_size = *size;
+  }
+  if (const auto rate = absl::GetFlag(FLAGS_learning_rate)) {
+    if (!(*rate > 0) || !std::isfinite(*rate)) {
+      return WrongFlag("learning_rate", "a finite number above 0",
+                       absl::StrCat(*rate));
+    }
+    settings.learning_rate = *rate;
+  }
+  if (const auto threads = absl::GetFlag(FLAGS_threads)) {
+    constexpr int kMaxThreads =
+        1024;  // Beyond any machine; a slip of the finger costs no memory.
+    if (*threads < 1 || *threads > kMaxThreads) {
+      return WrongFlag("threads", absl::StrCat("1 to ", kMaxThreads),
+                       absl::StrCat(*threads));
+    }
+    settings.train.threads = *threads;
+  }
+  return settings;
+}
+
+absl::Status TrainExperiment(const Experiment& experiment) {
+  const absl::StatusOr<Settings> settings = SettingsFromFlags(experiment);
+  if (!settings.ok()) return settings.status();
+
+  std::string data_dir = absl::GetFlag(FLAGS_data_dir);
+  if (data_dir.empty()) data_dir = experiment.data_dir;
+  const absl::StatusOr<DataSplits> data = ReadMnistFolder(data_dir);
+  if (!data.ok()) return data.status();
+  const int64_t samples = data->train.size();
+  const BatchOptions& batches = settings->train.batches;
+  if (batches.batch_size > samples) {
+    return WrongFlag("batch_size",
+                     absl::StrCat("at most the ", samples, " training samples"),
+                     absl::StrCat(batches.batch_size));
+  }
+
+  const uint64_t seed = absl::GetFlag(FLAGS_seed);
+  Graph graph({.seed = seed});
+  const int64_t updates = settings->train.epochs *
+                          Batches(data->train, batches).batches_per_epoch();
+  const Classifier model =
+      experiment.declare(graph, data->train.pixels(), *settings, updates);
+  if (!graph.status().ok()) return graph.status();
+
+  std::optional<RunDirectory> run_directory;
+  if (const std::string path = absl::GetFlag(FLAGS_run_dir); !path.empty()) {
+    absl::StatusOr<RunDirectory> created = RunDirectory::Create(path);
+    if (!created.ok()) return created.status();
+    run_directory = *std::move(created);
+  }
+
+  absl::PrintF("%s: %s\nseed %d, %d epochs of %d samples in batches of %d\n",
+               experiment.name, experiment.description, seed,
+               settings->train.epochs, samples, batches.batch_size);
+  Progress progress(stdout, settings->train.epochs, samples);
+  const absl::StatusOr<TrainResult> result = Train(
+      model, *data, settings->train, progress, [&](const EpochResult& epoch) {
+        if (!run_directory.has_value()) return absl::OkStatus();
+        absl::Status status = run_directory->AppendMetrics(epoch.train);
+        if (!status.ok()) return status;
+        return run_directory->AppendMetrics(epoch.test);
+      });
+  if (!result.ok()) return result.status();
+
+  absl::PrintF(
+      "test accuracy %.4f, test loss %.4f, after %.1f s (%.0f training samples "
+      "a second, %d threads)\n",
+      result->last.test.accuracy, result->last.test.loss, result->seconds,
+      result->samples_per_second, result->threads);
+  if (!run_directory.has_value()) return absl::OkStatus();
+  return run_directory->WriteSummary(
+      {.experiment = experiment.name,
+       .variant = "corrected",
+       .seed = seed,
+       .threads = result->threads,
+       .epochs = settings->train.epochs,
+       .train_loss = result->last.train.loss,
+       .train_accuracy = result->last.train.accuracy,
+       .test_loss = result->last.test.loss,
+       .test_accuracy = result->last.test.accuracy,
+       .seconds = result->seconds,
+       .samples_per_second = result->samples_per_second});
+}
+
+int Main(int argc, char** argv) {
+  if (absl::Status status = ParseFlags(argc, argv, kUsage, kFlags);
+      !status.ok()) {
+    return Fail(status);
+  }
+  if (absl::GetFlag(FLAGS_list)) {
+    for (const Experiment& experiment : Experiments()) {
+      absl::PrintF("%-20s %s\n", experiment.name, experiment.description);
+    }
+    return 0;
+  }
+  const absl::StatusOr<const Experiment*> experiment =
+      FindExperiment(absl::GetFlag(FLAGS_experiment));
+  if (!experiment.ok()) {
+    return Fail(absl::InvalidArgumentError(
+        absl::StrCat("--experiment: ", experiment.status().message())));
+  }
+  const absl::Status status = TrainExperiment(**experiment);
+  return status.ok() ? 0 : Fail(status);
+}
+
+}  // namespace
+}  // namespace tape
+
+int main(int argc, char** argv) { return tape::Main(argc, argv); }

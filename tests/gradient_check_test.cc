@@ -1,0 +1,338 @@
+// CheckGradients (framework/core/gradient_check.h): that it finds gradient
+// rules that are wrong, by ops declared here with such rules, and passes rules
+// that are right.
+#include "framework/core/gradient_check.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "framework/core/gradients.h"
+#include "ops/ops.h"
+
+namespace tape {
+namespace {
+
+absl::StatusOr<TensorType> SameType(absl::Span<const TensorType> x,
+                                    const Attributes&) {
+  return x[0];
+}
+
+// An op from its formula, in double, and its gradient rule. Checking needs no
+// kernel.
+template <auto f>
+constexpr OpDef MakeOp(const char* name, GradientRule gradient) {
+  return {.name = name,
+          .operands = {"x"},
+          .shape = SameType,
+          .gradient = gradient,
+          .reference = MapReference<f>};
+}
+
+constexpr auto kCubeFormula = [](double x) { return x * x * x; };
+
+constexpr OpDef kCube = MakeOp<kCubeFormula>(
+    "Cube",
+    [](absl::Span<const Var> x, Var, Var gy, const Attributes&) -> Adjoints {
+      return {gy * (3 * Square(x[0]))};
+    });
+
+constexpr OpDef kWrongSign = MakeOp<kCubeFormula>(
+    "WrongSign",
+    [](absl::Span<const Var> x, Var, Var gy, const Attributes&) -> Adjoints {
+      return {gy * (-3 * Square(x[0]))};
+    });
+
+constexpr OpDef kLosesSignOfGy = MakeOp<kCubeFormula>(
+    "LosesSignOfGy",
+    [](absl::Span<const Var> x, Var, Var gy, const Attributes&) -> Adjoints {
+      return {Abs(gy) * (3 * Square(x[0]))};
+    });
+
+// y = x e^x, dy/dx = e^x + x e^x.
+constexpr OpDef kMissingTerm = MakeOp<[](double x) { return x * std::exp(x); }>(
+    "MissingTerm",
+    [](absl::Span<const Var> x, Var, Var gy, const Attributes&) -> Adjoints {
+      return {gy * Exp(x[0])};
+    });
+
+// 3 x^2, with a derivative of 3 x for 6 x.
+constexpr OpDef kThreeSquares = MakeOp<[](double x) { return 3 * x * x; }>(
+    "ThreeSquares",
+    [](absl::Span<const Var> x, Var, Var gy, const Attributes&) -> Adjoints {
+      return {gy * (3 * x[0])};
+    });
+constexpr OpDef kWrongSecondDerivative = MakeOp<kCubeFormula>(
+    "WrongSecondDerivative",
+    [](absl::Span<const Var> x, Var, Var gy, const Attributes&) -> Adjoints {
+      return {gy * Append(kThreeSquares, {x[0]}, {}, Loc::Current())};
+    });
+
+// A graph of one op on x, fed with `values`; its lines are x.cc:1 and y.cc:2.
+class GradientCheckTest : public testing::Test {
+ protected:
+  absl::Status Check(const OpDef& op, const std::vector<double>& values,
+                     const GradientCheckOptions& options = {}) {
+    const Var x = Declare(values.size());
+    return CheckGradients(graph_.Append(op, {x}, {}, {"y.cc", 2}), {x},
+                          Feed(x, values), options);
+  }
+
+  Var Declare(int64_t elements) {
+    return graph_.Input("x", {elements}, DType::kFloat32, {"x.cc", 1});
+  }
+
+  static ReferenceFeeds Feed(Var x, const std::vector<double>& values) {
+    return {{x, Tensor(Shape{static_cast<int64_t>(values.size())}, values)}};
+  }
+
+  Graph graph_;
+};
+
+const std::vector<double> kSomeValues = {-1.5, 0.25, 0.7, 2};
+
+TEST_F(GradientCheckTest, PassesARightOpOfTheUsersToBothOrders) {
+  const absl::Status status = Check(kCube, kSomeValues, {.order = 2});
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST_F(GradientCheckTest, NamesTheWorstElementOfAWrongRule) {
+  // Each is wrong; off by 2 · 3 x^2, and so most of all at x = 2.
+  const absl::Status status = Check(kWrongSign, kSomeValues);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  const std::string message(status.message());
+  EXPECT_TRUE(absl::StartsWith(
+      message,
+      "y.cc:2: CheckGradients: the derivative of y ([4] from WrongSign at "
+      "y.cc:2) by element "))
+      << message;
+  EXPECT_TRUE(
+      absl::StrContains(message, " of x ([4] is input \"x\", x.cc:1) is "))
+      << message;
+  EXPECT_TRUE(absl::EndsWith(message, "; the worst of 4 wrong among 4 checked"))
+      << message;
+}
+
+TEST_F(GradientCheckTest, SaysWhichElementAndBothFigures) {
+  // Right at 0, wrong by 1 · e at 1. The weight of y is not known, but the
+  // ratio of what is and what should be: e to 2 e.
+  const absl::Status status = Check(kMissingTerm, {0, 1, 0});
+  const std::string message(status.message());
+  EXPECT_TRUE(absl::StrContains(message, " by element 1 of x ")) << message;
+  EXPECT_TRUE(absl::StrContains(message, "the worst of 1 wrong among 3"))
+      << message;
+  double found = 0, below = 0, above = 0;
+  const size_t figures = message.find(") is ");
+  ASSERT_NE(figures, std::string::npos) << message;
+  ASSERT_EQ(std::sscanf(message.c_str() + figures,
+                        ") is %lf by the gradient rules, but y's slope is %lf "
+                        "below and %lf above",
+                        &found, &below, &above),
+            3)
+      << message;
+  // Printed with six digits.
+  EXPECT_NEAR(below / found, 2, 1e-4);
+  EXPECT_NEAR(above / found, 2, 1e-4);
+}
+
+TEST_F(GradientCheckTest, FindsARuleThatLosesTheSignOfGy) {
+  EXPECT_FALSE(Check(kLosesSignOfGy, std::vector<double>(8, 1.0)).ok());
+}
+
+TEST_F(GradientCheckTest, FindsAWrongSecondDerivativeAtOrderTwoOnly) {
+  const Var x = Declare(kSomeValues.size());
+  const Var y = graph_.Append(kWrongSecondDerivative, {x}, {}, {"y.cc", 2});
+  const ReferenceFeeds feeds = Feed(x, kSomeValues);
+  const absl::Status first = CheckGradients(y, {x}, feeds, {.order = 1});
+  EXPECT_TRUE(first.ok()) << first;
+  const absl::Status second = CheckGradients(y, {x}, feeds, {.order = 2});
+  EXPECT_TRUE(absl::StartsWith(
+      second.message(),
+      "y.cc:2: CheckGradients: the derivative of the gradient of y ([4] from "
+      "WrongSecondDerivative at y.cc:2) by x ([4] is input \"x\", x.cc:1) by "
+      "element "))
+      << second;
+}
+
+TEST_F(GradientCheckTest, FindsAWrongScaleOfOneInAThousandButNotOneInAMillion) {
+  // relative = 1e-3 is the border.
+  constexpr OpDef kSlightlyWrong = MakeOp<kCubeFormula>(
+      "SlightlyWrong",
+      [](absl::Span<const Var> x, Var, Var gy, const Attributes&) -> Adjoints {
+        return {gy * (3.006 * Square(x[0]))};
+      });
+  constexpr OpDef kRounded = MakeOp<kCubeFormula>(
+      "Rounded",
+      [](absl::Span<const Var> x, Var, Var gy, const Attributes&) -> Adjoints {
+        return {gy * (3.000003 * Square(x[0]))};
+      });
+  EXPECT_FALSE(Check(kSlightlyWrong, {2}).ok());
+  Graph other;
+  const Var x = other.Input("x", {1});
+  const absl::Status status = CheckGradients(
+      Append(kRounded, {x}, {}, Loc::Current()), {x}, Feed(x, {2}));
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST_F(GradientCheckTest, AtAKinkAnyDerivativeBetweenTheSlopesWillDo) {
+  const Var x = Declare(3);
+  const ReferenceFeeds feeds = Feed(x, {0, -1, 1});
+  for (Var y : {Relu(x), Abs(x), LeakyRelu(x, 0.1)}) {
+    const absl::Status status = CheckGradients(y, {x}, feeds);
+    EXPECT_TRUE(status.ok()) << status;
+  }
+}
+
+TEST_F(GradientCheckTest, AtAKinkADerivativeBeyondTheSlopesIsWrong) {
+  constexpr OpDef kBeyond = MakeOp<[](double x) { return std::fabs(x); }>(
+      "Beyond",
+      [](absl::Span<const Var> x, Var, Var gy, const Attributes&) -> Adjoints {
+        return {gy * (Sign(x[0]) + 1.5 * (1 - Abs(Sign(x[0]))))};
+      });
+  const absl::Status status = Check(kBeyond, {0, -1, 1});
+  EXPECT_TRUE(absl::StrContains(status.message(), " by element 0 of x "))
+      << status;
+}
+
+TEST_F(GradientCheckTest, AnXThatYDoesNotDependOnHasTheDerivativeZero) {
+  const Var x = Declare(2);
+  const Var other = graph_.Input("other", {kBatch, 3});
+  ReferenceFeeds feeds = Feed(x, {1, 2});
+  feeds.push_back({other, Tensor(Shape{2, 3}, std::vector<double>(6, 1.0))});
+  const absl::Status status =
+      CheckGradients(Square(x), {x, other}, feeds, {.order = 2});
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST_F(GradientCheckTest, TakesVariablesFromTheGraphUnlessTheyAreFed) {
+  constexpr OpDef kWrongAboveOne = MakeOp<kCubeFormula>(
+      "WrongAboveOne",
+      [](absl::Span<const Var> x, Var, Var gy, const Attributes&) -> Adjoints {
+        return {gy * (3 * Square(x[0]) + Relu(x[0] - 1))};
+      });
+  const Var w = graph_.Parameter("w", {2}, Constant(0.5));
+  const Var y = Append(kWrongAboveOne, {w}, {}, Loc::Current());
+  const absl::Status held = CheckGradients(y, {w});
+  EXPECT_TRUE(held.ok()) << held;
+  EXPECT_FALSE(CheckGradients(y, {w}, Feed(w, {0.5, 1.5})).ok());
+}
+
+TEST_F(GradientCheckTest, ChecksAWholeNetwork) {
+  const Var x = graph_.Input("image", {kBatch, 3});
+  const Var label = graph_.Input("label", {kBatch}, DType::kInt32);
+  const Var w1 = graph_.Parameter("w1", {3, 4}, Glorot());
+  const Var b1 = graph_.Parameter("b1", {4}, Zeros());
+  const Var w2 = graph_.Parameter("w2", {4, 2}, Glorot());
+  const Var loss =
+      Mean(SoftmaxCrossEntropy(MatMul(Tanh(MatMul(x, w1) + b1), w2), label));
+  const ReferenceFeeds feeds = {
+      {x, Tensor(Shape{2, 3}, std::vector<double>{1, 2, 3, -1, 0.5, 0})},
+      {label, Tensor(Shape{2}, std::vector<int32_t>{1, 0})}};
+  const absl::Status status =
+      CheckGradients(loss, graph_.parameters(), feeds, {.order = 2});
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST_F(GradientCheckTest, ChecksNoMoreElementsThanItIsTold) {
+  const absl::Status status =
+      Check(kWrongSign, std::vector<double>(50, 1.0), {.max_elements = 7});
+  EXPECT_TRUE(absl::EndsWith(status.message(),
+                             "; the worst of 7 wrong among 7 checked"))
+      << status;
+}
+
+TEST_F(GradientCheckTest, DrawsTheSameForTheSameSeed) {
+  const auto check = [](uint64_t seed) {
+    Graph graph;
+    const Var x = graph.Input("x", {50}, DType::kFloat32, {"x.cc", 1});
+    return std::string(
+        CheckGradients(graph.Append(kWrongSign, {x}, {}, {"y.cc", 2}), {x},
+                       Feed(x, std::vector<double>(50, 1.0)),
+                       {.max_elements = 7, .seed = seed})
+            .message());
+  };
+  EXPECT_EQ(check(1), check(1));
+  EXPECT_NE(check(1), check(2));
+}
+
+TEST_F(GradientCheckTest, WhatIsNotFiniteIsWrong) {
+  constexpr OpDef kNanGradient = MakeOp<kCubeFormula>(
+      "NanGradient",
+      [](absl::Span<const Var>, Var, Var gy, const Attributes&) -> Adjoints {
+        return {gy * std::numeric_limits<double>::quiet_NaN()};
+      });
+  const absl::Status status = Check(kNanGradient, {1});
+  EXPECT_TRUE(absl::StrContains(status.message(), " is nan by the gradient"))
+      << status;
+  Graph graph;
+  const Var x = graph.Input("x", {2});
+  const absl::Status of_value = CheckGradients(Log(x), {x}, Feed(x, {1, -1}));
+  EXPECT_TRUE(absl::StrContains(of_value.message(), "slope is nan below"))
+      << of_value;
+  EXPECT_FALSE(CheckGradients(Sqrt(x), {x}, Feed(x, {1, 0})).ok());
+}
+
+TEST_F(GradientCheckTest, SaysWhichInputIsNotFed) {
+  const Var x = Declare(2);
+  const Var other = graph_.Input("other", {2}, DType::kFloat32, {"o.cc", 7});
+  EXPECT_EQ(CheckGradients(x * other, {x}, Feed(x, {1, 2})).message(),
+            "o.cc:7: input \"other\" is needed and was not fed");
+  EXPECT_EQ(CheckGradients(x * other, {x, other}, Feed(x, {1, 2})).message(),
+            "o.cc:7: CheckGradients: input \"other\" is an x and was not fed");
+}
+
+TEST_F(GradientCheckTest, RefusesWhatItCannotCheck) {
+  const Var x = Declare(2);
+  const Var y = graph_.Append(kCube, {x}, {}, {"y.cc", 2});
+  const Var n = graph_.Input("n", {2}, DType::kInt32, {"n.cc", 3});
+  Graph graph;
+  const ReferenceFeeds feeds = Feed(x, {1, 2});
+  const auto message = [&](Var of, Var by,
+                           const GradientCheckOptions& options = {}) {
+    return std::string(CheckGradients(of, {by}, feeds, options).message());
+  };
+  EXPECT_EQ(message(Square(y), y),
+            "y.cc:2: CheckGradients: expected an x that is an input or a "
+            "variable, found [2] from Cube at y.cc:2");
+  EXPECT_EQ(message(y, n),
+            "n.cc:3: CheckGradients: expected a float32 x, found int32[2] is "
+            "input \"n\", n.cc:3");
+  EXPECT_EQ(message(n, x),
+            "n.cc:3: CheckGradients: expected a float32 y, found int32[2] is "
+            "input \"n\", n.cc:3");
+  EXPECT_EQ(message(Var(), x), "CheckGradients: y is an empty Var");
+  EXPECT_EQ(message(y, Var()), "CheckGradients: an x is an empty Var");
+  EXPECT_EQ(message(y, graph.Input("x", {2})),
+            "CheckGradients: an x is of another graph than y");
+  EXPECT_EQ(message(y, x, {.order = 3}),
+            "CheckGradients: expected a step above 0, order 1 or 2 and at "
+            "least 1 element, found step 1e-06, order 3 and 200 elements");
+}
+
+TEST_F(GradientCheckTest, ReturnsTheMistakesOfTheGraph) {
+  const Var x = Declare(2);
+  const Var y = graph_.Append(kCube, {x}, {}, {"y.cc", 2});
+  graph_.ReportError({"z.cc", 9}, "Oops", "a mistake");
+  EXPECT_EQ(CheckGradients(y, {x}, Feed(x, {1, 2})).message(),
+            "z.cc:9: Oops: a mistake");
+}
+
+TEST_F(GradientCheckTest, GivesItsInputsNamesThatAreFree) {
+  const Var x = Declare(2);
+  graph_.Input("gradient_check/projection/0", {2});
+  const Var y = graph_.Append(kCube, {x}, {}, {"y.cc", 2});
+  for (int time = 0; time < 2; ++time) {
+    const absl::Status status =
+        CheckGradients(y, {x}, Feed(x, {1, 2}), {.order = 2});
+    EXPECT_TRUE(status.ok()) << status;
+  }
+}
+
+}  // namespace
+}  // namespace tape

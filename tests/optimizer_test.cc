@@ -1,0 +1,155 @@
+// Each optimiser against its formula, written out again here in double, step by
+// step; and what it refuses.
+#include "framework/train/optimizer.h"
+
+#include <cmath>
+#include <vector>
+
+#include "framework/compiler/compile.h"
+#include "framework/core/gradients.h"
+#include "framework/core/initializer.h"
+#include "gtest/gtest.h"
+#include "ops/ops.h"
+
+namespace tape {
+namespace {
+
+constexpr int kSteps = 200;
+const std::vector<float> kStart = {1.5f, -0.25f, 0.75f};
+const std::vector<double> kTarget = {-1, 2, 0.5};
+
+// The gradient of sum (w - target)^4 / 4 at w: not linear, so that a wrong
+// moment shows.
+double Slope(double w, double target) { return std::pow(w - target, 3); }
+
+// The values of w after kSteps steps of `optimizer`, compiled.
+std::vector<float> Trajectory(TransformPtr optimizer) {
+  Graph g;
+  const Var w = g.Parameter("w", {3}, Values(Tensor({3}, kStart)));
+  const Var target = g.State(
+      "target", {3},
+      Values(Tensor({3}, std::vector<float>(kTarget.begin(), kTarget.end()))));
+  const Var loss = Sum(Square(Square(w - target))) * 0.25;
+  const Updates updates =
+      Chain(std::move(optimizer)).Apply({w}, Gradients(loss, {w}));
+  absl::StatusOr<Plan> plan = Compile(g, {.updates = updates, .threads = 1});
+  EXPECT_TRUE(plan.ok()) << plan.status();
+  for (int step = 0; step < kSteps; ++step) EXPECT_TRUE(plan->Run().ok());
+  const auto values = g.Value(w).values<float>();
+  return {values.begin(), values.end()};
+}
+
+// The same in double: `update` gives the new w from w, g and t = 1, 2, …; one
+// call of `make` for each element.
+template <typename Make>
+std::vector<double> Expected(const Make& make) {
+  std::vector<double> values;
+  for (size_t i = 0; i < kStart.size(); ++i) {
+    auto update = make();
+    double w = kStart[i];
+    for (int t = 1; t <= kSteps; ++t) w = update(w, Slope(w, kTarget[i]), t);
+    values.push_back(w);
+  }
+  return values;
+}
+
+// kSteps roundings of float32 (6e-8 each), the descent being stable, stay below
+// 2e-5 of the numbers, which are near 1.
+void ExpectNear(const std::vector<float>& found,
+                const std::vector<double>& expected) {
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t i = 0; i < found.size(); ++i) {
+    EXPECT_NEAR(found[i], expected[i], 2e-5) << "element " << i;
+  }
+}
+
+TEST(OptimizerTest, SgdTakesRateTimesTheGradient) {
+  ExpectNear(Trajectory(Sgd({.learning_rate = 0.02})), Expected([] {
+               return [](double w, double g, int) { return w - 0.02 * g; };
+             }));
+}
+
+TEST(OptimizerTest, MomentumAddsUpGradientsBeforeTheRate) {
+  // The rate falls from step to step, so that it matters whether it is applied
+  // before or after the sum.
+  ExpectNear(Trajectory(Momentum(
+                 {.learning_rate = LinearDecay(0.02, 300), .momentum = 0.7})),
+             Expected([] {
+               return [v = 0.0](double w, double g, int t) mutable {
+                 v = 0.7 * v + g;
+                 return w - 0.02 * (1 - (t - 1) / 300.0) * v;
+               };
+             }));
+}
+
+TEST(OptimizerTest, AdamFollowsAlgorithmOneOfItsPaper) {
+  ExpectNear(Trajectory(Adam({.learning_rate = 0.03,
+                              .beta1 = 0.8,
+                              .beta2 = 0.99,
+                              .epsilon = 1e-3})),
+             Expected([] {
+               return [m = 0.0, v = 0.0](double w, double g, int t) mutable {
+                 m = 0.8 * m + 0.2 * g;
+                 v = 0.99 * v + 0.01 * g * g;
+                 const double m_hat = m / (1 - std::pow(0.8, t));
+                 const double v_hat = v / (1 - std::pow(0.99, t));
+                 return w - 0.03 * m_hat / (std::sqrt(v_hat) + 1e-3);
+               };
+             }));
+}
+
+TEST(OptimizerTest, AdamsFirstStepIsTheRateInSize) {
+  Graph g;
+  const Var w = g.Parameter("w", {}, Constant(1));
+  const Updates updates = Chain(Adam({.learning_rate = 0.25, .epsilon = 0}))
+                              .Apply({w}, Gradients(Square(w), {w}));
+  absl::StatusOr<Plan> plan = Compile(g, {.updates = updates});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_TRUE(plan->Run().ok());
+  // m / (1 - beta1) = g and sqrt(v / (1 - beta2)) = |g|, with a few roundings
+  // of float32 each.
+  EXPECT_NEAR(g.Value(w).values<float>()[0], 0.75, 1e-6);
+}
+
+TEST(OptimizerTest, BetasOfZeroAreAllowed) {
+  ExpectNear(
+      Trajectory(
+          Adam({.learning_rate = 0.001, .beta1 = 0, .beta2 = 0, .epsilon = 1})),
+      Expected([] {
+        return [](double w, double g, int) {
+          return w - 0.001 * g / (std::fabs(g) + 1);
+        };
+      }));
+}
+
+// Declares a chain of `optimizer` alone, and expects that the one mistake kept
+// is `message` at line `line` of this file.
+void ExpectRefusal(TransformPtr optimizer, int line,
+                   absl::string_view message) {
+  Graph g;
+  const Var w = g.Parameter("w", {}, Constant(1));
+  Chain(std::move(optimizer)).Apply({w}, {2 * w});
+  EXPECT_EQ(g.status().message(),
+            absl::StrCat("tests/optimizer_test.cc:", line, ": ", message));
+}
+
+TEST(OptimizerTest, RefusesWrongConstantsWithTheLine) {
+  const int line = __LINE__;
+  ExpectRefusal(Sgd({.learning_rate = -0.5}), line + 1,
+                "Sgd: expected a finite rate of at least 0, found -0.5");
+  ExpectRefusal(Sgd({.learning_rate = std::nan("")}), line + 3,
+                "Sgd: expected a finite rate of at least 0, found nan");
+  ExpectRefusal(Momentum({.learning_rate = 1, .momentum = 1}), line + 5,
+                "Momentum: expected a momentum in [0, 1), found 1");
+  ExpectRefusal(Adam({.beta1 = 1.5}), line + 7,
+                "Adam: expected a beta1 in [0, 1), found 1.5");
+  ExpectRefusal(Adam({.beta2 = -0.1}), line + 9,
+                "Adam: expected a beta2 in [0, 1), found -0.1");
+  ExpectRefusal(Adam({.epsilon = -1}), line + 11,
+                "Adam: expected a finite epsilon of at least 0, found -1");
+  ExpectRefusal(Sgd({.learning_rate = LinearDecay(1, 0)}), line + 13,
+                "Sgd: LinearDecay: expected at least 1 step, found 0");
+}
+
+}  // namespace
+}  // namespace tape

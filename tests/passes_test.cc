@@ -1,0 +1,324 @@
+// The compiler's own copy of a tape (framework/compiler/program.h), and each
+// pass that rewrites it (passes.h), by the text of the program before and
+// after.
+#include "framework/compiler/passes.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "framework/compiler/program.h"
+#include "framework/core/basic_ops.h"
+#include "framework/core/graph.h"
+#include "ops/ops.h"
+
+namespace tape {
+namespace {
+
+Program ProgramOf(const std::vector<Var>& fetches,
+                  const std::vector<Assignment>& assignments = {},
+                  int64_t batch = 4) {
+  const Graph& graph =
+      fetches.empty() ? *assignments[0].value.graph() : *fetches[0].graph();
+  EXPECT_TRUE(graph.status().ok()) << graph.status();
+  return Bind(Extract(graph, fetches, assignments), batch);
+}
+
+// What a pass makes of a program, which the verifier must accept.
+std::string Rewritten(Program (*pass)(Program), Program program) {
+  Verify(program);
+  const Program result = pass(std::move(program));
+  Verify(result);
+  return Dump(result);
+}
+
+// ---- Program ----
+
+TEST(ProgramTest, HoldsWhatTheFetchesAndUpdatesNeed) {
+  Graph graph;
+  const Var unused = graph.Input("unused", {2});
+  const Var x = graph.Input("x", {kBatch, 2});
+  const Var w = graph.Parameter("w", {2}, Zeros());
+  const Var s = graph.State("s", {2}, Zeros());
+  Exp(x + unused);
+  const Var y = x * w;
+  const Program program = Extract(graph, {y}, {{w, s + 1}});
+  EXPECT_EQ(Dump(program),
+            "%0 = Input(\"x\") [batch,2]\n"
+            "%1 = Variable(\"w\") [2]\n"
+            "%2 = Variable(\"s\") [2]\n"
+            "%3 = Mul(%0, %1) [batch,2]\n"
+            "%4 = Fill(value=1) []\n"
+            "%5 = Add(%2, %4) [2]\n"
+            "fetch %3\n"
+            "variable 0 becomes %5\n");
+  EXPECT_EQ(program.Inputs(), (std::vector<int>{0}));
+  EXPECT_EQ(program.tape_ids[0], x.id());
+  EXPECT_EQ(program.tape_ids[3], y.id());
+}
+
+TEST(ProgramTest, BindsTheBatchInTypesAndAttributes) {
+  Graph graph;
+  const Var x = graph.Input("x", {kBatch, 2});
+  const Var y = x + Fill(&graph, {kBatch, 1}, 3);
+  EXPECT_EQ(Dump(Bind(Extract(graph, {y}, {}), 4)),
+            "%0 = Input(\"x\") [4,2]\n"
+            "%1 = Fill(value=3, shape=[4,1]) [4,1]\n"
+            "%2 = Add(%0, %1) [4,2]\n"
+            "fetch %2\n");
+}
+
+TEST(ProgramTest, SeesAViewInTheMemoryOfItsSource) {
+  Graph graph;
+  const Var x = graph.Input("x", {6});
+  const Var y = Reshape(Exp(x), {2, 3});
+  const Program program = ProgramOf({Reshape(y, {3, 2})});
+  EXPECT_EQ(program.StorageOf(3), 1);
+  EXPECT_EQ(program.StorageOf(1), 1);
+  EXPECT_EQ(program.StorageOf(0), 0);
+}
+
+TEST(VerifyDeathTest, AbortsOnANodeThatStandsBeforeItsInput) {
+  Graph graph;
+  Program program = ProgramOf({Exp(graph.Input("x", {2}))});
+  program.nodes[1].inputs[0] = 1;
+  EXPECT_DEATH(Verify(program), "input < id \\(1 against 1\\)");
+}
+
+TEST(VerifyDeathTest, AbortsOnATypeThatTheOpDoesNotGive) {
+  Graph graph;
+  const Var x = graph.Input("x", {2});
+  Program program = ProgramOf({Exp(x, Loc{"net.cc", 7})});
+  program.nodes[1].type.shape = Shape{3};
+  EXPECT_DEATH(Verify(program),
+               "node %1 Exp declared at net.cc:7 has type \\[3\\], but its op "
+               "gives \\[2\\]");
+}
+
+TEST(VerifyDeathTest, AbortsOnInputsThatTheOpRefuses) {
+  Graph graph;
+  const Var x = graph.Input("x", {2});
+  Program program = ProgramOf({Exp(x)});
+  program.nodes[0].type.dtype = DType::kInt32;
+  program.nodes[0].attributes.dtype = DType::kInt32;
+  EXPECT_DEATH(Verify(program), "expected float32, found int32");
+}
+
+TEST(VerifyDeathTest, AbortsOnAFetchOrUpdateOfNoNode) {
+  Graph graph;
+  const Var x = graph.Input("x", {2});
+  Program fetch = ProgramOf({x}), update = ProgramOf({x});
+  fetch.fetches[0] = 1;
+  update.updates.push_back({0, 1});
+  EXPECT_DEATH(Verify(fetch), "fetch < program.size\\(\\) \\(1 against 1\\)");
+  EXPECT_DEATH(Verify(update),
+               "update.value < program.size\\(\\) \\(1 against 1\\)");
+}
+
+// ---- FoldConstants ----
+
+TEST(FoldConstantsTest, MakesAFillOfAnElementwiseNodeOfFills) {
+  Graph graph;
+  const Var x = graph.Input("x", {2});
+  const Var y = x * Exp(Fill(&graph, {}, 2) - 2);
+  EXPECT_EQ(Rewritten(FoldConstants, ProgramOf({y})),
+            "%0 = Input(\"x\") [2]\n"
+            "%1 = Fill(value=2) []\n"
+            "%2 = Fill(value=2) []\n"
+            "%3 = Fill() []\n"
+            "%4 = Fill(value=1) []\n"
+            "%5 = Mul(%0, %4) [2]\n"
+            "fetch %5\n");
+}
+
+TEST(FoldConstantsTest, KeepsTheShapeAndDTypeOfAFoldedNode) {
+  Graph graph;
+  const Var ones = Fill(&graph, {kBatch, 1}, 1);
+  const Var more = BroadcastTo(ones, {kBatch, 3});
+  const Var y = Equal(more, Fill(&graph, {}, 1));
+  EXPECT_EQ(Rewritten(FoldConstants, ProgramOf({y})),
+            "%0 = Fill(value=1, shape=[4,1]) [4,1]\n"
+            "%1 = Fill(value=1, shape=[4,3]) [4,3]\n"
+            "%2 = Fill(value=1) []\n"
+            "%3 = Fill(value=1, dtype=uint8, shape=[4,3]) uint8[4,3]\n"
+            "fetch %3\n");
+}
+
+TEST(FoldConstantsTest, SeesThroughAView) {
+  Graph graph;
+  const Var y = Neg(Reshape(Fill(&graph, {6}, 5), {2, 3}));
+  EXPECT_EQ(Rewritten(FoldConstants, ProgramOf({y})),
+            "%0 = Fill(value=5, shape=[6]) [6]\n"
+            "%1 = Fill(value=5, shape=[2,3]) [2,3]\n"
+            "%2 = Fill(value=-5, shape=[2,3]) [2,3]\n"
+            "fetch %2\n");
+}
+
+TEST(FoldConstantsTest, CountsElementsOnceTheBatchIsKnown) {
+  Graph graph;
+  const Var n = ElementCount(&graph, {kBatch, 3});
+  EXPECT_EQ(Rewritten(FoldConstants, ProgramOf({n}, {}, 5)),
+            "%0 = Fill(value=15) []\n"
+            "fetch %0\n");
+}
+
+TEST(FoldConstantsTest, LeavesWhatIsNotConstantOrNotElementwise) {
+  Graph graph;
+  const Var x = graph.Input("x", {2, 2});
+  const Var ones = Fill(&graph, {2, 2}, 1);
+  const std::string before = Dump(ProgramOf({MatMul(ones, ones), x + ones}));
+  EXPECT_EQ(
+      Rewritten(FoldConstants, ProgramOf({Var(&graph, 2), Var(&graph, 3)})),
+      before);
+}
+
+// ---- ShareCommonSubexpressions ----
+
+TEST(ShareCommonSubexpressionsTest, MakesOneNodeOfEqualNodes) {
+  Graph graph;
+  const Var x = graph.Input("x", {2});
+  const Var y = Exp(x) * 2, z = Exp(x) * 2;
+  EXPECT_EQ(Rewritten(ShareCommonSubexpressions, ProgramOf({y + z, z})),
+            "%0 = Input(\"x\") [2]\n"
+            "%1 = Exp(%0) [2]\n"
+            "%2 = Fill(value=2) []\n"
+            "%3 = Mul(%1, %2) [2]\n"
+            "%4 = Add(%3, %3) [2]\n"
+            "fetch %4, %3\n");
+}
+
+TEST(ShareCommonSubexpressionsTest, KeepsWhatDiffersInOpInputsOrAttributes) {
+  Graph graph;
+  const Var x = graph.Input("x", {2, 2});
+  const Var same_x = graph.Input("same_x", {2, 2});
+  const std::vector<Var> different = {Exp(x),
+                                      Log(x),
+                                      Exp(same_x),
+                                      LeakyRelu(x, 0.1),
+                                      LeakyRelu(x, 0.2),
+                                      x - same_x,
+                                      same_x - x,
+                                      MatMul(x, x),
+                                      MatMul(x, x, {.lhs = true}),
+                                      MatMul(x, x, {.rhs = true}),
+                                      ArgMax(x, 0),
+                                      ArgMax(x, 1),
+                                      Reshape(x, {4}),
+                                      Reshape(x, {1, 4}),
+                                      OneHot(ArgMax(x, 0), 2),
+                                      OneHot(ArgMax(x, 0), 3),
+                                      Fill(&graph, {2}, 0),
+                                      Fill(&graph, {2}, 0, DType::kInt32)};
+  const Program before = ProgramOf(different);
+  const Program after = ShareCommonSubexpressions(before);
+  // The three times that ArgMax(x, 0) was asked for are one.
+  EXPECT_EQ(after.size(), before.size() - 2);
+}
+
+// Dump prints six digits, and 0 and -0 compare equal.
+TEST(ShareCommonSubexpressionsTest, KeepsValuesThatOnlyPrintOrCompareAlike) {
+  Graph graph;
+  const Program before =
+      ProgramOf({Fill(&graph, {}, 1), Fill(&graph, {}, 1 + 1e-12),
+                 Fill(&graph, {}, 0.0), Fill(&graph, {}, -0.0)});
+  EXPECT_EQ(ShareCommonSubexpressions(before).size(), 4);
+}
+
+TEST(ShareCommonSubexpressionsTest, RenumbersUpdates) {
+  Graph graph;
+  const Var w = graph.Parameter("w", {2}, Zeros());
+  const Var unused = Exp(w);
+  EXPECT_EQ(Rewritten(ShareCommonSubexpressions,
+                      ProgramOf({unused}, {{w, Neg(Exp(w))}})),
+            "%0 = Variable(\"w\") [2]\n"
+            "%1 = Exp(%0) [2]\n"
+            "%2 = Neg(%1) [2]\n"
+            "fetch %1\n"
+            "variable 0 becomes %2\n");
+}
+
+// ---- Prune ----
+
+TEST(PruneTest, TakesOutWhatNothingNeeds) {
+  Graph graph;
+  const Var w = graph.Parameter("w", {2}, Zeros());
+  const Var x = graph.Input("x", {2});
+  const Var y = Exp(x), unneeded = Log(w);
+  Program program = ProgramOf({y, unneeded}, {{w, Neg(x)}});
+  program.fetches.pop_back();
+  EXPECT_EQ(Rewritten(Prune, program),
+            "%0 = Input(\"x\") [2]\n"
+            "%1 = Exp(%0) [2]\n"
+            "%2 = Neg(%0) [2]\n"
+            "fetch %1\n"
+            "variable 0 becomes %2\n");
+}
+
+// ---- Materialize ----
+
+TEST(MaterializeTest, CopiesWhatIsFetchedButHasNoMemoryOfItsOwn) {
+  Graph graph;
+  const Var x = graph.Input("x", {2}, DType::kUint8);
+  const Var w = graph.Parameter("w", {2}, Zeros());
+  const Var fill = Fill(&graph, {3}, 7, DType::kInt32);
+  EXPECT_EQ(Rewritten(Materialize, ProgramOf({x, w, fill, x})),
+            "%0 = Input(\"x\") uint8[2]\n"
+            "%1 = Variable(\"w\") [2]\n"
+            "%2 = Fill(value=7, dtype=int32, shape=[3]) int32[3]\n"
+            "%3 = BroadcastTo(%0; shape=[2]) uint8[2]\n"
+            "%4 = BroadcastTo(%1; shape=[2]) [2]\n"
+            "%5 = BroadcastTo(%2; shape=[3]) int32[3]\n"
+            "fetch %3, %4, %5, %3\n");
+}
+
+TEST(MaterializeTest, CopiesAFetchedViewOfASourceButNotOfAResult) {
+  Graph graph;
+  const Var x = graph.Input("x", {4});
+  const Program program =
+      ProgramOf({Reshape(x, {2, 2}), Reshape(Exp(x), {2, 2})});
+  EXPECT_EQ(Rewritten(Materialize, program),
+            "%0 = Input(\"x\") [4]\n"
+            "%1 = Reshape(%0; shape=[2,2]) [2,2]\n"
+            "%2 = Exp(%0) [4]\n"
+            "%3 = Reshape(%2; shape=[2,2]) [2,2]\n"
+            "%4 = BroadcastTo(%1; shape=[2,2]) [2,2]\n"
+            "fetch %4, %3\n");
+}
+
+TEST(MaterializeTest, CopiesWhatBecomesAVariableButHasNoMemoryOfItsOwn) {
+  Graph graph;
+  const Var a = graph.State("a", {2}, Zeros());
+  const Var b = graph.State("b", {2}, Zeros());
+  const Var c = graph.State("c", {}, Zeros());
+  EXPECT_EQ(
+      Rewritten(Materialize,
+                ProgramOf({}, {{a, b}, {b, a}, {c, Fill(&graph, {}, 1)}})),
+      "%0 = Variable(\"a\") [2]\n"
+      "%1 = Variable(\"b\") [2]\n"
+      "%2 = Fill(value=1) []\n"
+      "%3 = BroadcastTo(%1; shape=[2]) [2]\n"
+      "%4 = BroadcastTo(%0; shape=[2]) [2]\n"
+      "%5 = BroadcastTo(%2) []\n"
+      "fetch \n"
+      "variable 0 becomes %3\n"
+      "variable 1 becomes %4\n"
+      "variable 2 becomes %5\n");
+}
+
+TEST(MaterializeTest, CopiesAFillForAKernelButNotForAFusedPass) {
+  Graph graph;
+  const Var x = graph.Input("x", {2, 2});
+  const Var ones = Fill(&graph, {2, 2}, 1);
+  EXPECT_EQ(Rewritten(Materialize, ProgramOf({MatMul(ones, ones), x + ones})),
+            "%0 = Input(\"x\") [2,2]\n"
+            "%1 = Fill(value=1, shape=[2,2]) [2,2]\n"
+            "%2 = BroadcastTo(%1; shape=[2,2]) [2,2]\n"
+            "%3 = MatMul(%2, %2) [2,2]\n"
+            "%4 = Add(%0, %1) [2,2]\n"
+            "fetch %3, %4\n");
+}
+
+}  // namespace
+}  // namespace tape

@@ -1,0 +1,377 @@
+// The folder of a run, framework/train/run_directory.h: what is in its files,
+// and that what cannot work is refused with its reason, and early. Tests may be
+// run by root, whom permissions do not stop: what fails here fails for anybody.
+#include "framework/train/run_directory.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include <charconv>
+#include <csignal>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <set>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+
+namespace tape {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+static_assert(std::is_nothrow_move_constructible_v<RunDirectory>);
+static_assert(!std::is_copy_constructible_v<RunDirectory>);
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void WriteFile(const std::string& path, absl::string_view text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+// What is in the folder and below, as paths from there.
+std::set<std::string> Below(const std::string& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    names.insert(entry.path().lexically_relative(folder).string());
+  }
+  return names;
+}
+
+// As a type that failed tests print as text.
+std::string Message(const absl::Status& status) {
+  return std::string(status.message());
+}
+
+class RunDirectoryTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string folder = (fs::path(testing::TempDir()) / "run_XXXXXX").string();
+    ASSERT_NE(mkdtemp(folder.data()), nullptr);
+    folder_ = folder;
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string In(absl::string_view name) const {
+    return absl::StrCat(folder_, "/", name);
+  }
+
+  std::string folder_;
+};
+
+const EpochMetrics kTrain = {.epoch = 1,
+                             .split = "train",
+                             .loss = 0.1,
+                             .accuracy = 0.5,
+                             .learning_rate = 0.01,
+                             .seconds = 2};
+constexpr char kHeader[] = "epoch,split,loss,accuracy,learning_rate,seconds\n";
+constexpr char kTrainLine[] = "1,train,0.1,0.5,0.01,2\n";
+
+RunSummary Summary() {
+  return {.experiment = "mnist",
+          .variant = "wide",
+          .seed = 18446744073709551615u,
+          .threads = 2,
+          .epochs = 10,
+          .train_loss = 0.1,
+          .train_accuracy = 1,
+          .test_loss = kNan,
+          .test_accuracy = 0.98765,
+          .seconds = 12.5,
+          .samples_per_second = 123456.789};
+}
+constexpr char kSummaryText[] = R"({
+  "experiment": "mnist",
+  "variant": "wide",
+  "seed": 18446744073709551615,
+  "threads": 2,
+  "epochs": 10,
+  "train_loss": 0.1,
+  "train_accuracy": 1.0,
+  "test_loss": null,
+  "test_accuracy": 0.98765,
+  "seconds": 12.5,
+  "samples_per_second": 123456.789
+}
+)";
+
+TEST_F(RunDirectoryTest, CreateMakesTheFolderAndItsParentsAndNothingElse) {
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(In("a/b/c/"));
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(run->path(), In("a/b/c/"));
+  EXPECT_EQ(Below(folder_), (std::set<std::string>{"a", "a/b", "a/b/c"}));
+}
+
+TEST_F(RunDirectoryTest, AFolderWithOtherFilesIsTaken) {
+  WriteFile(In("notes.txt"), "mine");
+  ASSERT_TRUE(RunDirectory::Create(folder_).ok());
+  // Nor does a run that ended before its first epoch stand in the way.
+  ASSERT_TRUE(RunDirectory::Create(folder_).ok());
+  EXPECT_EQ(Below(folder_), (std::set<std::string>{"notes.txt"}));
+  EXPECT_EQ(ReadFile(In("notes.txt")), "mine");
+}
+
+TEST_F(RunDirectoryTest, AFolderWithARunIsRefused) {
+  for (const char* name : {"metrics.csv", "summary.json"}) {
+    WriteFile(In(name), "of another run");
+    const absl::Status status = RunDirectory::Create(folder_).status();
+    EXPECT_EQ(status, absl::AlreadyExistsError(absl::StrCat(
+                          folder_, ": already holds a run (", name,
+                          "); choose another --run_dir or remove it")));
+    EXPECT_EQ(ReadFile(In(name)), "of another run");
+    fs::remove(In(name));
+    // A symbolic link to nowhere would be written through.
+    fs::create_symlink(In("nowhere"), In(name));
+    EXPECT_TRUE(absl::IsAlreadyExists(RunDirectory::Create(folder_).status()));
+    fs::remove(In(name));
+  }
+}
+
+TEST_F(RunDirectoryTest, WhatIsNoFolderIsRefused) {
+  WriteFile(In("file"), "text");
+  const absl::Status no_folder = absl::InvalidArgumentError(absl::StrCat(
+      In("file"),
+      ": expected a folder, found a file; choose another --run_dir"));
+  EXPECT_EQ(RunDirectory::Create(In("file")).status(), no_folder);
+  EXPECT_EQ(RunDirectory::Create(In("file/runs/1")).status(), no_folder);
+  EXPECT_EQ(
+      RunDirectory::Create("").status(),
+      absl::InvalidArgumentError("the path of the run's folder is empty"));
+  EXPECT_EQ(ReadFile(In("file")), "text");
+}
+
+TEST_F(RunDirectoryTest, WhatCannotBeWrittenIsRefusedWithItsReason) {
+  // No file or folder can be made below /proc.
+  EXPECT_EQ(Message(RunDirectory::Create("/proc/tape/run").status()),
+            "/proc/tape: cannot create the folder: "
+            "No such file or directory");
+  EXPECT_EQ(Message(RunDirectory::Create("/proc").status()),
+            "/proc/summary.json.temporary: cannot create the file: "
+            "No such file or directory");
+}
+
+TEST_F(RunDirectoryTest, AFailedCreateLeavesNothingBehind) {
+  const std::string long_name(300, 'x');  // File systems take 255.
+  const std::string path = absl::StrCat(In("a/b/"), long_name);
+  EXPECT_EQ(Message(RunDirectory::Create(path).status()),
+            absl::StrCat(path,
+                         ": cannot create the folder: "
+                         "File name too long"));
+  EXPECT_EQ(Below(folder_), std::set<std::string>{});
+}
+
+TEST_F(RunDirectoryTest, MetricsAreLinesThatAreThereAtOnce) {
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(Below(folder_), std::set<std::string>{});
+  ASSERT_TRUE(run->AppendMetrics(kTrain).ok());
+  EXPECT_EQ(ReadFile(In("metrics.csv")), absl::StrCat(kHeader, kTrainLine));
+  // Goes on where it was, wherever the object is now.
+  RunDirectory moved = *std::move(run);
+  ASSERT_TRUE(moved
+                  .AppendMetrics({.epoch = 1,
+                                  .split = "test",
+                                  .loss = -kNan,
+                                  .accuracy = 1.0 / 3,
+                                  .learning_rate = kInfinity,
+                                  .seconds = -kInfinity})
+                  .ok());
+  EXPECT_EQ(ReadFile(In("metrics.csv")),
+            absl::StrCat(kHeader, kTrainLine,
+                         "1,test,nan,0.3333333333333333,inf,-inf\n"));
+}
+
+TEST_F(RunDirectoryTest, NumbersReadBackExactly) {
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
+  ASSERT_TRUE(run.ok()) << run.status();
+  std::vector<double> numbers = {
+      0.0,
+      -0.0,
+      0.1f,
+      1e23,
+      0.1 + 0.2,
+      std::numeric_limits<double>::max(),
+      std::numeric_limits<double>::lowest(),
+      std::numeric_limits<double>::min(),
+      std::numeric_limits<double>::denorm_min(),
+      -2.2250738585072014e-308,
+  };
+  for (double number : numbers) {
+    ASSERT_TRUE(
+        run->AppendMetrics({.epoch = 1, .split = "train", .loss = number})
+            .ok());
+  }
+  const std::vector<std::string> lines =
+      absl::StrSplit(ReadFile(In("metrics.csv")), '\n');
+  ASSERT_EQ(lines.size(), numbers.size() + 2);  // The header, and the end.
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const std::vector<std::string> cells = absl::StrSplit(lines[i + 1], ',');
+    const std::string& text = cells[2];
+    double read = kNan;
+    std::from_chars(text.data(), text.data() + text.size(), read);
+    EXPECT_EQ(std::memcmp(&read, &numbers[i], sizeof(read)), 0) << text;
+  }
+}
+
+TEST_F(RunDirectoryTest, TwoRunsDoNotMix) {
+  absl::StatusOr<RunDirectory> first = RunDirectory::Create(folder_);
+  absl::StatusOr<RunDirectory> second = RunDirectory::Create(folder_);
+  ASSERT_TRUE(first.ok() && second.ok());
+  ASSERT_TRUE(first->AppendMetrics(kTrain).ok());
+  EXPECT_EQ(second->AppendMetrics(kTrain),
+            absl::AlreadyExistsError(
+                absl::StrCat(In("metrics.csv"),
+                             ": cannot open the file to add a line: "
+                             "File exists")));
+  EXPECT_EQ(ReadFile(In("metrics.csv")), absl::StrCat(kHeader, kTrainLine));
+}
+
+TEST_F(RunDirectoryTest, AFolderThatVanishedIsAnError) {
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(In("run"));
+  ASSERT_TRUE(run.ok()) << run.status();
+  ASSERT_TRUE(run->AppendMetrics(kTrain).ok());
+  fs::remove_all(In("run"));
+  EXPECT_EQ(Message(run->AppendMetrics(kTrain)),
+            absl::StrCat(In("run/metrics.csv"),
+                         ": cannot open the file to add a line: "
+                         "No such file or directory"));
+  EXPECT_EQ(Message(run->WriteSummary(Summary())),
+            absl::StrCat(In("run/summary.json.temporary"),
+                         ": cannot create the file: "
+                         "No such file or directory"));
+}
+
+TEST_F(RunDirectoryTest, AFullDiskIsAnError) {
+  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
+  ASSERT_TRUE(run.ok()) << run.status();
+  ASSERT_TRUE(run->AppendMetrics(kTrain).ok());
+  fs::remove(In("metrics.csv"));
+  fs::create_symlink("/dev/full", In("metrics.csv"));
+  fs::create_symlink("/dev/full", In("summary.json.temporary"));
+  EXPECT_EQ(
+      run->AppendMetrics(kTrain),
+      absl::ResourceExhaustedError(absl::StrCat(In("metrics.csv"),
+                                                ": cannot add a whole line: "
+                                                "No space left on device")));
+  EXPECT_EQ(
+      run->WriteSummary(Summary()),
+      absl::ResourceExhaustedError(absl::StrCat(In("summary.json.temporary"),
+                                                ": cannot write the file: "
+                                                "No space left on device")));
+  EXPECT_EQ(Below(folder_), (std::set<std::string>{"metrics.csv"}));
+}
+
+// Within its life, files of this process cannot grow over `bytes`: a disk that
+// becomes full in the middle of a line.
+class LargestFile {
+ public:
+  explicit LargestFile(rlim_t bytes) {
+    old_handler_ = std::signal(SIGXFSZ, SIG_IGN);  // An errno instead.
+    getrlimit(RLIMIT_FSIZE, &old_limit_);
+    rlimit limit = old_limit_;
+    limit.rlim_cur = bytes;
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  }
+  ~LargestFile() {
+    setrlimit(RLIMIT_FSIZE, &old_limit_);
+    std::signal(SIGXFSZ, old_handler_);
+  }
+
+ private:
+  rlimit old_limit_;
+  void (*old_handler_)(int);
+};
+
+TEST_F(RunDirectoryTest, AFailedLineLeavesWholeLines) {
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
+  ASSERT_TRUE(run.ok()) << run.status();
+  const std::string one_line = absl::StrCat(kHeader, kTrainLine);
+  absl::Status status;
+  {
+    LargestFile limit(one_line.size() - 3);
+    status = run->AppendMetrics(kTrain);
+  }
+  EXPECT_EQ(Message(status), absl::StrCat(In("metrics.csv"),
+                                          ": cannot add a line: "
+                                          "File too large"));
+  EXPECT_EQ(Below(folder_), std::set<std::string>{});
+  ASSERT_TRUE(run->AppendMetrics(kTrain).ok());
+  EXPECT_EQ(ReadFile(In("metrics.csv")), one_line);
+  {
+    LargestFile limit(one_line.size() + 3);
+    status = run->AppendMetrics(kTrain);
+  }
+  EXPECT_EQ(Message(status), absl::StrCat(In("metrics.csv"),
+                                          ": cannot add a line: "
+                                          "File too large"));
+  EXPECT_EQ(ReadFile(In("metrics.csv")), one_line);
+  ASSERT_TRUE(run->AppendMetrics(kTrain).ok());
+  EXPECT_EQ(ReadFile(In("metrics.csv")), absl::StrCat(one_line, kTrainLine));
+}
+
+TEST_F(RunDirectoryTest, TheSummaryIsJsonInThisOrder) {
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
+  ASSERT_TRUE(run.ok()) << run.status();
+  ASSERT_TRUE(run->WriteSummary(Summary()).ok());
+  EXPECT_EQ(ReadFile(In("summary.json")), kSummaryText);
+  EXPECT_EQ(Below(folder_), (std::set<std::string>{"summary.json"}));
+}
+
+TEST_F(RunDirectoryTest, AFailedSummaryLeavesTheEarlierOne) {
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
+  ASSERT_TRUE(run.ok()) << run.status();
+  ASSERT_TRUE(run->WriteSummary(Summary()).ok());
+  absl::Status status;
+  {
+    LargestFile limit(50);
+    status = run->WriteSummary({.experiment = "another"});
+  }
+  EXPECT_EQ(Message(status), absl::StrCat(In("summary.json.temporary"),
+                                          ": cannot write the file: "
+                                          "File too large"));
+  EXPECT_EQ(ReadFile(In("summary.json")), kSummaryText);
+  EXPECT_EQ(Below(folder_), (std::set<std::string>{"summary.json"}));
+
+  fs::remove(In("summary.json"));
+  fs::create_directory(In("summary.json"));  // Nothing is renamed to a folder.
+  EXPECT_EQ(Message(run->WriteSummary(Summary())),
+            absl::StrCat(In("summary.json"),
+                         ": cannot put the file in its place: "
+                         "Is a directory"));
+  EXPECT_EQ(Below(folder_), (std::set<std::string>{"summary.json"}));
+}
+
+TEST_F(RunDirectoryTest, NamesThatAreNoUtf8DoNotStopTheSummary) {
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
+  ASSERT_TRUE(run.ok()) << run.status();
+  ASSERT_TRUE(
+      run->WriteSummary({.experiment = "\xff", .variant = "\"größer\"\n"})
+          .ok());
+  const std::vector<std::string> lines =
+      absl::StrSplit(ReadFile(In("summary.json")), '\n');
+  EXPECT_EQ(lines[1], "  \"experiment\": \"\uFFFD\",");
+  EXPECT_EQ(lines[2], "  \"variant\": \"\\\"größer\\\"\\n\",");
+}
+
+}  // namespace
+}  // namespace tape
