@@ -102,8 +102,15 @@ constexpr OpDef kArgMax = {
 // the compiler folds it into a number ----
 constexpr OpDef kElementCount = {
     .name = "ElementCount",
-    .shape = [](absl::Span<const TensorType>, const Attributes&)
-        -> absl::StatusOr<TensorType> { return TensorType(); },
+    .shape = [](absl::Span<const TensorType>,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      if (!attributes.shape.is_valid()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("expected dimensions of at least 0, or kBatch, found ",
+                         attributes.shape.ToString()));
+      }
+      return TensorType();
+    },
     .gradient = ZeroGradient,
     .reference =
         [](const Attributes& attributes, absl::Span<const Tensor>, Tensor& y) {

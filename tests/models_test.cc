@@ -107,8 +107,7 @@ TEST(ExperimentTest, GradientsOfEachAgreeWithFiniteDifferences) {
 TEST(FashionMlpTest, LearnsInOneEpoch) {
   Graph graph;
   const TrainResult result = TrainOn(FashionMlp(), 1, 0, graph);
-  // Ten seeds gave 0.862 to 0.874 for one epoch with the rate falling to 0 in
-  // it.
+  // Ten seeds gave 0.857 to 0.861.
   EXPECT_GE(result.last.test.accuracy, 0.85);
   EXPECT_LE(result.last.train.loss, 0.6);
 }
@@ -131,8 +130,8 @@ TEST(FashionMlpTest, SameSeedGivesTheSameBitsForAnyNumberOfThreads) {
 TEST(Fashion40ReluTest, LearnsInTwoEpochs) {
   Graph graph;
   const TrainResult result = TrainOn(Fashion40Relu(), 2, 0, graph);
-  // Ten seeds gave 0.66 to 0.74 after two epochs.
-  EXPECT_GE(result.last.test.accuracy, 0.6);
+  // Ten seeds gave 0.674 to 0.685.
+  EXPECT_GE(result.last.test.accuracy, 0.66);
 }
 
 TEST(TrainTest, AveragesOverSamplesOrOverBatches) {

@@ -15,6 +15,8 @@
 #include "framework/compiler/fuse.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <queue>
@@ -134,13 +136,19 @@ Step MakePass(const Program& program, const std::vector<int>& group,
   ElementwiseCode code;
   code.shape = program[group[0]].type.shape;
   absl::flat_hash_map<int, int> value_of;  // From node to value.
-  std::map<std::pair<DType, double>, int> constant_of;
+  // By their bits, which tell 0 from -0, and a NaN from everything else.
+  using Constant = std::pair<DType, uint64_t>;
+  const auto constant_in = [](const Node& fill) {
+    return Constant(fill.type.dtype,
+                    std::bit_cast<uint64_t>(fill.attributes.value));
+  };
+  std::map<Constant, int> constant_of;
   for (int id : group) value_of[id] = kNone;
   for (int id : group) {
     for (int input : program[id].inputs) {
       const Node& node = program[input];
       if (node.op->traits.uniform) {
-        constant_of.try_emplace({node.type.dtype, node.attributes.value},
+        constant_of.try_emplace(constant_in(node),
                                 static_cast<int>(constant_of.size()));
       } else if (value_of.try_emplace(input, code.operands.size()).second) {
         step.inputs.push_back(input);
@@ -150,7 +158,8 @@ Step MakePass(const Program& program, const std::vector<int>& group,
   }
   code.constants.resize(constant_of.size());
   for (const auto& [constant, index] : constant_of) {
-    code.constants[index] = {constant.first, constant.second};
+    code.constants[index] = {constant.first,
+                             std::bit_cast<double>(constant.second)};
   }
 
   std::vector<std::string> names;
@@ -161,11 +170,10 @@ Step MakePass(const Program& program, const std::vector<int>& group,
     for (int input : node.inputs) {
       const Node& from = program[input];
       dtypes.push_back(from.type.dtype);
-      inputs.push_back(
-          from.op->traits.uniform
-              ? static_cast<int>(code.operands.size()) +
-                    constant_of.at({from.type.dtype, from.attributes.value})
-              : value_of.at(input));
+      inputs.push_back(from.op->traits.uniform
+                           ? static_cast<int>(code.operands.size()) +
+                                 constant_of.at(constant_in(from))
+                           : value_of.at(input));
     }
     if (node.op->traits.identity && !escapes[id]) {
       value_of[id] = inputs[0];  // The operand itself, stretched as it is read.

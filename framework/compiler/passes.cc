@@ -92,6 +92,10 @@ Program FoldConstants(Program program) {
       continue;
     }
     const double value = ConstantValue(node, inputs);
+    if (!CanHold(node.type.dtype, value)) {  // It overflows; not here.
+      rewriter.Keep(id);
+      continue;
+    }
     rewriter.Replace(id, rewriter.Add(MakeFill(value, node.type, node.loc),
                                       rewriter.old().tape_ids[id]));
   }

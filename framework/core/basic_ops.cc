@@ -13,12 +13,17 @@
 namespace tape {
 namespace {
 
+absl::Status ExpectValid(const Shape& shape) {
+  if (shape.is_valid()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("expected dimensions of at least 0, or kBatch, found ",
+                   shape.ToString()));
+}
+
 absl::StatusOr<TensorType> AttributeType(absl::Span<const TensorType>,
                                          const Attributes& attributes) {
-  if (!attributes.shape.is_valid()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("expected dimensions of at least 0, or kBatch, found ",
-                     attributes.shape.ToString()));
+  if (absl::Status status = ExpectValid(attributes.shape); !status.ok()) {
+    return status;
   }
   return TensorType{attributes.dtype, attributes.shape};
 }
@@ -106,6 +111,9 @@ constinit const OpDef kBroadcastTo = {
     .operands = {"x"},
     .shape = [](absl::Span<const TensorType> x,
                 const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      if (absl::Status status = ExpectValid(attributes.shape); !status.ok()) {
+        return status;
+      }
       if (!BroadcastsTo(x[0].shape, attributes.shape)) {
         return absl::InvalidArgumentError(absl::StrCat(
             "shape ", x[0].shape.ToString(), " does not broadcast to shape ",
@@ -132,7 +140,20 @@ constinit const OpDef kBroadcastTo = {
 // ---- Fill: y = value everywhere ----
 constinit const OpDef kFill = {
     .name = "Fill",
-    .shape = AttributeType,
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      const DType dtype = attributes.dtype;
+      if (dtype == DType::kFloat64) {
+        return absl::InvalidArgumentError(
+            "expected a dtype that nodes have, found float64");
+      }
+      if (!CanHold(dtype, attributes.value)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("expected a value that ", Name(dtype), " has, found ",
+                         attributes.value));
+      }
+      return AttributeType(x, attributes);
+    },
     .gradient = [](absl::Span<const Var>, Var, Var,
                    const Attributes&) { return Adjoints(); },
     .reference =

@@ -3,6 +3,8 @@
 #include "framework/core/tensor_type.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -39,6 +41,23 @@ size_t SizeOf(DType dtype) {
       return 8;
   }
   return 0;
+}
+
+bool CanHold(DType dtype, double value) {
+  const auto is_whole_from = [value](double low, double high) {
+    return value >= low && value <= high && value == std::floor(value);
+  };
+  switch (dtype) {
+    case DType::kInt32:
+      return is_whole_from(std::numeric_limits<int32_t>::min(),
+                           std::numeric_limits<int32_t>::max());
+    case DType::kUint8:
+      return is_whole_from(0, std::numeric_limits<uint8_t>::max());
+    case DType::kFloat32:
+    case DType::kFloat64:
+      return true;
+  }
+  return false;
 }
 
 bool Shape::is_bound() const {

@@ -30,6 +30,9 @@ const char* Name(DType dtype);
 // Bytes of one element.
 size_t SizeOf(DType dtype);
 
+// Whether an element of this dtype can be `value`; in floating point, rounded.
+bool CanHold(DType dtype, double value);
+
 // The DType of a C++ type.
 template <typename T>
 inline constexpr DType kDTypeOf = DType::kFloat32;

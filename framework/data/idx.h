@@ -1,4 +1,4 @@
-// The IDX format of the MNIST files (http://yann.lecun.com/exdb/mnist), plain
+// The IDX format of the MNIST files, plain
 // or gzipped. An IDX file is
 //
 //   byte 0   the magic: 0, 0, the type of the elements, the rank

@@ -36,7 +36,7 @@ struct ProgressOptions {
   // LC_ALL, LC_CTYPE and LANG that is not empty names UTF-8.
   std::optional<bool> utf8 = std::nullopt;
   // Whether the bar is coloured. Otherwise unless NO_COLOR is set and not
-  // empty (no-color.org).
+  // empty.
   std::optional<bool> color = std::nullopt;
 };
 
