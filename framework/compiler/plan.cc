@@ -34,9 +34,15 @@ Plan::Impl::Impl(const Graph& graph, Program program, std::vector<Var> fetches,
     inputs_.push_back({program_.tape_ids[id], program_[id]});
   }
   for (const Node& node : program_.nodes) {
-    for (int64_t dim : node.type.shape.dims()) has_batch_ |= dim == kBatch;
+    // The batch may be in an attribute alone: ElementCount's type has none.
+    has_batch_ |=
+        !node.type.shape.is_bound() || !node.attributes.shape.is_bound();
   }
   fed_.resize(inputs_.size());
+  for (int id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    may_be_fed_.push_back(node.op->traits.source && node.variable == kNone);
+  }
 }
 
 Executable& Plan::Impl::Prepare(int64_t batch) {
@@ -53,7 +59,10 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
   const PlanInput* batch_from = nullptr;
   std::fill(fed_.begin(), fed_.end(), nullptr);
   for (const Feed& feed : feeds) {
-    if (feed.input.graph() != graph_ || !feed.input.valid()) {
+    // An input declared since is of the graph too, and of no use to the plan.
+    const size_t tape_id = feed.input.id();
+    if (feed.input.graph() != graph_ || !feed.input.valid() ||
+        (tape_id < may_be_fed_.size() && !may_be_fed_[tape_id])) {
       return absl::InvalidArgumentError(
           "Run: what is fed is not an input of the plan's graph");
     }
@@ -90,7 +99,10 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
                          NameOf(input.node)));
       }
     }
-    fed_[index] = feed.value.data();
+    // No samples may have no memory; but what is fed is not null.
+    static constexpr std::byte kNoSamples{};
+    const bool empty = feed.value.shape().elements() == 0;
+    fed_[index] = empty ? &kNoSamples : feed.value.data();
   }
   for (size_t i = 0; i < inputs_.size(); ++i) {
     if (fed_[i] == nullptr) {

@@ -46,6 +46,8 @@ class Plan::Impl {
   ThreadTeam team_;
   std::vector<PlanInput> inputs_;
   std::vector<const void*> fed_;  // Of each input, in the current run.
+  // Of each node that the tape had: whether it is an input.
+  std::vector<bool> may_be_fed_;
   bool has_batch_ = false;
   std::vector<std::unique_ptr<Executable>> executables_;
   Executable* last_ = nullptr;

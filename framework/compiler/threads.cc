@@ -27,20 +27,11 @@ void Pause() {
 #endif
 }
 
-// Waits until `value` is no longer `old`.
-void WaitForChange(const std::atomic<uint32_t>& value, uint32_t old) {
-  for (int spin = 0; spin < kSpins; ++spin) {
-    if (value.load(std::memory_order_acquire) != old) return;
-    Pause();
-  }
-  while (value.load(std::memory_order_acquire) == old) {
-    value.wait(old, std::memory_order_acquire);
-  }
-}
-
 }  // namespace
 
-ThreadTeam::ThreadTeam(int threads) {
+// With more members than processors, a member that spins keeps another from running.
+ThreadTeam::ThreadTeam(int threads)
+    : spins_(threads <= AvailableThreads() ? kSpins : 0) {
   TAPE_CHECK_LE(1, threads);
   others_.reserve(threads - 1);
   for (int member = 1; member < threads; ++member) {
@@ -66,6 +57,17 @@ void ThreadTeam::Start(Call call, const void* context) {
   job_.notify_all();
   call(context, 0);
   Meet();
+}
+
+void ThreadTeam::WaitForChange(const std::atomic<uint32_t>& value,
+                               uint32_t old) const {
+  for (int spin = 0; spin < spins_; ++spin) {
+    if (value.load(std::memory_order_acquire) != old) return;
+    Pause();
+  }
+  while (value.load(std::memory_order_acquire) == old) {
+    value.wait(old, std::memory_order_acquire);
+  }
 }
 
 void ThreadTeam::Serve(int member) {

@@ -43,7 +43,10 @@ class ThreadTeam {
 
   void Start(Call call, const void* context);
   void Serve(int member);
+  // Waits until `value` is no longer `old`.
+  void WaitForChange(const std::atomic<uint32_t>& value, uint32_t old) const;
 
+  const int spins_;  // Looks before going to sleep.
   std::vector<std::thread> others_;
   Call call_ = nullptr;  // Null: leave.
   const void* context_ = nullptr;

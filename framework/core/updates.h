@@ -24,11 +24,11 @@ struct Penalty {
 };
 
 struct Updates {
-  std::vector<Assignment> assignments;  // At most one for a variable.
+  std::vector<Assignment> assignments = {};  // At most one for a variable.
   // For reports: what the optimiser's rate is at this step (rank 0; empty if
   // there is no optimiser), and the penalties.
-  Var learning_rate;
-  std::vector<Penalty> penalties;
+  Var learning_rate = {};
+  std::vector<Penalty> penalties = {};
 };
 
 }  // namespace tape
