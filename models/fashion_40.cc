@@ -1,12 +1,13 @@
 // Document A: Fashion-MNIST, 784-40-10 (Ghazal Kalhor, "Neural Networks", a
 // course assignment).
 //
-//   pixels  x / 255                        loss    softmax cross-entropy of the
-//   activated output layers  784 - 40 ReLU - 10 ReLU        update  SGD on the
-//   gradient *summed* over the batch, rate 1e-4 start   weights and biases
-//   uniform     data    batches of 32 in the order of the files, 30 epochs;
-//   figures are means
-//           in [0, 0.05)                           over batches
+//   pixels  x / 255
+//   layers  784 - 40 ReLU - 10 ReLU
+//   start   weights and biases uniform in [0, 0.05)
+//   loss    softmax cross-entropy of the activated output
+//   update  SGD on the gradient *summed* over the batch, rate 1e-4
+//   data    batches of 32 in the order of the files, 30 epochs; figures are
+//           means over batches
 //
 // Corrected variant: gradients by automatic differentiation. The document takes
 // the activation's derivative at its output, and hands a layer's gradient on

@@ -1,9 +1,11 @@
 // fashion_mlp: our own best MLP of its size on Fashion-MNIST, 784-256-128-10.
 //
-//   pixels  x / 255                           loss    softmax cross-entropy,
-//   mean layers  784 - 256 ReLU - 128 ReLU - 10    update  Adam, rate falling
-//   in a line to 0 start   He for weights, zero biases       data    batches of
-//   100, reshuffled each epoch, 10 epochs
+//   pixels  x / 255
+//   layers  784 - 256 ReLU - 128 ReLU - 10
+//   start   He for weights, zero biases
+//   loss    softmax cross-entropy, mean over the batch
+//   update  Adam, its rate falling in a straight line to 0
+//   data    batches of 100, reshuffled each epoch, 10 epochs
 //
 // Tested by tests/models_test.cc.
 #include "framework/core/gradients.h"

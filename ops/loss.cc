@@ -176,20 +176,23 @@ constexpr OpDef kSoftmaxCrossEntropy = {
         [](const Attributes&, absl::Span<const Tensor> x, Tensor& y) {
           const Rows rows = RowsOf(x[0].shape());
           const bool classes = x[1].shape().rank() < x[0].shape().rank();
+          const auto labels = x[1].values<double>();
           const double* z = x[0].values<double>().data();
           for (int64_t r = 0; r < rows.count; ++r, z += rows.columns) {
             const double log_sum = LogSumExp(z, rows.columns);
-            double label_seen = 0, loss = 0;
-            for (int64_t c = 0; c < rows.columns; ++c) {
-              const double p =
-                  classes ? x[1].values<double>()[r] == c
-                          : x[1].values<double>()[r * rows.columns + c];
-              label_seen += p;
-              loss += p * (log_sum - z[c]);
+            double& loss = y.values<double>()[r];
+            if (!classes) {
+              for (int64_t c = 0; c < rows.columns; ++c) {
+                loss += labels[r * rows.columns + c] * (log_sum - z[c]);
+              }
+              continue;
             }
-            const bool missing = classes && label_seen == 0;
-            y.values<double>()[r] =
-                missing ? std::numeric_limits<double>::quiet_NaN() : loss;
+            // Not as a sum over one-hot labels: 0 times an infinite logit of
+            // another class would be NaN.
+            const int64_t label = static_cast<int64_t>(labels[r]);
+            loss = label >= 0 && label < rows.columns
+                       ? log_sum - z[label]
+                       : std::numeric_limits<double>::quiet_NaN();
           }
         },
     .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {

@@ -250,8 +250,8 @@ HWY_INLINE float RowMax(const float* x, int64_t columns) {
   const Floats d;
   auto max = hn::Set(d, -kInfinity);
   ForRow(x, columns, -kInfinity, [&](int64_t, int64_t, auto v) HWY_ATTR {
-    // A NaN, once met, stays: it is neither below nor equal to anything.
-    max = hn::IfThenElse(hn::Lt(v, max), max, v);
+    // Whether or not a NaN stays here, it makes the sum of exp(x - max) one.
+    max = hn::Max(v, max);
   });
   return hn::GetLane(hn::MaxOfLanes(d, max));
 }
@@ -281,18 +281,27 @@ void SoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
   }
 }
 
-// log(sum of exp(x)) of one row.
-HWY_INLINE float RowLogSumExp(const float* x, int64_t columns) {
+// log(sum of exp(x)) of one row, in two parts whose sum it is. Added up, they
+// would be rounded to the precision of max: logits near 10,000 would leave
+// nothing after the third digit of a loss.
+struct LogSumExp {
+  float max;
+  float log_sum;  // Of exp(x - max).
+};
+
+HWY_INLINE LogSumExp RowLogSumExp(const float* x, int64_t columns) {
   const float max = RowMax(x, columns);
-  return max + std::log(RowExpSum(x, columns, max, nullptr));
+  return {max, std::log(RowExpSum(x, columns, max, nullptr))};
 }
 
 void LogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
   const Floats d;
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
-    const auto shift = hn::Set(d, RowLogSumExp(x, columns));
+    const LogSumExp row = RowLogSumExp(x, columns);
+    const auto max = hn::Set(d, row.max);
+    const auto log_sum = hn::Set(d, row.log_sum);
     ForRow(x, columns, 0, [&](int64_t c, int64_t n, auto v) HWY_ATTR {
-      StoreSome(hn::Sub(v, shift), n, y + c);
+      StoreSome(hn::Sub(hn::Sub(v, max), log_sum), n, y + c);
     });
   }
 }
@@ -300,18 +309,23 @@ void LogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
 void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
                       int64_t columns, float* loss) {
   for (int64_t r = 0; r < rows; ++r, x += columns) {
-    const bool exists = label[r] >= 0 && label[r] < columns;
-    loss[r] = exists ? RowLogSumExp(x, columns) - x[label[r]]
-                     : std::numeric_limits<float>::quiet_NaN();
+    if (label[r] < 0 || label[r] >= columns) {
+      loss[r] = std::numeric_limits<float>::quiet_NaN();
+      continue;
+    }
+    const LogSumExp row = RowLogSumExp(x, columns);
+    loss[r] = row.log_sum - (x[label[r]] - row.max);
   }
 }
 
 void ProbabilityCrossEntropyRows(const float* x, const float* p, int64_t rows,
                                  int64_t columns, float* loss) {
   for (int64_t r = 0; r < rows; ++r, x += columns, p += columns) {
-    const float log_sum = RowLogSumExp(x, columns);
+    const LogSumExp row = RowLogSumExp(x, columns);
     float sum = 0;
-    for (int64_t c = 0; c < columns; ++c) sum += p[c] * (log_sum - x[c]);
+    for (int64_t c = 0; c < columns; ++c) {
+      sum += p[c] * (row.log_sum - (x[c] - row.max));
+    }
     loss[r] = sum;
   }
 }

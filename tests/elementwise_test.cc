@@ -363,8 +363,9 @@ TEST(ElementwiseTest, RunsRandomCode) {
     RandomStream random(6, round);
     ElementwiseCode code;
     absl::InlinedVector<int64_t, 4> dims;
-    for (int axis = random.Below(4); axis-- > 0;) {
-      dims.push_back(1 + random.Below(random.Below(3) == 0 ? 700 : 12));
+    const int rank = random.Below(4), longest = random.Below(3);
+    for (int axis = 0; axis < rank; ++axis) {
+      dims.push_back(1 + random.Below(axis == longest ? 700 : 12));
     }
     code.shape = Shape(dims);
     std::vector<Tensor> tensors;

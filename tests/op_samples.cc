@@ -6,6 +6,7 @@
 #include <cfloat>
 #include <cmath>
 #include <limits>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -339,18 +340,20 @@ void AddBinaryRows(std::vector<OpSample>* rows) {
 // ---- Cast ----
 
 void AddCastRows(std::vector<OpSample>* rows) {
-  for (const Shape& shape :
-       {Shape{3, 5}, Shape{}, Shape{0, 3}, Shape{kBatch, 3}, Shape{5, 211},
-        Shape{3, 100003}}) {
-    const auto add = [&](const char* name, SampleInput input, DType to) {
-      rows->push_back(
-          {.op = "Cast",
-           .name = absl::StrCat(name, "_rank_", shape.rank(), "_",
-                                shape.rank() == 0 ? "one" : DimText(shape[0])),
-           .inputs = {std::move(input)},
-           .build = CastTo(to),
-           .output = {to, shape},
-           .differentiated = Differentiated::kRefused});
+  for (const auto& [name, shape] :
+       std::vector<std::pair<const char*, Shape>>{{"ordinary", {3, 5}},
+                                                  {"scalar", {}},
+                                                  {"empty", {0, 3}},
+                                                  {"batch", {kBatch, 3}},
+                                                  {"blocks", {5, 211}},
+                                                  {"chunks", {3, 100003}}}) {
+    const auto add = [&](const char* conversion, SampleInput input, DType to) {
+      rows->push_back({.op = "Cast",
+                       .name = absl::StrCat(conversion, "_", name),
+                       .inputs = {std::move(input)},
+                       .build = CastTo(to),
+                       .output = {to, shape},
+                       .differentiated = Differentiated::kRefused});
     };
     add("int32_to_float32", Ints(shape), DType::kFloat32);
     add("uint8_to_float32", Bytes(shape), DType::kFloat32);
@@ -530,23 +533,23 @@ void AddSumRows(std::vector<OpSample>* rows) {
                          },
                      .output = Float(reduction.to),
                      .differentiated = reduction.differentiated});
-    // Bound by another operand, where there is a batch.
-    rows->push_back(
-        {.op = "BroadcastTo",
-         .name = reduction.name,
-         .inputs = {Floats(reduction.to), Floats({kBatch})},
-         .build =
-             [from = reduction.from](const SampleOperands& in) {
-               const Var y = BroadcastTo(in.x[0], from, in.loc);
-               return from.is_bound() ? y : Add(y, SumTo(in.x[1], {}), in.loc);
-             },
-         .output = Float(reduction.from),
-         // One sum of kSampleBatch terms up to 1, and one more.
-         .tolerance = {.absolute = reduction.from.is_bound()
-                                       ? 0
-                                       : kRounding * kSampleBatch *
-                                             (kSampleBatch + 1) / 2},
-         .differentiated = reduction.differentiated});
+    OpSample broadcast = {.op = "BroadcastTo",
+                          .name = reduction.name,
+                          .inputs = {Whole(reduction.to)},
+                          .build =
+                              [to = reduction.from](const SampleOperands& in) {
+                                return BroadcastTo(in.x[0], to, in.loc);
+                              },
+                          .output = Float(reduction.from),
+                          .differentiated = reduction.differentiated};
+    if (!reduction.from.is_bound()) {
+      // An operand that says how large the batch is.
+      broadcast.inputs.push_back(Whole({kBatch, 1}));
+      broadcast.build = [to = reduction.from](const SampleOperands& in) {
+        return Add(BroadcastTo(in.x[0], to, in.loc), in.x[1], in.loc);
+      };
+    }
+    rows->push_back(std::move(broadcast));
   }
   for (const SampleInput& input : {Ints({3, 1}), Bytes({3, 1})}) {
     rows->push_back({.op = "BroadcastTo",
@@ -757,24 +760,26 @@ void AddSourceRows(std::vector<OpSample>* rows) {
                    .build =
                        [](const SampleOperands& in) {
                          const Var x = in.x[0];
-                         return Sub(Div(x, Fill(in.graph, {}, 0.0)),
+                         return Sub(Div(x, Fill(in.graph, {}, 0.0,
+                                                DType::kFloat32, in.loc)),
                                     Div(x, Fill(in.graph, {}, -0.0)));
                        },
                    .output = Float({2}),
                    .differentiated = Differentiated::kNotAsked});
   // (x = NaN) is 0 everywhere, at x = 2 too, where 2 x is 4.
-  rows->push_back({.op = "Fill",
-                   .name = "nan_beside_a_number",
-                   .inputs = {Given({1, 2, kNan})},
-                   .build =
-                       [](const SampleOperands& in) {
-                         const Var x = in.x[0];
-                         const Var is_nan = Equal(x, Fill(in.graph, {}, kNan));
-                         return Add(Mul(x, Fill(in.graph, {}, 2)),
-                                    Cast(is_nan, DType::kFloat32));
-                       },
-                   .output = Float({3}),
-                   .differentiated = Differentiated::kNotAsked});
+  rows->push_back(
+      {.op = "Fill",
+       .name = "nan_beside_a_number",
+       .inputs = {Given({1, 2, kNan})},
+       .build =
+           [](const SampleOperands& in) {
+             const Var x = in.x[0];
+             const Var is_nan = Equal(x, Fill(in.graph, {}, kNan));
+             return Add(Mul(x, Fill(in.graph, {}, 2, DType::kFloat32, in.loc)),
+                        Cast(is_nan, DType::kFloat32));
+           },
+       .output = Float({3}),
+       .differentiated = Differentiated::kNotAsked});
 
   for (const auto& [name, shape] : std::vector<std::pair<const char*, Shape>>{
            {"ordinary", {3, 5}}, {"scalar", {}}, {"empty", {3, 0}}}) {

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -49,6 +50,19 @@ TEST(DTypeTest, IsKnownOfEachCppType) {
   EXPECT_EQ(kDTypeOf<int32_t>, DType::kInt32);
   EXPECT_EQ(kDTypeOf<uint8_t>, DType::kUint8);
   EXPECT_EQ(kDTypeOf<double>, DType::kFloat64);
+}
+
+TEST(DTypeTest, HoldsTheNumbersOfItsRange) {
+  EXPECT_TRUE(CanHold(DType::kInt32, -2147483648.0));
+  EXPECT_TRUE(CanHold(DType::kInt32, 2147483647));
+  EXPECT_FALSE(CanHold(DType::kInt32, 2147483648.0));
+  EXPECT_FALSE(CanHold(DType::kInt32, 0.5));
+  EXPECT_FALSE(CanHold(DType::kInt32, std::nan("")));
+  EXPECT_TRUE(CanHold(DType::kUint8, 255));
+  EXPECT_FALSE(CanHold(DType::kUint8, 256));
+  EXPECT_FALSE(CanHold(DType::kUint8, -1));
+  EXPECT_TRUE(CanHold(DType::kFloat32, 0.1));  // Rounded.
+  EXPECT_TRUE(CanHold(DType::kFloat32, std::nan("")));
 }
 
 TEST(ShapeTest, ListsDimensionsOutermostFirst) {

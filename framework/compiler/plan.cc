@@ -2,6 +2,7 @@
 // runs it. Tested by tests/plan_test.cc.
 #include "framework/compiler/plan.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -29,9 +30,19 @@ Plan::Impl::Impl(const Graph& graph, Program program, std::vector<Var> fetches,
       program_(std::move(program)),
       fetches_(std::move(fetches)),
       variables_(graph.shared_variables()),
-      team_(threads) {
-  for (int id : program_.Inputs()) {
-    inputs_.push_back({program_.tape_ids[id], program_[id]});
+      team_(threads),
+      graph_size_(graph.size()) {
+  const std::vector<int> needed = program_.Inputs();
+  for (int id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    if (!node.op->traits.source || node.variable != kNone) continue;
+    const auto found = std::find_if(
+        needed.begin(), needed.end(),
+        [&](int program_id) { return program_.tape_ids[program_id] == id; });
+    inputs_.push_back({id, node,
+                       found == needed.end()
+                           ? kNone
+                           : static_cast<int>(found - needed.begin())});
   }
   for (const Node& node : program_.nodes) {
     // The batch may be in an attribute alone: ElementCount's type has none.
@@ -39,10 +50,7 @@ Plan::Impl::Impl(const Graph& graph, Program program, std::vector<Var> fetches,
         !node.type.shape.is_bound() || !node.attributes.shape.is_bound();
   }
   fed_.resize(inputs_.size());
-  for (int id = 0; id < graph.size(); ++id) {
-    const Node& node = graph.node(id);
-    may_be_fed_.push_back(node.op->traits.source && node.variable == kNone);
-  }
+  needed_.resize(needed.size());
 }
 
 Executable& Plan::Impl::Prepare(int64_t batch) {
@@ -59,17 +67,13 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
   const PlanInput* batch_from = nullptr;
   std::fill(fed_.begin(), fed_.end(), nullptr);
   for (const Feed& feed : feeds) {
-    // An input declared since is of the graph too, and of no use to the plan.
-    const size_t tape_id = feed.input.id();
+    const int index = IndexOf(feed.input);
     if (feed.input.graph() != graph_ || !feed.input.valid() ||
-        (tape_id < may_be_fed_.size() && !may_be_fed_[tape_id])) {
+        (index == kNone && feed.input.id() < graph_size_)) {
       return absl::InvalidArgumentError(
           "Run: what is fed is not an input of the plan's graph");
     }
-    // What the plan has no use for may be fed, so that plans of one graph can
-    // be fed alike.
-    const int index = IndexOf(feed.input);
-    if (index == kNone) continue;
+    if (index == kNone) continue;  // Declared since.
     const PlanInput& input = inputs_[index];
     const TensorType& declared = input.node.type;
     const auto wrong = [&] {
@@ -82,7 +86,8 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
           absl::StrCat("Run: ", NameOf(input.node), " is fed twice"));
     }
     if (feed.value.dtype() != declared.dtype ||
-        feed.value.shape().rank() != declared.shape.rank()) {
+        feed.value.shape().rank() != declared.shape.rank() ||
+        !feed.value.shape().is_bound()) {
       return wrong();
     }
     for (int axis = 0; axis < declared.shape.rank(); ++axis) {
@@ -105,6 +110,8 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
     fed_[index] = empty ? &kNoSamples : feed.value.data();
   }
   for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (inputs_[i].needed_as == kNone) continue;
+    needed_[inputs_[i].needed_as] = fed_[i];
     if (fed_[i] == nullptr) {
       return absl::InvalidArgumentError(
           absl::StrCat("Run: ", NameOf(inputs_[i].node), " is not fed"));
@@ -115,7 +122,7 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
         "Run: the batch size is not known: no input that is fed has it");
   }
   last_ = &Prepare(has_batch_ ? batch : 0);
-  last_->Run(team_, fed_);
+  last_->Run(team_, needed_);
   has_run_ = true;
   return absl::OkStatus();
 }

@@ -31,9 +31,12 @@ class Plan::Impl {
   std::string Dump() const;
 
  private:
+  // An input of the graph. What the plan has no use for may be fed too, so that
+  // plans of one graph can be fed alike.
   struct PlanInput {
     int tape_id;
     Node node;
+    int needed_as;  // Its number among Program::Inputs(), or kNone.
   };
 
   // The place of `input` among inputs_, or kNone.
@@ -44,10 +47,10 @@ class Plan::Impl {
   std::vector<Var> fetches_;
   std::shared_ptr<Variables> variables_;
   ThreadTeam team_;
+  int graph_size_;  // At Compile. What is declared later is of no use here.
   std::vector<PlanInput> inputs_;
-  std::vector<const void*> fed_;  // Of each input, in the current run.
-  // Of each node that the tape had: whether it is an input.
-  std::vector<bool> may_be_fed_;
+  // In the current run: of each of inputs_, and of those that are needed.
+  std::vector<const void*> fed_, needed_;
   bool has_batch_ = false;
   std::vector<std::unique_ptr<Executable>> executables_;
   Executable* last_ = nullptr;

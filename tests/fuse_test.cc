@@ -1,0 +1,232 @@
+// Fusion (framework/compiler/fuse.h): which nodes become which steps, in what
+// order, by the text of the steps of small programs.
+#include "framework/compiler/fuse.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "framework/compiler/passes.h"
+#include "framework/compiler/program.h"
+#include "framework/core/basic_ops.h"
+#include "framework/core/graph.h"
+#include "ops/ops.h"
+
+namespace tape {
+namespace {
+
+Program ProgramOf(const std::vector<Var>& fetches,
+                  const std::vector<Assignment>& assignments = {}) {
+  const Graph& graph =
+      fetches.empty() ? *assignments[0].value.graph() : *fetches[0].graph();
+  EXPECT_TRUE(graph.status().ok()) << graph.status();
+  return Materialize(Prune(ShareCommonSubexpressions(
+      FoldConstants(Bind(Extract(graph, fetches, assignments), 4)))));
+}
+
+// A node by its name, if it has one, else its op: "w", "MatMul".
+std::string Label(const Program& program, int id) {
+  const Node& node = program[id];
+  return node.name.empty() ? node.op->name : node.name;
+}
+
+// A line a step: "Mul+Add(x, w) -> Add".
+std::string StepsOf(const Program& program) {
+  const auto label = [&](std::string* out, int id) {
+    absl::StrAppend(out, Label(program, id));
+  };
+  std::string text;
+  for (const Step& step : Fuse(program)) {
+    absl::StrAppend(&text, step.name, "(",
+                    absl::StrJoin(step.inputs, ", ", label), ") -> ",
+                    absl::StrJoin(step.outputs, ", ", label), "\n");
+  }
+  return text;
+}
+
+TEST(FuseTest, MakesOnePassOfAChain) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 3});
+  EXPECT_EQ(StepsOf(ProgramOf({Relu(Exp(Neg(x)))})),
+            "Neg+Exp+Relu(x) -> Relu\n");
+}
+
+TEST(FuseTest, ReadsAnOperandOnceHoweverOftenItIsUsed) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 3});
+  const Var square = x * x;
+  const Program program = ProgramOf({square + Exp(x)});
+  EXPECT_EQ(StepsOf(program), "Mul+Exp+Add(x) -> Add\n");
+  EXPECT_EQ(Fuse(program)[0].code->operands.size(), 1u);
+}
+
+TEST(FuseTest, TakesOperandsThatAreStretchedAndFillsAsConstants) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 3});
+  const Var b = graph.Parameter("b", {3}, Zeros());
+  const Program program = ProgramOf({(x + b) * 2 + 2});
+  EXPECT_EQ(StepsOf(program), "Add+Mul+Add(x, b) -> Add\n");
+  const ElementwiseCode code = *Fuse(program)[0].code;
+  EXPECT_EQ(code.shape, (Shape{4, 3}));
+  EXPECT_EQ(code.operands[1].shape, (Shape{3}));
+  ASSERT_EQ(code.constants.size(), 1u);
+  EXPECT_EQ(code.constants[0].value, 2);
+}
+
+// A NaN compares with nothing, and 0 equals -0; yet 1 / 0 is not 1 / -0.
+TEST(FuseTest, KeepsConstantsApartThatAreNotTheSameBits) {
+  Graph graph;
+  const Var x = graph.Input("x", {4});
+  const Program program =
+      ProgramOf({x * std::nan("") + 1 + x / 0.0 + x / -0.0});
+  EXPECT_EQ(Fuse(program)[0].code->constants.size(), 4u);
+}
+
+TEST(FuseTest, KeepsAResultThatIsReadElsewhere) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 4});
+  const Var e = Exp(x);
+  const Var y = Neg(e);
+  EXPECT_EQ(StepsOf(ProgramOf({y, MatMul(e, e)})),
+            "Exp+Neg(x) -> Exp, Neg\n"
+            "MatMul(Exp, Exp) -> MatMul\n");
+}
+
+TEST(FuseTest, KeepsAResultThatIsFetchedOrAssigned) {
+  Graph graph;
+  const Var w = graph.Parameter("w", {4}, Zeros());
+  const Var e = Exp(w);
+  const Var n = Neg(e);
+  const Var y = Relu(n);
+  EXPECT_EQ(StepsOf(ProgramOf({y, e}, {{w, n}})),
+            "Exp+Neg+Relu(w) -> Exp, Neg, Relu\n");
+}
+
+TEST(FuseTest, DoesNotFuseWhatHasAnotherShape) {
+  Graph graph;
+  const Var b = graph.Parameter("b", {3}, Zeros());
+  const Var x = graph.Input("x", {4, 3});
+  EXPECT_EQ(StepsOf(ProgramOf({Neg(x + Exp(b))})),
+            "Exp(b) -> Exp\n"
+            "Add+Neg(x, Exp) -> Neg\n");
+}
+
+TEST(FuseTest, LeavesOutACopyThatIsReadInsideItsPass) {
+  Graph graph;
+  const Var b = graph.Parameter("b", {3}, Zeros());
+  const Var x = graph.Input("x", {4, 3});
+  EXPECT_EQ(StepsOf(ProgramOf({x * BroadcastTo(b, {4, 3})})),
+            "Mul(b, x) -> Mul\n");
+}
+
+TEST(FuseTest, MakesACopyThatIsReadOutside) {
+  Graph graph;
+  const Var b = graph.Parameter("b", {4}, Zeros());
+  const Var x = graph.Input("x", {4, 4});
+  EXPECT_EQ(StepsOf(ProgramOf({MatMul(x, BroadcastTo(b, {4, 4}))})),
+            "BroadcastTo(b) -> BroadcastTo\n"
+            "MatMul(x, BroadcastTo) -> MatMul\n");
+}
+
+TEST(FuseTest, ReadsAViewWithoutAStepForIt) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 3});
+  EXPECT_EQ(StepsOf(ProgramOf({Neg(Reshape(Exp(x), {3, 4}))})),
+            "Exp(x) -> Exp\n"
+            "Neg(Reshape) -> Neg\n");
+}
+
+TEST(FuseTest, DoesNotFuseTwoPassesThatShareNothingButAnOperand) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 3});
+  EXPECT_EQ(StepsOf(ProgramOf({Exp(x), Neg(x)})),
+            "Exp(x) -> Exp\n"
+            "Neg(x) -> Neg\n");
+}
+
+// Exp -> MatMul -> Add and Exp -> Add: were Exp and Add one step, it would have
+// to run both before and after MatMul.
+TEST(FuseTest, DoesNotFuseADiamondThroughAKernel) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 4});
+  const Var e = Exp(x);
+  EXPECT_EQ(StepsOf(ProgramOf({e + MatMul(e, x)})),
+            "Exp(x) -> Exp\n"
+            "MatMul(Exp, x) -> MatMul\n"
+            "Add(Exp, MatMul) -> Add\n");
+}
+
+TEST(FuseTest, DoesNotFuseADiamondThroughAPassOfAnotherShape) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 3});
+  const Var e = Exp(x);
+  const Var sums = Neg(SumTo(e, {1, 3}));
+  EXPECT_EQ(StepsOf(ProgramOf({e + sums})),
+            "Exp(x) -> Exp\n"
+            "SumTo(Exp) -> SumTo\n"
+            "Neg(SumTo) -> Neg\n"
+            "Add(Exp, Neg) -> Add\n");
+}
+
+TEST(FuseTest, DoesNotFuseADiamondOfTwoKernelsIntoACycle) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 4});
+  const Var a = Exp(x), b = Neg(x);
+  // a + (b through a product) and b + (a through a product): were the sums one
+  // step, or each one with its own operand's maker, they would wait for each
+  // other.
+  const Var left = a + MatMul(b, x);
+  const Var right = b + MatMul(a, x);
+  EXPECT_EQ(StepsOf(ProgramOf({left * right})),
+            "Exp(x) -> Exp\n"
+            "Neg(x) -> Neg\n"
+            "MatMul(Neg, x) -> MatMul\n"
+            "MatMul(Exp, x) -> MatMul\n"
+            "Add+Add+Mul(Exp, MatMul, Neg, MatMul) -> Mul\n");
+}
+
+// beta m could be made before the gradient is known, but belongs to the pass
+// that adds the gradient to it.
+TEST(FuseTest, MakesOnePassOfAdam) {
+  Graph graph;
+  const Var w = graph.Parameter("w", {4, 4}, Zeros());
+  const Var m = graph.State("m", {4, 4}, Zeros());
+  const Var v = graph.State("v", {4, 4}, Zeros());
+  const Var x = graph.Input("x", {4, 4});
+  const Var decayed_m = 0.9 * m, decayed_v = 0.999 * v;
+  const Var g = MatMul(x, w, {.lhs = true});
+  const Var new_m = decayed_m + 0.1 * g;
+  const Var new_v = decayed_v + 0.001 * Square(g);
+  const Var new_w = w - 0.01 * new_m / (Sqrt(new_v) + 1e-8);
+  const Program program = ProgramOf({}, {{w, new_w}, {m, new_m}, {v, new_v}});
+  const std::vector<Step> steps = Fuse(program);
+  ASSERT_EQ(steps.size(), 2u);
+  EXPECT_EQ(steps[0].name, "MatMul");
+  EXPECT_EQ(steps[1].inputs.size(), 4u);   // m, v, g and w.
+  EXPECT_EQ(steps[1].outputs.size(), 3u);  // Their new values.
+  EXPECT_EQ(steps[1].code->instructions.size(), 12u);
+}
+
+TEST(FuseTest, KeepsTheOrderOfTheTapeWhereItIsFree) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 4});
+  const Var first = MatMul(x, x);
+  const Var second = MatMul(x, x, {.lhs = true});
+  const Var third = MatMul(second, x);
+  EXPECT_EQ(StepsOf(ProgramOf({third, first})),
+            "MatMul(x, x) -> MatMul\n"
+            "MatMul(x, x) -> MatMul\n"
+            "MatMul(MatMul, x) -> MatMul\n");
+  EXPECT_EQ(Fuse(ProgramOf({third, first}))[0].outputs,
+            std::vector<int>{first.id()});
+}
+
+TEST(FuseTest, MakesNoStepsOfNothing) { EXPECT_TRUE(Fuse(Program()).empty()); }
+
+}  // namespace
+}  // namespace tape
