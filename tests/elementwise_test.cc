@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -155,8 +156,8 @@ void ExpectRight(const ElementwiseCode& code,
     EXPECT_TRUE(CanariesLive(Bytes(end, end + kCanaries))) << "scratch";
   }
   for (size_t k = 0; k < own.size(); ++k) {
-    EXPECT_EQ(std::memcmp(outputs[k], expected[k].data(), expected[k].size()),
-              0)
+    EXPECT_TRUE(std::equal(expected[k].begin(), expected[k].end(),
+                           static_cast<const std::byte*>(outputs[k])))
         << "output " << k;
     EXPECT_TRUE(CanariesLive(own[k])) << "output " << k;
   }

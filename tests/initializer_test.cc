@@ -162,12 +162,12 @@ TEST(InitializerTest, FillsByGlorotWithinItsBound) {
 }
 
 TEST(InitializerTest, FillsByHeWithItsVariance) {
-  ExpectNormal(Start({50, 100}, He()), 2.0 / 50);
+  ExpectNormal(Start({100, 1000}, He()), 2.0 / 100);
 }
 
 TEST(InitializerTest, TakesAVectorToHaveFanInOne) {
   ExpectUniform(Start({5000}, Glorot()), std::sqrt(6.0 / 5001));
-  ExpectNormal(Start({5000}, He()), 2.0);
+  ExpectNormal(Start({100'000}, He()), 2.0);
 }
 
 TEST(InitializerTest, DrawsTheSameNumbersInAnyOrderOfDeclaration) {

@@ -112,6 +112,21 @@ TEST(MatMulTest, IsZeroWhereThereAreNoTerms) {
   for (Transposes transposes : kTransposes) Multiply({3, 0, 5}, transposes);
 }
 
+TEST(MatMulTest, IsZeroInMemoryThatHeldOtherNumbers) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 4}), none = graph.Input("none", {4, 0});
+  const Var squares = MatMul(x, x);
+  const Var sum = Sum(squares);
+  const Var zeros = MatMul(none, none, {.rhs = true});
+  auto plan = Compile(graph, {.fetch = {sum, zeros}, .threads = 1});
+  ASSERT_TRUE(plan.ok());
+  // The sum has been taken, so the products' memory is free.
+  EXPECT_TRUE(absl::StrContains(plan->Dump(), "\"none\" -> arena+0"));
+  ASSERT_TRUE(
+      plan->Run({{x, Random({4, 4}, 0)}, {none, Random({4, 0}, 0)}}).ok());
+  EXPECT_EQ(plan->Value(zeros).values<float>(), std::vector<float>(16, 0));
+}
+
 TEST(MatMulTest, IsEmptyWhereThereAreNoRowsOrColumns) {
   for (Transposes transposes : kTransposes) {
     Multiply({0, 4, 5}, transposes);

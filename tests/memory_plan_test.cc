@@ -207,14 +207,15 @@ TEST(MemoryPlanTest, GivesASmallValueTheSmallestPlaceThatFits) {
   Graph graph;
   const Var x = graph.Input("x", {16, 16});
   const Var small = graph.Input("small", {16, 4});
-  const Var a = MatMul(x, x);      // 1024 bytes.
-  const Var b = MatMul(x, small);  // 256 bytes.
-  const Var c = MatMul(a, b);      // 256 bytes; now a and b are dead.
-  const Var d = MatMul(x, c);      // 256 bytes: in b's place.
+  const Var a = MatMul(x, x);                        // 1024 bytes.
+  const Var kept = MatMul(x, small, {.lhs = true});  // 256 bytes for good.
+  const Var b = MatMul(x, small);                    // 256 bytes.
+  const Var c = MatMul(a, b);  // 256 bytes; now a and b are dead.
+  const Var d = MatMul(x, c);  // 256 bytes: in b's place.
   const Var e = MatMul(x, x, {.rhs = true});  // 1024 bytes: in a's place.
-  const Planned planned = PlanOf(graph, {MatMul(e, d)});
+  const Planned planned = PlanOf(graph, {MatMul(e, d), kept});
   ExpectSound(planned);
-  EXPECT_EQ(planned.memory.arena_bytes, 1024u + 2 * 256);
+  EXPECT_EQ(planned.memory.arena_bytes, 1024u + 3 * 256);
 }
 
 TEST(MemoryPlanTest, MakesAResultOverAnOperandThatDiesWithIt) {

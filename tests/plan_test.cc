@@ -243,8 +243,11 @@ TEST(PlanTest, KnowsTheBatchSizeOfAnAttributeAlone) {
   Plan alone = PlanOf(graph, {.fetch = {n}});
   EXPECT_EQ(alone.Run().message(),
             "Run: the batch size is not known: no input that is fed has it");
+  const Tensor two({2, 2}, Floats{1, 1, 1, 1});
+  ASSERT_TRUE(alone.Run({{x, two}}).ok());  // For its size only.
+  EXPECT_EQ(alone.Scalar(n), 4);
   Plan plan = PlanOf(graph, {.fetch = {y}});
-  ASSERT_TRUE(plan.Run({{x, Tensor({2, 2}, Floats{1, 1, 1, 1})}}).ok());
+  ASSERT_TRUE(plan.Run({{x, two}}).ok());
   EXPECT_EQ(plan.Scalar(y), 16);
 }
 

@@ -15,8 +15,9 @@
 namespace tape {
 
 struct Step {
-  std::string name;              // "MatMul", or "Mul+Add+Relu" of a fused pass.
-  std::vector<int> inputs = {};  // The nodes it reads, each once.
+  std::string name;  // "MatMul", or "Mul+Add+Relu" of a fused pass.
+  // The nodes it reads: a kernel's operands in order, a pass's each once.
+  std::vector<int> inputs = {};
   std::vector<int> outputs = {};  // The nodes it makes.
   std::optional<ElementwiseCode> code =
       {};  // Of a fused pass; operands and outputs in the order of the two
