@@ -335,5 +335,26 @@ TEST(GradientsErrorTest, NamesItsOwnLine) {
                                         ": Gradients: y is an empty Var"));
 }
 
+TEST(GradientsTest, WhatIsZeroByTheRulesIsZeroAndNoMistake) {
+  Graph g;
+  const Var x = g.Parameter(
+      "x", {3}, Values(Tensor({3}, std::vector<float>{-1, 0.5f, 2})));
+  // y depends on x, by an op whose derivative is zero.
+  const Var by_sign = Gradients(Sum(Sign(x)), {x})[0];
+  // The second derivative of a piecewise linear function.
+  const Var slope = Gradients(Sum(Relu(x)), {x})[0];
+  const Var curvature = Gradients(Sum(slope), {x})[0];
+  ASSERT_TRUE(g.status().ok()) << g.status();
+  const auto values = EvaluateReference({by_sign, slope, curvature});
+  ASSERT_TRUE(values.ok()) << values.status();
+  const auto at = [&](int i) {
+    const auto elements = (*values)[i].values<double>();
+    return std::vector<double>(elements.begin(), elements.end());
+  };
+  EXPECT_EQ(at(0), (std::vector<double>{0, 0, 0}));
+  EXPECT_EQ(at(1), (std::vector<double>{0, 1, 1}));
+  EXPECT_EQ(at(2), (std::vector<double>{0, 0, 0}));
+}
+
 }  // namespace
 }  // namespace tape

@@ -205,5 +205,16 @@ TEST(InitializerTest, FillsATensorWithoutElements) {
   EXPECT_TRUE(Start({0}, He()).empty());
 }
 
+TEST(InitializerTest, RefusesNumbersThatInt32DoesNotHold) {
+  for (double value : {2.5, 3e9, -3e9, 1e20}) {
+    Graph g;
+    g.State("counter", {}, Constant(value), DType::kInt32, {"user.cc", 7});
+    EXPECT_EQ(std::string(g.status().message()),
+              absl::StrCat("user.cc:7: state \"counter\": expected numbers "
+                           "that int32 holds, found ",
+                           value));
+  }
+}
+
 }  // namespace
 }  // namespace tape

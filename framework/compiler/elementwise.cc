@@ -140,37 +140,17 @@ class ElementwiseKernel : public Kernel {
       }
       operands_.push_back(std::move(operand));
     }
-    // Blocks are whole periods of every pattern; where no multiple fits, the
-    // shorter one is gathered.
-    for (Operand& operand : operands_) {
-      if (operand.access != Access::kPattern) continue;
-      int64_t common = block_period_;
-      while (common % operand.period != 0) common += block_period_;
-      if (common <= kBlock) {
-        block_period_ = common;
-      } else {
-        MakeGather(operand);
+    // Every period is the size of some last axes of the shape, so the smaller of
+    // two divides the larger: blocks can be whole periods of all patterns, and a
+    // block within the shortest row is within all rows.
+    for (const Operand& operand : operands_) {
+      if (operand.access == Access::kPattern) {
+        block_period_ = std::max(block_period_, operand.period);
+      } else if (operand.access == Access::kRow) {
+        row_ = row_ == 0 ? operand.period : std::min(row_, operand.period);
       }
     }
     block_ = kBlock / block_period_ * block_period_;
-    // Rows are whole blocks from a row's start, so that patterns start anew
-    // with each row; all rows must agree.
-    for (Operand& operand : operands_) {
-      if (operand.access != Access::kRow) continue;
-      if ((row_ == 0 || row_ == operand.period) &&
-          operand.period % block_period_ == 0) {
-        row_ = operand.period;
-      } else {
-        MakeGather(operand);
-      }
-    }
-  }
-
-  void MakeGather(Operand& operand) {
-    operand.access = Access::kGather;
-    const size_t index = &operand - operands_.data();
-    operand.strides =
-        BroadcastStrides(code_.operands[index].shape, code_.shape);
   }
 
   // Gives each value that has no memory of its own a slot of the scratch,
@@ -308,7 +288,7 @@ class ElementwiseKernel : public Kernel {
   int64_t elements_ = 0;
   int64_t block_period_ = 1;
   int64_t block_ = kBlock;
-  int64_t row_ = 0;  // The period of the operands read by rows; 0 if none.
+  int64_t row_ = 0;  // The shortest period of kRow; 0 if there is none.
   size_t max_inputs_ = 0;
   int slots_ = 0;
   int first_constant_slot_ = 0;

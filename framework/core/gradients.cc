@@ -123,7 +123,9 @@ std::vector<Var> Gradients(Var y, absl::Span<const Var> x,
     const auto found = gradient_of.find(var.id());
     if (found != gradient_of.end()) {
       gradients.push_back(found->second);
-    } else if (options.unconnected == Unconnected::kZero) {
+    } else if (options.unconnected == Unconnected::kZero ||
+               DependsOn(*graph, y.id(), {&var, 1})[y.id()]) {
+      // By the rules on the way the derivative is zero everywhere.
       gradients.push_back(Fill(graph, var.shape(), 0, DType::kFloat32, loc));
     } else {
       return fail(loc, absl::StrCat("y (", graph->Describe(y.id()),

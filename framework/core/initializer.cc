@@ -42,7 +42,12 @@ absl::Status Initializer::Fill(RandomStream random, Tensor& tensor) const {
   if (!next.ok()) return next.status();
   if (tensor.dtype() == DType::kInt32) {
     for (int32_t& x : tensor.values<int32_t>()) {
-      x = static_cast<int32_t>((*next)(random));
+      const double value = (*next)(random);
+      if (!CanHold(DType::kInt32, value)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("expected numbers that int32 holds, found ", value));
+      }
+      x = static_cast<int32_t>(value);
     }
   } else {
     for (float& x : tensor.values<float>()) {
