@@ -1,4 +1,4 @@
-// Arithmetic, functions and comparisons, element by element (ops.h). Tested by
+// Arithmetic and functions, element by element (ops.h). Tested by
 // tests/op_test.cc through the sample table.
 #include <cmath>
 
@@ -166,54 +166,38 @@ constexpr OpDef kAbs = {
     .traits = {.elementwise = true},
 };
 
-// ---- Equal: y = 1 where a = b, else 0 ----
-constexpr OpDef kEqual = {
-    .name = "Equal",
-    .operands = {"lhs", "rhs"},
-    .shape = [](absl::Span<const TensorType> x,
-                const Attributes&) -> absl::StatusOr<TensorType> {
-      if (x[0].dtype != x[1].dtype) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "dtypes ", Name(x[0].dtype), " and ", Name(x[1].dtype), " differ"));
-      }
-      absl::StatusOr<Shape> shape = Broadcast(x[0].shape, x[1].shape);
-      if (!shape.ok()) return shape.status();
-      return TensorType{DType::kUint8, *shape};
-    },
-    .reference = MapReference<[](double a, double b) { return a == b; }>,
-    .block = [](absl::Span<const DType> x, DType) -> Block {
-      switch (x[0]) {
-        case DType::kInt32:
-          return vector::EqualInt;
-        case DType::kUint8:
-          return vector::EqualByte;
-        default:
-          return vector::EqualFloat;
-      }
-    },
+// ---- Sin: y = sin x, dy/dx = cos x ----
+constexpr OpDef kSin = {
+    .name = "Sin",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints { return {gy * Cos(x[0])}; },
+    .reference = MapReference<[](double x) { return std::sin(x); }>,
+    .block = Only<vector::SinFloat>,
     .traits = {.elementwise = true},
 };
 
-// ---- Cast: y = x in another dtype ----
-constexpr OpDef kCast = {
-    .name = "Cast",
+// ---- Cos: y = cos x, dy/dx = -sin x ----
+constexpr OpDef kCos = {
+    .name = "Cos",
     .operands = {"x"},
-    .shape = [](absl::Span<const TensorType> x,
-                const Attributes& attributes) -> absl::StatusOr<TensorType> {
-      const DType from = x[0].dtype, to = attributes.dtype;
-      const bool exists = (to == DType::kFloat32 && from != DType::kFloat32) ||
-                          (to == DType::kInt32 && from == DType::kUint8);
-      if (!exists) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "there is no conversion from ", Name(from), " to ", Name(to)));
-      }
-      return TensorType{to, x[0].shape};
-    },
-    .reference = MapReference<[](double x) { return x; }>,
-    .block = [](absl::Span<const DType> x, DType y) -> Block {
-      if (x[0] == DType::kInt32) return vector::IntToFloat;
-      return y == DType::kInt32 ? vector::ByteToInt : vector::ByteToFloat;
-    },
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy, const Attributes&)
+        -> Adjoints { return {-(gy * Sin(x[0]))}; },
+    .reference = MapReference<[](double x) { return std::cos(x); }>,
+    .block = Only<vector::CosFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Floor: y = the largest whole number that is not above x; dy/dx = 0 ----
+constexpr OpDef kFloor = {
+    .name = "Floor",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = ZeroGradient,
+    .reference = MapReference<[](double x) { return std::floor(x); }>,
+    .block = Only<vector::FloorFloat>,
     .traits = {.elementwise = true},
 };
 
@@ -229,13 +213,11 @@ Var Sqrt(Var x, Loc loc) { return Append(kSqrt, {x}, {}, loc); }
 Var Exp(Var x, Loc loc) { return Append(kExp, {x}, {}, loc); }
 Var Expm1(Var x, Loc loc) { return Append(kExpm1, {x}, {}, loc); }
 Var Log(Var x, Loc loc) { return Append(kLog, {x}, {}, loc); }
+Var Sin(Var x, Loc loc) { return Append(kSin, {x}, {}, loc); }
+Var Cos(Var x, Loc loc) { return Append(kCos, {x}, {}, loc); }
+Var Floor(Var x, Loc loc) { return Append(kFloor, {x}, {}, loc); }
 Var Sign(Var x, Loc loc) { return Append(kSign, {x}, {}, loc); }
 Var Abs(Var x, Loc loc) { return Append(kAbs, {x}, {}, loc); }
-Var Equal(Var a, Var b, Loc loc) { return Append(kEqual, {a, b}, {}, loc); }
-Var Cast(Var x, DType dtype, Loc loc) {
-  if (x.valid() && x.dtype() == dtype) return x;
-  return Append(kCast, {x}, {.dtype = dtype}, loc);
-}
 
 Var Operand::Resolve(const Operand& other) const {
   if (!number_.has_value()) return var_;

@@ -8,9 +8,9 @@
 //
 // To add an op: declare it here; write its block (mathematics, name, shape
 // rule, gradient rule, reference, kernel, traits, function) in its family's
-// .cc; give it a row in tests/op_samples.cc, without which a test fails by its
-// name. The framework's own ops AddN, SumTo, BroadcastTo and Fill are in
-// framework/core/basic_ops.h.
+// .cc; give it a row in its family's tests/op_samples_*.cc, without which a
+// test fails by its name. The framework's own ops AddN, SumTo, BroadcastTo and
+// Fill are in framework/core/basic_ops.h.
 #ifndef TAPE_OPS_OPS_H_
 #define TAPE_OPS_OPS_H_
 
@@ -68,6 +68,9 @@ Var Expm1(Var x, Loc loc = Loc::Current());       // e^x - 1, exact near 0
 Var Log(Var x, Loc loc = Loc::Current());         // ln x
 Var Abs(Var x, Loc loc = Loc::Current());         // |x|; its derivative is Sign
 Var Sign(Var x, Loc loc = Loc::Current());        // -1, 0 or 1; derivative 0
+Var Floor(Var x, Loc loc = Loc::Current());       // rounded down; derivative 0
+Var Sin(Var x, Loc loc = Loc::Current());         // sin x, x in radians
+Var Cos(Var x, Loc loc = Loc::Current());         // cos x, x in radians
 
 // ---- Activations, elementwise. ops/activation.cc ----
 Var Relu(Var x, Loc loc = Loc::Current());     // max(x, 0); derivative 0 at 0
@@ -77,12 +80,26 @@ Var Tanh(Var x, Loc loc = Loc::Current());     // tanh x
 // least 0.
 Var LeakyRelu(Var x, double slope = 0.01, Loc loc = Loc::Current());
 
-// ---- Comparison and conversion, elementwise, not differentiable.
-// ops/elementwise.cc ---- 1 where a = b, else 0, as uint8; a and b of one
-// dtype.
-Var Equal(Var a, Var b, Loc loc = Loc::Current());
+// ---- Comparison, elementwise, not differentiable: 1 where it holds, else 0,
+// as uint8; a and b of one dtype, which may be any. ops/compare.cc ----
+Var Equal(Var a, Var b, Loc loc = Loc::Current());    // a = b
+Var Greater(Var a, Var b, Loc loc = Loc::Current());  // a > b
+// x is neither infinite nor NaN; x float32.
+Var IsFinite(Var x, Loc loc = Loc::Current());
+
+// ---- Choice and conversion, elementwise. ops/compare.cc ----
+// The larger and the smaller of a and b; NaN if either is. Derivative 1 by the
+// one that is taken, at a tie by a.
+Var Maximum(Var a, Var b, Loc loc = Loc::Current());
+Var Minimum(Var a, Var b, Loc loc = Loc::Current());
+// x, or the bound that it is beyond; low <= high. Derivative 0 beyond the
+// bounds, 1 at them.
+Var Clip(Var x, double low, double high, Loc loc = Loc::Current());
+// a where condition (uint8) is not 0, else b; a and b both float32 or both
+// int32.
+Var Select(Var condition, Var a, Var b, Loc loc = Loc::Current());
 // The same numbers in another dtype: to float32 from int32 or uint8, to int32
-// from uint8, and from any to itself.
+// from uint8, and from any to itself. Not differentiable.
 Var Cast(Var x, DType dtype, Loc loc = Loc::Current());
 
 // ---- Products. ops/matmul.cc ----
@@ -115,6 +132,18 @@ Var Reshape(Var x, Shape shape, Loc loc = Loc::Current());
 // indices int32 [...] to float32 [...,depth]: 1 at the index, else 0; all 0 for
 // an index outside 0 … depth - 1.
 Var OneHot(Var indices, int64_t depth, Loc loc = Loc::Current());
+
+// ---- Random. ops/random.cc ----
+// Standard normal numbers, float32 of `shape` (bound): a function of (seed,
+// stream, step, place in the tensor) alone, so others at each step and the same
+// on any machine. step is int32 of rank 0. Not differentiable by it.
+struct RandomKey {
+  uint64_t seed = 0;
+  uint64_t stream = 0;  // Tells apart what is drawn at one step; see StreamOf
+                        // (framework/core/random.h).
+};
+Var RandomNormal(Var step, Shape shape, RandomKey key,
+                 Loc loc = Loc::Current());
 
 // ---- Losses and what they are made of: along the last axis, which has at
 // least one element. ops/loss.cc ----

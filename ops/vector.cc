@@ -135,6 +135,23 @@ HWY_INLINE V SafeTanh(D d, V x) {
   return hn::IfThenElse(hn::Ge(hn::Abs(x), hn::Set(d, 1e-10f)), y, x);
 }
 
+// `y`, where Highway's sine or cosine holds; beyond, the C library's, lane by
+// lane.
+template <class D, class V>
+HWY_INLINE V SafeTrigonometric(D d, V x, V y, double (*exact)(double)) {
+  const V limit = hn::Set(d, 39000.0f);  // Highway's own.
+  const auto holds = hn::Lt(hn::Abs(x), limit);
+  if (hn::AllTrue(d, holds)) return y;
+  HWY_ALIGN float lanes[hn::MaxLanes(d)];
+  HWY_ALIGN float results[hn::MaxLanes(d)];
+  hn::Store(x, d, lanes);
+  for (size_t i = 0; i < hn::Lanes(d); ++i) {
+    results[i] = static_cast<float>(exact(lanes[i]));
+  }
+  // A number's sine must not depend on its neighbours.
+  return hn::IfThenElse(holds, y, hn::Load(d, results));
+}
+
 // ---- The blocks, a formula each ----
 
 TAPE_BINARY(AddFloat, float, hn::Add(a, b))
@@ -152,6 +169,13 @@ TAPE_UNARY(ExpFloat, float, SafeExp(d, x))
 TAPE_UNARY(Expm1Float, float, SafeExpm1(d, x))
 TAPE_UNARY(LogFloat, float, SafeLog(d, x))
 TAPE_UNARY(AbsFloat, float, hn::Abs(x))
+TAPE_UNARY(FloorFloat, float, hn::Floor(x))
+TAPE_UNARY(SinFloat, float, SafeTrigonometric(d, x, hn::Sin(d, x), std::sin))
+TAPE_UNARY(CosFloat, float, SafeTrigonometric(d, x, hn::Cos(d, x), std::cos))
+TAPE_BINARY(MaximumFloat, float,
+            hn::IfThenElse(hn::Ge(a, b), a, hn::IfThenElse(hn::IsNaN(a), a, b)))
+TAPE_BINARY(MinimumFloat, float,
+            hn::IfThenElse(hn::Le(a, b), a, hn::IfThenElse(hn::IsNaN(a), a, b)))
 // 1 with the sign of x; 0, and NaN, for themselves.
 TAPE_UNARY(SignFloat, float,
            hn::IfThenElse(hn::Gt(hn::Abs(x), hn::Zero(d)),
@@ -169,28 +193,68 @@ TAPE_UNARY(TanhFloat, float, SafeTanh(d, x))
 
 // ---- Between dtypes ----
 
-template <typename T>
-HWY_INLINE void EqualBlock(const BlockArguments& block) {
-  const auto f = [](auto d, const T* a, const T* b, uint8_t* out) HWY_ATTR {
-    const hn::Rebind<uint8_t, decltype(d)> d8;
-    const hn::Rebind<int32_t, decltype(d)> d32;
-    const auto one = hn::Set(d32, 1);
-    const auto equal = hn::Eq(hn::LoadU(d, a), hn::LoadU(d, b));
-    hn::StoreU(
-        hn::DemoteTo(d8, hn::IfThenElseZero(hn::RebindMask(d32, equal), one)),
-        d8, out);
-  };
-  MapBinary<T, uint8_t>(block, hn::ScalableTag<T>(), f);
+// 1 or 0 as uint8 for each lane of a mask over floats or ints.
+template <class D, class M>
+HWY_INLINE void StoreMask(D d, M mask, uint8_t* out) {
+  const hn::Rebind<uint8_t, D> d8;
+  const hn::Rebind<int32_t, D> d32;
+  const auto ones =
+      hn::IfThenElseZero(hn::RebindMask(d32, mask), hn::Set(d32, 1));
+  hn::StoreU(hn::DemoteTo(d8, ones), d8, out);
+  (void)d;
 }
-void EqualFloat(const BlockArguments& block) { EqualBlock<float>(block); }
-void EqualInt(const BlockArguments& block) { EqualBlock<int32_t>(block); }
-void EqualByte(const BlockArguments& block) {
-  const auto f = [](auto d, const uint8_t* a, const uint8_t* b,
-                    uint8_t* out) HWY_ATTR {
-    const auto equal = hn::Eq(hn::LoadU(d, a), hn::LoadU(d, b));
-    hn::StoreU(hn::IfThenElseZero(equal, hn::Set(d, uint8_t{1})), d, out);
+// The same for a mask over bytes.
+template <class D8, class M>
+HWY_INLINE void StoreByteMask(D8 d, M mask, uint8_t* out) {
+  hn::StoreU(hn::IfThenElseZero(mask, hn::Set(d, uint8_t{1})), d, out);
+}
+
+// A comparison of vectors a and b of T.
+#define TAPE_COMPARE(name, T, store, comparison)                          \
+  void name(const BlockArguments& block) {                                \
+    const auto f = [](auto d, const T* in_a, const T* in_b, uint8_t* out) \
+                       HWY_ATTR {                                         \
+                         const auto a = hn::LoadU(d, in_a);               \
+                         const auto b = hn::LoadU(d, in_b);               \
+                         store(d, comparison, out);                       \
+                       };                                                 \
+    MapBinary<T, uint8_t>(block, hn::ScalableTag<T>(), f);                \
+  }
+TAPE_COMPARE(EqualFloat, float, StoreMask, hn::Eq(a, b))
+TAPE_COMPARE(EqualInt, int32_t, StoreMask, hn::Eq(a, b))
+TAPE_COMPARE(EqualByte, uint8_t, StoreByteMask, hn::Eq(a, b))
+TAPE_COMPARE(GreaterFloat, float, StoreMask, hn::Gt(a, b))
+TAPE_COMPARE(GreaterInt, int32_t, StoreMask, hn::Gt(a, b))
+// Bytes have no signless comparison on all targets: a > b where max(a, b) is
+// not b.
+TAPE_COMPARE(GreaterByte, uint8_t, StoreByteMask,
+             hn::Not(hn::Eq(hn::Max(a, b), b)))
+
+void IsFiniteFloat(const BlockArguments& block) {
+  const auto f = [](auto d, const float* in, uint8_t* out) HWY_ATTR {
+    const auto x = hn::LoadU(d, in);
+    StoreMask(d, hn::Lt(hn::Abs(x), hn::Set(d, kInfinity)), out);
   };
-  MapBinary<uint8_t, uint8_t>(block, hn::ScalableTag<uint8_t>(), f);
+  MapUnary<float, uint8_t>(block, Floats(), f);
+}
+
+// For float32 and int32 alike: words are chosen as they are.
+void SelectWord(const BlockArguments& block) {
+  const Ints d;
+  const hn::Rebind<uint8_t, Ints> d8;
+  const auto* const condition = static_cast<const uint8_t*>(block.inputs[0]);
+  const auto* const a = static_cast<const int32_t*>(block.inputs[1]);
+  const auto* const b = static_cast<const int32_t*>(block.inputs[2]);
+  auto* const y = static_cast<int32_t*>(block.output);
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= block.count; i += lanes) {
+    const auto wide = hn::PromoteTo(d, hn::LoadU(d8, condition + i));
+    hn::StoreU(hn::IfThenElse(hn::Ne(wide, hn::Zero(d)), hn::LoadU(d, a + i),
+                              hn::LoadU(d, b + i)),
+               d, y + i);
+  }
+  for (; i < block.count; ++i) y[i] = condition[i] != 0 ? a[i] : b[i];
 }
 
 void ByteToInt(const BlockArguments& block) {

@@ -30,6 +30,16 @@ namespace tape::vector {
   X(LogFloat)                 \
   X(SignFloat)                \
   X(AbsFloat)                 \
+  X(FloorFloat)               \
+  X(SinFloat)                 \
+  X(CosFloat)                 \
+  X(MaximumFloat)             \
+  X(MinimumFloat)             \
+  X(GreaterFloat)             \
+  X(GreaterInt)               \
+  X(GreaterByte)              \
+  X(IsFiniteFloat)            \
+  X(SelectWord)               \
   X(ReluFloat)                \
   X(LeakyReluFloat)           \
   X(LeakyReluGradientFloat)   \

@@ -3,8 +3,8 @@
 // gradients, error texts) and the microbenchmarks of bench/. An op without a
 // row fails a test by its name.
 //
-// To add an op, give it rows in OpSamples() and, if its shape rule can fail, in
-// OpErrorSamples().
+// To add an op, give it rows in tests/op_samples_<family>.cc, beside those of
+// its family in ops/: samples and, if its shape rule can fail, mistakes.
 #ifndef TAPE_TESTS_OP_SAMPLES_H_
 #define TAPE_TESTS_OP_SAMPLES_H_
 
@@ -72,6 +72,10 @@ struct OpSample {
   TensorType output;  // What the op's type must be.
   Tolerance tolerance = {};
   Differentiated differentiated = Differentiated::kTwice;
+  // Where a derivative is a convention, as at a kink, or a matter of course:
+  // that of the sum of y by each float32 operand, exactly. If empty, the row
+  // does not say.
+  std::vector<std::vector<double>> derivatives = {};
 };
 
 // A declaration that is a mistake.

@@ -45,7 +45,8 @@ namespace {
 
 // What is composed of ops, and so is no node itself.
 const std::set<std::string>& Composed() {
-  static const auto* const composed = new std::set<std::string>{"Sum", "Mean"};
+  static const auto* const composed =
+      new std::set<std::string>{"Clip", "Mean", "Sum"};
   return *composed;
 }
 
@@ -438,6 +439,31 @@ TEST_P(OpCompiledGradientTest, IsTheReferences) {
 
 INSTANTIATE_TEST_SUITE_P(All, OpCompiledGradientTest,
                          testing::ValuesIn(RowsThat(HasGradient)),
+                         RowName<OpSample>);
+
+class OpDerivativesTest : public testing::TestWithParam<OpSample> {};
+
+TEST_P(OpDerivativesTest, AreWhatTheRowSays) {
+  Built built(GetParam());
+  const std::vector<Var> sources = built.FloatSources();
+  ASSERT_EQ(sources.size(), GetParam().derivatives.size());
+  const std::vector<Var> gradients =
+      Gradients(Sum(built.y), sources, {.unconnected = Unconnected::kZero});
+  ASSERT_TRUE(built.graph.status().ok()) << built.graph.status();
+  const auto found = EvaluateReference(gradients, built.feeds);
+  ASSERT_TRUE(found.ok()) << found.status();
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const auto values = (*found)[i].values<double>();
+    EXPECT_EQ(std::vector<double>(values.begin(), values.end()),
+              GetParam().derivatives[i])
+        << "by " << sources[i].id();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OpDerivativesTest,
+                         testing::ValuesIn(RowsThat([](const OpSample& sample) {
+                           return !sample.derivatives.empty();
+                         })),
                          RowName<OpSample>);
 
 // To float32 from any dtype, with gy for a derivative, so that Gradients gets

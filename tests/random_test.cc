@@ -246,5 +246,25 @@ TEST(ShuffleTest, LeavesNoneOrOneItemAsItIs) {
   EXPECT_EQ(one, (std::vector<uint32_t>{5}));
 }
 
+TEST(RandomStreamTest, OfAStepDependsOnSeedStreamAndStep) {
+  const auto first = [](uint64_t seed, uint64_t stream, uint32_t step) {
+    return StreamOfStep(seed, stream, step).Bits();
+  };
+  // A change of the generator would be seen here.
+  EXPECT_EQ(first(1, 2, 3), 3036427270u);
+  EXPECT_NE(first(1, 2, 3), first(2, 2, 3));
+  EXPECT_NE(first(1, 2, 3), first(1, 3, 3));
+  EXPECT_NE(first(1, 2, 3), first(1, 2, 4));
+}
+
+TEST(RandomStreamTest, SkipsNormalsAsIfTheyHadBeenDrawn) {
+  RandomStream drawn(4, 9);
+  for (int skipped = 0; skipped < 9; ++skipped) {
+    RandomStream skipping(4, 9);
+    skipping.SkipNormals(skipped);
+    EXPECT_EQ(skipping.Normal(), drawn.Normal()) << skipped;
+  }
+}
+
 }  // namespace
 }  // namespace tape

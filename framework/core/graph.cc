@@ -33,6 +33,10 @@ std::string Attributes::ToString() const {
   std::vector<std::string> parts;
   if (value != defaults.value) parts.push_back(absl::StrCat("value=", value));
   if (depth != defaults.depth) parts.push_back(absl::StrCat("depth=", depth));
+  if (seed != defaults.seed) parts.push_back(absl::StrCat("seed=", seed));
+  if (stream != defaults.stream) {
+    parts.push_back(absl::StrCat("stream=", stream));
+  }
   if (axis != defaults.axis) parts.push_back(absl::StrCat("axis=", axis));
   if (transpose_lhs) parts.push_back("transpose_lhs");
   if (transpose_rhs) parts.push_back("transpose_rhs");

@@ -101,6 +101,9 @@ class Graph {
   Var State(absl::string_view name, Shape shape, const Initializer& initializer,
             DType dtype = DType::kFloat32, Loc loc = Loc::Current());
 
+  // What its random numbers are drawn from.
+  uint64_t seed() const { return options_.seed; }
+
   // The trained variables, in order of declaration.
   std::vector<Var> parameters();
 

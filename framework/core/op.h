@@ -32,6 +32,8 @@ class Var;
 struct Attributes {
   double value = 0;               // Fill, LeakyRelu.
   int64_t depth = 0;              // OneHot.
+  uint64_t seed = 0;              // RandomNormal.
+  uint64_t stream = 0;            // RandomNormal.
   int axis = 0;                   // ArgMax, Softmax, ….
   bool transpose_lhs = false;     // MatMul.
   bool transpose_rhs = false;     // MatMul.

@@ -146,6 +146,25 @@ uint32_t RandomStream::Below(uint32_t bound) {
   return static_cast<uint32_t>(product >> 32);
 }
 
+void RandomStream::SkipNormals(uint64_t count) {
+  // A Normal takes two outputs, and a block has four.
+  block_ = count / 2;
+  if (count % 2 == 1) {
+    Bits();
+    Bits();
+  }
+}
+
+RandomStream StreamOfStep(uint64_t seed, uint64_t stream, uint32_t step) {
+  // The generator is its own best hash. 0x53544550 ("STEP") keeps the counters
+  // apart from those of the stream itself, which count blocks from 0.
+  const auto mixed = Philox4x32(
+      {step, 0x53544550, static_cast<uint32_t>(stream),
+       static_cast<uint32_t>(stream >> 32)},
+      {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
+  return RandomStream(seed, uint64_t{mixed[0]} << 32 | mixed[1]);
+}
+
 void Shuffle(RandomStream& random, std::vector<uint32_t>& items) {
   for (size_t left = items.size(); left > 1; --left) {
     std::swap(items[left - 1],

@@ -37,6 +37,9 @@ class RandomStream {
   // 1988: relative accuracy 1e-16). Uses only IEEE additions, products,
   // divisions and square roots, so it is the same on every machine.
   double Normal();
+  // Goes on as if `count` numbers had been drawn by Normal. Nothing must have
+  // been drawn yet.
+  void SkipNormals(uint64_t count);
   // Uniform on 0 … bound - 1, without bias (Lemire, "Fast random integer
   // generation in an interval", 2019). `bound` is at least 1.
   uint32_t Below(uint32_t bound);
@@ -48,6 +51,9 @@ class RandomStream {
   std::array<uint32_t, 4> outputs_{};
   int used_ = 4;
 };
+
+// The stream of one step of what draws from (seed, stream) at every step.
+RandomStream StreamOfStep(uint64_t seed, uint64_t stream, uint32_t step);
 
 // Puts `items` in a random order drawn from `random` (Fisher-Yates).
 void Shuffle(RandomStream& random, std::vector<uint32_t>& items);
