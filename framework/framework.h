@@ -17,10 +17,12 @@
 #include "framework/core/updates.h"
 #include "framework/data/batches.h"
 #include "framework/data/dataset.h"
+#include "framework/train/clip.h"
 #include "framework/train/optimizer.h"
 #include "framework/train/regularizer.h"
 #include "framework/train/schedule.h"
 #include "framework/train/trainer.h"
 #include "framework/train/transform.h"
+#include "framework/train/wrappers.h"
 
 #endif  // TAPE_FRAMEWORK_FRAMEWORK_H_

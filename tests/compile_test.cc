@@ -210,5 +210,24 @@ TEST(CompileTest, CompilesALongChainOfManySteps) {
       plan->Dump(), absl::StrCat("batch 0, ", kLength, " steps, arena 64 ")));
 }
 
+TEST(CompileTest, RefusesReplacementsThatDoNotFit) {
+  Graph g;
+  const Var w = g.Parameter("w", {2}, Zeros());
+  g.State("other", {3}, Zeros());
+  g.State("same", {2}, Zeros());
+  const auto message = [&](CompileOptions options) {
+    options.fetch = {w};
+    return std::string(Compile(g, options).status().message());
+  };
+  EXPECT_EQ(message({.replace = {{"w", "nothing"}}}),
+            "Compile: a replacement names \"nothing\", which is no variable of "
+            "the graph");
+  EXPECT_EQ(message({.replace = {{"w", "other"}}}),
+            "Compile: \"w\" ([2]) cannot be replaced by \"other\" ([3])");
+  EXPECT_EQ(message({.updates = {.assignments = {{w, w * 2}}},
+                     .replace = {{"w", "same"}}}),
+            "Compile: a plan with replacements cannot make updates");
+}
+
 }  // namespace
 }  // namespace tape

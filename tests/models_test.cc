@@ -134,6 +134,32 @@ TEST(Fashion40ReluTest, LearnsInTwoEpochs) {
   EXPECT_GE(result.last.test.accuracy, 0.66);
 }
 
+TEST(Fashion40ReluTest, ProximalL1LeavesATenthOfItsWeights) {
+  // The last row of the table in models/README.md.
+  Settings settings = Fashion40Relu().defaults;
+  settings.proximal_l1 = 0.3;
+  Graph graph;
+  const Classifier model = Fashion40Relu().declare(
+      graph, FashionMnist().train.pixels(), settings, Updates(settings));
+  std::FILE* const out = std::tmpfile();
+  Progress progress(out, settings.train.epochs, FashionMnist().train.size());
+  const absl::StatusOr<TrainResult> result =
+      Train(model, FashionMnist(), settings.train, progress,
+            [](const EpochResult&) { return absl::OkStatus(); });
+  std::fclose(out);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_NEAR(result->last.test.accuracy, 0.723, 0.01);
+  int64_t zeros = 0, elements = 0;
+  for (Var parameter : graph.parameters()) {
+    if (!IsWeight(graph, parameter)) continue;
+    for (float element : graph.Value(parameter).values<float>()) {
+      zeros += element == 0;
+      ++elements;
+    }
+  }
+  EXPECT_NEAR(static_cast<double>(zeros) / elements, 0.912, 0.01);
+}
+
 TEST(TrainTest, AveragesOverSamplesOrOverBatches) {
   // Three images of one pixel in batches of two; the model's "loss" is the mean
   // pixel, its "accuracy" the mean label.

@@ -3,9 +3,11 @@
 #include "framework/train/optimizer.h"
 
 #include <cmath>
+#include <string>
 #include <vector>
 
 #include "framework/compiler/compile.h"
+#include "framework/core/gradient_check.h"
 #include "framework/core/gradients.h"
 #include "framework/core/initializer.h"
 #include "gtest/gtest.h"
@@ -122,33 +124,79 @@ TEST(OptimizerTest, BetasOfZeroAreAllowed) {
       }));
 }
 
-// Declares a chain of `optimizer` alone, and expects that the one mistake kept
-// is `message` at line `line` of this file.
-void ExpectRefusal(TransformPtr optimizer, int line,
-                   absl::string_view message) {
+TEST(OptimizerTest, TheLossAfterAStepOfAdamIsDifferentiableByTheRate) {
+  Graph g;
+  const auto constant = [&](const char* name, Shape shape) {
+    return g.State(name, shape, Uniform(-1, 1));
+  };
+  const Var x = constant("x", {6, 3}), target = constant("target", {6, 2});
+  const Var w1 = g.Parameter("w1", {3, 4}, Glorot());
+  const Var w2 = g.Parameter("w2", {4, 2}, Glorot());
+  const auto loss_of = [&](Var a, Var b) {
+    return Mean(Square(MatMul(Tanh(MatMul(x, a)), b) - target));
+  };
+  const Var rate = g.Parameter("rate", {}, Constant(0.05));
+  const Updates updates =
+      Chain(Adam({.learning_rate = Schedule([&](Var) { return rate; })}))
+          .Apply({w1, w2}, Gradients(loss_of(w1, w2), {w1, w2}));
+  std::vector<Var> stepped(2);
+  for (const Assignment& assignment : updates.assignments) {
+    if (assignment.variable == w1) stepped[0] = assignment.value;
+    if (assignment.variable == w2) stepped[1] = assignment.value;
+  }
+  const absl::Status status =
+      CheckGradients(loss_of(stepped[0], stepped[1]), {rate, w1});
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+// Declares a chain of `optimizer`, itself declared at kHere, and expects that
+// the one mistake kept is `message`, with that place.
+constexpr Loc kHere = {"user.cc", 7};
+
+void ExpectRefusal(TransformPtr optimizer, const std::string& message) {
   Graph g;
   const Var w = g.Parameter("w", {}, Constant(1));
   Chain(std::move(optimizer)).Apply({w}, {2 * w});
-  EXPECT_EQ(g.status().message(),
-            absl::StrCat("tests/optimizer_test.cc:", line, ": ", message));
+  EXPECT_EQ(std::string(g.status().message()), "user.cc:7: " + message);
 }
 
 TEST(OptimizerTest, RefusesWrongConstantsWithTheLine) {
-  const int line = __LINE__;
-  ExpectRefusal(Sgd({.learning_rate = -0.5}), line + 1,
-                "Sgd: expected a finite rate of at least 0, found -0.5");
-  ExpectRefusal(Sgd({.learning_rate = std::nan("")}), line + 3,
-                "Sgd: expected a finite rate of at least 0, found nan");
-  ExpectRefusal(Momentum({.learning_rate = 1, .momentum = 1}), line + 5,
+  ExpectRefusal(Sgd({.learning_rate = -0.5}, kHere),
+                "Sgd: learning_rate: expected a finite number of at least 0, "
+                "found -0.5");
+  ExpectRefusal(Sgd({.learning_rate = std::nan("")}, kHere),
+                "Sgd: learning_rate: expected a finite number of at least 0, "
+                "found nan");
+  ExpectRefusal(Sgd({.learning_rate = LinearDecay(1, 0)}, kHere),
+                "Sgd: learning_rate: LinearDecay: expected a number of steps "
+                "of at least 1, found 0");
+  ExpectRefusal(Momentum({.learning_rate = 1, .momentum = 1}, kHere),
                 "Momentum: expected a momentum in [0, 1), found 1");
-  ExpectRefusal(Adam({.beta1 = 1.5}), line + 7,
+  ExpectRefusal(Nesterov({.learning_rate = 1, .momentum = -1}, kHere),
+                "Nesterov: expected a momentum in [0, 1), found -1");
+  ExpectRefusal(
+      Adagrad({.initial_sum = -1}, kHere),
+      "Adagrad: expected a finite initial_sum of at least 0, found -1");
+  ExpectRefusal(RmsProp({.decay = 1}, kHere),
+                "RmsProp: expected a decay in [0, 1), found 1");
+  ExpectRefusal(Adadelta({.epsilon = -1}, kHere),
+                "Adadelta: expected a finite epsilon of at least 0, found -1");
+  ExpectRefusal(Adam({.beta1 = 1.5}, kHere),
                 "Adam: expected a beta1 in [0, 1), found 1.5");
-  ExpectRefusal(Adam({.beta2 = -0.1}), line + 9,
+  ExpectRefusal(Adam({.beta2 = -0.1}, kHere),
                 "Adam: expected a beta2 in [0, 1), found -0.1");
-  ExpectRefusal(Adam({.epsilon = -1}), line + 11,
-                "Adam: expected a finite epsilon of at least 0, found -1");
-  ExpectRefusal(Sgd({.learning_rate = LinearDecay(1, 0)}), line + 13,
-                "Sgd: LinearDecay: expected at least 1 step, found 0");
+  ExpectRefusal(AmsGrad({.epsilon = -1}, kHere),
+                "AmsGrad: expected a finite epsilon of at least 0, found -1");
+  ExpectRefusal(AdamW({.weight_decay = -1}, kHere),
+                "DecoupledWeightDecay: strength: expected a finite number of "
+                "at least 0, found -1");
+  ExpectRefusal(NAdam({.momentum_decay = -1}, kHere),
+                "NAdam: expected a finite momentum_decay of at least 0, found "
+                "-1");
+  ExpectRefusal(Lion({.beta2 = 2}, kHere),
+                "Lion: expected a beta2 in [0, 1), found 2");
+  ExpectRefusal(Lamb({.weight_decay = -1}, kHere),
+                "Lamb: expected a finite weight_decay of at least 0, found -1");
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
-// Chains: order, what they report, what they refuse; and the regularisers,
-// which are the first links of most.
+// Chains and selections: order, groups, what they report, what they refuse; a
+// user's own transformation, on the tape and on the host.
 #include "framework/train/transform.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -109,22 +110,122 @@ TEST(ChainTest, CountsItsStepsOnTheGraph) {
   }
 }
 
-TEST(RegularizerTest, ClosedFormIsTheGradientOfThePenalty) {
-  for (auto* make : {&L1, &L2}) {
-    Model m;
-    const std::vector<Var> zero = {m.w * 0, m.b * 0};
-    const Updates updates =
-        Chain(make(0.75, Loc::Current()), Sgd({.learning_rate = -0.0 + 1}))
-            .Apply(m.parameters(), zero);
-    const std::vector<Var> by_autodiff =
-        Gradients(updates.penalties[0].value, m.parameters());
-    for (size_t p = 0; p < 2; ++p) {
-      const Var parameter = m.parameters()[p];
-      // With a rate of 1 and no other gradient, w - w' is the regulariser's
-      // gradient.
-      EXPECT_EQ(Evaluate(parameter - AssignedTo(updates, parameter)),
-                Evaluate(by_autodiff[p]));
+TEST(ChainTest, GroupsHaveTheirOwnOptimisers) {
+  Model m;
+  const std::vector<Var> gradients = m.gradients();
+  const Updates updates = Chain(Only(IsBias, Sgd({.learning_rate = 10})),
+                                L2(0.5), Sgd({.learning_rate = 1}))
+                              .Apply(m.parameters(), gradients);
+  const std::vector<double> gw = Evaluate(gradients[0]);
+  const std::vector<double> gb = Evaluate(gradients[1]);
+  const std::vector<double> w = Evaluate(AssignedTo(updates, m.w));
+  const std::vector<double> b = Evaluate(AssignedTo(updates, m.b));
+  for (size_t i = 0; i < w.size(); ++i) {
+    EXPECT_DOUBLE_EQ(w[i], kWeights[i] - (gw[i] + kWeights[i]));
+  }
+  // Done before L2 is reached.
+  for (size_t i = 0; i < b.size(); ++i) {
+    EXPECT_DOUBLE_EQ(b[i], -0.5 - 10 * gb[i]);
+  }
+  EXPECT_EQ(Evaluate(updates.learning_rate), std::vector<double>{1});
+}
+
+TEST(ChainTest, FrozenParametersGetNoUpdate) {
+  Model m;
+  const Updates updates =
+      Chain(Freeze(IsWeight), Adam()).Apply(m.parameters(), m.gradients());
+  EXPECT_TRUE(AssignedTo(updates, m.w).empty());
+  EXPECT_TRUE(AssignedTo(updates, m.b).valid());
+  EXPECT_EQ(m.g.variables().Find("w/adam/m"), -1);
+}
+
+TEST(SelectorTest, SelectsByTagNameListAndPredicate) {
+  Graph g;
+  const Var a = g.Parameter("layer1/w", {2, 2}, Zeros());
+  const Var b = g.Parameter("layer1/b", {2}, Zeros());
+  const Var c = g.Parameter("layer12/w", {2, 2}, Zeros(), Tag::kBias);
+  const auto selected = [&](const Selector& selector) {
+    std::string names;
+    for (Var parameter : {a, b, c}) {
+      if (selector(g, parameter)) {
+        absl::StrAppend(&names, g.NameOf(parameter), " ");
+      }
     }
+    return names;
+  };
+  EXPECT_EQ(selected(IsWeight), "layer1/w ");
+  EXPECT_EQ(selected(IsBias), "layer1/b layer12/w ");
+  EXPECT_EQ(selected(NameMatches("layer1/*")), "layer1/w layer1/b ");
+  EXPECT_EQ(selected(NameMatches("*/w")), "layer1/w layer12/w ");
+  EXPECT_EQ(selected(NameMatches("l*1*w")), "layer1/w layer12/w ");
+  EXPECT_EQ(selected(NameMatches("layer1/w")), "layer1/w ");
+  EXPECT_EQ(selected(NameMatches("*")), "layer1/w layer1/b layer12/w ");
+  EXPECT_EQ(selected(NameMatches("w")), "");
+  EXPECT_EQ(selected(AnyOf({c, a})), "layer1/w layer12/w ");
+  EXPECT_EQ(selected(Not(IsBias)), "layer1/w ");
+  EXPECT_EQ(selected([](const Graph&, Var parameter) {
+              return parameter.shape().rank() == 1;
+            }),
+            "layer1/b ");
+}
+
+// A transformation of a user's own: gradients by their sign alone, and a count
+// of the runs.
+class SignOfGradient : public GradientTransform {
+ public:
+  explicit SignOfGradient(Loc loc = Loc::Current())
+      : GradientTransform("SignOfGradient", loc) {}
+  void Apply(GradientFlow& flow) const override {
+    for (Trained& trained : flow.trained) {
+      const Var runs = flow.StateOf(trained.parameter, "runs", loc());
+      flow.updates.assignments.push_back({runs, runs + 1});
+      trained.gradient = Sign(trained.gradient);
+    }
+  }
+};
+
+TEST(ChainTest, TakesAUsersOwnTransform) {
+  Model m;
+  const std::vector<Var> gradients = m.gradients();
+  const Updates updates =
+      Chain(std::make_unique<SignOfGradient>(), Sgd({.learning_rate = 0.5}))
+          .Apply(m.parameters(), gradients);
+  const std::vector<double> g = Evaluate(gradients[0]);
+  const std::vector<double> w = Evaluate(AssignedTo(updates, m.w));
+  for (size_t i = 0; i < g.size(); ++i) {
+    EXPECT_DOUBLE_EQ(w[i], kWeights[i] - 0.5 * (g[i] > 0 ? 1 : -1));
+  }
+  absl::StatusOr<Plan> plan = Compile(m.g, {.updates = updates});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_TRUE(plan->Run().ok());
+  ASSERT_TRUE(plan->Run().ok());
+  const int runs = m.g.variables().Find("b/runs");
+  EXPECT_EQ(m.g.variables()[runs].value.values<float>()[0], 2);
+}
+
+// A transformation on the host: one plan computes gradients, the host changes
+// the numbers, another plan takes them as inputs of a chain.
+TEST(ChainTest, LeavesRoomForTransformsOnTheHost) {
+  Model m;
+  const std::vector<Var> gradients = m.gradients();
+  const Var gw = m.g.Input("host/w", {2, 2}), gb = m.g.Input("host/b", {2});
+  const Updates updates =
+      Chain(Sgd({.learning_rate = 1})).Apply(m.parameters(), {gw, gb});
+  absl::StatusOr<Plan> compute = Compile(m.g, {.fetch = gradients});
+  absl::StatusOr<Plan> apply = Compile(m.g, {.updates = updates});
+  ASSERT_TRUE(compute.ok() && apply.ok());
+  ASSERT_TRUE(compute->Run().ok());
+
+  // Here: all of a weight's gradient is dropped but its largest element.
+  Tensor changed({2, 2}, std::vector<float>(4, 0));
+  const auto all = compute->Value(gradients[0]).values<float>();
+  const size_t largest = std::max_element(all.begin(), all.end()) - all.begin();
+  changed.values<float>()[largest] = all[largest];
+  ASSERT_TRUE(
+      apply->Run({{gw, changed}, {gb, compute->Value(gradients[1])}}).ok());
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(m.g.Value(m.w).values<float>()[i],
+              kWeights[i] - changed.values<float>()[i]);
   }
 }
 
@@ -139,7 +240,15 @@ TEST(ChainTest, RefusesWhatDoesNotEndWithAnOptimiser) {
   Model m;
   Chain(L2(1)).Apply(m.parameters(), m.gradients());
   ExpectRefusal(m, __LINE__ - 1,
-                "Chain::Apply: the chain does not end with an optimiser");
+                absl::StrCat("Chain::Apply: the chain has no optimiser for "
+                             "\"w\" (",
+                             m.g.Describe(m.w.id()), ")"));
+  Model half;
+  Chain(Only(IsWeight, Adam())).Apply(half.parameters(), half.gradients());
+  ExpectRefusal(half, __LINE__ - 1,
+                absl::StrCat("Chain::Apply: the chain has no optimiser for "
+                             "\"b\" (",
+                             half.g.Describe(half.b.id()), ")"));
 }
 
 TEST(ChainTest, RefusesATransformAfterTheOptimiser) {
@@ -150,11 +259,15 @@ TEST(ChainTest, RefusesATransformAfterTheOptimiser) {
                 "updates");
 }
 
-TEST(ChainTest, RefusesANegativeStrength) {
+TEST(ChainTest, RefusesASelectionThatMatchesNothing) {
   Model m;
-  const Chain chain(L1(-1), Sgd({.learning_rate = 1}));
-  ExpectRefusal((chain.Apply(m.parameters(), m.gradients()), m), __LINE__ - 1,
-                "L1: expected a finite strength of at least 0, found -1");
+  const Chain only(Only(NameMatches("layer9/*"), L2(1)), Adam());
+  ExpectRefusal((only.Apply(m.parameters(), m.gradients()), m), __LINE__ - 1,
+                "Only: no parameter is selected for L2");
+  Model n;
+  const Chain freeze(Freeze(NameMatches("layer9/*")), Adam());
+  ExpectRefusal((freeze.Apply(n.parameters(), n.gradients()), n), __LINE__ - 1,
+                "Freeze: no parameter is selected");
 }
 
 TEST(ChainTest, RefusesGradientsThatAreNotTheParameters) {

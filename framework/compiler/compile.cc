@@ -57,6 +57,30 @@ absl::Status CheckOptions(const Graph& graph, const CompileOptions& options) {
                        variable.loc.ToString(), ") is assigned to twice"));
     }
   }
+  if (!options.replace.empty() && !options.updates.assignments.empty()) {
+    return absl::InvalidArgumentError(
+        "Compile: a plan with replacements cannot make updates");
+  }
+  for (const Replacement& replacement : options.replace) {
+    TensorType types[2];
+    const std::string* const names[2] = {&replacement.variable,
+                                         &replacement.by};
+    for (int i = 0; i < 2; ++i) {
+      const int index = graph.variables().Find(*names[i]);
+      if (index < 0) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("Compile: a replacement names \"", *names[i],
+                         "\", which is no variable of the graph"));
+      }
+      types[i] = graph.variables()[index].value.type();
+    }
+    if (!(types[0] == types[1])) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Compile: \"", replacement.variable, "\" (",
+                       types[0].ToString(), ") cannot be replaced by \"",
+                       replacement.by, "\" (", types[1].ToString(), ")"));
+    }
+  }
   if (options.threads < 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         "Compile: expected at least 1 thread, or 0 for all, found ",
@@ -82,7 +106,9 @@ absl::StatusOr<Plan> Compile(const Graph& graph,
   const int threads =
       options.threads == 0 ? AvailableThreads() : options.threads;
   auto impl = std::make_unique<Plan::Impl>(
-      graph, Extract(graph, options.fetch, options.updates.assignments),
+      graph,
+      Extract(graph, options.fetch, options.updates.assignments,
+              options.replace),
       options.fetch, threads);
   if (!impl->has_batch()) {
     impl->Prepare(0);

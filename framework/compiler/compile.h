@@ -25,6 +25,9 @@ struct CompileOptions {
   std::vector<Var> fetch = {};
   // What a run does to variables, after every read of their old values.
   Updates updates = {};
+  // Variables that the plan reads in place of others of their type, say
+  // averaged weights for evaluation.
+  std::vector<Replacement> replace = {};
   // How many threads a run may use. 0: as many as this process may run on.
   int threads = 0;
   // Batch sizes to prepare for now, rather than when they are first seen.

@@ -11,7 +11,8 @@
 namespace tape {
 
 Program Extract(const Graph& graph, absl::Span<const Var> fetches,
-                absl::Span<const Assignment> assignments) {
+                absl::Span<const Assignment> assignments,
+                absl::Span<const Replacement> replace) {
   std::vector<bool> needed(graph.size(), false);
   for (Var fetch : fetches) needed[fetch.id()] = true;
   for (const Assignment& assignment : assignments) {
@@ -30,6 +31,15 @@ Program Extract(const Graph& graph, absl::Span<const Var> fetches,
     program.nodes.push_back(graph.node(id));
     program.tape_ids.push_back(id);
     for (int& input : program.nodes.back().inputs) input = new_id[input];
+  }
+  for (Node& node : program.nodes) {
+    for (const Replacement& replacement : replace) {
+      if (node.variable != kNone && node.name == replacement.variable) {
+        node.variable = graph.variables().Find(replacement.by);
+        node.name = replacement.by;
+        break;
+      }
+    }
   }
   for (Var fetch : fetches) program.fetches.push_back(new_id[fetch.id()]);
   for (const Assignment& assignment : assignments) {

@@ -41,9 +41,11 @@ struct Program {
   }
 };
 
-// The nodes that the fetches and the updates depend on.
+// The nodes that the fetches and the updates depend on, with the variables that
+// `replace` names replaced.
 Program Extract(const Graph& graph, absl::Span<const Var> fetches,
-                absl::Span<const Assignment> assignments);
+                absl::Span<const Assignment> assignments,
+                absl::Span<const Replacement> replace = {});
 
 // The program with every kBatch, in types and attributes, replaced by `batch`.
 Program Bind(const Program& program, int64_t batch);

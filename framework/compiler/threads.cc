@@ -29,7 +29,8 @@ void Pause() {
 
 }  // namespace
 
-// With more members than processors, a member that spins keeps another from running.
+// With more members than processors, a member that spins keeps another from
+// running.
 ThreadTeam::ThreadTeam(int threads)
     : spins_(threads <= AvailableThreads() ? kSpins : 0) {
   TAPE_CHECK_LE(1, threads);

@@ -17,18 +17,27 @@ struct Assignment {
   Var value;
 };
 
-// A term that a regulariser adds to the loss.
-struct Penalty {
+// A number to be shown beside the loss: float32 or int32 of rank 0.
+struct Report {
   std::string name;
-  Var value;  // float32 of rank 0.
+  Var value;
+};
+
+// For a plan that reads one variable in place of another, by their names.
+struct Replacement {
+  std::string variable;
+  std::string by;
 };
 
 struct Updates {
   std::vector<Assignment> assignments = {};  // At most one for a variable.
-  // For reports: what the optimiser's rate is at this step (rank 0; empty if
-  // there is no optimiser), and the penalties.
-  Var learning_rate = {};
-  std::vector<Penalty> penalties = {};
+  // What the optimiser's rate is at this step: rank 0; the last optimiser's if
+  // there are several, empty without one.
+  Var learning_rate = Var();
+  // The terms that regularisers add to the loss, and what else transformations
+  // count or measure.
+  std::vector<Report> penalties = {};
+  std::vector<Report> reports = {};
 };
 
 }  // namespace tape

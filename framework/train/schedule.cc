@@ -1,41 +1,214 @@
-// Schedules (schedule.h). Tested by tests/transform_test.cc.
+// Schedules (schedule.h): closures that put their formula on the tape. Tested
+// by tests/schedule_test.cc.
 #include "framework/train/schedule.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numbers>
 
 #include "absl/strings/str_cat.h"
+#include "framework/core/check.h"
+#include "framework/train/check_constant.h"
 #include "ops/ops.h"
 
 namespace tape {
 namespace {
 
-std::string CheckRate(double rate) {
-  if (std::isfinite(rate) && rate >= 0) return "";
-  return absl::StrCat("expected a finite rate of at least 0, found ", rate);
+std::string CheckRate(double rate) { return CheckNotNegative("rate", rate); }
+
+std::string CheckSteps(int64_t steps, int64_t least = 1) {
+  if (steps >= least) return "";
+  return absl::StrCat("expected a number of steps of at least ", least,
+                      ", found ", steps);
 }
+
+std::string CheckFactor(double factor) {
+  if (factor > 0 && factor <= 1) return "";
+  return absl::StrCat("expected a factor in (0, 1], found ", factor);
+}
+
+// A schedule whose errors name it.
+Schedule Make(const char* name, std::initializer_list<std::string> errors,
+              Schedule::Function function) {
+  std::string error = FirstError(errors);
+  if (!error.empty()) error = absl::StrCat(name, ": ", error);
+  return Schedule(std::move(function), std::move(error));
+}
+
+Var Constant(Var like, double value) { return Fill(like.graph(), {}, value); }
+
+// (1 + cos(pi x)) / 2: from 1 at 0 to 0 at 1, level at both ends.
+Var HalfCosine(Var x) { return 0.5 * (1 + Cos(std::numbers::pi * x)); }
+
+// x where it is at most 1, else 1.
+Var AtMostOne(Var x) { return Minimum(x, Constant(x, 1)); }
 
 }  // namespace
 
 Schedule::Schedule(double constant)
-    : function_(
-          [constant](Var step) { return Fill(step.graph(), {}, constant); }),
-      error_(CheckRate(constant)) {}
+    : function_([constant](Var t) { return Constant(t, constant); }),
+      error_(CheckNotNegative("number", constant)) {}
 
 Var Schedule::At(Graph& graph, Loc loc) const {
-  return function_(Cast(graph.Step(loc), DType::kFloat32, loc));
+  return At(Cast(graph.Step(loc), DType::kFloat32, loc));
+}
+
+Schedule InverseTimeDecay(double rate, double decay) {
+  return Make("InverseTimeDecay",
+              {CheckRate(rate), CheckNotNegative("decay", decay)},
+              [=](Var t) { return rate / (1 + decay * t); });
+}
+
+Schedule ExponentialDecay(double rate, double factor, int64_t steps) {
+  return Make(
+      "ExponentialDecay",
+      {CheckRate(rate), CheckFactor(factor), CheckSteps(steps)}, [=](Var t) {
+        return rate * Exp(t * (std::log(factor) / static_cast<double>(steps)));
+      });
+}
+
+Schedule StepDecay(double rate, double factor, int64_t steps) {
+  return Make("StepDecay",
+              {CheckRate(rate), CheckFactor(factor), CheckSteps(steps)},
+              [=](Var t) {
+                // In float32 t / steps is rounded rightly, so a whole quotient
+                // is exact.
+                const Var times = Floor(t / static_cast<double>(steps));
+                return rate * Exp(times * std::log(factor));
+              });
+}
+
+Schedule Piecewise(double first, std::vector<Piece> pieces) {
+  std::string error = CheckRate(first);
+  int64_t last = 0;
+  for (const Piece& piece : pieces) {
+    if (error.empty()) error = CheckRate(piece.rate);
+    if (error.empty() && piece.from <= last) {
+      error = absl::StrCat("expected steps that rise from above 0, found ",
+                           piece.from, " after ", last);
+    }
+    last = piece.from;
+  }
+  return Make("Piecewise", {error}, [=](Var t) {
+    Var rate = Constant(t, first);
+    for (const Piece& piece : pieces) {
+      const Var begun =
+          Greater(t, Constant(t, static_cast<double>(piece.from) - 0.5));
+      rate = Select(begun, Constant(t, piece.rate), rate);
+    }
+    return rate;
+  });
+}
+
+Schedule PolynomialDecay(double rate, double end, int64_t steps, double power) {
+  return Make("PolynomialDecay",
+              {CheckRate(rate), CheckRate(end), CheckSteps(steps),
+               CheckPositive("power", power)},
+              [=](Var t) {
+                const Var left = Relu(1 - t / static_cast<double>(steps));
+                // 0 to a power is e^(power ln 0) = e^-inf = 0.
+                const Var shape = power == 1 ? left : Exp(power * Log(left));
+                return end + (rate - end) * shape;
+              });
 }
 
 Schedule LinearDecay(double rate, int64_t steps) {
-  std::string error = CheckRate(rate);
-  if (steps < 1) {
-    error =
-        absl::StrCat("LinearDecay: expected at least 1 step, found ", steps);
+  return Make("LinearDecay", {CheckRate(rate), CheckSteps(steps)},
+              [=](Var t) { return PolynomialDecay(rate, 0, steps, 1).At(t); });
+}
+
+Schedule CosineDecay(double rate, double end, int64_t steps) {
+  return Make(
+      "CosineDecay", {CheckRate(rate), CheckRate(end), CheckSteps(steps)},
+      [=](Var t) {
+        return end + (rate - end) *
+                         HalfCosine(AtMostOne(t / static_cast<double>(steps)));
+      });
+}
+
+Schedule CosineRestarts(double rate, double end, int64_t steps) {
+  return Make("CosineRestarts",
+              {CheckRate(rate), CheckRate(end), CheckSteps(steps)}, [=](Var t) {
+                const Var cycles = t / static_cast<double>(steps);
+                return end + (rate - end) * HalfCosine(cycles - Floor(cycles));
+              });
+}
+
+Schedule Warmup(int64_t steps, Schedule then) {
+  return Make("Warmup", {CheckSteps(steps, 0), then.error()}, [=](Var t) {
+    const double length = static_cast<double>(steps);
+    const Var rising = then.At(Constant(t, 0)) * ((t + 1) / (length + 1));
+    return Select(Greater(Constant(t, length - 0.5), t), rising,
+                  then.At(Relu(t - length)));
+  });
+}
+
+Schedule OneCycle(double peak, int64_t steps) {
+  return Make("OneCycle", {CheckRate(peak), CheckSteps(steps)}, [=](Var t) {
+    const double rise = 0.3 * static_cast<double>(steps);
+    const double fall = static_cast<double>(steps) - rise;
+    const double start = peak / 25, end = peak / 25e4;
+    const Var up = start + (peak - start) * HalfCosine(1 - t / rise);
+    const Var down =
+        end + (peak - end) * HalfCosine(AtMostOne((t - rise) / fall));
+    return Select(Greater(Constant(t, rise), t), up, down);
+  });
+}
+
+struct ReduceOnPlateau::State {
+  Options options;
+  std::string error;
+  Var rate;  // Once the schedule has been used.
+  double best = std::numeric_limits<double>::infinity();
+  int observations_without_improvement = 0;
+};
+
+ReduceOnPlateau::ReduceOnPlateau(Options options)
+    : state_(std::make_shared<State>()) {
+  state_->options = options;
+  state_->error = FirstError({CheckRate(options.rate),
+                              CheckPositive("factor", options.factor),
+                              CheckFraction("factor", options.factor),
+                              CheckNotNegative("patience", options.patience),
+                              CheckFraction("threshold", options.threshold),
+                              CheckNotNegative("min_rate", options.min_rate)});
+}
+
+Schedule ReduceOnPlateau::schedule() const {
+  return Make("ReduceOnPlateau", {state_->error}, [state = state_](Var t) {
+    if (state->rate.empty()) {
+      state->rate = t.graph()->State("plateau/rate", {},
+                                     tape::Constant(state->options.rate));
+    }
+    return state->rate;
+  });
+}
+
+double ReduceOnPlateau::Observe(double metric) {
+  State& state = *state_;
+  TAPE_CHECK(state.rate.valid());
+  Graph& graph = *state.rate.graph();
+  double rate = graph.Value(state.rate).values<float>()[0];
+  // Any metric improves on none; the threshold is relative to the size of the
+  // best, which may be negative.
+  const double needed =
+      state.best - state.options.threshold * std::fabs(state.best);
+  if (std::isinf(state.best) ? metric < state.best : metric < needed) {
+    state.best = metric;
+    state.observations_without_improvement = 0;
+    return rate;
   }
-  return Schedule(
-      [=](Var step) {
-        return rate * Relu(1 - step / static_cast<double>(steps));
-      },
-      error);
+  if (++state.observations_without_improvement <= state.options.patience) {
+    return rate;
+  }
+  state.observations_without_improvement = 0;
+  rate = std::max(rate * state.options.factor, state.options.min_rate);
+  const absl::Status status = graph.SetValue(
+      state.rate,
+      Tensor(Shape(), std::vector<float>{static_cast<float>(rate)}));
+  TAPE_CHECK(status.ok());
+  return rate;
 }
 
 }  // namespace tape

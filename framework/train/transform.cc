@@ -1,20 +1,119 @@
-// Chain (transform.h). Tested by tests/transform_test.cc.
+// Chains and selections (transform.h). Tested by tests/transform_test.cc.
 #include "framework/train/transform.h"
+
+#include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "ops/ops.h"
 
 namespace tape {
+namespace {
+
+class FunctionTransform : public GradientTransform {
+ public:
+  FunctionTransform(std::string name, Loc loc, std::string error,
+                    std::function<void(GradientFlow&)> apply)
+      : GradientTransform(std::move(name), loc),
+        error_(std::move(error)),
+        apply_(std::move(apply)) {}
+
+  void Apply(GradientFlow& flow) const override {
+    if (error_.empty()) {
+      apply_(flow);
+    } else {
+      ReportError(flow, error_);
+    }
+  }
+
+ private:
+  std::string error_;
+  std::function<void(GradientFlow&)> apply_;
+};
+
+// Takes the selected parameters out of the flow, in their order.
+std::vector<Trained> TakeSelected(GradientFlow& flow,
+                                  const Selector& selector) {
+  std::vector<Trained> selected, others;
+  for (Trained& trained : flow.trained) {
+    const bool is_selected = selector(*flow.graph, trained.parameter);
+    (is_selected ? selected : others).push_back(std::move(trained));
+  }
+  flow.trained = std::move(others);
+  return selected;
+}
+
+class OnlyTransform : public GradientTransform {
+ public:
+  OnlyTransform(Selector selector, TransformPtr transform, Loc loc)
+      : GradientTransform("Only", loc),
+        selector_(std::move(selector)),
+        transform_(std::move(transform)) {}
+
+  void Apply(GradientFlow& flow) const override {
+    std::vector<Trained> selected = TakeSelected(flow, selector_);
+    if (selected.empty()) {
+      ReportError(flow, absl::StrCat("no parameter is selected for ",
+                                     transform_->name()));
+      return;
+    }
+    std::vector<Trained> others = std::move(flow.trained);
+    flow.trained = std::move(selected);
+    transform_->Apply(flow);
+    // Those that the transformation has left join the others again, in order of
+    // declaration.
+    for (Trained& other : others) flow.trained.push_back(std::move(other));
+    std::sort(flow.trained.begin(), flow.trained.end(),
+              [](const Trained& a, const Trained& b) {
+                return a.parameter.id() < b.parameter.id();
+              });
+  }
+
+ private:
+  Selector selector_;
+  TransformPtr transform_;
+};
+
+// Whether `text` matches a pattern in which * stands for any characters.
+bool Matches(absl::string_view pattern, absl::string_view text) {
+  const size_t star = pattern.find('*');
+  if (star == absl::string_view::npos) return pattern == text;
+  if (text.substr(0, star) != pattern.substr(0, star)) return false;
+  pattern.remove_prefix(star + 1);
+  for (size_t i = star; i <= text.size(); ++i) {
+    if (Matches(pattern, text.substr(i))) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Var GradientFlow::StateOf(Var parameter, absl::string_view name, Loc loc,
+                          const Initializer& initializer) const {
+  return graph->State(absl::StrCat(graph->NameOf(parameter), "/", name),
+                      parameter.shape(), initializer, DType::kFloat32, loc);
+}
+
+TransformPtr MakeTransform(std::string name, Loc loc, std::string error,
+                           std::function<void(GradientFlow&)> apply) {
+  return std::make_unique<FunctionTransform>(
+      std::move(name), loc, std::move(error), std::move(apply));
+}
+
+TransformPtr MakeTransform(std::string name, Loc loc,
+                           std::function<void(GradientFlow&)> apply) {
+  return MakeTransform(std::move(name), loc, "", std::move(apply));
+}
 
 void Chain::Apply(GradientFlow& flow) const {
   for (const TransformPtr& transform : transforms_) {
-    if (flow.ended) {
+    if (flow.trained.empty()) {
       flow.graph->ReportError(transform->loc(), transform->name(),
                               "stands after the optimiser, which has already "
                               "made its updates");
       return;
     }
     transform->Apply(flow);
+    if (!flow.graph->status().ok()) return;
   }
 }
 
@@ -31,6 +130,7 @@ Updates Chain::Apply(absl::Span<const Var> parameters,
                              parameters.size(), " parameters, found ",
                              gradients.size()));
   }
+  GradientFlow flow{.graph = graph, .trained = {}, .updates = {}};
   for (size_t i = 0; i < parameters.size(); ++i) {
     // Mistakes already kept by the graph.
     if (!parameters[i].valid() || !gradients[i].valid()) return Updates();
@@ -40,17 +140,63 @@ Updates Chain::Apply(absl::Span<const Var> parameters,
                                ") does not have the type of its parameter (",
                                graph->Describe(parameters[i].id()), ")"));
     }
+    flow.trained.push_back(
+        {.parameter = parameters[i], .gradient = gradients[i]});
   }
-  GradientFlow flow{.graph = graph,
-                    .parameters = {parameters.begin(), parameters.end()},
-                    .gradients = {gradients.begin(), gradients.end()},
-                    .updates = {}};
+  if (!graph->status().ok()) return Updates();
   Apply(flow);
-  if (!flow.ended) return fail("the chain does not end with an optimiser");
+  if (!graph->status().ok()) return Updates();
+  if (!flow.trained.empty()) {
+    return fail(absl::StrCat("the chain has no optimiser for \"",
+                             graph->NameOf(flow.trained[0].parameter), "\" (",
+                             graph->Describe(flow.trained[0].parameter.id()),
+                             ")"));
+  }
   const Var step = graph->Step(loc);
-  flow.updates.assignments.push_back(
-      {step, Add(step, Fill(graph, {}, 1, DType::kInt32, loc), loc)});
+  Var next = Add(step, Fill(graph, {}, 1, DType::kInt32, loc), loc);
+  if (!flow.counts.empty()) next = Select(flow.counts, next, step, loc);
+  flow.updates.assignments.push_back({step, next});
   return std::move(flow.updates);
+}
+
+bool IsWeight(const Graph& graph, Var parameter) {
+  return graph.TagOf(parameter) == Tag::kWeight;
+}
+
+bool IsBias(const Graph& graph, Var parameter) {
+  return graph.TagOf(parameter) == Tag::kBias;
+}
+
+Selector NameMatches(std::string pattern) {
+  return [pattern = std::move(pattern)](const Graph& graph, Var parameter) {
+    return Matches(pattern, graph.NameOf(parameter));
+  };
+}
+
+Selector AnyOf(std::vector<Var> parameters) {
+  return [parameters = std::move(parameters)](const Graph&, Var parameter) {
+    return std::find(parameters.begin(), parameters.end(), parameter) !=
+           parameters.end();
+  };
+}
+
+Selector Not(Selector selector) {
+  return [selector = std::move(selector)](const Graph& graph, Var parameter) {
+    return !selector(graph, parameter);
+  };
+}
+
+TransformPtr Only(Selector selector, TransformPtr transform, Loc loc) {
+  return std::make_unique<OnlyTransform>(std::move(selector),
+                                         std::move(transform), loc);
+}
+
+TransformPtr Freeze(Selector selector, Loc loc) {
+  return MakeTransform("Freeze", loc, [selector, loc](GradientFlow& flow) {
+    if (TakeSelected(flow, selector).empty()) {
+      flow.graph->ReportError(loc, "Freeze", "no parameter is selected");
+    }
+  });
 }
 
 }  // namespace tape

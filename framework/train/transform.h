@@ -1,74 +1,150 @@
 // CONSUME: what becomes of gradients, as a chain of transformations written on
 // the tape. (The design is Optax's.)
 //
-//   Updates updates = Chain(L2(1e-4), Adam({.learning_rate =
-//   1e-3})).Apply(parameters, gradients);
+//   Updates updates = Chain(ClipByGlobalNorm(1), Only(IsWeight, L2(5e-4)),
+//   Adam({.learning_rate = 1e-3}))
+//                         .Apply(parameters, gradients);
 //
 // Each transformation takes {parameters, gradients} and leaves other gradients;
-// an optimiser ends the chain by turning them into updates. They see names,
-// tags and Vars, never layers. State such as a moment is a variable of the
-// graph, so it is saved, inspected and differentiated through like everything
-// else. Since all of it is ordinary ops, a formula stands as in the textbook,
-// and the compiler makes one pass over memory of it. Tested by
+// an optimiser ends the way of the parameters that reach it by turning their
+// gradients into updates. Transformations see names, tags and Vars, never
+// layers. State such as a moment is a variable of the graph, so it is saved,
+// inspected and differentiated through like everything else. Since all of it is
+// ordinary ops, a formula stands as in the textbook, and the compiler makes one
+// pass over memory of it.
+//
+// What there is: regularizer.h (penalties, decays, projections), clip.h,
+// wrappers.h (selections, accumulation, skipping, averages, noise),
+// optimizer.h, and for rates and strengths schedule.h. To add one, derive from
+// GradientTransform, inside this repository or outside. Tested by
 // tests/transform_test.cc.
 #ifndef TAPE_FRAMEWORK_TRAIN_TRANSFORM_H_
 #define TAPE_FRAMEWORK_TRAIN_TRANSFORM_H_
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "framework/core/graph.h"
+#include "framework/core/initializer.h"
 #include "framework/core/updates.h"
 
 namespace tape {
 
+struct GradientFlow;
+
+// What an optimiser's new value of a parameter still goes through: the old
+// value, the new one, and the optimiser's rate, to the value that is assigned.
+// May add to the flow's updates.
+using Adjustment = std::function<Var(Var old_value, Var new_value, Var rate,
+                                     Updates& updates)>;
+
+// One parameter on its way through a chain.
+struct Trained {
+  Var parameter;
+  Var gradient;  // Of the parameter's shape.
+  std::vector<Adjustment> adjustments = {};
+};
+
 // What flows down a chain.
 struct GradientFlow {
   Graph* graph;
-  std::vector<Var> parameters;
-  std::vector<Var> gradients;  // One for each parameter, of its shape.
-  Updates updates;             // What the step will do to variables.
-  bool ended = false;          // An optimiser has made its updates.
+  // In order of declaration. An optimiser takes away those it has made updates
+  // of.
+  std::vector<Trained> trained;
+  // What the step will do to variables.
+  Updates updates;
+  // uint8 of rank 0: whether this run of the plan makes an update at all, and
+  // so counts as a step. Empty: always.
+  Var counts = Var();
+
+  // A variable of a transformation, named after the parameter:
+  // "<parameter>/<name>", float32 of its shape.
+  Var StateOf(Var parameter, absl::string_view name, Loc loc,
+              const Initializer& initializer = Zeros()) const;
 };
 
 class GradientTransform {
  public:
+  // `name` is what errors call it: "Adam". `loc` is where the user declared it.
+  GradientTransform(std::string name, Loc loc)
+      : name_(std::move(name)), loc_(loc) {}
   virtual ~GradientTransform() = default;
-  // What errors call it: "Adam".
-  virtual const char* name() const = 0;
-  // Where it was declared, for errors.
-  virtual Loc loc() const = 0;
+
   // Takes from and adds to the flow. A mistake is reported to flow.graph.
   virtual void Apply(GradientFlow& flow) const = 0;
+
+  const std::string& name() const { return name_; }
+  const Loc& loc() const { return loc_; }
+
+ protected:
+  // Keeps a mistake of this transformation.
+  void ReportError(const GradientFlow& flow, absl::string_view message) const {
+    flow.graph->ReportError(loc_, name_, message);
+  }
+
+ private:
+  std::string name_;
+  Loc loc_;
 };
 
 using TransformPtr = std::unique_ptr<const GradientTransform>;
 
-// Transformations, one after the other.
+// A transformation from its name and what it does: for those that need no class
+// of their own.
+TransformPtr MakeTransform(std::string name, Loc loc,
+                           std::function<void(GradientFlow&)> apply);
+// One that only refuses, with `error`; or, if that is empty, does `apply`.
+TransformPtr MakeTransform(std::string name, Loc loc, std::string error,
+                           std::function<void(GradientFlow&)> apply);
+
+// Transformations, one after the other. A chain may stand in a chain.
 class Chain : public GradientTransform {
  public:
   template <typename... Transforms>
-  explicit Chain(Transforms... transforms) {
+  explicit Chain(Transforms... transforms) : GradientTransform("Chain", Loc()) {
     (transforms_.push_back(std::move(transforms)), ...);
   }
 
   // The updates that the chain makes of the gradients, and one more for the
   // graph's step counter (Graph::Step). Errors, kept by the graph: not as many
-  // gradients as parameters; no optimiser at the end, or something after it;
-  // whatever a transformation refuses.
+  // gradients as parameters, or of another shape; a parameter that no optimiser
+  // takes; something after the optimiser that took the last; whatever a
+  // transformation refuses.
   Updates Apply(absl::Span<const Var> parameters,
                 absl::Span<const Var> gradients,
                 Loc loc = Loc::Current()) const;
 
-  const char* name() const override { return "Chain"; }
-  Loc loc() const override { return Loc(); }
   void Apply(GradientFlow& flow) const override;
 
  private:
   std::vector<TransformPtr> transforms_;
 };
+
+// Which parameters a transformation is for.
+using Selector = std::function<bool(const Graph& graph, Var parameter)>;
+
+bool IsWeight(const Graph& graph, Var parameter);  // Tag kWeight.
+bool IsBias(const Graph& graph, Var parameter);    // Tag kBias.
+// The name matches `pattern`, in which * stands for any characters: "layer1/*".
+Selector NameMatches(std::string pattern);
+Selector AnyOf(std::vector<Var> parameters);
+Selector Not(Selector selector);
+
+// `transform`, for the selected parameters alone. With an optimiser, these are
+// done and later transformations see the others only: Only(IsBias,
+// Sgd({.learning_rate = 0.1})), Adam() trains biases by SGD and the rest by
+// Adam. Refused if no parameter that reaches it is selected.
+TransformPtr Only(Selector selector, TransformPtr transform,
+                  Loc loc = Loc::Current());
+
+// The selected parameters stay as they are. Refused if no parameter that
+// reaches it is selected.
+TransformPtr Freeze(Selector selector, Loc loc = Loc::Current());
 
 }  // namespace tape
 

@@ -1,0 +1,197 @@
+// Clipping, accumulation, skipping, averages and noise.
+#include "framework/train/wrappers.h"
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "framework/compiler/compile.h"
+#include "framework/core/initializer.h"
+#include "framework/train/clip.h"
+#include "framework/train/optimizer.h"
+#include "gtest/gtest.h"
+#include "ops/ops.h"
+
+namespace tape {
+namespace {
+
+// Two parameters whose gradients are fed, and a compiled chain.
+struct Model {
+  Model() {
+    w = g.Parameter("w", {2}, Values(Tensor({2}, std::vector<float>{1, 2})));
+    b = g.Parameter("b", {}, Constant(-1));
+    gw = g.Input("gw", {2});
+    gb = g.Input("gb", {});
+  }
+
+  void Compile(const Chain& chain) {
+    updates = chain.Apply({w, b}, {gw, gb});
+    std::vector<Var> fetch;
+    for (const Report& report : updates.reports) fetch.push_back(report.value);
+    absl::StatusOr<Plan> compiled =
+        tape::Compile(g, {.fetch = fetch, .updates = updates});
+    ASSERT_TRUE(compiled.ok()) << compiled.status();
+    plan.emplace(*std::move(compiled));
+  }
+
+  void Run(float w0, float w1, float b0) {
+    ASSERT_TRUE(plan->Run({{gw, Tensor({2}, std::vector<float>{w0, w1})},
+                           {gb, Tensor(Shape(), std::vector<float>{b0})}})
+                    .ok());
+  }
+
+  // w[0], w[1], b.
+  std::vector<float> Parameters() const {
+    const auto values = g.Value(w).values<float>();
+    return {values[0], values[1], g.Value(b).values<float>()[0]};
+  }
+  int Steps() { return g.Value(g.Step()).values<int32_t>()[0]; }
+
+  Graph g;
+  Var w, b, gw, gb;
+  Updates updates;
+  std::optional<Plan> plan;
+};
+
+using Floats = std::vector<float>;
+
+TEST(ClipTest, ByValueLimitsEachElement) {
+  Model m;
+  m.Compile(Chain(ClipByValue(0.5), Sgd({.learning_rate = 1})));
+  m.Run(3, -0.25, -7);
+  EXPECT_EQ(m.Parameters(), (Floats{0.5, 2.25, -0.5}));
+}
+
+TEST(ClipTest, ByNormLimitsEachParameter) {
+  Model m;
+  m.Compile(Chain(ClipByNorm(2.5), Sgd({.learning_rate = 1})));
+  m.Run(3, 4, 0.5);  // Norms 5 and 0.5.
+  EXPECT_EQ(m.Parameters(), (Floats{1 - 1.5, 2 - 2, -1.5}));
+}
+
+TEST(ClipTest, ByGlobalNormLimitsAllTogetherAndReportsTheNorm) {
+  Model m;
+  m.Compile(Chain(ClipByGlobalNorm(6.5), Sgd({.learning_rate = 1})));
+  m.Run(3, 4, 12);  // Norm 13.
+  EXPECT_EQ(m.Parameters(), (Floats{1 - 1.5, 2 - 2, -1 - 6}));
+  ASSERT_EQ(m.updates.reports.size(), 1u);
+  EXPECT_EQ(m.updates.reports[0].name, "gradient_norm");
+  EXPECT_EQ(m.plan->Scalar(m.updates.reports[0].value), 13);
+  m.Run(0, 0, 0);  // No division by the norm.
+  EXPECT_EQ(m.Parameters(), (Floats{1 - 1.5, 2 - 2, -1 - 6}));
+}
+
+TEST(AccumulateTest, MakesOneUpdateOfTheMeanOfSeveralRuns) {
+  Model m;
+  // With momentum and a falling rate, a state that changed in between would
+  // show.
+  m.Compile(Chain(Accumulate(
+      3, std::make_unique<Chain>(Momentum(
+             {.learning_rate = LinearDecay(1, 2), .momentum = 0.5})))));
+  m.Run(3, 0, 0);
+  m.Run(0, 3, 0);
+  EXPECT_EQ(m.Parameters(), (Floats{1, 2, -1}));
+  EXPECT_EQ(m.Steps(), 0);
+  m.Run(3, 0, 3);
+  EXPECT_EQ(m.Parameters(), (Floats{1 - 2, 2 - 1, -1 - 1}));
+  EXPECT_EQ(m.Steps(), 1);
+  // v = (2, 1, 1), and the rate is 1/2 now.
+  for (int run = 0; run < 3; ++run) m.Run(0, 0, 6);
+  EXPECT_EQ(m.Parameters(), (Floats{-1 - 0.5, 1 - 0.25, -2 - 0.5 * 6.5}));
+  EXPECT_EQ(m.Steps(), 2);
+}
+
+TEST(SkipIfNotFiniteTest, LeavesEverythingAsItWas) {
+  const float inf = std::numeric_limits<float>::infinity();
+  Model m;
+  m.Compile(
+      Chain(SkipIfNotFinite(Momentum({.learning_rate = 1, .momentum = 0.5}))));
+  const Var skipped = m.updates.reports[0].value;
+  EXPECT_EQ(m.updates.reports[0].name, "skipped");
+  const auto skips = [&] {
+    return m.plan->Value(skipped).values<int32_t>()[0];
+  };
+  m.Run(1, 0, 0);
+  EXPECT_EQ(m.Parameters(), (Floats{0, 2, -1}));
+  EXPECT_EQ(skips(), 0);
+  m.Run(0, 0, std::nanf(""));
+  EXPECT_EQ(skips(), 1);
+  m.Run(-inf, 0, 0);
+  EXPECT_EQ(skips(), 2);
+  EXPECT_EQ(m.Parameters(), (Floats{0, 2, -1}));
+  EXPECT_EQ(m.Steps(), 1);
+  m.Run(0, 0, 0);  // Momentum is what it was: 0.5 of the first gradient.
+  EXPECT_EQ(m.Parameters(), (Floats{-0.5, 2, -1}));
+  EXPECT_EQ(m.Steps(), 2);
+}
+
+TEST(AverageWeightsTest, EvaluatesWithTheAverages) {
+  Model m;
+  m.Compile(Chain(AverageWeights(0.75), Sgd({.learning_rate = 1})));
+  m.Run(4, 0, -8);  // w = (-3, 2), b = 7.
+  m.Run(0, 0, 0);
+  const Var y = Sum(m.w) * m.b;
+  absl::StatusOr<Plan> plain = Compile(m.g, {.fetch = {y}});
+  absl::StatusOr<Plan> averaged =
+      Compile(m.g, {.fetch = {y}, .replace = AveragedWeights(m.g)});
+  ASSERT_TRUE(plain.ok() && averaged.ok()) << averaged.status();
+  ASSERT_TRUE(plain->Run().ok() && averaged->Run().ok());
+  EXPECT_EQ(plain->Scalar(y), (-3 + 2) * 7);
+  // w0: 1, 0.75 - 0.75, -0.75; w1: 2; b: -1, -0.75 + 1.75, 0.75 + 1.75.
+  EXPECT_EQ(averaged->Scalar(y), (-0.75f + 2) * 2.5f);
+}
+
+TEST(AddNoiseTest, AddsNormalNumbersOfTheStatedSize) {
+  constexpr int kElements = 20000;
+  Graph g({.seed = 5});
+  const Var w = g.Parameter("w", {kElements}, Zeros());
+  const Updates updates =
+      Chain(AddNoise(0.25), Sgd({.learning_rate = 1})).Apply({w}, {w * 0});
+  absl::StatusOr<Plan> plan = Compile(g, {.updates = updates});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  std::vector<float> before(kElements, 0), first;
+  for (int t = 0; t < 3; ++t) {
+    ASSERT_TRUE(plan->Run().ok());
+    double sum = 0, squares = 0;
+    std::vector<float> noise;
+    for (int i = 0; i < kElements; ++i) {
+      noise.push_back(before[i] - g.Value(w).values<float>()[i]);
+      before[i] = g.Value(w).values<float>()[i];
+      sum += noise[i];
+      squares += noise[i] * noise[i];
+    }
+    // Five standard errors: of a mean, and of a variance (sqrt(2 / n)).
+    const double variance = 0.25 / std::pow(1 + t, 0.55);
+    EXPECT_NEAR(sum / kElements, 0, 5 * std::sqrt(variance / kElements));
+    EXPECT_NEAR(squares / kElements, variance,
+                5 * variance * std::sqrt(2.0 / kElements));
+    if (t == 0) first = noise;
+  }
+  EXPECT_NE(first, before);
+}
+
+TEST(WrappersTest, RefuseWrongConstantsWithTheLine) {
+  constexpr Loc kHere = {"user.cc", 7};
+  const auto expect = [](TransformPtr transform, const std::string& message) {
+    Model m;
+    Chain(std::move(transform), Sgd({.learning_rate = 1}))
+        .Apply({m.w, m.b}, {m.gw, m.gb});
+    EXPECT_EQ(std::string(m.g.status().message()), "user.cc:7: " + message);
+  };
+  expect(ClipByValue(-1, kHere),
+         "ClipByValue: expected a finite limit above 0, found -1");
+  expect(ClipByNorm(0, kHere),
+         "ClipByNorm: expected a finite limit above 0, found 0");
+  expect(ClipByGlobalNorm(0, kHere),
+         "ClipByGlobalNorm: expected a finite limit above 0, found 0");
+  expect(Accumulate(0, Adam(), kHere),
+         "Accumulate: expected at least 1 step, found 0");
+  expect(AverageWeights(1, kHere),
+         "AverageWeights: expected a decay in [0, 1), found 1");
+  expect(AddNoise(-1, kHere),
+         "AddNoise: expected a finite scale of at least 0, found -1");
+}
+
+}  // namespace
+}  // namespace tape
