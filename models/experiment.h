@@ -13,14 +13,17 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "framework/core/graph.h"
-#include "framework/train/schedule.h"
 #include "framework/train/trainer.h"
+#include "framework/train/transform.h"
 
 namespace tape {
 
 // What a user may change of an experiment on the command line.
 struct Settings {
   double learning_rate;
+  // Strengths of L1, L2 and proximal L1 (framework/train/regularizer.h) on the
+  // weights, beside what the experiment has.
+  double l1 = 0, l2 = 0, proximal_l1 = 0;
   TrainOptions train;
 };
 
@@ -35,6 +38,9 @@ struct Experiment {
                            const Settings& settings, int64_t updates)>
       declare;
 };
+
+// `optimizer` behind the regularisers of the settings whose strength is not 0.
+TransformPtr WithRegularizers(const Settings& settings, TransformPtr optimizer);
 
 // All experiments, the default one first.
 absl::Span<const Experiment> Experiments();

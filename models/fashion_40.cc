@@ -40,8 +40,10 @@ Classifier Declare(Graph& graph, int64_t pixels, const Settings& settings,
       .labels = labels,
       .loss = Mean(losses),
       .accuracy = Accuracy(output, labels),
-      .updates = Chain(Sgd({.learning_rate = settings.learning_rate}))
-                     .Apply(parameters, Gradients(Sum(losses), parameters))};
+      .updates =
+          Chain(WithRegularizers(
+                    settings, Sgd({.learning_rate = settings.learning_rate})))
+              .Apply(parameters, Gradients(Sum(losses), parameters))};
 }
 
 }  // namespace

@@ -34,8 +34,9 @@ Classifier Declare(Graph& graph, int64_t pixels, const Settings& settings,
           .labels = labels,
           .loss = loss,
           .accuracy = Accuracy(logits, labels),
-          .updates = Chain(Adam({.learning_rate = rate}))
-                         .Apply(parameters, Gradients(loss, parameters))};
+          .updates =
+              Chain(WithRegularizers(settings, Adam({.learning_rate = rate})))
+                  .Apply(parameters, Gradients(loss, parameters))};
 }
 
 }  // namespace

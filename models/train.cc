@@ -1,6 +1,7 @@
 // train: the main program. Trains one experiment and says how it went; see
 // --help. Flags are checked before anything is read, the data before anything
 // is written. Tested by tests/train_program_test.cc.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <optional>
@@ -32,6 +33,11 @@ ABSL_FLAG(std::optional<int64_t>, batch_size, std::nullopt,
           "samples of one update; by default the experiment's");
 ABSL_FLAG(std::optional<double>, learning_rate, std::nullopt,
           "the optimiser's rate; by default the experiment's");
+ABSL_FLAG(double, l1, 0, "strength of L1 on the weights; by default 0");
+ABSL_FLAG(double, l2, 0, "strength of L2 on the weights; by default 0");
+ABSL_FLAG(double, proximal_l1, 0,
+          "strength of proximal L1 on the weights, which makes exact zeros; by "
+          "default 0");
 ABSL_FLAG(uint64_t, seed, 0,
           "what initial weights and the order of samples are drawn from; by "
           "default 0");
@@ -51,10 +57,18 @@ constexpr char kUsage[] =
     "  train --list                           the names of the experiments\n"
     "  train --experiment=NAME --run_dir=DIR  another; keep the figures";
 
-constexpr ShownFlag kFlags[] = {
-    {"experiment", "NAME"}, {"list", ""},        {"data_dir", "DIR"},
-    {"epochs", "N"},        {"batch_size", "N"}, {"learning_rate", "X"},
-    {"seed", "N"},          {"threads", "N"},    {"run_dir", "DIR"}};
+constexpr ShownFlag kFlags[] = {{"experiment", "NAME"},
+                                {"list", ""},
+                                {"data_dir", "DIR"},
+                                {"epochs", "N"},
+                                {"batch_size", "N"},
+                                {"learning_rate", "X"},
+                                {"l1", "X"},
+                                {"l2", "X"},
+                                {"proximal_l1", "X"},
+                                {"seed", "N"},
+                                {"threads", "N"},
+                                {"run_dir", "DIR"}};
 
 absl::Status WrongFlag(absl::string_view flag, absl::string_view expected,
                        absl::string_view found) {
@@ -83,6 +97,17 @@ absl::StatusOr<Settings> SettingsFromFlags(const Experiment& experiment) {
     }
     settings.learning_rate = *rate;
   }
+  settings.l1 = absl::GetFlag(FLAGS_l1);
+  settings.l2 = absl::GetFlag(FLAGS_l2);
+  settings.proximal_l1 = absl::GetFlag(FLAGS_proximal_l1);
+  for (const auto& [flag, strength] :
+       {std::pair("l1", settings.l1), std::pair("l2", settings.l2),
+        std::pair("proximal_l1", settings.proximal_l1)}) {
+    if (!(strength >= 0) || !std::isfinite(strength)) {
+      return WrongFlag(flag, "a finite number of at least 0",
+                       absl::StrCat(strength));
+    }
+  }
   if (const auto threads = absl::GetFlag(FLAGS_threads)) {
     constexpr int kMaxThreads =
         1024;  // Beyond any machine; a slip of the finger costs no memory.
@@ -93,6 +118,18 @@ absl::StatusOr<Settings> SettingsFromFlags(const Experiment& experiment) {
     settings.train.threads = *threads;
   }
   return settings;
+}
+
+// The share of exact zeros among the elements of all weights.
+double ZeroShare(Graph& graph) {
+  int64_t zeros = 0, elements = 0;
+  for (Var parameter : graph.parameters()) {
+    if (!IsWeight(graph, parameter)) continue;
+    const auto values = graph.Value(parameter).values<float>();
+    zeros += std::count(values.begin(), values.end(), 0.0f);
+    elements += graph.Value(parameter).elements();
+  }
+  return static_cast<double>(zeros) / static_cast<double>(elements);
 }
 
 absl::Status TrainExperiment(const Experiment& experiment) {
@@ -144,6 +181,9 @@ absl::Status TrainExperiment(const Experiment& experiment) {
       "a second, %d threads)\n",
       result->last.test.accuracy, result->last.test.loss, result->seconds,
       result->samples_per_second, result->threads);
+  if (settings->proximal_l1 > 0) {
+    absl::PrintF("exact zeros among the weights: %.4f\n", ZeroShare(graph));
+  }
   if (!run_directory.has_value()) return absl::OkStatus();
   return run_directory->WriteSummary(
       {.experiment = experiment.name,
