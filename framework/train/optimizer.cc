@@ -85,6 +85,24 @@ Moments UpdateMoments(const Step& step, absl::string_view name,
           step.Assign(v, options.beta2 * v + (1 - options.beta2) * Square(g))};
 }
 
+// Adam, with `spread(step, w, v)` in place of v under the root.
+TransformPtr MakeAdam(
+    const char* name, Loc loc, const AdamOptions& options,
+    std::function<Var(const Step& step, Var w, Var v)> spread) {
+  return MakeOptimizer(
+      name, loc, options.learning_rate, CheckAdam(options),
+      [options, spread](const Step& step) -> Rule {
+        const Var t = step.Count();
+        const Var rate = step.rate / BiasCorrection(options.beta1, t);
+        const Var scale = 1 / Sqrt(BiasCorrection(options.beta2, t));
+        return [=](Var w, Var g) {
+          const auto [m, v] = UpdateMoments(step, "adam", options, w, g);
+          const Var x = spread(step, w, v);
+          return w - rate * m / (Sqrt(x) * scale + options.epsilon);
+        };
+      });
+}
+
 }  // namespace
 
 TransformPtr Sgd(SgdOptions options, Loc loc) {
@@ -180,33 +198,15 @@ TransformPtr Adadelta(AdadeltaOptions options, Loc loc) {
 }
 
 TransformPtr Adam(AdamOptions options, Loc loc) {
-  return MakeOptimizer(
-      "Adam", loc, options.learning_rate, CheckAdam(options),
-      [options](const Step& step) -> Rule {
-        const Var t = step.Count();
-        const Var rate = step.rate / BiasCorrection(options.beta1, t);
-        const Var scale = 1 / Sqrt(BiasCorrection(options.beta2, t));
-        return [=](Var w, Var g) {
-          const auto [m, v] = UpdateMoments(step, "adam", options, w, g);
-          return w - rate * m / (Sqrt(v) * scale + options.epsilon);
-        };
-      });
+  return MakeAdam("Adam", loc, options,
+                  [](const Step&, Var, Var v) { return v; });
 }
 
 TransformPtr AmsGrad(AdamOptions options, Loc loc) {
-  return MakeOptimizer(
-      "AmsGrad", loc, options.learning_rate, CheckAdam(options),
-      [options](const Step& step) -> Rule {
-        const Var t = step.Count();
-        const Var rate = step.rate / BiasCorrection(options.beta1, t);
-        const Var scale = 1 / Sqrt(BiasCorrection(options.beta2, t));
-        return [=](Var w, Var g) {
-          const auto [m, v] = UpdateMoments(step, "amsgrad", options, w, g);
-          const Var old_x = step.State(w, "amsgrad/x");
-          const Var x = step.Assign(old_x, Maximum(old_x, v));
-          return w - rate * m / (Sqrt(x) * scale + options.epsilon);
-        };
-      });
+  return MakeAdam("AmsGrad", loc, options, [](const Step& step, Var w, Var v) {
+    const Var old_x = step.State(w, "adam/x");
+    return step.Assign(old_x, Maximum(old_x, v));
+  });
 }
 
 TransformPtr AdamW(AdamWOptions options, Loc loc) {
