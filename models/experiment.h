@@ -29,6 +29,7 @@ struct Settings {
 
 struct Experiment {
   std::string name;
+  std::string variant;      // Of what its document has: "corrected"; or "own".
   std::string description;  // One line.
   std::string data_dir;     // Where its data set is installed.
   Settings defaults;

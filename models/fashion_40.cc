@@ -50,6 +50,7 @@ Classifier Declare(Graph& graph, int64_t pixels, const Settings& settings,
 
 Experiment Fashion40Relu() {
   return {.name = "fashion_40_relu",
+          .variant = "corrected",
           .description = "784-40-10 ReLU, SGD: document A, on Fashion-MNIST",
           .data_dir = "/usr/share/datasets/fashion-mnist",
           .defaults = {.learning_rate = 1e-4,

@@ -43,6 +43,7 @@ Classifier Declare(Graph& graph, int64_t pixels, const Settings& settings,
 
 Experiment FashionMlp() {
   return {.name = "fashion_mlp",
+          .variant = "own",
           .description =
               "784-256-128-10 ReLU, Adam: our best MLP of this size "
               "on Fashion-MNIST",

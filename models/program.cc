@@ -3,10 +3,13 @@
 #include "models/program.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "absl/flags/parse.h"
 #include "absl/flags/reflection.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
@@ -54,10 +57,19 @@ void PrintHelp(absl::string_view usage, absl::Span<const ShownFlag> flags) {
 
 absl::Status ParseFlags(int argc, char** argv, absl::string_view usage,
                         absl::Span<const ShownFlag> flags) {
+  // `bazel run` starts programs in a folder of its own, and tells where the user
+  // is: paths of flags are meant from there.
+  if (const char* const folder = std::getenv("BUILD_WORKING_DIRECTORY")) {
+    std::error_code
+        ignored;  // If it is gone, a path will be said to be missing.
+    std::filesystem::current_path(folder, ignored);
+  }
   for (int i = 1; i < argc; ++i) {
     const absl::string_view argument = argv[i];
     if (argument == "--") break;  // No flags after this.
-    if (argument == "--help" || argument == "-help" || argument == "-h") {
+    // Abseil has further kinds of help, for its own flags.
+    if (absl::StartsWith(argument, "--help") ||
+        absl::StartsWith(argument, "-help") || argument == "-h") {
       PrintHelp(usage, flags);
       std::exit(0);
     }

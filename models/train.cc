@@ -109,8 +109,6 @@ absl::StatusOr<Settings> SettingsFromFlags(const Experiment& experiment) {
     }
   }
   if (const auto threads = absl::GetFlag(FLAGS_threads)) {
-    constexpr int kMaxThreads =
-        1024;  // Beyond any machine; a slip of the finger costs no memory.
     if (*threads < 1 || *threads > kMaxThreads) {
       return WrongFlag("threads", absl::StrCat("1 to ", kMaxThreads),
                        absl::StrCat(*threads));
@@ -118,6 +116,11 @@ absl::StatusOr<Settings> SettingsFromFlags(const Experiment& experiment) {
     settings.train.threads = *threads;
   }
   return settings;
+}
+
+// "1 epoch", "2 epochs".
+std::string Count(int count, absl::string_view what) {
+  return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
 }
 
 // The share of exact zeros among the elements of all weights.
@@ -163,9 +166,10 @@ absl::Status TrainExperiment(const Experiment& experiment) {
     run_directory = *std::move(created);
   }
 
-  absl::PrintF("%s: %s\nseed %d, %d epochs of %d samples in batches of %d\n",
+  absl::PrintF("%s: %s\nseed %d, %s of %d samples in batches of %d\n",
                experiment.name, experiment.description, seed,
-               settings->train.epochs, samples, batches.batch_size);
+               Count(settings->train.epochs, "epoch"), samples,
+               batches.batch_size);
   Progress progress(stdout, settings->train.epochs, samples);
   const absl::StatusOr<TrainResult> result = Train(
       model, *data, settings->train, progress, [&](const EpochResult& epoch) {
@@ -176,18 +180,26 @@ absl::Status TrainExperiment(const Experiment& experiment) {
       });
   if (!result.ok()) return result.status();
 
+  const double loss = result->last.test.loss;
   absl::PrintF(
-      "test accuracy %.4f, test loss %.4f, after %.1f s (%.0f training samples "
-      "a second, %d threads)\n",
-      result->last.test.accuracy, result->last.test.loss, result->seconds,
-      result->samples_per_second, result->threads);
+      "test accuracy %.4f, test loss %s, after %.1f s (%.0f training samples a "
+      "second, %s)\n",
+      result->last.test.accuracy,
+      std::isnan(loss) ? "nan" : absl::StrFormat("%.4f", loss), result->seconds,
+      result->samples_per_second, Count(result->threads, "thread"));
+  if (!std::isfinite(loss) || !std::isfinite(result->last.train.loss)) {
+    absl::FPrintF(
+        stderr,
+        "the loss is no longer finite: the run has diverged; a smaller "
+        "--learning_rate may help\n");
+  }
   if (settings->proximal_l1 > 0) {
     absl::PrintF("exact zeros among the weights: %.4f\n", ZeroShare(graph));
   }
   if (!run_directory.has_value()) return absl::OkStatus();
   return run_directory->WriteSummary(
       {.experiment = experiment.name,
-       .variant = "corrected",
+       .variant = experiment.variant,
        .seed = seed,
        .threads = result->threads,
        .epochs = settings->train.epochs,
@@ -220,7 +232,14 @@ int Main(int argc, char** argv) {
   return status.ok() ? 0 : Fail(status);
 }
 
+// Main, and 1 if what it printed did not arrive.
+int MainAndFlush(int argc, char** argv) {
+  const int exit_code = Main(argc, argv);
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+  return Fail(absl::DataLossError("standard output: not all could be written"));
+}
+
 }  // namespace
 }  // namespace tape
 
-int main(int argc, char** argv) { return tape::Main(argc, argv); }
+int main(int argc, char** argv) { return tape::MainAndFlush(argc, argv); }

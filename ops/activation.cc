@@ -12,8 +12,8 @@
 namespace tape {
 namespace {
 
-// ---- LeakyReluGradient: z = gy where y > 0, else slope gy. Linear in gy;
-// piecewise constant in y ----
+// ---- LeakyReluGradient: z = gy where y > 0, else slope gy ----
+// Linear in gy; piecewise constant in y.
 Var LeakyReluGradient(Var gy, Var y, double slope);
 
 constexpr OpDef kLeakyReluGradient = {
@@ -26,7 +26,8 @@ constexpr OpDef kLeakyReluGradient = {
     },
     .reference =
         MapReference<[](const Attributes& attributes, double gy, double y) {
-          return (y > 0) ? gy : attributes.value * gy;
+          if ((y > 0)) return gy;
+          return attributes.value == 0 ? 0 : attributes.value * gy;
         }>,
     .block = Only<vector::LeakyReluGradientFloat>,
     .traits = {.elementwise = true},
@@ -48,8 +49,8 @@ constexpr OpDef kRelu = {
     .traits = {.elementwise = true},
 };
 
-// ---- LeakyRelu: y = x where x > 0, else slope x; dy/dx = 1 where y > 0, else
-// slope ---- y has the sign of x because the slope is not negative.
+// ---- LeakyRelu: y = x where x > 0, else slope x; dy/dx = 1 or slope alike ----
+// y has the sign of x because the slope is not negative.
 constexpr OpDef kLeakyRelu = {
     .name = "LeakyRelu",
     .operands = {"x"},

@@ -15,8 +15,8 @@ namespace {
 // A zero that broadcasts to x's shape.
 Var ZeroLike(Var x) { return Fill(x.graph(), {}, 0, x.dtype()); }
 
-// ---- Maximum: y = the larger of a and b, NaN if either is; gy goes to it, at
-// a tie to a ----
+// ---- Maximum: y = the larger of a and b, NaN if either is ----
+// gy goes to it, at a tie to a.
 constexpr OpDef kMaximum = {
     .name = "Maximum",
     .operands = {"lhs", "rhs"},
@@ -33,8 +33,8 @@ constexpr OpDef kMaximum = {
     .traits = {.elementwise = true},
 };
 
-// ---- Minimum: y = the smaller of a and b, NaN if either is; gy goes to it, at
-// a tie to a ----
+// ---- Minimum: y = the smaller of a and b, NaN if either is ----
+// gy goes to it, at a tie to a.
 constexpr OpDef kMinimum = {
     .name = "Minimum",
     .operands = {"lhs", "rhs"},

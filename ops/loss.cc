@@ -139,9 +139,9 @@ constexpr OpDef kLogSoftmax = {
     .kernel = MakeRowMap<vector::LogSoftmaxRows>,
 };
 
-// ---- SoftmaxCrossEntropy: loss = -sum p logsoftmax(z), where p is the one-hot
-// label or the label itself; dz = gy (softmax(z) sum(p) - p), dp = -gy
-// logsoftmax(z) ----
+// ---- SoftmaxCrossEntropy: loss = -sum p logsoftmax(z) ----
+// where p is the one-hot label or the label itself;
+// dz = gy (softmax(z) sum(p) - p), dp = -gy logsoftmax(z).
 constexpr OpDef kSoftmaxCrossEntropy = {
     .name = "SoftmaxCrossEntropy",
     .operands = {"logits", "labels"},

@@ -57,21 +57,25 @@ constexpr OpDef kMatMul = {
     .reference =
         [](const Attributes& attributes, absl::Span<const Tensor> x,
            Tensor& y) {
-          const auto element = [](const Tensor& matrix, bool transposed,
-                                  int64_t row, int64_t column) {
-            if (transposed) std::swap(row, column);
-            return matrix.values<double>()[row * matrix.shape()[1] + column];
+          // Element (row, column) of an operand, as the product sees it.
+          const auto reader = [](const Tensor& matrix, bool transposed) {
+            const int64_t width = matrix.shape()[1];
+            return [data = matrix.values<double>().data(),
+                    row_step = transposed ? 1 : width,
+                    column_step = transposed ? width : 1](int64_t row,
+                                                          int64_t column) {
+              return data[row * row_step + column * column_step];
+            };
           };
+          const auto a = reader(x[0], attributes.transpose_lhs);
+          const auto b = reader(x[1], attributes.transpose_rhs);
           const int64_t rows = y.shape()[0], columns = y.shape()[1];
           const int64_t inner =
               Seen(x[0].type(), attributes.transpose_lhs).columns;
+          double* element = y.values<double>().data();
           for (int64_t i = 0; i < rows; ++i) {
-            for (int64_t j = 0; j < columns; ++j) {
-              for (int64_t k = 0; k < inner; ++k) {
-                y.values<double>()[i * columns + j] +=
-                    element(x[0], attributes.transpose_lhs, i, k) *
-                    element(x[1], attributes.transpose_rhs, k, j);
-              }
+            for (int64_t j = 0; j < columns; ++j, ++element) {
+              for (int64_t k = 0; k < inner; ++k) *element += a(i, k) * b(k, j);
             }
           }
         },

@@ -80,8 +80,8 @@ Var Tanh(Var x, Loc loc = Loc::Current());     // tanh x
 // least 0.
 Var LeakyRelu(Var x, double slope = 0.01, Loc loc = Loc::Current());
 
-// ---- Comparison, elementwise, not differentiable: 1 where it holds, else 0,
-// as uint8; a and b of one dtype, which may be any. ops/compare.cc ----
+// ---- Comparison, elementwise, not differentiable. ops/compare.cc ----
+// 1 where it holds, else 0, as uint8; a and b of one dtype, which may be any.
 Var Equal(Var a, Var b, Loc loc = Loc::Current());    // a = b
 Var Greater(Var a, Var b, Loc loc = Loc::Current());  // a > b
 // x is neither infinite nor NaN; x float32.

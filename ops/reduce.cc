@@ -98,8 +98,8 @@ constexpr OpDef kArgMax = {
     },
 };
 
-// ---- ElementCount: y = how many elements a shape has. It has no inputs, so
-// the compiler folds it into a number ----
+// ---- ElementCount: y = how many elements a shape has ----
+// It has no inputs, so the compiler folds it into a number.
 constexpr OpDef kElementCount = {
     .name = "ElementCount",
     .shape = [](absl::Span<const TensorType>,
@@ -185,8 +185,7 @@ Var Sum(Var x, absl::Span<const int> axes, Loc loc) {
   return SumOver(x, *reduction, loc);
 }
 
-// ---- Mean: y = Sum(x) / n, where n elements go into one sum; dx = gy / n,
-// repeated ----
+// ---- Mean: y = Sum(x) / n, n elements to a sum; dx = gy / n, repeated ----
 Var Mean(Var x, absl::Span<const int> axes, Loc loc) {
   if (!x.valid()) return x;
   const absl::StatusOr<Reduction> reduction =

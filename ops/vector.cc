@@ -25,9 +25,10 @@ using Floats = hn::ScalableTag<float>;
 using Ints = hn::ScalableTag<int32_t>;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// ---- Loops over a block. Each runs f on whole vectors; the rest at the end
-// goes through a padded copy on the stack, because a block may end where
-// another thread's begins, so nothing beyond it may be touched.
+// ---- Loops over a block ----
+// Each runs f on whole vectors; the rest at the end goes through a padded copy on
+// the stack, because a block may end where another thread's begins, so nothing
+// beyond it may be touched.
 
 template <typename In, typename Out, class D, class F>
 HWY_INLINE void MapUnary(const BlockArguments& block, D d, F f) {
@@ -184,10 +185,12 @@ TAPE_UNARY(ReluFloat, float, hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x))
 TAPE_UNARY(LeakyReluFloat, float,
            hn::IfThenElse(hn::Gt(x, hn::Zero(d)), x,
                           hn::Mul(Value(d, block), x)))
-// a is gy and b is y.
+// a is gy and b is y. A slope of 0 gives 0, whatever gy is.
 TAPE_BINARY(LeakyReluGradientFloat, float,
             hn::IfThenElse(hn::Gt(b, hn::Zero(d)), a,
-                           hn::Mul(Value(d, block), a)))
+                           hn::IfThenZeroElse(hn::Eq(Value(d, block),
+                                                     hn::Zero(d)),
+                                              hn::Mul(Value(d, block), a))))
 TAPE_UNARY(SigmoidFloat, float, SafeSigmoid(d, x))
 TAPE_UNARY(TanhFloat, float, SafeTanh(d, x))
 

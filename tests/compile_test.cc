@@ -113,7 +113,7 @@ TEST(CompileErrorTest, RefusesNegativeNumbersOfThreadsAndSamples) {
   Graph graph;
   const Var x = graph.Input("x", {kBatch});
   EXPECT_EQ(Refusal(graph, {.fetch = {x}, .threads = -1}),
-            "Compile: expected at least 1 thread, or 0 for all, found -1");
+            "Compile: expected 1 to 1024 threads, or 0 for all, found -1");
   EXPECT_EQ(Refusal(graph, {.fetch = {x}, .batch_sizes = {4, -2}}),
             "Compile: expected a batch size of at least 0, found -2");
 }

@@ -90,16 +90,6 @@ TEST(GraphTest, ListsParametersInOrderOfDeclarationWithoutState) {
   EXPECT_EQ(graph.parameters(), (std::vector<Var>{b, a}));
 }
 
-TEST(GraphTest, CountsStepsInOneVariable) {
-  Graph graph;
-  const Var step = graph.Step();
-  EXPECT_EQ(graph.Step(), step);
-  EXPECT_EQ(graph.NameOf(step), "step");
-  EXPECT_EQ(step.type().ToString(), "int32[]");
-  EXPECT_EQ(graph.TagOf(step), Tag::kState);
-  EXPECT_EQ(graph.Value(step).values<int32_t>()[0], 0);
-}
-
 TEST(GraphTest, SetsTheValueOfAVariableInPlace) {
   Graph graph;
   const Var w = graph.Parameter("w", {2}, Constant(1));
@@ -166,9 +156,9 @@ TEST(GraphErrorTest, RefusesANegativeDimension) {
   graph.Parameter("w", {-7}, Zeros(), Tag::kAuto, At(2));
   EXPECT_EQ(Errors(graph),
             "xor.cc:1: Input \"x\": expected dimensions of at least 0, or "
-            "kBatch, found [2,-3]\n"
+            "kBatch, and at most 2^40 elements, found [2,-3]\n"
             "xor.cc:2: Variable \"w\": expected dimensions of at least 0, or "
-            "kBatch, found [-7]");
+            "kBatch, and at most 2^40 elements, found [-7]");
 }
 
 TEST(GraphErrorTest, RefusesFloat64) {
@@ -212,14 +202,33 @@ TEST(GraphErrorTest, KeepsWhatAnInitializerRefuses) {
   EXPECT_TRUE(graph.parameters().empty());
 }
 
-TEST(GraphErrorTest, ReportsATakenStepOnce) {
+TEST(GraphErrorTest, RefusesWhatNoMachineHasRoomFor) {
+  const int64_t huge = int64_t{1} << 31;
   Graph graph;
-  graph.State("step", {}, Zeros(), DType::kFloat32, At(1));
-  EXPECT_FALSE(graph.Step(At(2)).valid());
-  EXPECT_FALSE(graph.Step(At(3)).valid());
+  graph.Parameter("w", {huge, huge}, Zeros(), Tag::kAuto, At(1));
+  const Var a = graph.Input("a", {huge, 1}, DType::kFloat32, At(2));
+  const Var b = graph.Input("b", {1, huge}, DType::kFloat32, At(3));
+  MatMul(a, b, {}, At(4));
+  graph.State("s", {int64_t{1} << 40}, Zeros(), DType::kFloat32, At(5));
   EXPECT_EQ(Errors(graph),
-            "xor.cc:2: Variable \"step\": expected a name of its own, found it "
-            "taken at xor.cc:1");
+            "xor.cc:1: Variable \"w\": expected dimensions of at least 0, or "
+            "kBatch, and at most 2^40 elements, found [2147483648,2147483648]\n"
+            "xor.cc:4: MatMul: the result would have shape "
+            "[2147483648,2147483648], more than 2^40 elements\n"
+            "xor.cc:5: state \"s\": there is no memory for its 4398046511104 "
+            "bytes, of shape [1099511627776]");
+}
+
+TEST(GraphTest, NodesBearTheLineOfTheirScope) {
+  Graph graph;
+  const Var x = graph.Input("x", {2}, DType::kFloat32, At(1));
+  {
+    const Graph::LocScope scope(&graph, At(7));
+    EXPECT_EQ(graph.node(Tanh(x, At(2))).loc.line, 7);
+    const Graph::LocScope nothing(&graph, Loc());
+    EXPECT_EQ(graph.node(Tanh(x, At(3))).loc.line, 7);
+  }
+  EXPECT_EQ(graph.node(Tanh(x, At(4))).loc.line, 4);
 }
 
 // ---- Mistakes in ops ----

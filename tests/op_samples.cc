@@ -1,5 +1,5 @@
 // The sample table (op_samples.h): its families put together, and what makes
-// operands of rows. Used by tests/op_test.cc and bench/.
+// operands of rows. Used by tests/op_test.cc.
 #include "tests/op_samples.h"
 
 #include <cmath>

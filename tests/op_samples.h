@@ -1,6 +1,6 @@
 // THE SAMPLE TABLE: for each op, ordinary cases, corner cases and mistakes. It
 // drives the generic tests of op_test.cc (types, values, fusion, threads,
-// gradients, error texts) and the microbenchmarks of bench/. An op without a
+// gradients, error texts). An op without a
 // row fails a test by its name.
 //
 // To add an op, give it rows in tests/op_samples_<family>.cc, beside those of

@@ -106,7 +106,9 @@ void AddOwnStepRows(SampleTable* table) {
               .inputs = {},
               .build =
                   [](const SampleOperands& in) {
-                    return RandomNormal(in.graph->Step(), {3, 5}, kKey, in.loc);
+                    return RandomNormal(
+                        in.graph->State("step", {}, Zeros(), DType::kInt32),
+                        {3, 5}, kKey, in.loc);
                   },
               .output = Float({3, 5}),
               .differentiated = Differentiated::kNotAsked});
@@ -116,8 +118,10 @@ void AddOwnStepRows(SampleTable* table) {
               .inputs = {Floats({3, 5})},
               .build =
                   [](const SampleOperands& in) {
-                    return Mul(in.x[0], RandomNormal(in.graph->Step(), {3, 5},
-                                                     kKey, in.loc));
+                    return Mul(in.x[0],
+                               RandomNormal(in.graph->State("step", {}, Zeros(),
+                                                            DType::kInt32),
+                                            {3, 5}, kKey, in.loc));
                   },
               .output = Float({3, 5}),
               // The noise is rounded, then the product.

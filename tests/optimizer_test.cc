@@ -113,6 +113,36 @@ TEST(OptimizerTest, AdamsFirstStepIsTheRateInSize) {
   EXPECT_NEAR(g.Value(w).values<float>()[0], 0.75, 1e-6);
 }
 
+TEST(OptimizerTest, ChainsOfOneGraphCountTheirOwnSteps) {
+  // Two players that take turns: the steps of one are no business of the other.
+  Graph g;
+  const Var a = g.Parameter("a", {}, Constant(1));
+  const Var b = g.Parameter("b", {}, Constant(1));
+  const Var rate = g.State("rate", {}, Constant(0.125));
+  const auto updates_of = [&](Var w) {
+    return Chain(Adam({.learning_rate = Schedule([&](Var) { return rate; }),
+                       .epsilon = 0}))
+        .Apply({w}, {w * 0 + 1});
+  };
+  const Updates of_a = updates_of(a), of_b = updates_of(b);
+  absl::StatusOr<Plan> step_a = Compile(g, {.updates = of_a});
+  absl::StatusOr<Plan> step_b = Compile(g, {.updates = of_b});
+  ASSERT_TRUE(step_a.ok() && step_b.ok()) << step_a.status() << step_b.status();
+  for (int turn = 0; turn < 3; ++turn) {
+    ASSERT_TRUE(step_a->Run().ok() && step_b->Run().ok());
+  }
+  // A constant gradient of 1: each step of Adam is the rate, to a few roundings.
+  EXPECT_NEAR(g.Value(a).values<float>()[0], 1 - 3 * 0.125, 1e-6);
+  EXPECT_NEAR(g.Value(b).values<float>()[0], 1 - 3 * 0.125, 1e-6);
+  EXPECT_EQ(g.Value(of_a.step).values<int32_t>()[0], 3);
+  // Both in one plan.
+  Updates both = of_a;
+  for (const Assignment& assignment : of_b.assignments) {
+    both.assignments.push_back(assignment);
+  }
+  EXPECT_TRUE(Compile(g, {.updates = both}).ok());
+}
+
 TEST(OptimizerTest, BetasOfZeroAreAllowed) {
   ExpectNear(
       Trajectory(

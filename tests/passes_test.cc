@@ -93,8 +93,7 @@ TEST(VerifyDeathTest, AbortsOnATypeThatTheOpDoesNotGive) {
   Program program = ProgramOf({Exp(x, Loc{"net.cc", 7})});
   program.nodes[1].type.shape = Shape{3};
   EXPECT_DEATH(Verify(program),
-               "node %1 Exp declared at net.cc:7 has type \\[3\\], but its op "
-               "gives \\[2\\]");
+               "net.cc:7: Exp: has type \\[3\\], but its op gives \\[2\\]");
 }
 
 TEST(VerifyDeathTest, AbortsOnInputsThatTheOpRefuses) {

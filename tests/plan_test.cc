@@ -184,7 +184,7 @@ TEST(PlanTest, SwapsTwoVariables) {
 
 TEST(PlanTest, CountsSteps) {
   Graph graph;
-  const Var step = graph.Step();
+  const Var step = graph.State("step", {}, Zeros(), DType::kInt32);
   Plan plan = PlanOf(graph, {.updates = {.assignments = {{step, step + 1}}}});
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(plan.Run().ok());
   EXPECT_EQ(graph.Value(step).values<int32_t>()[0], 3);
@@ -414,6 +414,45 @@ TEST(PlanTest, TakesTheBatchSizeFromAnInputItHasNoOtherUseFor) {
   const auto values = plan->Value(gradient).values<float>();
   EXPECT_EQ(std::vector<float>(values.begin(), values.end()),
             std::vector<float>(8, 0.125f));
+}
+
+TEST(PlanTest, RefusesFeedsFromMemoryThatTheRunWrites) {
+  Graph g;
+  const Var x = g.Input("x", {2}, DType::kFloat32, {"user.cc", 7});
+  const Var w = g.Parameter("w", {2}, Constant(4));
+  const Var y = x + 1;
+  absl::StatusOr<Plan> plan =
+      Compile(g, {.fetch = {y}, .updates = {.assignments = {{w, w * 2}}}});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_TRUE(plan->Run({{x, Tensor({2}, std::vector<float>{1, 2})}}).ok());
+  const std::string message =
+      "Run: input \"x\" (user.cc:7) is fed from memory that this run writes, "
+      "what it fetched before or a variable that it updates; feed a copy";
+  EXPECT_EQ(std::string(plan->Run({{x, plan->Value(y)}}).message()), message);
+  EXPECT_EQ(std::string(plan->Run({{x, g.Value(w)}}).message()), message);
+  EXPECT_EQ(g.Value(w).values<float>()[0], 8);  // Nothing was computed.
+  const Tensor copy = g.Value(w);
+  EXPECT_TRUE(plan->Run({{x, copy}}).ok());
+  EXPECT_EQ(plan->Value(y).values<float>()[0], 9);
+}
+
+TEST(PlanTest, RefusesABatchSizeThatAnOpRefuses) {
+  Graph g;
+  const Var x = g.Input("x", {kBatch});
+  const Var y = ArgMax(x, 0, {"user.cc", 7});
+  absl::StatusOr<Plan> plan = Compile(g, {.fetch = {y}});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const std::string message =
+      "user.cc:7: ArgMax: expected at least one element along axis 0, found "
+      "shape [0], with a batch of 0 samples";
+  EXPECT_EQ(std::string(
+                plan->Run({{x, Tensor({0}, std::vector<float>())}}).message()),
+            message);
+  EXPECT_EQ(
+      std::string(
+          Compile(g, {.fetch = {y}, .batch_sizes = {0}}).status().message()),
+      message);
+  EXPECT_TRUE(plan->Run({{x, Tensor({1}, std::vector<float>{3})}}).ok());
 }
 
 }  // namespace

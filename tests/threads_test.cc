@@ -101,6 +101,22 @@ TEST(ThreadTeamTest, MeetsInOneJobAfterAnother) {
   EXPECT_EQ(mistakes, 0);
 }
 
+TEST(ThreadTeamTest, RunsAJobOnFewerMembersThanItHas) {
+  ThreadTeam team(4);
+  for (int round = 0; round < 1000; ++round) {
+    // In turn 1 to 5 members, of which there are four.
+    const int members = round % 5 + 1;
+    std::atomic<int> runs{0}, met{0};
+    team.Run(members, [&](int) {
+      ++runs;
+      team.Meet();
+      if (runs == std::min(members, 4)) ++met;
+    });
+    ASSERT_EQ(runs, std::min(members, 4));
+    ASSERT_EQ(met, std::min(members, 4));
+  }
+}
+
 TEST(ThreadTeamTest, EndsWithoutHavingRun) {
   for (int i = 0; i < 200; ++i) ThreadTeam team(4);
 }

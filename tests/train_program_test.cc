@@ -123,6 +123,34 @@ TEST(TrainProgramTest, HelpNamesEveryFlag) {
   }
 }
 
+TEST(TrainProgramTest, OtherKindsOfHelpAreTheSameHelp) {
+  for (const char* flag : {"-h", "--helpfull", "--help=x"}) {
+    const Outcome outcome = Execute({flag});
+    EXPECT_EQ(outcome.exit_code, 0) << flag;
+    EXPECT_EQ(outcome.out, Execute({"--help"}).out) << flag;
+    EXPECT_EQ(outcome.err, "") << flag;
+  }
+}
+
+TEST(TrainProgramTest, PathsAreMeantFromWhereBazelRunWasCalled) {
+  const fs::path folder = fs::path(testing::TempDir()) / "called_from";
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  setenv("BUILD_WORKING_DIRECTORY", folder.c_str(), 1);
+  const Outcome outcome =
+      Execute({"--experiment=fashion_40_relu", "--epochs=1", "--run_dir=here"});
+  unsetenv("BUILD_WORKING_DIRECTORY");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_TRUE(fs::exists(folder / "here" / "summary.json"));
+}
+
+TEST(TrainProgramTest, SaysThatARunHasDiverged) {
+  const Outcome outcome =
+      Execute({"--epochs=1", "--learning_rate=1e30", "--batch_size=1000"});
+  EXPECT_THAT(outcome.err, HasSubstr("the loss is no longer finite"));
+  EXPECT_THAT(outcome.out, HasSubstr("test loss nan"));
+}
+
 TEST(TrainProgramTest, RefusesWrongFlags) {
   ExpectRefusal({"--experiment=fashion_99"},
                 {"--experiment: there is no experiment \"fashion_99\"",

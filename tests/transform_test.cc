@@ -95,16 +95,17 @@ TEST(ChainTest, ReportsPenaltiesAndTheRate) {
   EXPECT_EQ(Evaluate(updates.learning_rate), std::vector<double>{0.125});
 }
 
-TEST(ChainTest, CountsItsStepsOnTheGraph) {
+TEST(ChainTest, CountsItsStepsInAVariable) {
   Model m;
   const Updates updates = Chain(Sgd({.learning_rate = LinearDecay(1, 4)}))
                               .Apply(m.parameters(), m.gradients());
   absl::StatusOr<Plan> plan = Compile(
-      m.g, {.fetch = {updates.learning_rate, m.g.Step()}, .updates = updates});
+      m.g,
+      {.fetch = {updates.learning_rate, updates.step}, .updates = updates});
   ASSERT_TRUE(plan.ok()) << plan.status();
   for (int step = 0; step < 6; ++step) {
     ASSERT_TRUE(plan->Run().ok());
-    EXPECT_EQ(plan->Value(m.g.Step()).values<int32_t>()[0], step);
+    EXPECT_EQ(plan->Value(updates.step).values<int32_t>()[0], step);
     EXPECT_EQ(plan->Scalar(updates.learning_rate),
               std::max(0.0f, 1 - 0.25f * step));
   }
@@ -257,6 +258,24 @@ TEST(ChainTest, RefusesATransformAfterTheOptimiser) {
   ExpectRefusal((chain.Apply(m.parameters(), m.gradients()), m), __LINE__ - 1,
                 "L2: stands after the optimiser, which has already made its "
                 "updates");
+}
+
+TEST(ChainTest, RefusesEmptyVars) {
+  Model m;
+  Chain(Sgd({.learning_rate = 1})).Apply({m.w, Var()}, {m.w, m.b});
+  ExpectRefusal(m, __LINE__ - 1, "Chain::Apply: parameter 1 is an empty Var");
+  Model n;
+  Chain(Sgd({.learning_rate = 1})).Apply({n.w}, {Var()});
+  ExpectRefusal(n, __LINE__ - 1, "Chain::Apply: gradient 0 is an empty Var");
+}
+
+TEST(ChainTest, WhatALinkAppendsBearsItsLine) {
+  Model m;
+  const Updates updates =
+      Chain(L2(1, {"user.cc", 7}), Sgd({.learning_rate = 1}, {"user.cc", 8}))
+          .Apply(m.parameters(), m.gradients());
+  EXPECT_EQ(m.g.node(updates.penalties[0].value).loc.ToString(), "user.cc:7");
+  EXPECT_EQ(m.g.node(AssignedTo(updates, m.w)).loc.ToString(), "user.cc:8");
 }
 
 TEST(ChainTest, RefusesASelectionThatMatchesNothing) {

@@ -46,7 +46,7 @@ struct Model {
     const auto values = g.Value(w).values<float>();
     return {values[0], values[1], g.Value(b).values<float>()[0]};
   }
-  int Steps() { return g.Value(g.Step()).values<int32_t>()[0]; }
+  int Steps() { return g.Value(updates.step).values<int32_t>()[0]; }
 
   Graph g;
   Var w, b, gw, gb;

@@ -81,10 +81,10 @@ absl::Status CheckOptions(const Graph& graph, const CompileOptions& options) {
                        replacement.by, "\" (", types[1].ToString(), ")"));
     }
   }
-  if (options.threads < 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "Compile: expected at least 1 thread, or 0 for all, found ",
-        options.threads));
+  if (options.threads < 0 || options.threads > kMaxThreads) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Compile: expected 1 to ", kMaxThreads,
+                     " threads, or 0 for all, found ", options.threads));
   }
   for (int64_t batch : options.batch_sizes) {
     if (batch < 0) {
@@ -110,10 +110,11 @@ absl::StatusOr<Plan> Compile(const Graph& graph,
       Extract(graph, options.fetch, options.updates.assignments,
               options.replace),
       options.fetch, threads);
-  if (!impl->has_batch()) {
-    impl->Prepare(0);
-  } else {
-    for (int64_t batch : options.batch_sizes) impl->Prepare(batch);
+  std::vector<int64_t> batch_sizes = options.batch_sizes;
+  if (!impl->has_batch()) batch_sizes = {0};
+  for (int64_t batch : batch_sizes) {
+    const auto prepared = impl->Prepare(batch);
+    if (!prepared.ok()) return prepared.status();
   }
   return Plan(std::move(impl));
 }

@@ -19,6 +19,9 @@
 
 namespace tape {
 
+// More threads than this are taken for a slip of the finger.
+inline constexpr int kMaxThreads = 1024;
+
 struct CompileOptions {
   // What a run computes for the caller to read. A variable that the plan
   // updates is read before its update.
@@ -26,9 +29,11 @@ struct CompileOptions {
   // What a run does to variables, after every read of their old values.
   Updates updates = {};
   // Variables that the plan reads in place of others of their type, say
-  // averaged weights for evaluation.
+  // averaged weights for evaluation. Such a plan makes no updates.
   std::vector<Replacement> replace = {};
-  // How many threads a run may use. 0: as many as this process may run on.
+  // How many threads a run may use, at most kMaxThreads. 0: as many as this
+  // process may run on. If the system does not give so many, there are fewer
+  // (Plan::threads); the results are the same.
   int threads = 0;
   // Batch sizes to prepare for now, rather than when they are first seen.
   std::vector<int64_t> batch_sizes = {};

@@ -3,6 +3,7 @@
 #include "framework/compiler/executable.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -54,7 +55,7 @@ std::unique_ptr<Kernel> MakeCopyKernel(const TensorType& type) {
 
 Executable::Executable(const Program& program, int64_t batch, int threads,
                        Variables& variables)
-    : batch_(batch), variables_(&variables), program_(Bind(program, batch)) {
+    : batch_(batch), variables_(&variables), program_(program) {
   Verify(program_);
   for (const Pass& pass : kPasses) {
     program_ = pass.run(std::move(program_));
@@ -77,7 +78,12 @@ Executable::Executable(const Program& program, int64_t batch, int threads,
   }
 
   arena_ = Buffer(memory_.arena_bytes);
-  scratch_ = Buffer(scratch_bytes_ * threads);
+  // A call of one chunk has all of the scratch memory to itself.
+  size_t scratch_bytes = scratch_bytes_ * std::min(threads, chunks_);
+  for (const Call& call : calls_) {
+    scratch_bytes = std::max(scratch_bytes, call.kernel->scratch_bytes());
+  }
+  scratch_ = Buffer(scratch_bytes);
   // Passes keep a node's tape id, by which an input is known again.
   absl::flat_hash_map<int, int> fed_of_tape_id;
   for (int input : program.Inputs()) {
@@ -109,9 +115,11 @@ void Executable::AddCall(Call call) {
   if (!calls_.empty()) {
     call.meet_before = call.chunks > 1 || calls_.back().chunks > 1;
   }
-  parallel_ |= call.chunks > 1;
-  scratch_bytes_ = std::max(scratch_bytes_,
-                            RoundUpToAlignment(call.kernel->scratch_bytes()));
+  chunks_ = std::max(chunks_, call.chunks);
+  if (call.chunks > 1) {
+    scratch_bytes_ = std::max(scratch_bytes_,
+                              RoundUpToAlignment(call.kernel->scratch_bytes()));
+  }
   calls_.push_back(std::move(call));
 }
 
@@ -134,21 +142,18 @@ void Executable::Run(ThreadTeam& team, absl::Span<const void* const> fed) {
   for (const FedArgument& argument : fed_arguments_) {
     calls_[argument.call].inputs[argument.input] = fed[argument.fed];
   }
-  if (!parallel_) {
-    RunMember(team, 0);
-  } else {
-    team.Run([&](int member) { RunMember(team, member); });
-  }
+  // More members than chunks would only stand at the barriers.
+  const int members = std::min(team.size(), chunks_);
+  team.Run(members, [&](int member) { RunMember(team, members, member); });
 }
 
 // Every member walks through all calls. Chunks are dealt out in turn; what has
 // one chunk is member 0's.
-void Executable::RunMember(ThreadTeam& team, int member) {
+void Executable::RunMember(ThreadTeam& team, int members, int member) {
   const FlushDenormals flush_denormals;
-  const int members = parallel_ ? team.size() : 1;
   std::byte* const scratch = scratch_.data() + member * scratch_bytes_;
   for (const Call& call : calls_) {
-    if (call.meet_before && members > 1) team.Meet();
+    if (call.meet_before) team.Meet();
     const KernelArguments arguments = {.inputs = call.inputs.data(),
                                        .outputs = call.outputs.data(),
                                        .scratch = scratch};
@@ -156,6 +161,21 @@ void Executable::RunMember(ThreadTeam& team, int member) {
       call.kernel->Run(chunk, arguments);
     }
   }
+}
+
+bool Executable::Overwrites(const TensorView& value) const {
+  const auto* const begin = static_cast<const std::byte*>(value.data());
+  const std::byte* const end = begin + value.type().bytes();
+  const auto overlaps = [&](const void* memory, size_t bytes) {
+    const auto* const start = static_cast<const std::byte*>(memory);
+    return std::less<>()(begin, start + bytes) && std::less<>()(start, end);
+  };
+  if (overlaps(arena_.data(), memory_.arena_bytes)) return true;
+  for (const Program::Update& update : program_.updates) {
+    const Tensor& variable = (*variables_)[update.variable].value;
+    if (overlaps(variable.data(), variable.type().bytes())) return true;
+  }
+  return false;
 }
 
 TensorView Executable::Fetched(int index) const { return fetched_[index]; }

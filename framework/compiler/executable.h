@@ -20,8 +20,8 @@ namespace tape {
 
 class Executable {
  public:
-  // Runs the passes over `program` bound to `batch`, fuses, lays out memory and
-  // builds the kernels. `variables` must outlive it.
+  // Runs the passes over `program`, which is bound to `batch`, fuses, lays out
+  // memory and builds the kernels. `variables` must outlive it.
   Executable(const Program& program, int64_t batch, int threads,
              Variables& variables);
 
@@ -30,6 +30,9 @@ class Executable {
   // Runs the steps. `fed` gives the memory of each of program.Inputs(), in
   // order. Does not allocate.
   void Run(ThreadTeam& team, absl::Span<const void* const> fed);
+
+  // Whether a run writes to the memory of `value`.
+  bool Overwrites(const TensorView& value) const;
 
   // What fetch `index` of the program computed in the last run.
   TensorView Fetched(int index) const;
@@ -59,7 +62,7 @@ class Executable {
 
   void AddCall(Call call);
   void* Address(const Place& place) const;
-  void RunMember(ThreadTeam& team, int member);
+  void RunMember(ThreadTeam& team, int members, int member);
 
   int64_t batch_;
   Variables* variables_;
@@ -70,8 +73,8 @@ class Executable {
   std::vector<TensorView> fetched_;
   Buffer arena_;
   Buffer scratch_;
-  size_t scratch_bytes_ = 0;  // A thread's.
-  bool parallel_ = false;
+  size_t scratch_bytes_ = 0;  // A thread's, in calls of more than one chunk.
+  int chunks_ = 1;            // Of the call with the most.
 };
 
 }  // namespace tape

@@ -19,9 +19,8 @@ struct Step {
   // The nodes it reads: a kernel's operands in order, a pass's each once.
   std::vector<int> inputs = {};
   std::vector<int> outputs = {};  // The nodes it makes.
-  std::optional<ElementwiseCode> code =
-      {};  // Of a fused pass; operands and outputs in the order of the two
-           // lists.
+  // Of a fused pass: operands and outputs in the order of the two lists.
+  std::optional<ElementwiseCode> code = {};
 };
 
 // The steps of a bound program, in an order in which each comes after what it

@@ -26,8 +26,8 @@ struct Place {
 struct MemoryPlan {
   std::vector<Place> places;  // Of each node.
   size_t arena_bytes = 0;
-  size_t unshared_bytes =
-      0;  // What the arena would be if no memory were used twice.
+  // What the arena would be if no memory were used twice.
+  size_t unshared_bytes = 0;
   // Updates whose value was not made in the variable's own memory, because a
   // later step still reads the old one: copied there after the last step.
   std::vector<Program::Update> copies;

@@ -53,13 +53,18 @@ Plan::Impl::Impl(const Graph& graph, Program program, std::vector<Var> fetches,
   needed_.resize(needed.size());
 }
 
-Executable& Plan::Impl::Prepare(int64_t batch) {
+absl::StatusOr<Executable*> Plan::Impl::Prepare(int64_t batch) {
   for (const std::unique_ptr<Executable>& executable : executables_) {
-    if (executable->batch() == batch) return *executable;
+    if (executable->batch() == batch) return executable.get();
+  }
+  const Program bound = Bind(program_, batch);
+  if (absl::Status status = CheckTypes(bound); !status.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        status.message(), ", with a batch of ", batch, " samples"));
   }
   executables_.push_back(
-      std::make_unique<Executable>(program_, batch, team_.size(), *variables_));
-  return *executables_.back();
+      std::make_unique<Executable>(bound, batch, team_.size(), *variables_));
+  return executables_.back().get();
 }
 
 absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
@@ -121,7 +126,20 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
     return absl::InvalidArgumentError(
         "Run: the batch size is not known: no input that is fed has it");
   }
-  last_ = &Prepare(has_batch_ ? batch : 0);
+  const absl::StatusOr<Executable*> executable =
+      Prepare(has_batch_ ? batch : 0);
+  if (!executable.ok()) return executable.status();
+  for (const Feed& feed : feeds) {
+    const int index = IndexOf(feed.input);
+    if (index != kNone && (*executable)->Overwrites(feed.value)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Run: ", NameOf(inputs_[index].node),
+                       " is fed from memory that this run writes, what it "
+                       "fetched before or a "
+                       "variable that it updates; feed a copy"));
+    }
+  }
+  last_ = *executable;
   last_->Run(team_, needed_);
   has_run_ = true;
   return absl::OkStatus();

@@ -3,8 +3,10 @@
 // variables, keeps nothing else of the graph, and may outlive it.
 //
 // A plan with kBatch in it is prepared for each batch size when it first sees
-// it; from the second run of a size on, Run allocates nothing. Not for use by
-// two threads at a time. Tested by tests/plan_test.cc.
+// it; from the second run of a size on, Run allocates nothing but what oneDNN
+// allocates within a product (see framework/README.md). Plans of one graph share
+// its variables: no two of them, nor one twice, may run at the same time.
+// Tested by tests/plan_test.cc.
 #ifndef TAPE_FRAMEWORK_COMPILER_PLAN_H_
 #define TAPE_FRAMEWORK_COMPILER_PLAN_H_
 
@@ -21,7 +23,8 @@
 namespace tape {
 
 // The numbers of one input for one run. They must stay where they are until Run
-// returns.
+// returns, and be no memory that the run writes: a variable that it updates, or
+// what the same plan fetched before (Plan::Value). Feed a copy of these.
 struct Feed {
   Var input;
   TensorView value;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "framework/compiler/executable.h"
 #include "framework/compiler/plan.h"
@@ -21,8 +22,9 @@ class Plan::Impl {
   Impl(const Graph& graph, Program program, std::vector<Var> fetches,
        int threads);
 
-  // The executable for a batch size, built if there is none.
-  Executable& Prepare(int64_t batch);
+  // The executable for a batch size, built if there is none. An error if an op
+  // refuses what the size makes of a shape, say 0.
+  absl::StatusOr<Executable*> Prepare(int64_t batch);
   bool has_batch() const { return has_batch_; }
 
   absl::Status Run(absl::Span<const Feed> feeds);

@@ -96,28 +96,34 @@ std::string Dump(const Program& program) {
   return text;
 }
 
-void Verify(const Program& program) {
-  TAPE_CHECK_EQ(program.nodes.size(), program.tape_ids.size());
+absl::Status CheckTypes(const Program& program) {
   absl::InlinedVector<TensorType, 3> types;
-  for (int id = 0; id < program.size(); ++id) {
-    const Node& node = program[id];
+  for (const Node& node : program.nodes) {
     types.clear();
-    for (int input : node.inputs) {
-      TAPE_CHECK_LE(0, input);
-      TAPE_CHECK_LT(input, id);
-      types.push_back(program[input].type);
-    }
+    for (int input : node.inputs) types.push_back(program[input].type);
     const absl::StatusOr<TensorType> type =
         node.op->shape(types, node.attributes);
-    if (!type.ok() || !(*type == node.type)) {
-      internal::CheckFailed(
-          __FILE__, __LINE__,
-          absl::StrCat(
-              "node %", id, " ", node.op->name, " declared at ",
-              node.loc.ToString(), " has type ", node.type.ToString(),
-              ", but its op gives ",
-              type.ok() ? type->ToString() : type.status().ToString()));
+    if (type.ok() && *type == node.type) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        node.loc.ToString(), ": ", node.op->name, ": ",
+        type.ok() ? absl::StrCat("has type ", node.type.ToString(),
+                                 ", but its op gives ", type->ToString())
+                  : type.status().message()));
+  }
+  return absl::OkStatus();
+}
+
+void Verify(const Program& program) {
+  TAPE_CHECK_EQ(program.nodes.size(), program.tape_ids.size());
+  for (int id = 0; id < program.size(); ++id) {
+    for (int input : program[id].inputs) {
+      TAPE_CHECK_LE(0, input);
+      TAPE_CHECK_LT(input, id);
     }
+  }
+  const absl::Status types = CheckTypes(program);
+  if (!types.ok()) {
+    internal::CheckFailed(__FILE__, __LINE__, types.ToString());
   }
   for (int fetch : program.fetches) TAPE_CHECK_LT(fetch, program.size());
   for (const Program::Update& update : program.updates) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "framework/core/graph.h"
 #include "framework/core/updates.h"
@@ -52,6 +53,10 @@ Program Bind(const Program& program, int64_t batch);
 
 // Stable text: a line a node, then fetches and updates.
 std::string Dump(const Program& program);
+
+// The first node whose type is not what its op's shape rule gives for it, as an
+// error with its line: a rule may refuse what a batch size makes of a shape.
+absl::Status CheckTypes(const Program& program);
 
 // Aborts unless every node's inputs stand before it and its type is what its
 // op's shape rule gives for them. Called between the passes.

@@ -4,6 +4,9 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <system_error>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -36,7 +39,11 @@ ThreadTeam::ThreadTeam(int threads)
   TAPE_CHECK_LE(1, threads);
   others_.reserve(threads - 1);
   for (int member = 1; member < threads; ++member) {
-    others_.emplace_back([this, member] { Serve(member); });
+    try {
+      others_.emplace_back([this, member] { Serve(member); });
+    } catch (const std::system_error&) {
+      break;  // The system gives no more; results are the same with fewer.
+    }
   }
 }
 
@@ -47,8 +54,9 @@ ThreadTeam::~ThreadTeam() {
   for (std::thread& other : others_) other.join();
 }
 
-void ThreadTeam::Start(Call call, const void* context) {
-  if (others_.empty()) {
+void ThreadTeam::Start(int members, Call call, const void* context) {
+  running_ = std::min(members, size());
+  if (running_ == 1) {
     call(context, 0);
     return;
   }
@@ -57,7 +65,7 @@ void ThreadTeam::Start(Call call, const void* context) {
   job_.fetch_add(1, std::memory_order_release);
   job_.notify_all();
   call(context, 0);
-  Meet();
+  MeetAt(end_of_job_, size());
 }
 
 void ThreadTeam::WaitForChange(const std::atomic<uint32_t>& value,
@@ -77,22 +85,22 @@ void ThreadTeam::Serve(int member) {
     WaitForChange(job_, job);
     ++job;
     if (call_ == nullptr) return;
-    call_(context_, member);
-    Meet();
+    if (member < running_) call_(context_, member);
+    MeetAt(end_of_job_, size());
   }
 }
 
-void ThreadTeam::Meet() {
-  const uint32_t meeting = meeting_.load(std::memory_order_relaxed);
-  const uint32_t all = static_cast<uint32_t>(size());
-  if (all == 1) return;
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 < all) {
-    WaitForChange(meeting_, meeting);
+void ThreadTeam::MeetAt(Barrier& barrier, int members) {
+  if (members == 1) return;
+  const uint32_t meeting = barrier.meetings.load(std::memory_order_relaxed);
+  if (barrier.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 <
+      static_cast<uint32_t>(members)) {
+    WaitForChange(barrier.meetings, meeting);
     return;
   }
-  arrived_.store(0, std::memory_order_relaxed);
-  meeting_.store(meeting + 1, std::memory_order_release);
-  meeting_.notify_all();
+  barrier.arrived.store(0, std::memory_order_relaxed);
+  barrier.meetings.store(meeting + 1, std::memory_order_release);
+  barrier.meetings.notify_all();
 }
 
 #if defined(__x86_64__)
@@ -107,9 +115,18 @@ FlushDenormals::~FlushDenormals() = default;
 #endif
 
 int AvailableThreads() {
+  int threads = 1;
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) threads = CPU_COUNT(&set);
+  // "max 100000" or, for one and a half processors, "150000 100000".
+  if (std::FILE* const file = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {
+    double quota = 0, period = 0;
+    if (std::fscanf(file, "%lf %lf", &quota, &period) == 2 && period > 0) {
+      threads = std::min(threads, static_cast<int>(std::ceil(quota / period)));
+    }
+    std::fclose(file);
+  }
+  return std::max(1, threads);
 }
 
 }  // namespace tape

@@ -17,8 +17,8 @@ namespace tape {
 
 class ThreadTeam {
  public:
-  // The caller of Run is member 0; threads - 1 others are started. `threads` is
-  // at least 1.
+  // The caller of Run is member 0; threads - 1 others are started, or as many as
+  // the system gives. `threads` is at least 1.
   explicit ThreadTeam(int threads);
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;
@@ -26,34 +26,49 @@ class ThreadTeam {
 
   int size() const { return static_cast<int>(others_.size()) + 1; }
 
-  // Calls job(member) on every member, and returns when all are done. Does not
-  // allocate.
+  // Calls job(member) on the first `members` members (all, if there are fewer),
+  // and returns when all are done. Does not allocate.
+  template <typename Job>
+  void Run(int members, const Job& job) {
+    Start(
+        members,
+        [](const void* context, int member) {
+          (*static_cast<const Job*>(context))(member);
+        },
+        &job);
+  }
   template <typename Job>
   void Run(const Job& job) {
-    Start([](const void* context,
-             int member) { (*static_cast<const Job*>(context))(member); },
-          &job);
+    Run(size(), job);
   }
 
-  // Within a job: returns when every member has called it.
-  void Meet();
+  // Within a job: returns when every member that runs it has called this.
+  void Meet() { MeetAt(within_job_, running_); }
 
  private:
   using Call = void (*)(const void* context, int member);
 
-  void Start(Call call, const void* context);
+  struct Barrier {
+    alignas(64) std::atomic<uint32_t> arrived{0};
+    alignas(64) std::atomic<uint32_t> meetings{0};  // Held so far.
+  };
+
+  void Start(int members, Call call, const void* context);
   void Serve(int member);
+  // Returns when `members` members are there.
+  void MeetAt(Barrier& barrier, int members);
   // Waits until `value` is no longer `old`.
   void WaitForChange(const std::atomic<uint32_t>& value, uint32_t old) const;
 
   const int spins_;  // Looks before going to sleep.
   std::vector<std::thread> others_;
-  Call call_ = nullptr;  // Null: leave.
+  // The current job; null: leave. Members beyond the first `running_` have no
+  // part in it, but meet the others at its end, so that none is a job behind.
+  Call call_ = nullptr;
   const void* context_ = nullptr;
+  int running_ = 0;
   alignas(64) std::atomic<uint32_t> job_{0};  // The number of the current job.
-  alignas(64) std::atomic<uint32_t> arrived_{0};
-  alignas(64) std::atomic<uint32_t> meeting_{
-      0};  // The number of meetings held.
+  Barrier within_job_, end_of_job_;
 };
 
 // While one lives, this thread's arithmetic takes denormal numbers for zero
@@ -70,7 +85,8 @@ class FlushDenormals {
   uint32_t before_ = 0;
 };
 
-// The processors this process may run on: at least 1.
+// The processors this process may use: those it may run on, or fewer if its
+// control group has a quota. At least 1.
 int AvailableThreads();
 
 }  // namespace tape

@@ -104,8 +104,7 @@ constinit const OpDef kSumTo = {
     .kernel = MakeSumToKernel,
 };
 
-// ---- BroadcastTo: y = x repeated, as NumPy does; dx = the sum over the
-// repetitions ----
+// ---- BroadcastTo: y = x repeated; dx = the sum over the repetitions ----
 constinit const OpDef kBroadcastTo = {
     .name = "BroadcastTo",
     .operands = {"x"},

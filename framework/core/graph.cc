@@ -68,9 +68,10 @@ Var Graph::AppendSource(const OpDef& op, absl::string_view name,
     return fail("expected a dtype that nodes have, found float64");
   }
   if (!type.shape.is_valid()) {
-    return fail(
-        absl::StrCat("expected dimensions of at least 0, or kBatch, found ",
-                     type.ToString()));
+    return fail(absl::StrCat(
+        "expected dimensions of at least 0, or kBatch, and at most "
+        "2^40 elements, found ",
+        type.ToString()));
   }
   const auto taken = node_of_name_.find(name);
   if (taken != node_of_name_.end()) {
@@ -102,6 +103,12 @@ Var Graph::AppendVariable(absl::string_view name, TensorType type,
   }
   const Var var = AppendSource(kVariable, name, type, loc);
   if (!var.valid()) return var;
+  if (!CanAllocate(type.bytes())) {
+    ReportError(loc, what,
+                absl::StrCat("there is no memory for its ", type.bytes(),
+                             " bytes, of shape ", type.shape.ToString()));
+    return Var(this, kNone);
+  }
   Tensor value(std::move(type));
   const absl::Status filled =
       initializer.Fill(RandomStream(options_.seed, StreamOf(name)), value);
@@ -149,14 +156,13 @@ std::vector<Var> Graph::parameters() {
   return parameters;
 }
 
-Var Graph::Step(Loc loc) {
-  if (step_.empty()) step_ = State("step", {}, Zeros(), DType::kInt32, loc);
-  return step_;
-}
-
 Var Graph::Append(const OpDef& op, absl::Span<const Var> inputs,
                   Attributes attributes, Loc loc) {
-  if (gradient_of_ != kNone) loc = nodes_[gradient_of_].loc;
+  if (gradient_of_ != kNone) {
+    loc = nodes_[gradient_of_].loc;
+  } else if (loc_scope_.line > 0) {
+    loc = loc_scope_;
+  }
   const Var invalid(this, kNone);
   const auto fail = [&](absl::string_view message) {
     ReportError(loc, op.name, message);
@@ -195,6 +201,11 @@ Var Graph::Append(const OpDef& op, absl::Span<const Var> inputs,
             ? ""
             : absl::StrCat(" (", absl::StrJoin(operands, "; "), ")");
     return fail(absl::StrCat(type.status().message(), origin));
+  }
+  if (!type->shape.is_valid()) {
+    return fail(absl::StrCat("the result would have shape ",
+                             type->shape.ToString(),
+                             ", more than 2^40 elements"));
   }
   node.type = *std::move(type);
   nodes_.push_back(std::move(node));
@@ -291,6 +302,13 @@ Graph::GradientScope::GradientScope(Graph* graph, int of)
 }
 
 Graph::GradientScope::~GradientScope() { graph_->gradient_of_ = outer_; }
+
+Graph::LocScope::LocScope(Graph* graph, Loc loc)
+    : graph_(graph), outer_(graph->loc_scope_) {
+  if (loc.line > 0) graph_->loc_scope_ = loc;
+}
+
+Graph::LocScope::~LocScope() { graph_->loc_scope_ = outer_; }
 
 Graph* GraphOf(absl::Span<const Var> inputs) {
   for (Var input : inputs) {

@@ -107,11 +107,6 @@ class Graph {
   // The trained variables, in order of declaration.
   std::vector<Var> parameters();
 
-  // The number of updates made so far: an int32 State "step" of rank 0,
-  // declared when first asked for. Chain::Apply (train/transform.h) advances
-  // it.
-  Var Step(Loc loc = Loc::Current());
-
   // Appends op(inputs). Every public op is a call of this. Inputs must be of
   // this graph; an invalid one makes the result invalid without a further
   // error.
@@ -160,6 +155,20 @@ class Graph {
     int outer_;
   };
 
+  // While one lives, appended nodes bear `loc`: that of the user's line which made
+  // us append them. An empty Loc changes nothing.
+  class LocScope {
+   public:
+    LocScope(Graph* graph, Loc loc);
+    ~LocScope();
+    LocScope(const LocScope&) = delete;
+    LocScope& operator=(const LocScope&) = delete;
+
+   private:
+    Graph* graph_;
+    Loc outer_;
+  };
+
  private:
   Var AppendSource(const OpDef& op, absl::string_view name, TensorType type,
                    Loc loc);
@@ -171,7 +180,7 @@ class Graph {
   std::shared_ptr<Variables> variables_;
   absl::flat_hash_map<std::string, int> node_of_name_;
   int gradient_of_ = kNone;
-  Var step_;
+  Loc loc_scope_;
   std::vector<std::string> errors_;
   int64_t errors_left_out_ = 0;
 };

@@ -60,7 +60,13 @@ absl::StatusOr<std::vector<Tensor>> EvaluateReference(
   Graph* const graph = GraphOf(fetches);
   if (graph == nullptr) return std::vector<Tensor>();
   if (absl::Status status = graph->status(); !status.ok()) return status;
-  for (Var fetch : fetches) TAPE_CHECK(fetch.graph() == graph && fetch.valid());
+  for (Var fetch : fetches) {
+    if (fetch.graph() != graph || !fetch.valid()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "EvaluateReference: a fetch is ",
+          fetch.empty() ? "an empty Var" : "not valid, or of another graph"));
+    }
+  }
 
   // What the fetches depend on.
   int end = 0;

@@ -26,7 +26,7 @@ using ReferenceFeeds = std::vector<std::pair<Var, Tensor>>;
 // The values of `fetches`, as float64 tensors, computed by each op's reference.
 // Every input that they depend on must be in `feeds` (of any dtype, of its
 // shape with kBatch one and the same number); variables have the values they
-// hold unless fed. An error names the input that is missing or does not fit.
+// hold unless fed. An error names the fetch or input that is missing or does not fit.
 absl::StatusOr<std::vector<Tensor>> EvaluateReference(
     absl::Span<const Var> fetches, const ReferenceFeeds& feeds = {});
 

@@ -25,6 +25,14 @@ inline size_t RoundUpToAlignment(size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+// Whether so many bytes can be had now.
+inline bool CanAllocate(size_t bytes) {
+  void* const probe =
+      std::aligned_alloc(kAlignment, RoundUpToAlignment(bytes + 1));
+  std::free(probe);
+  return probe != nullptr;
+}
+
 // Aligned memory, zeroed, owned. Never empty, so that data() is never null.
 class Buffer {
  public:

@@ -66,8 +66,15 @@ bool Shape::is_bound() const {
 }
 
 bool Shape::is_valid() const {
-  return std::all_of(dims_.begin(), dims_.end(),
-                     [](int64_t dim) { return dim >= 0 || dim == kBatch; });
+  int64_t elements = 1;
+  for (int64_t dim : dims_) {
+    if (dim == kBatch) continue;
+    if (dim < 0 || dim > kMaxElements) return false;
+    // Either factor may be 0 and the other large.
+    if (dim != 0 && elements > kMaxElements / dim) return false;
+    elements *= dim;
+  }
+  return true;
 }
 
 Shape Shape::Bind(int64_t batch) const {

@@ -33,20 +33,36 @@ size_t SizeOf(DType dtype);
 // Whether an element of this dtype can be `value`; in floating point, rounded.
 bool CanHold(DType dtype, double value);
 
-// The DType of a C++ type.
+// The DType of a C++ type. There is none for other types than these.
 template <typename T>
-inline constexpr DType kDTypeOf = DType::kFloat32;
+struct DTypeOf;
 template <>
-inline constexpr DType kDTypeOf<int32_t> = DType::kInt32;
+struct DTypeOf<float> {
+  static constexpr DType kValue = DType::kFloat32;
+};
 template <>
-inline constexpr DType kDTypeOf<uint8_t> = DType::kUint8;
+struct DTypeOf<int32_t> {
+  static constexpr DType kValue = DType::kInt32;
+};
 template <>
-inline constexpr DType kDTypeOf<double> = DType::kFloat64;
+struct DTypeOf<uint8_t> {
+  static constexpr DType kValue = DType::kUint8;
+};
+template <>
+struct DTypeOf<double> {
+  static constexpr DType kValue = DType::kFloat64;
+};
+template <typename T>
+inline constexpr DType kDTypeOf = DTypeOf<T>::kValue;
 
 // The symbolic batch dimension.
 inline constexpr int64_t kBatch = -1;
 // "784", or "batch".
 std::string DimText(int64_t dim);
+
+// More elements than any machine has room for, few enough that counts of bytes
+// do not overflow.
+inline constexpr int64_t kMaxElements = int64_t{1} << 40;
 
 // A list of dimensions, outermost first; row-major order of elements.
 class Shape {
@@ -62,7 +78,8 @@ class Shape {
 
   // Whether every dimension is a number.
   bool is_bound() const;
-  // Whether every dimension is a number or kBatch.
+  // Whether every dimension is a number or kBatch, and the numbers' product is at
+  // most kMaxElements.
   bool is_valid() const;
   // The same shape with kBatch replaced by `batch`.
   Shape Bind(int64_t batch) const;

@@ -31,6 +31,9 @@ struct Replacement {
 
 struct Updates {
   std::vector<Assignment> assignments = {};  // At most one for a variable.
+  // How many updates have been made so far: int32 of rank 0, advanced by the
+  // assignments. Empty if they were made by hand.
+  Var step = Var();
   // What the optimiser's rate is at this step: rank 0; the last optimiser's if
   // there are several, empty without one.
   Var learning_rate = Var();

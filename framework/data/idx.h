@@ -1,5 +1,4 @@
-// The IDX format of the MNIST files, plain
-// or gzipped. An IDX file is
+// The IDX format of the MNIST files, plain or gzipped. An IDX file is
 //
 //   byte 0   the magic: 0, 0, the type of the elements, the rank
 //   byte 4   rank sizes, 4 bytes each, big-endian, outermost first

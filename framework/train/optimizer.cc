@@ -20,9 +20,7 @@ struct Step {
   Var rate;  // Float32 of rank 0.
 
   // t: 1 at the first update, as float32.
-  Var Count() const {
-    return Cast(flow->graph->Step(loc), DType::kFloat32) + 1;
-  }
+  Var Count() const { return Cast(flow->updates.step, DType::kFloat32) + 1; }
   Var State(Var w, absl::string_view name,
             const Initializer& initializer = Zeros()) const {
     return flow->StateOf(w, name, loc, initializer);
@@ -47,7 +45,7 @@ TransformPtr MakeOptimizer(const char* name, Loc loc,
   return MakeTransform(
       name, loc, std::move(error),
       [learning_rate, loc, formula](GradientFlow& flow) {
-        const Var rate = learning_rate.At(*flow.graph, loc);
+        const Var rate = learning_rate.AtStep(flow.updates.step);
         flow.updates.learning_rate = rate;
         const Rule rule = formula({.flow = &flow, .loc = loc, .rate = rate});
         for (const Trained& trained : flow.trained) {

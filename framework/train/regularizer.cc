@@ -14,7 +14,7 @@ TransformPtr MakePenalty(const char* name, Loc loc, Schedule strength,
                          std::function<Var(Var w)> slope) {
   return MakeTransform(
       name, loc, strength.error("strength"), [=](GradientFlow& flow) {
-        const Var factor = strength.At(*flow.graph, loc);
+        const Var factor = strength.AtStep(flow.updates.step);
         std::vector<Var> sums;
         for (Trained& trained : flow.trained) {
           const Var w = trained.parameter;
@@ -32,7 +32,7 @@ TransformPtr MakeAdjustment(
     std::function<Var(Var w, Var u, Var rate, Var factor)> adjust) {
   return MakeTransform(
       name, loc, strength.error("strength"), [=](GradientFlow& flow) {
-        const Var factor = strength.At(*flow.graph, loc);
+        const Var factor = strength.AtStep(flow.updates.step);
         for (Trained& trained : flow.trained) {
           trained.adjustments.push_back([=](Var w, Var u, Var rate, Updates&) {
             return adjust(w, u, rate, factor);
@@ -73,7 +73,7 @@ TransformPtr DecoupledWeightDecay(Schedule strength, Loc loc) {
 TransformPtr ProximalL1(Schedule strength, Loc loc) {
   return MakeTransform(
       "ProximalL1", loc, strength.error("strength"), [=](GradientFlow& flow) {
-        const Var factor = strength.At(*flow.graph, loc);
+        const Var factor = strength.AtStep(flow.updates.step);
         // The optimisers of several groups each bring their share of the zeros,
         // so the report counts over those at hand.
         double elements = 0;

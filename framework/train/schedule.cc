@@ -50,9 +50,7 @@ Schedule::Schedule(double constant)
     : function_([constant](Var t) { return Constant(t, constant); }),
       error_(CheckNotNegative("number", constant)) {}
 
-Var Schedule::At(Graph& graph, Loc loc) const {
-  return At(Cast(graph.Step(loc), DType::kFloat32, loc));
-}
+Var Schedule::AtStep(Var step) const { return At(Cast(step, DType::kFloat32)); }
 
 Schedule InverseTimeDecay(double rate, double decay) {
   return Make("InverseTimeDecay",

@@ -41,8 +41,8 @@ class Schedule {
   }
   // The value for a given t.
   Var At(Var t) const { return function_(t); }
-  // The value at the step that `graph` counts (Graph::Step).
-  Var At(Graph& graph, Loc loc) const;
+  // The value at a step that is counted in int32 (Updates::step).
+  Var AtStep(Var step) const;
 
  private:
   Function function_;

@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "framework/compiler/compile.h"
 
 namespace tape {
@@ -64,6 +66,12 @@ absl::StatusOr<TrainResult> Train(
   if (!evaluate.ok()) return evaluate.status();
 
   Batches train_batches(data.train, options.batches);
+  if (train_batches.batches_per_epoch() == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "Train: an epoch has no batch: one has ", options.batches.batch_size,
+        " samples, the training set ", data.train.size(),
+        ", and the last batch is dropped if it is short"));
+  }
   Batches test_batches(data.test, {.batch_size = options.evaluation_batch_size,
                                    .order = Order::kFixed});
   TrainResult result;

@@ -85,6 +85,15 @@ bool Matches(absl::string_view pattern, absl::string_view text) {
   return false;
 }
 
+// `name`, or the first of "name/2", "name/3", … that no variable has.
+std::string FreeName(const Graph& graph, absl::string_view name) {
+  std::string free(name);
+  for (int i = 2; graph.variables().Find(free) >= 0; ++i) {
+    free = absl::StrCat(name, "/", i);
+  }
+  return free;
+}
+
 }  // namespace
 
 Var GradientFlow::StateOf(Var parameter, absl::string_view name, Loc loc,
@@ -112,6 +121,8 @@ void Chain::Apply(GradientFlow& flow) const {
                               "made its updates");
       return;
     }
+    // What a link appends bears the line where the user declared it.
+    const Graph::LocScope scope(flow.graph, transform->loc());
     transform->Apply(flow);
     if (!flow.graph->status().ok()) return;
   }
@@ -119,8 +130,9 @@ void Chain::Apply(GradientFlow& flow) const {
 
 Updates Chain::Apply(absl::Span<const Var> parameters,
                      absl::Span<const Var> gradients, Loc loc) const {
-  Graph* const graph = GraphOf(parameters);
-  if (graph == nullptr) return Updates();  // Nothing to train.
+  Graph* graph = GraphOf(parameters);
+  if (graph == nullptr) graph = GraphOf(gradients);
+  if (graph == nullptr) return Updates();  // No graph to keep a mistake.
   const auto fail = [&](absl::string_view message) {
     graph->ReportError(loc, "Chain::Apply", message);
     return Updates();
@@ -132,6 +144,11 @@ Updates Chain::Apply(absl::Span<const Var> parameters,
   }
   GradientFlow flow{.graph = graph, .trained = {}, .updates = {}};
   for (size_t i = 0; i < parameters.size(); ++i) {
+    if (parameters[i].empty() || gradients[i].empty()) {
+      return fail(
+          absl::StrCat(parameters[i].empty() ? "parameter " : "gradient ", i,
+                       " is an empty Var"));
+    }
     // Mistakes already kept by the graph.
     if (!parameters[i].valid() || !gradients[i].valid()) return Updates();
     if (!(parameters[i].type() == gradients[i].type())) {
@@ -144,6 +161,8 @@ Updates Chain::Apply(absl::Span<const Var> parameters,
         {.parameter = parameters[i], .gradient = gradients[i]});
   }
   if (!graph->status().ok()) return Updates();
+  flow.updates.step =
+      graph->State(FreeName(*graph, "step"), {}, Zeros(), DType::kInt32, loc);
   Apply(flow);
   if (!graph->status().ok()) return Updates();
   if (!flow.trained.empty()) {
@@ -152,7 +171,7 @@ Updates Chain::Apply(absl::Span<const Var> parameters,
                              graph->Describe(flow.trained[0].parameter.id()),
                              ")"));
   }
-  const Var step = graph->Step(loc);
+  const Var step = flow.updates.step;
   Var next = Add(step, Fill(graph, {}, 1, DType::kInt32, loc), loc);
   if (!flow.counts.empty()) next = Select(flow.counts, next, step, loc);
   flow.updates.assignments.push_back({step, next});

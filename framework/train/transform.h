@@ -1,9 +1,9 @@
 // CONSUME: what becomes of gradients, as a chain of transformations written on
 // the tape. (The design is Optax's.)
 //
-//   Updates updates = Chain(ClipByGlobalNorm(1), Only(IsWeight, L2(5e-4)),
-//   Adam({.learning_rate = 1e-3}))
-//                         .Apply(parameters, gradients);
+//   Updates updates =
+//       Chain(ClipByGlobalNorm(1), Only(IsWeight, L2(5e-4)), Adam())
+//           .Apply(parameters, gradients);
 //
 // Each transformation takes {parameters, gradients} and leaves other gradients;
 // an optimiser ends the way of the parameters that reach it by turning their
@@ -56,7 +56,7 @@ struct GradientFlow {
   // In order of declaration. An optimiser takes away those it has made updates
   // of.
   std::vector<Trained> trained;
-  // What the step will do to variables.
+  // What the step will do to variables. updates.step is there from the start.
   Updates updates;
   // uint8 of rank 0: whether this run of the plan makes an update at all, and
   // so counts as a step. Empty: always.
@@ -105,15 +105,19 @@ TransformPtr MakeTransform(std::string name, Loc loc, std::string error,
 // Transformations, one after the other. A chain may stand in a chain.
 class Chain : public GradientTransform {
  public:
+  // In errors it stands where its first link does.
   template <typename... Transforms>
-  explicit Chain(Transforms... transforms) : GradientTransform("Chain", Loc()) {
-    (transforms_.push_back(std::move(transforms)), ...);
+  explicit Chain(TransformPtr first, Transforms... others)
+      : GradientTransform("Chain", first->loc()) {
+    transforms_.push_back(std::move(first));
+    (transforms_.push_back(std::move(others)), ...);
   }
 
-  // The updates that the chain makes of the gradients, and one more for the
-  // graph's step counter (Graph::Step). Errors, kept by the graph: not as many
-  // gradients as parameters, or of another shape; a parameter that no optimiser
-  // takes; something after the optimiser that took the last; whatever a
+  // The updates that the chain makes of the gradients, and one more for a counter
+  // of its own, Updates::step: the State "step", or "step/2" and so on for
+  // further chains of the graph. Errors, kept by the graph: not as many gradients
+  // as parameters, or of another shape; an empty Var; a parameter that no
+  // optimiser takes; something after the optimiser that took the last; whatever a
   // transformation refuses.
   Updates Apply(absl::Span<const Var> parameters,
                 absl::Span<const Var> gradients,

@@ -144,7 +144,7 @@ TransformPtr AddNoise(double scale, Loc loc) {
       "AddNoise", loc, CheckNotNegative("scale", scale),
       [=](GradientFlow& flow) {
         Graph& g = *flow.graph;
-        const Var step = g.Step(loc);
+        const Var step = flow.updates.step;
         const Var t = Cast(step, DType::kFloat32);
         // sqrt(scale / (1 + t)^0.55) = sqrt(scale) e^(-0.275 ln (1 + t)).
         const Var deviation = std::sqrt(scale) * Exp(-0.275 * Log(1 + t));

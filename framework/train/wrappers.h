@@ -12,13 +12,13 @@ namespace tape {
 
 // Adds up gradients and hands every `steps`-th run of the plan their mean to
 // `transform`, which ends with an optimiser; on the runs between nothing but
-// the sums changes, and Graph::Step does not advance. State:
+// the sums changes, and Updates::step does not advance. State:
 // "<parameter>/accumulated", and "accumulated_runs". Refused unless steps >= 1.
 TransformPtr Accumulate(int steps, TransformPtr transform,
                         Loc loc = Loc::Current());
 
 // Lets `transform`, which ends with an optimiser, act only if every element of
-// every gradient is finite; otherwise nothing changes, and Graph::Step does not
+// every gradient is finite; otherwise nothing changes, and Updates::step does not
 // advance. Reports (Updates::reports) "skipped": how many runs were left out so
 // far, this one included. State: "skipped", int32.
 TransformPtr SkipIfNotFinite(TransformPtr transform, Loc loc = Loc::Current());
