@@ -103,7 +103,7 @@ Var Graph::AppendVariable(absl::string_view name, TensorType type,
   }
   const Var var = AppendSource(kVariable, name, type, loc);
   if (!var.valid()) return var;
-  if (!CanAllocate(type.bytes())) {
+  if (!FitsInMemory(type.bytes())) {
     ReportError(loc, what,
                 absl::StrCat("there is no memory for its ", type.bytes(),
                              " bytes, of shape ", type.shape.ToString()));

@@ -4,6 +4,8 @@
 #ifndef TAPE_FRAMEWORK_CORE_TENSOR_H_
 #define TAPE_FRAMEWORK_CORE_TENSOR_H_
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
@@ -25,12 +27,12 @@ inline size_t RoundUpToAlignment(size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-// Whether so many bytes can be had now.
-inline bool CanAllocate(size_t bytes) {
-  void* const probe =
-      std::aligned_alloc(kAlignment, RoundUpToAlignment(bytes + 1));
-  std::free(probe);
-  return probe != nullptr;
+// Whether this machine has so many bytes of memory at all. (Asking the allocator
+// would not tell: the system promises more than it has.)
+inline bool FitsInMemory(size_t bytes) {
+  const auto pages = static_cast<size_t>(sysconf(_SC_PHYS_PAGES));
+  const auto page_bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return bytes / page_bytes < pages;
 }
 
 // Aligned memory, zeroed, owned. Never empty, so that data() is never null.
