@@ -436,7 +436,7 @@ class ProgressEnvironmentTest : public testing::Test {
 };
 
 TEST_F(ProgressEnvironmentTest, ATerminalIsFoundOutWithItsWidth) {
-  if (!HasTerminals()) GTEST_SKIP() << "no pseudo-terminals here";
+  ASSERT_TRUE(HasTerminals()) << "there are no pseudo-terminals here";
   EXPECT_EQ(Shown(30),
             "\repoch 1/1 \x1b[32m\x1b[90m──────────────\x1b[0m   0%\x1b[K");
   // A terminal that does not know its width is taken for a usual one, which
@@ -445,7 +445,7 @@ TEST_F(ProgressEnvironmentTest, ATerminalIsFoundOutWithItsWidth) {
 }
 
 TEST_F(ProgressEnvironmentTest, NoColorIsHeeded) {
-  if (!HasTerminals()) GTEST_SKIP() << "no pseudo-terminals here";
+  ASSERT_TRUE(HasTerminals()) << "there are no pseudo-terminals here";
   setenv("NO_COLOR", "1", 1);
   EXPECT_EQ(Shown(30), "\repoch 1/1 ──────────────   0%\x1b[K");
   setenv("NO_COLOR", "", 1);
@@ -453,7 +453,7 @@ TEST_F(ProgressEnvironmentTest, NoColorIsHeeded) {
 }
 
 TEST_F(ProgressEnvironmentTest, TheFirstVariableOfTheLocaleThatIsSetCounts) {
-  if (!HasTerminals()) GTEST_SKIP() << "no pseudo-terminals here";
+  ASSERT_TRUE(HasTerminals()) << "there are no pseudo-terminals here";
   setenv("NO_COLOR", "1", 1);
   const std::string utf8 = "\repoch 1/1 ──────────────   0%\x1b[K";
   const std::string ascii = "\repoch 1/1 ..............   0%\x1b[K";
@@ -468,7 +468,7 @@ TEST_F(ProgressEnvironmentTest, TheFirstVariableOfTheLocaleThatIsSetCounts) {
 }
 
 TEST_F(ProgressEnvironmentTest, ADumbTerminalIsALog) {
-  if (!HasTerminals()) GTEST_SKIP() << "no pseudo-terminals here";
+  ASSERT_TRUE(HasTerminals()) << "there are no pseudo-terminals here";
   setenv("TERM", "dumb", 1);
   EXPECT_EQ(Shown(80), "");
   unsetenv("TERM");
