@@ -159,6 +159,16 @@ TEST(InitializerTest, RefusesANegativeStandardDeviationOrOneNotFinite) {
 
 TEST(InitializerTest, FillsByGlorotWithinItsBound) {
   ExpectUniform(Start({100, 50}, Glorot()), std::sqrt(6.0 / 150));
+  ExpectUniform(Start({100, 50}, Glorot(std::sqrt(2))), std::sqrt(12.0 / 150));
+}
+
+TEST(InitializerTest, RefusesANegativeGainOrOneNotFinite) {
+  const std::string start =
+      "net.cc:3: state \"w\": Glorot: expected a finite gain of at least 0, "
+      "found ";
+  EXPECT_EQ(Refusal({2}, Glorot(-1)), start + "-1");
+  EXPECT_EQ(Refusal({2}, Glorot(kInfinity)), start + "inf");
+  EXPECT_EQ(Refusal({2}, Glorot(std::nan(""))), start + "nan");
 }
 
 TEST(InitializerTest, FillsByHeWithItsVariance) {

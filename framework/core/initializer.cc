@@ -108,12 +108,17 @@ Initializer Normal(double mean, double standard_deviation) {
       });
 }
 
-Initializer Glorot() {
-  return Initializer([](const TensorType& type) -> Initializer::Next {
-    const Fans fans = FansOf(type.shape);
-    const double limit = std::sqrt(6 / (fans.in + fans.out));
-    return UniformNext(-limit, limit);
-  });
+Initializer Glorot(double gain) {
+  return Initializer(
+      [gain](const TensorType& type) -> absl::StatusOr<Initializer::Next> {
+        if (!(gain >= 0) || !std::isfinite(gain)) {
+          return absl::InvalidArgumentError(absl::StrCat(
+              "Glorot: expected a finite gain of at least 0, found ", gain));
+        }
+        const Fans fans = FansOf(type.shape);
+        const double limit = gain * std::sqrt(6 / (fans.in + fans.out));
+        return UniformNext(-limit, limit);
+      });
 }
 
 Initializer He() {

@@ -44,10 +44,12 @@ Initializer Uniform(double low, double high);
 // Normal with that mean and standard deviation. Refused if the latter is
 // negative.
 Initializer Normal(double mean, double standard_deviation);
-// Uniform on ±sqrt(6 / (fan_in + fan_out)). Glorot and Bengio, "Understanding
-// the difficulty of training deep feedforward neural networks", AISTATS 2010,
-// formula 16.
-Initializer Glorot();
+// Uniform on ±gain * sqrt(6 / (fan_in + fan_out)). Glorot and Bengio,
+// "Understanding the difficulty of training deep feedforward neural networks",
+// AISTATS 2010, formula 16. The gain makes up for what an activation takes from
+// the variance; sqrt(2), for a ReLU, gives ±sqrt(12 / (fan_in + fan_out)), which
+// some call He's. Refused if it is negative or not finite.
+Initializer Glorot(double gain = 1);
 // Normal with variance 2 / fan_in, for layers followed by a ReLU. He, Zhang,
 // Ren and Sun, "Delving deep into rectifiers", ICCV 2015, formula 10.
 Initializer He();
