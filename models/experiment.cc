@@ -1,6 +1,8 @@
-// The registry of experiments (experiment.h). Tested by tests/models_test.cc.
+// The registry of experiments (experiment.h). Tested by
+// tests/experiment_test.cc.
 #include "models/experiment.h"
 
+#include <iterator>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -27,23 +29,38 @@ TransformPtr WithRegularizers(const Settings& settings,
 }
 
 absl::Span<const Experiment> Experiments() {
-  static const auto* const experiments = new std::vector<Experiment>{
-      FashionMlp(),
-      Fashion40Relu(),
-  };
+  static const auto* const experiments = [] {
+    auto* const all = new std::vector<Experiment>();
+    for (const auto& of_file :
+         {FashionMlp, Fashion40, Mnist256x128, Mnist500x250x100,
+          FashionFullBatch, MnistSigmoid}) {
+      std::vector<Experiment> some = of_file();
+      std::move(some.begin(), some.end(), std::back_inserter(*all));
+    }
+    return all;
+  }();
   return *experiments;
 }
 
-absl::StatusOr<const Experiment*> FindExperiment(absl::string_view name) {
+absl::StatusOr<const Experiment*> FindExperiment(absl::string_view name,
+                                                 absl::string_view variant) {
+  std::vector<absl::string_view> names, variants;
   for (const Experiment& experiment : Experiments()) {
-    if (experiment.name == name) return &experiment;
+    if (names.empty() || names.back() != experiment.name) {
+      names.push_back(experiment.name);
+    }
+    if (experiment.name != name) continue;
+    if (variant.empty() || experiment.variant == variant) return &experiment;
+    variants.push_back(experiment.variant);
   }
-  return absl::NotFoundError(absl::StrCat(
-      "there is no experiment \"", name, "\"; known are ",
-      absl::StrJoin(Experiments(), ", ",
-                    [](std::string* out, const Experiment& experiment) {
-                      out->append(experiment.name);
-                    })));
+  if (variants.empty()) {
+    return absl::NotFoundError(absl::StrCat("there is no experiment \"", name,
+                                            "\"; known are ",
+                                            absl::StrJoin(names, ", ")));
+  }
+  return absl::NotFoundError(absl::StrCat("there is no variant \"", variant,
+                                          "\" of ", name, "; known are ",
+                                          absl::StrJoin(variants, ", ")));
 }
 
 }  // namespace tape

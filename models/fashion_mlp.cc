@@ -7,7 +7,7 @@
 //   update  Adam, its rate falling in a straight line to 0
 //   data    batches of 100, reshuffled each epoch, 10 epochs
 //
-// Tested by tests/models_test.cc.
+// Tested by tests/experiment_test.cc.
 #include "framework/core/gradients.h"
 #include "framework/train/optimizer.h"
 #include "models/experiment.h"
@@ -19,8 +19,7 @@ namespace {
 
 Classifier Declare(Graph& graph, int64_t pixels, const Settings& settings,
                    int64_t updates) {
-  const Var images = graph.Input("images", {kBatch, pixels}, DType::kUint8);
-  const Var labels = graph.Input("labels", {kBatch}, DType::kInt32);
+  const auto [images, labels] = SampleInputs(graph, pixels);
   const Var logits =
       Mlp(ScaledPixels(images), {.units = {256, 128, 10},
                                  .activation = [](Var x) { return Relu(x); },
@@ -33,7 +32,7 @@ Classifier Declare(Graph& graph, int64_t pixels, const Settings& settings,
           .images = images,
           .labels = labels,
           .loss = loss,
-          .accuracy = Accuracy(logits, labels),
+          .predicted = ArgMax(logits),
           .updates =
               Chain(WithRegularizers(settings, Adam({.learning_rate = rate})))
                   .Apply(parameters, Gradients(loss, parameters))};
@@ -41,16 +40,16 @@ Classifier Declare(Graph& graph, int64_t pixels, const Settings& settings,
 
 }  // namespace
 
-Experiment FashionMlp() {
-  return {.name = "fashion_mlp",
-          .variant = "own",
-          .description =
-              "784-256-128-10 ReLU, Adam: our best MLP of this size "
-              "on Fashion-MNIST",
-          .data_dir = "/usr/share/datasets/fashion-mnist",
-          .defaults = {.learning_rate = 2e-3,
-                       .train = {.epochs = 10, .batches = {.batch_size = 100}}},
-          .declare = Declare};
+std::vector<Experiment> FashionMlp() {
+  return {
+      {.name = "fashion_mlp",
+       .variant = "own",
+       .description = "784-256-128-10 ReLU, Adam: our best MLP of this size "
+                      "on Fashion-MNIST",
+       .data_dir = kFashionMnist,
+       .defaults = {.learning_rate = 2e-3,
+                    .train = {.epochs = 10, .batches = {.batch_size = 100}}},
+       .declare = Declare}};
 }
 
 }  // namespace tape

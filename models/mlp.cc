@@ -1,4 +1,4 @@
-// Multilayer perceptrons (mlp.h). Tested by tests/models_test.cc.
+// Multilayer perceptrons (mlp.h). Tested by tests/mlp_test.cc.
 #include "models/mlp.h"
 
 #include "absl/strings/str_cat.h"
@@ -6,30 +6,40 @@
 
 namespace tape {
 
-Var Mlp(Var x, const MlpOptions& options) {
+std::vector<Layer> MlpLayers(Var x, const MlpOptions& options) {
   Graph& graph = *x.graph();
-  for (size_t i = 0; i < options.units.size(); ++i) {
-    const std::string layer = absl::StrCat("layer", i + 1);
-    const int64_t inputs = x.shape()[1], units = options.units[i];
-    const Var w = graph.Parameter(absl::StrCat(layer, "/w"), {inputs, units},
-                                  options.weights);
-    const Var b =
-        graph.Parameter(absl::StrCat(layer, "/b"), {units}, options.biases);
-    const bool is_output = i + 1 == options.units.size();
+  std::vector<Layer> layers;
+  for (const int64_t units : options.units) {
+    const std::string name = absl::StrCat("layer", layers.size() + 1);
+    const Var input = layers.empty() ? x : layers.back().output;
+    const int64_t inputs = input.shape()[1];
+    const Var w = graph.Parameter(absl::StrCat(name, "/w"), {inputs, units},
+                                  options.weights(inputs, units));
+    const Var b = graph.Parameter(absl::StrCat(name, "/b"), {units},
+                                  options.biases(inputs, units));
+    const bool is_output = layers.size() + 1 == options.units.size();
     const auto& activation =
         is_output ? options.output_activation : options.activation;
-    x = MatMul(x, w) + b;
-    if (activation) x = activation(x);
+    const Var sum = MatMul(input, w) + b;
+    layers.push_back({.input = input,
+                      .w = w,
+                      .b = b,
+                      .output = activation ? activation(sum) : sum});
   }
-  return x;
+  return layers;
+}
+
+Var Mlp(Var x, const MlpOptions& options) {
+  return MlpLayers(x, options).back().output;
+}
+
+Samples SampleInputs(Graph& graph, int64_t pixels) {
+  return {.images = graph.Input("images", {kBatch, pixels}, DType::kUint8),
+          .labels = graph.Input("labels", {kBatch}, DType::kInt32)};
 }
 
 Var ScaledPixels(Var images) {
   return Cast(images, DType::kFloat32) * (1.0 / 255);
-}
-
-Var Accuracy(Var logits, Var labels) {
-  return Mean(Cast(Equal(ArgMax(logits), labels), DType::kFloat32));
 }
 
 }  // namespace tape

@@ -2,10 +2,12 @@
 // tests/train_program_test.cc.
 #include "models/program.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "absl/flags/parse.h"
 #include "absl/flags/reflection.h"
@@ -13,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "framework/compiler/compile.h"
 #include "framework/core/check.h"
 
 namespace tape {
@@ -60,8 +63,8 @@ absl::Status ParseFlags(int argc, char** argv, absl::string_view usage,
   // `bazel run` starts programs in a folder of its own, and tells where the user
   // is: paths of flags are meant from there.
   if (const char* const folder = std::getenv("BUILD_WORKING_DIRECTORY")) {
-    std::error_code
-        ignored;  // If it is gone, a path will be said to be missing.
+    // If it is gone, a path will be said to be missing.
+    std::error_code ignored;
     std::filesystem::current_path(folder, ignored);
   }
   for (int i = 1; i < argc; ++i) {
@@ -80,6 +83,25 @@ absl::Status ParseFlags(int argc, char** argv, absl::string_view usage,
         "expected flags only, found \"", rest[1], "\"; --help shows them"));
   }
   return absl::OkStatus();
+}
+
+absl::Status WrongFlag(absl::string_view flag, absl::string_view expected,
+                       absl::string_view found) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", flag, ": expected ", expected, ", found ", found));
+}
+
+absl::StatusOr<int> ThreadsFromFlag(std::optional<int> flag) {
+  if (!flag.has_value()) return 0;
+  if (*flag >= 1 && *flag <= kMaxThreads) return *flag;
+  return WrongFlag("threads", absl::StrCat("1 to ", kMaxThreads),
+                   absl::StrCat(*flag));
+}
+
+int ExitCode(const absl::Status& status) {
+  if (!status.ok()) return Fail(status);
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
+  return Fail(absl::DataLossError("standard output: not all could be written"));
 }
 
 }  // namespace tape

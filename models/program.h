@@ -3,9 +3,10 @@
 #ifndef TAPE_MODELS_PROGRAM_H_
 #define TAPE_MODELS_PROGRAM_H_
 
-#include <vector>
+#include <optional>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
@@ -23,6 +24,18 @@ struct ShownFlag {
 // with 1.
 absl::Status ParseFlags(int argc, char** argv, absl::string_view usage,
                         absl::Span<const ShownFlag> flags);
+
+// "--flag: expected …, found …".
+absl::Status WrongFlag(absl::string_view flag, absl::string_view expected,
+                       absl::string_view found);
+
+// What --threads says: 0, for all processors, if it was not given. An error
+// unless it is 1 to kMaxThreads.
+absl::StatusOr<int> ThreadsFromFlag(std::optional<int> flag);
+
+// What main returns: 0; or 1 after printing the error, be it only that standard
+// output did not take all that was printed.
+int ExitCode(const absl::Status& status);
 
 }  // namespace tape
 

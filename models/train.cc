@@ -12,21 +12,28 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "framework/compiler/compile.h"
+#include "framework/data/batches.h"
 #include "framework/data/dataset.h"
 #include "framework/train/progress.h"
 #include "framework/train/run_directory.h"
 #include "framework/train/trainer.h"
 #include "models/experiment.h"
 #include "models/program.h"
+#include "models/run.h"
 
 ABSL_FLAG(
     std::string, experiment, "fashion_mlp",
     "which experiment to train, by default fashion_mlp; --list names them");
+ABSL_FLAG(
+    std::string, variant, "",
+    "corrected, or as_written: with the slips of the document; by default "
+    "the first that --list shows");
 ABSL_FLAG(bool, list, false, "print the experiments and leave");
-ABSL_FLAG(std::string, data_dir, "",
-          "folder of the four IDX files, plain or gzipped; by default where "
-          "third_party/install.sh puts the experiment's data set");
+ABSL_FLAG(
+    std::string, data_dir, "",
+    "folder of the data set: IDX files, plain or gzipped, CSV files or PNG "
+    "images by label (see //models:convert_dataset); by default where "
+    "third_party/install.sh puts the experiment's data set");
 ABSL_FLAG(std::optional<int>, epochs, std::nullopt,
           "times to go through the training set; by default the experiment's");
 ABSL_FLAG(std::optional<int64_t>, batch_size, std::nullopt,
@@ -38,6 +45,15 @@ ABSL_FLAG(double, l2, 0, "strength of L2 on the weights; by default 0");
 ABSL_FLAG(double, proximal_l1, 0,
           "strength of proximal L1 on the weights, which makes exact zeros; by "
           "default 0");
+ABSL_FLAG(std::optional<double>, validation, std::nullopt,
+          "share of the training set to split off for validation, at random by "
+          "the seed; by default the experiment's");
+ABSL_FLAG(bool, stratified, false,
+          "let every class have its share of the validation set");
+ABSL_FLAG(
+    bool, report, false,
+    "print the confusion matrix and the classification report of the test "
+    "set at the end");
 ABSL_FLAG(uint64_t, seed, 0,
           "what initial weights and the order of samples are drawn from; by "
           "default 0");
@@ -57,29 +73,19 @@ constexpr char kUsage[] =
     "  train --list                           the names of the experiments\n"
     "  train --experiment=NAME --run_dir=DIR  another; keep the figures";
 
-constexpr ShownFlag kFlags[] = {{"experiment", "NAME"},
-                                {"list", ""},
-                                {"data_dir", "DIR"},
-                                {"epochs", "N"},
-                                {"batch_size", "N"},
-                                {"learning_rate", "X"},
-                                {"l1", "X"},
-                                {"l2", "X"},
-                                {"proximal_l1", "X"},
-                                {"seed", "N"},
-                                {"threads", "N"},
-                                {"run_dir", "DIR"}};
-
-absl::Status WrongFlag(absl::string_view flag, absl::string_view expected,
-                       absl::string_view found) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("--", flag, ": expected ", expected, ", found ", found));
-}
+constexpr ShownFlag kFlags[] = {
+    {"experiment", "NAME"}, {"variant", "NAME"}, {"list", ""},
+    {"data_dir", "DIR"},    {"epochs", "N"},     {"batch_size", "N"},
+    {"learning_rate", "X"}, {"l1", "X"},         {"l2", "X"},
+    {"proximal_l1", "X"},   {"validation", "X"}, {"stratified", ""},
+    {"report", ""},         {"seed", "N"},       {"threads", "N"},
+    {"run_dir", "DIR"}};
 
 // The experiment's settings with the flags' changes.
 absl::StatusOr<Settings> SettingsFromFlags(const Experiment& experiment) {
   Settings settings = experiment.defaults;
   settings.train.batches.seed = absl::GetFlag(FLAGS_seed);
+
   if (const auto epochs = absl::GetFlag(FLAGS_epochs)) {
     if (*epochs < 1)
       return WrongFlag("epochs", "at least 1", absl::StrCat(*epochs));
@@ -108,13 +114,30 @@ absl::StatusOr<Settings> SettingsFromFlags(const Experiment& experiment) {
                        absl::StrCat(strength));
     }
   }
-  if (const auto threads = absl::GetFlag(FLAGS_threads)) {
-    if (*threads < 1 || *threads > kMaxThreads) {
-      return WrongFlag("threads", absl::StrCat("1 to ", kMaxThreads),
-                       absl::StrCat(*threads));
+  if (const auto share = absl::GetFlag(FLAGS_validation)) {
+    if (!(*share >= 0 && *share < 1)) {
+      return WrongFlag("validation", "at least 0 and below 1",
+                       absl::StrCat(*share));
     }
-    settings.train.threads = *threads;
+    if (*share == 0 && settings.train.early_stopping.has_value() &&
+        settings.train.early_stopping->split == Split::kValidation) {
+      return WrongFlag("validation",
+                       absl::StrCat("a share for ", experiment.name,
+                                    ", which chooses its best model by it"),
+                       "0");
+    }
+    settings.validation = *share;
   }
+  if (absl::GetFlag(FLAGS_stratified)) {
+    if (settings.validation == 0) {
+      return WrongFlag("stratified", "a share with --validation", "none");
+    }
+    settings.stratification = Stratification::kByLabel;
+  }
+  const absl::StatusOr<int> threads =
+      ThreadsFromFlag(absl::GetFlag(FLAGS_threads));
+  if (!threads.ok()) return threads.status();
+  settings.train.threads = *threads;
   return settings;
 }
 
@@ -141,23 +164,28 @@ absl::Status TrainExperiment(const Experiment& experiment) {
 
   std::string data_dir = absl::GetFlag(FLAGS_data_dir);
   if (data_dir.empty()) data_dir = experiment.data_dir;
-  const absl::StatusOr<DataSplits> data = ReadMnistFolder(data_dir);
+  absl::StatusOr<DataSplits> all = ReadDatasetFolder(data_dir);
+  if (!all.ok()) return all.status();
+  const uint64_t seed = absl::GetFlag(FLAGS_seed);
+  const absl::StatusOr<DataSplits> data =
+      SelectData(experiment, *settings, seed, *std::move(all));
   if (!data.ok()) return data.status();
   const int64_t samples = data->train.size();
   const BatchOptions& batches = settings->train.batches;
-  if (batches.batch_size > samples) {
+  // The experiment's own may exceed what --validation leaves: a full batch is
+  // then that.
+  if (batches.batch_size > samples &&
+      (absl::GetFlag(FLAGS_batch_size).has_value() ||
+       Batches(data->train, batches).batches_per_epoch() == 0)) {
     return WrongFlag("batch_size",
                      absl::StrCat("at most the ", samples, " training samples"),
                      absl::StrCat(batches.batch_size));
   }
 
-  const uint64_t seed = absl::GetFlag(FLAGS_seed);
   Graph graph({.seed = seed});
-  const int64_t updates = settings->train.epochs *
-                          Batches(data->train, batches).batches_per_epoch();
-  const Classifier model =
-      experiment.declare(graph, data->train.pixels(), *settings, updates);
-  if (!graph.status().ok()) return graph.status();
+  const absl::StatusOr<Classifier> model =
+      DeclareModel(experiment, *settings, *data, graph);
+  if (!model.ok()) return model.status();
 
   std::optional<RunDirectory> run_directory;
   if (const std::string path = absl::GetFlag(FLAGS_run_dir); !path.empty()) {
@@ -166,28 +194,42 @@ absl::Status TrainExperiment(const Experiment& experiment) {
     run_directory = *std::move(created);
   }
 
-  absl::PrintF("%s: %s\nseed %d, %s of %d samples in batches of %d\n",
-               experiment.name, experiment.description, seed,
-               Count(settings->train.epochs, "epoch"), samples,
+  absl::PrintF("%s (%s): %s\nseed %d, %s of %d samples in batches of %d\n",
+               experiment.name, experiment.variant, experiment.description,
+               seed, Count(settings->train.epochs, "epoch"), samples,
                batches.batch_size);
   Progress progress(stdout, settings->train.epochs, samples);
   const absl::StatusOr<TrainResult> result = Train(
-      model, *data, settings->train, progress, [&](const EpochResult& epoch) {
+      *model, *data, settings->train, progress, [&](const EpochResult& epoch) {
         if (!run_directory.has_value()) return absl::OkStatus();
         absl::Status status = run_directory->AppendMetrics(epoch.train);
+        if (status.ok() && epoch.validation.has_value()) {
+          status = run_directory->AppendMetrics(*epoch.validation);
+        }
         if (!status.ok()) return status;
         return run_directory->AppendMetrics(epoch.test);
       });
   if (!result.ok()) return result.status();
 
-  const double loss = result->last.test.loss;
+  const EpochResult& kept = result->kept;
+  const double loss = kept.test.loss;
+  if (result->epochs < settings->train.epochs) {
+    absl::PrintF("stopped early, after epoch %d\n", result->epochs);
+  }
+  if (kept.test.epoch < result->epochs) {
+    absl::PrintF("kept the model of epoch %d, the best\n", kept.test.epoch);
+  }
+  if (absl::GetFlag(FLAGS_report)) {
+    absl::PrintF("\n%s\n%s\n", result->confusion.ToString(),
+                 MakeClassificationReport(result->confusion).ToString());
+  }
   absl::PrintF(
       "test accuracy %.4f, test loss %s, after %.1f s (%.0f training samples a "
       "second, %s)\n",
-      result->last.test.accuracy,
+      kept.test.accuracy,
       std::isnan(loss) ? "nan" : absl::StrFormat("%.4f", loss), result->seconds,
       result->samples_per_second, Count(result->threads, "thread"));
-  if (!std::isfinite(loss) || !std::isfinite(result->last.train.loss)) {
+  if (!std::isfinite(loss) || !std::isfinite(kept.train.loss)) {
     absl::FPrintF(
         stderr,
         "the loss is no longer finite: the run has diverged; a smaller "
@@ -197,49 +239,35 @@ absl::Status TrainExperiment(const Experiment& experiment) {
     absl::PrintF("exact zeros among the weights: %.4f\n", ZeroShare(graph));
   }
   if (!run_directory.has_value()) return absl::OkStatus();
-  return run_directory->WriteSummary(
-      {.experiment = experiment.name,
-       .variant = experiment.variant,
-       .seed = seed,
-       .threads = result->threads,
-       .epochs = settings->train.epochs,
-       .train_loss = result->last.train.loss,
-       .train_accuracy = result->last.train.accuracy,
-       .test_loss = result->last.test.loss,
-       .test_accuracy = result->last.test.accuracy,
-       .seconds = result->seconds,
-       .samples_per_second = result->samples_per_second});
+  return run_directory->WriteSummary(Summarize(experiment, seed, *result));
 }
 
-int Main(int argc, char** argv) {
+absl::Status Main(int argc, char** argv) {
   if (absl::Status status = ParseFlags(argc, argv, kUsage, kFlags);
       !status.ok()) {
-    return Fail(status);
+    return status;
   }
   if (absl::GetFlag(FLAGS_list)) {
     for (const Experiment& experiment : Experiments()) {
-      absl::PrintF("%-20s %s\n", experiment.name, experiment.description);
+      absl::PrintF("%-26s %-11s %s\n", experiment.name, experiment.variant,
+                   experiment.description);
     }
-    return 0;
+    return absl::OkStatus();
   }
+  const std::string name = absl::GetFlag(FLAGS_experiment);
   const absl::StatusOr<const Experiment*> experiment =
-      FindExperiment(absl::GetFlag(FLAGS_experiment));
+      FindExperiment(name, absl::GetFlag(FLAGS_variant));
   if (!experiment.ok()) {
-    return Fail(absl::InvalidArgumentError(
-        absl::StrCat("--experiment: ", experiment.status().message())));
+    return absl::InvalidArgumentError(absl::StrCat(
+        FindExperiment(name).ok() ? "--variant: " : "--experiment: ",
+        experiment.status().message()));
   }
-  const absl::Status status = TrainExperiment(**experiment);
-  return status.ok() ? 0 : Fail(status);
-}
-
-// Main, and 1 if what it printed did not arrive.
-int MainAndFlush(int argc, char** argv) {
-  const int exit_code = Main(argc, argv);
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
-  return Fail(absl::DataLossError("standard output: not all could be written"));
+  return TrainExperiment(**experiment);
 }
 
 }  // namespace
 }  // namespace tape
 
-int main(int argc, char** argv) { return tape::MainAndFlush(argc, argv); }
+int main(int argc, char** argv) {
+  return tape::ExitCode(tape::Main(argc, argv));
+}

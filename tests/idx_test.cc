@@ -9,7 +9,6 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <initializer_list>
 #include <string>
 #include <vector>
@@ -21,6 +20,7 @@
 #include "absl/strings/string_view.h"
 #include "framework/core/tensor.h"
 #include "framework/data/dataset.h"
+#include "tests/file_testing.h"
 
 namespace tape {
 namespace {
@@ -66,11 +66,6 @@ std::string TestFolder() {
   return folder.string();
 }
 
-std::string WriteFile(const std::string& path, absl::string_view bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-  return path;
-}
-
 void ExpectRefused(absl::string_view bytes, const std::string& message) {
   const absl::StatusOr<IdxArray> array = ParseIdx(bytes, "f");
   EXPECT_EQ(array.status(),
@@ -112,9 +107,9 @@ TEST(IdxTest, ReadsGzippedAsPlainWhateverTheName) {
   for (uint32_t i = 0; i < 300000; ++i) elements.push_back(i * i % 251);
   const std::string bytes = Idx({300, 1000}, elements);
   const absl::StatusOr<IdxArray> plain =
-      ReadIdx(WriteFile(folder + "/plain.gz", bytes));
+      ReadIdx(WriteText(folder + "/plain.gz", bytes));
   const absl::StatusOr<IdxArray> gzipped =
-      ReadIdx(WriteFile(folder + "/gzipped", Gzip(bytes)));
+      ReadIdx(WriteText(folder + "/gzipped", Gzip(bytes)));
   ASSERT_TRUE(plain.ok()) << plain.status();
   ASSERT_TRUE(gzipped.ok()) << gzipped.status();
   EXPECT_EQ(plain->shape, Shape({300, 1000}));
@@ -334,7 +329,7 @@ TEST(IdxTest, PassesOnWhatTheSystemSays) {
 }
 
 TEST(IdxTest, NamesThePathInErrors) {
-  const std::string path = WriteFile(TestFolder() + "/short", "abc");
+  const std::string path = WriteText(TestFolder() + "/short", "abc");
   EXPECT_EQ(ReadIdx(path).status(),
             absl::InvalidArgumentError(absl::StrCat(
                 path, ": byte 0: expected 4 bytes of IDX magic, found 3")));
@@ -348,7 +343,7 @@ const char kPixels[] = "abcdefghijkl";
 class DatasetTest : public testing::Test {
  protected:
   std::string Write(const std::string& name, absl::string_view bytes) {
-    return WriteFile(folder_ + "/" + name, bytes);
+    return WriteText(folder_ + "/" + name, bytes);
   }
   std::string Images() { return Write("images", Idx({3, 2, 2}, kPixels)); }
   std::string Labels(absl::string_view labels) {
@@ -480,7 +475,7 @@ TEST_F(DatasetTest, RefusesSplitsOfDifferentSizes) {
   EXPECT_EQ(ReadMnistFolder(folder_).status(),
             absl::InvalidArgumentError(
                 folder_ +
-                ": expected train and t10k images of one size, found 4 and 6 "
+                ": expected train and test images of one size, found 4 and 6 "
                 "pixels an image"));
 }
 
@@ -503,7 +498,8 @@ TEST(FashionMnistTest, IsReadToTheLastByte) {
   const absl::StatusOr<DataSplits> splits =
       ReadMnistFolder("/usr/share/datasets/fashion-mnist");
   ASSERT_TRUE(splits.ok()) << splits.status();
-  const auto& [train, test] = *splits;
+  const Dataset& train = splits->train;
+  const Dataset& test = splits->test;
   EXPECT_EQ(train.images.shape(), Shape({60000, 784}));
   EXPECT_EQ(test.images.shape(), Shape({10000, 784}));
   EXPECT_EQ(Checksum(train.images), 0xae65dccd);

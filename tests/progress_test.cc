@@ -16,8 +16,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
@@ -75,6 +77,11 @@ int Width(absl::string_view line) {
   return width;
 }
 
+// As wide as the 1100 of 1100 epochs.
+std::string Padded(int epoch) {
+  return absl::StrCat(absl::Dec(epoch, absl::kSpacePad4));
+}
+
 class ProgressTest : public testing::Test {
  protected:
   // Terminals of the tests are as plain as possible: ASCII would hide the bar's
@@ -121,6 +128,21 @@ const EpochMetrics kTest = {.epoch = 1,
                             .accuracy = 0.84121,
                             .learning_rate = 0.01,
                             .seconds = 0.2};
+const EpochResult kEpoch = {.train = kTrain, .test = kTest};
+
+// kEpoch with a validation split …
+EpochResult WithValidation() {
+  EpochResult epoch = kEpoch;
+  epoch.validation = {
+      .epoch = 1, .split = "validation", .loss = 0.47295, .accuracy = 0.83333};
+  return epoch;
+}
+// … and with reports too.
+EpochResult WithEverything() {
+  EpochResult epoch = WithValidation();
+  epoch.train.reports = {{"penalty", 0.00012}, {"skipped_steps", 3}};
+  return epoch;
+}
 
 // 40 columns minus the last one; the other widths likewise.
 TEST_F(ProgressTest, FortyColumnsShowTheBarAndTheLoss) {
@@ -239,7 +261,7 @@ TEST_F(ProgressTest, TimeLeftIsThatOfTheWholeRunWithItsTests) {
   now_ += 10;
   progress.Advance(50, 0.5, 0.5);
   now_ += 20;  // The test.
-  progress.FinishEpoch(kTrain, kTest);
+  progress.FinishEpoch(kEpoch);
   progress.StartEpoch(2);
   // 100 samples took 40 s, 200 are left.
   EXPECT_TRUE(absl::EndsWith(output_.Take(), "   0%  1:20 left\x1b[K"));
@@ -295,49 +317,207 @@ TEST_F(ProgressTest, TheTableReplacesTheBar) {
     progress.StartEpoch(1);
     output_.Take();
     progress.Advance(60000, 0.5, 0.5);
-    progress.FinishEpoch(kTrain, kTest);
+    progress.FinishEpoch(kEpoch);
     EXPECT_EQ(output_.Take(),
               "\r\x1b[K"
               "epoch  train loss  train acc  test loss  test acc      rate"
               "  seconds  samples/s\n"
               "    1      0.5123     82.31%     0.4411    84.12%      0.01"
               "     1.23      48.6k\n");
-    // No bar was drawn since: none is erased, and there is no second header.
+    // The bar is back at once, though it was drawn at this very moment.
     progress.StartEpoch(2);
-    progress.FinishEpoch({.epoch = 2,
-                          .split = "train",
-                          .loss = kNan,
-                          .accuracy = 1,
-                          .learning_rate = 0.000012345,
-                          .seconds = 12345.6},
-                         {.epoch = 2,
-                          .split = "test",
-                          .loss = -kNan,
-                          .accuracy = kNan,
-                          .seconds = kNan});
-    EXPECT_EQ(output_.Take(),
-              "    2         nan    100.00%        nan       nan  1.23e-05"
-              "    12346       0.00\n");
+    EXPECT_TRUE(absl::StartsWith(output_.Take(), "\repoch 2/2 ──"));
+    // There is no second header.
+    const EpochResult second = {.train = {.epoch = 2,
+                                          .split = "train",
+                                          .loss = kNan,
+                                          .accuracy = 1,
+                                          .learning_rate = 0.000012345,
+                                          .seconds = 12345.6},
+                                .test = {.epoch = 2,
+                                         .split = "test",
+                                         .loss = -kNan,
+                                         .accuracy = kNan,
+                                         .seconds = kNan}};
+    const std::string line =
+        "    2         nan    100.00%        nan       nan  1.23e-05"
+        "    12346       0.00\n";
+    progress.FinishEpoch(second);
+    EXPECT_EQ(output_.Take(), absl::StrCat("\r\x1b[K", line));
+    // No bar was drawn since: none is erased.
+    progress.FinishEpoch(second);
+    EXPECT_EQ(output_.Take(), line);
   }
   EXPECT_EQ(output_.Take(), "");  // Nor was there a bar to end.
 }
 
 TEST_F(ProgressTest, NarrowTerminalsGetFewerColumnsOfTheTable) {
   Progress progress(output_.file(), 2, 60000, Terminal(40));
-  progress.FinishEpoch(kTrain, kTest);
+  progress.FinishEpoch(kEpoch);
   columns_ = 80;  // Too late: the header stands.
-  progress.FinishEpoch(kTrain, kTest);
+  progress.FinishEpoch(kEpoch);
   EXPECT_EQ(output_.Take(),
             "epoch  train loss  test loss  test acc\n"
             "    1      0.5123     0.4411    84.12%\n"
             "    1      0.5123     0.4411    84.12%\n");
   for (columns_ = 40; columns_ < 100; ++columns_) {
-    Progress(output_.file(), 2, 60000, Terminal(columns_))
-        .FinishEpoch(kTrain, kTest);
+    Progress(output_.file(), 2, 60000, Terminal(columns_)).FinishEpoch(kEpoch);
     for (absl::string_view line : absl::StrSplit(output_.Take(), '\n')) {
       EXPECT_LT(Width(line), columns_) << line;
     }
   }
+}
+
+TEST_F(ProgressTest, WhatElseIsMeasuredHasItsColumns) {
+  Progress progress(output_.file(), 4, 60000, Log());
+  progress.StartEpoch(1);
+  progress.Advance(60000, 0.5, 0.5);
+  progress.FinishEpoch(WithEverything());
+  // By name, in whatever order. What the header lacks has no cell, and what the
+  // row lacks an empty one.
+  EpochResult epoch = WithValidation();
+  epoch.train.reports = {{"late", 5}, {"skipped_steps", kNan}, {"penalty", 2}};
+  progress.FinishEpoch(epoch);
+  epoch.validation->loss = -kNan;
+  epoch.validation->accuracy = kNan;
+  epoch.train.reports = {{"skipped_steps", -1234567}};
+  progress.FinishEpoch(epoch);
+  progress.FinishEpoch(kEpoch);
+  EXPECT_EQ(output_.Take(),
+            "epoch  train loss  train acc  valid loss  valid acc  test loss"
+            "  test acc    penalty  skipped_steps      rate  seconds  samples/s"
+            "\n"
+            "    1      0.5123     82.31%      0.4729     83.33%     0.4411"
+            "    84.12%   1.20e-04         3.0000      0.01     1.23      48.6k"
+            "\n"
+            "    1      0.5123     82.31%      0.4729     83.33%     0.4411"
+            "    84.12%     2.0000            nan      0.01     1.23      48.6k"
+            "\n"
+            "    1      0.5123     82.31%         nan        nan     0.4411"
+            "    84.12%                 -1.23e+06      0.01     1.23      48.6k"
+            "\n"
+            "    1      0.5123     82.31%                            0.4411"
+            "    84.12%                                0.01     1.23      48.6k"
+            "\n");
+}
+
+// The zeros of two groups of parameters, for example.
+TEST_F(ProgressTest, ReportsOfOneNameHaveAColumnEach) {
+  EpochResult epoch = kEpoch;
+  epoch.train.reports = {{"zeros", 0.5}, {"cost", 7}, {"zeros", 0.25}};
+  Progress(output_.file(), 1, 60000, Log()).FinishEpoch(epoch);
+  EXPECT_EQ(output_.Take(),
+            "epoch  train loss  train acc  test loss  test acc      zeros"
+            "       cost      zeros      rate  seconds  samples/s\n"
+            "    1      0.5123     82.31%     0.4411    84.12%     0.5000"
+            "     7.0000     0.2500      0.01     1.23       0.00\n");
+}
+
+TEST_F(ProgressTest, ColumnsOfTheTableAreLeftOutInOrder) {
+  std::vector<std::string> seen;
+  for (int columns = 200; columns >= 0; --columns) {
+    Progress(output_.file(), 2, 60000, Terminal(columns))
+        .FinishEpoch(WithEverything());
+    const std::vector<std::string> lines = absl::StrSplit(output_.Take(), '\n');
+    ASSERT_EQ(lines.size(), 3u);  // The last is empty.
+    EXPECT_EQ(lines[0].size(), lines[1].size());
+    EXPECT_LT(Width(lines[0]), std::max(columns, 16)) << lines[0];
+    const std::string titles = absl::StrJoin(
+        absl::StrSplit(lines[0], absl::ByString("  "), absl::SkipWhitespace()),
+        ",", [](std::string* out, absl::string_view title) {
+          absl::StrAppend(out, absl::StripAsciiWhitespace(title));
+        });
+    if (seen.empty() || seen.back() != titles) seen.push_back(titles);
+  }
+  EXPECT_EQ(
+      seen,
+      (std::vector<std::string>{
+          "epoch,train loss,train acc,valid loss,valid acc,test loss,test acc,"
+          "penalty,skipped_steps,rate,seconds,samples/s",
+          "epoch,train loss,train acc,valid loss,valid acc,test loss,test acc,"
+          "penalty,skipped_steps,rate,seconds",
+          "epoch,train loss,train acc,valid loss,valid acc,test loss,test acc,"
+          "penalty,skipped_steps,rate",
+          "epoch,train loss,train acc,valid loss,valid acc,test loss,test acc,"
+          "penalty,skipped_steps",
+          "epoch,train loss,train acc,valid loss,valid acc,test loss,test acc,"
+          "penalty",
+          "epoch,train loss,train acc,valid loss,valid acc,test loss,test acc",
+          "epoch,train loss,valid loss,valid acc,test loss,test acc",
+          "epoch,train loss,valid acc,test loss,test acc",
+          "epoch,train loss,valid acc,test acc",
+          "epoch,valid acc,test acc",
+          "epoch,test acc",
+      }));
+}
+
+TEST_F(ProgressTest, EightyColumnsHaveRoomForAValidationSplitOrAReport) {
+  Progress(output_.file(), 2, 60000, Terminal(80))
+      .FinishEpoch(WithValidation());
+  EXPECT_EQ(output_.Take(),
+            "epoch  train loss  train acc  valid loss  valid acc  test loss"
+            "  test acc\n"
+            "    1      0.5123     82.31%      0.4729     83.33%     0.4411"
+            "    84.12%\n");
+  EpochResult epoch = kEpoch;
+  epoch.train.reports = {{"cost", 12.5}};
+  Progress(output_.file(), 2, 60000, Terminal(80)).FinishEpoch(epoch);
+  EXPECT_EQ(output_.Take(),
+            "epoch  train loss  train acc  test loss  test acc       cost"
+            "      rate  seconds\n"
+            "    1      0.5123     82.31%     0.4411    84.12%    12.5000"
+            "      0.01     1.23\n");
+}
+
+// 60 ms for the one batch of an epoch, and 20 ms for the tests after each tenth
+// epoch, which gets its line.
+TEST_F(ProgressTest, ManyShortEpochsNeedNotHaveALineEach) {
+  constexpr int kEpochs = 1100;
+  constexpr int kSamples = 6000;
+  int draws = 0;
+  {
+    Progress progress(output_.file(), kEpochs, kSamples, Terminal(80));
+    for (int i = 1; i <= kEpochs; ++i) {
+      progress.StartEpoch(i);
+      const std::string at_start = output_.Take();
+      now_ += 0.06;
+      progress.Advance(kSamples, 0.32144, 0.88414);
+      const std::string at_end = output_.Take();
+      // Each bar is drawn over the one that is there.
+      for (const std::string& bar : {at_start, at_end}) {
+        if (bar.empty()) continue;
+        ++draws;
+        EXPECT_TRUE(absl::StartsWith(bar, absl::StrCat("\repoch ", Padded(i))));
+        EXPECT_FALSE(absl::StrContains(bar, "\n")) << bar;
+      }
+      // It is missing only until the next epoch starts.
+      EXPECT_TRUE(i % 10 != 1 || !at_start.empty()) << i;
+      // The speed is that of this epoch, but the time left that of all, of
+      // which ten take 0.62 s.
+      if (i == 504) {
+        EXPECT_TRUE(absl::StrContains(at_end, " 100%  loss 0.3214")) << at_end;
+        EXPECT_TRUE(absl::EndsWith(at_end, "  100k samples/s  0:37 left\x1b[K"))
+            << at_end;
+      }
+      if (i % 10 != 0) continue;
+      now_ += 0.02;
+      EpochResult epoch = kEpoch;
+      epoch.train.epoch = i;
+      epoch.train.seconds = 0.06;
+      progress.FinishEpoch(epoch);
+      const std::string titles =
+          "epoch  train loss  train acc  test loss  test acc      rate"
+          "  seconds  samples/s\n";
+      EXPECT_EQ(output_.Take(),
+                absl::StrCat("\r\x1b[K", i == 10 ? titles : "", " ", Padded(i),
+                             "      0.5123     82.31%     0.4411    84.12%"
+                             "      0.01     0.06       100k\n"));
+    }
+  }
+  EXPECT_EQ(output_.Take(), "");  // No bar is left to end.
+  // Of ten epochs, when the first starts and after every other batch: not more
+  // than ten a second, and one for each line.
+  EXPECT_EQ(draws, kEpochs / 10 * 6);
 }
 
 TEST_F(ProgressTest, ABarThatIsLeftIsEndedByANewline) {
@@ -357,7 +537,7 @@ TEST_F(ProgressTest, ALogHasTheTableAndALineInTenSeconds) {
       now_ += 0.1;
       progress.Advance(1, 0.32144, 0.88414);
     }
-    progress.FinishEpoch(kTrain, kTest);
+    progress.FinishEpoch(kEpoch);
     progress.StartEpoch(2);
     now_ += 9.9;  // Since the line of the table.
     progress.Advance(1, 0.5, 0.5);
@@ -482,7 +662,7 @@ TEST_F(ProgressEnvironmentTest, AFileIsALog) {
     progress.StartEpoch(1);
     for (int i = 0; i < 100; ++i) progress.Advance(1, 0.5, 0.5);
     EXPECT_EQ(output.Take(), "");
-    progress.FinishEpoch(kTrain, kTest);
+    progress.FinishEpoch(kEpoch);
   }
   const std::string text = output.Take();
   EXPECT_FALSE(absl::StrContains(text, "\r") ||

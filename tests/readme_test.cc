@@ -4,8 +4,6 @@
 
 #include <array>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -13,14 +11,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "gtest/gtest.h"
+#include "tests/file_testing.h"
 
 namespace tape {
 namespace {
 
 // The ```text blocks of README.md, in order.
 std::vector<std::string> TextBlocks() {
-  std::ifstream file("README.md");
-  const std::string readme{std::istreambuf_iterator<char>(file), {}};
+  const std::string readme = ReadText("README.md");
   std::vector<std::string> blocks;
   bool inside = false;
   for (absl::string_view line : absl::StrSplit(readme, '\n')) {

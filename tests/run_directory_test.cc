@@ -12,8 +12,6 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <set>
 #include <string>
@@ -24,8 +22,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "tests/file_testing.h"
 
 namespace tape {
 namespace {
@@ -37,15 +37,6 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 static_assert(std::is_nothrow_move_constructible_v<RunDirectory>);
 static_assert(!std::is_copy_constructible_v<RunDirectory>);
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void WriteFile(const std::string& path, absl::string_view text) {
-  std::ofstream(path, std::ios::binary) << text;
-}
 
 // What is in the folder and below, as paths from there.
 std::set<std::string> Below(const std::string& folder) {
@@ -77,6 +68,27 @@ class RunDirectoryTest : public testing::Test {
   std::string folder_;
 };
 
+// Within its life, files of this process cannot grow over `bytes`: a disk that
+// becomes full in the middle of a line.
+class LargestFile {
+ public:
+  explicit LargestFile(rlim_t bytes) {
+    old_handler_ = std::signal(SIGXFSZ, SIG_IGN);  // An errno instead.
+    getrlimit(RLIMIT_FSIZE, &old_limit_);
+    rlimit limit = old_limit_;
+    limit.rlim_cur = bytes;
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  }
+  ~LargestFile() {
+    setrlimit(RLIMIT_FSIZE, &old_limit_);
+    std::signal(SIGXFSZ, old_handler_);
+  }
+
+ private:
+  rlimit old_limit_;
+  void (*old_handler_)(int);
+};
+
 const EpochMetrics kTrain = {.epoch = 1,
                              .split = "train",
                              .loss = 0.1,
@@ -92,6 +104,7 @@ RunSummary Summary() {
           .seed = 18446744073709551615u,
           .threads = 2,
           .epochs = 10,
+          .kept_epoch = 7,
           .train_loss = 0.1,
           .train_accuracy = 1,
           .test_loss = kNan,
@@ -105,6 +118,7 @@ constexpr char kSummaryText[] = R"({
   "seed": 18446744073709551615,
   "threads": 2,
   "epochs": 10,
+  "kept_epoch": 7,
   "train_loss": 0.1,
   "train_accuracy": 1.0,
   "test_loss": null,
@@ -122,22 +136,22 @@ TEST_F(RunDirectoryTest, CreateMakesTheFolderAndItsParentsAndNothingElse) {
 }
 
 TEST_F(RunDirectoryTest, AFolderWithOtherFilesIsTaken) {
-  WriteFile(In("notes.txt"), "mine");
+  WriteText(In("notes.txt"), "mine");
   ASSERT_TRUE(RunDirectory::Create(folder_).ok());
   // Nor does a run that ended before its first epoch stand in the way.
   ASSERT_TRUE(RunDirectory::Create(folder_).ok());
   EXPECT_EQ(Below(folder_), (std::set<std::string>{"notes.txt"}));
-  EXPECT_EQ(ReadFile(In("notes.txt")), "mine");
+  EXPECT_EQ(ReadText(In("notes.txt")), "mine");
 }
 
 TEST_F(RunDirectoryTest, AFolderWithARunIsRefused) {
   for (const char* name : {"metrics.csv", "summary.json"}) {
-    WriteFile(In(name), "of another run");
+    WriteText(In(name), "of another run");
     const absl::Status status = RunDirectory::Create(folder_).status();
     EXPECT_EQ(status, absl::AlreadyExistsError(absl::StrCat(
                           folder_, ": already holds a run (", name,
                           "); choose another --run_dir or remove it")));
-    EXPECT_EQ(ReadFile(In(name)), "of another run");
+    EXPECT_EQ(ReadText(In(name)), "of another run");
     fs::remove(In(name));
     // A symbolic link to nowhere would be written through.
     fs::create_symlink(In("nowhere"), In(name));
@@ -147,7 +161,7 @@ TEST_F(RunDirectoryTest, AFolderWithARunIsRefused) {
 }
 
 TEST_F(RunDirectoryTest, WhatIsNoFolderIsRefused) {
-  WriteFile(In("file"), "text");
+  WriteText(In("file"), "text");
   const absl::Status no_folder = absl::InvalidArgumentError(absl::StrCat(
       In("file"),
       ": expected a folder, found a file; choose another --run_dir"));
@@ -156,7 +170,7 @@ TEST_F(RunDirectoryTest, WhatIsNoFolderIsRefused) {
   EXPECT_EQ(
       RunDirectory::Create("").status(),
       absl::InvalidArgumentError("the path of the run's folder is empty"));
-  EXPECT_EQ(ReadFile(In("file")), "text");
+  EXPECT_EQ(ReadText(In("file")), "text");
 }
 
 TEST_F(RunDirectoryTest, WhatCannotBeWrittenIsRefusedWithItsReason) {
@@ -184,7 +198,7 @@ TEST_F(RunDirectoryTest, MetricsAreLinesThatAreThereAtOnce) {
   ASSERT_TRUE(run.ok()) << run.status();
   EXPECT_EQ(Below(folder_), std::set<std::string>{});
   ASSERT_TRUE(run->AppendMetrics(kTrain).ok());
-  EXPECT_EQ(ReadFile(In("metrics.csv")), absl::StrCat(kHeader, kTrainLine));
+  EXPECT_EQ(ReadText(In("metrics.csv")), absl::StrCat(kHeader, kTrainLine));
   // Goes on where it was, wherever the object is now.
   RunDirectory moved = *std::move(run);
   ASSERT_TRUE(moved
@@ -195,9 +209,89 @@ TEST_F(RunDirectoryTest, MetricsAreLinesThatAreThereAtOnce) {
                                   .learning_rate = kInfinity,
                                   .seconds = -kInfinity})
                   .ok());
-  EXPECT_EQ(ReadFile(In("metrics.csv")),
+  EXPECT_EQ(ReadText(In("metrics.csv")),
             absl::StrCat(kHeader, kTrainLine,
                          "1,test,nan,0.3333333333333333,inf,-inf\n"));
+}
+
+TEST_F(RunDirectoryTest, ReportsOfTheFirstLineHaveTheirColumns) {
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
+  ASSERT_TRUE(run.ok()) << run.status();
+  EpochMetrics train = kTrain;
+  train.reports = {{"penalty", 0.25}, {"skipped steps", 3}};
+  ASSERT_TRUE(run->AppendMetrics(train).ok());
+  EpochMetrics test = kTrain;
+  test.split = "test";
+  ASSERT_TRUE(run->AppendMetrics(test).ok());
+  RunDirectory moved = *std::move(run);
+  // By name: neither their order nor their number need be that of the header.
+  train.reports = {{"skipped steps", kInfinity}, {"penalty", -kNan}};
+  ASSERT_TRUE(moved.AppendMetrics(train).ok());
+  train.reports = {{"skipped steps", 1.0 / 3}};
+  ASSERT_TRUE(moved.AppendMetrics(train).ok());
+  EXPECT_EQ(ReadText(In("metrics.csv")),
+            "epoch,split,loss,accuracy,learning_rate,seconds,penalty,skipped "
+            "steps\n"
+            "1,train,0.1,0.5,0.01,2,0.25,3\n"
+            "1,test,0.1,0.5,0.01,2,,\n"
+            "1,train,0.1,0.5,0.01,2,nan,inf\n"
+            "1,train,0.1,0.5,0.01,2,,0.3333333333333333\n");
+}
+
+// The zeros of two groups of parameters, for example.
+TEST_F(RunDirectoryTest, ReportsOfOneNameHaveAColumnEach) {
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
+  ASSERT_TRUE(run.ok()) << run.status();
+  EpochMetrics train = kTrain;
+  train.reports = {{"zeros", 0.5}, {"cost", 7}, {"zeros", 0.25}};
+  ASSERT_TRUE(run->AppendMetrics(train).ok());
+  EXPECT_EQ(ReadText(In("metrics.csv")),
+            "epoch,split,loss,accuracy,learning_rate,seconds,zeros,cost,zeros\n"
+            "1,train,0.1,0.5,0.01,2,0.5,7,0.25\n");
+}
+
+TEST_F(RunDirectoryTest, AHeaderThatFailedIsWrittenAnew) {
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
+  ASSERT_TRUE(run.ok()) << run.status();
+  EpochMetrics train = kTrain;
+  train.reports = {{"penalty", 0.25}};
+  {
+    LargestFile limit(10);
+    EXPECT_FALSE(run->AppendMetrics(train).ok());
+  }
+  train.reports = {{"cost", 1.5}};
+  ASSERT_TRUE(run->AppendMetrics(train).ok());
+  EXPECT_EQ(ReadText(In("metrics.csv")),
+            "epoch,split,loss,accuracy,learning_rate,seconds,cost\n"
+            "1,train,0.1,0.5,0.01,2,1.5\n");
+}
+
+using RunDirectoryDeathTest = RunDirectoryTest;
+
+TEST_F(RunDirectoryDeathTest, NamesThatNeedQuotesAreOurMistake) {
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
+  ASSERT_TRUE(run.ok()) << run.status();
+  for (const char* name : {"a,b", "\"a\"", "a\nb", "a\rb"}) {
+    EpochMetrics train = kTrain;
+    train.reports = {{"penalty", 1}, {name, 2}};
+    EXPECT_DEATH(run->AppendMetrics(train).IgnoreError(), "find_first_of");
+    train.split = name;
+    train.reports.clear();
+    EXPECT_DEATH(run->AppendMetrics(train).IgnoreError(), "find_first_of");
+  }
+  EXPECT_EQ(Below(folder_), std::set<std::string>{});
+}
+
+TEST_F(RunDirectoryDeathTest, ReportsWithoutAColumnAreOurMistake) {
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
+  ASSERT_TRUE(run.ok()) << run.status();
+  EpochMetrics train = kTrain;
+  train.reports = {{"penalty", 1}, {"cost", 2}};
+  ASSERT_TRUE(run->AppendMetrics(train).ok());
+  train.reports = {{"late", 1}};
+  EXPECT_DEATH(run->AppendMetrics(train).IgnoreError(), "column < cells");
+  train.reports = {{"cost", 1}, {"cost", 2}};
+  EXPECT_DEATH(run->AppendMetrics(train).IgnoreError(), "column < cells");
 }
 
 TEST_F(RunDirectoryTest, NumbersReadBackExactly) {
@@ -221,7 +315,7 @@ TEST_F(RunDirectoryTest, NumbersReadBackExactly) {
             .ok());
   }
   const std::vector<std::string> lines =
-      absl::StrSplit(ReadFile(In("metrics.csv")), '\n');
+      absl::StrSplit(ReadText(In("metrics.csv")), '\n');
   ASSERT_EQ(lines.size(), numbers.size() + 2);  // The header, and the end.
   for (size_t i = 0; i < numbers.size(); ++i) {
     const std::vector<std::string> cells = absl::StrSplit(lines[i + 1], ',');
@@ -242,7 +336,7 @@ TEST_F(RunDirectoryTest, TwoRunsDoNotMix) {
                 absl::StrCat(In("metrics.csv"),
                              ": cannot open the file to add a line: "
                              "File exists")));
-  EXPECT_EQ(ReadFile(In("metrics.csv")), absl::StrCat(kHeader, kTrainLine));
+  EXPECT_EQ(ReadText(In("metrics.csv")), absl::StrCat(kHeader, kTrainLine));
 }
 
 TEST_F(RunDirectoryTest, AFolderThatVanishedIsAnError) {
@@ -281,27 +375,6 @@ TEST_F(RunDirectoryTest, AFullDiskIsAnError) {
   EXPECT_EQ(Below(folder_), (std::set<std::string>{"metrics.csv"}));
 }
 
-// Within its life, files of this process cannot grow over `bytes`: a disk that
-// becomes full in the middle of a line.
-class LargestFile {
- public:
-  explicit LargestFile(rlim_t bytes) {
-    old_handler_ = std::signal(SIGXFSZ, SIG_IGN);  // An errno instead.
-    getrlimit(RLIMIT_FSIZE, &old_limit_);
-    rlimit limit = old_limit_;
-    limit.rlim_cur = bytes;
-    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
-  }
-  ~LargestFile() {
-    setrlimit(RLIMIT_FSIZE, &old_limit_);
-    std::signal(SIGXFSZ, old_handler_);
-  }
-
- private:
-  rlimit old_limit_;
-  void (*old_handler_)(int);
-};
-
 TEST_F(RunDirectoryTest, AFailedLineLeavesWholeLines) {
   absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
   ASSERT_TRUE(run.ok()) << run.status();
@@ -316,7 +389,7 @@ TEST_F(RunDirectoryTest, AFailedLineLeavesWholeLines) {
                                           "File too large"));
   EXPECT_EQ(Below(folder_), std::set<std::string>{});
   ASSERT_TRUE(run->AppendMetrics(kTrain).ok());
-  EXPECT_EQ(ReadFile(In("metrics.csv")), one_line);
+  EXPECT_EQ(ReadText(In("metrics.csv")), one_line);
   {
     LargestFile limit(one_line.size() + 3);
     status = run->AppendMetrics(kTrain);
@@ -324,17 +397,38 @@ TEST_F(RunDirectoryTest, AFailedLineLeavesWholeLines) {
   EXPECT_EQ(Message(status), absl::StrCat(In("metrics.csv"),
                                           ": cannot add a line: "
                                           "File too large"));
-  EXPECT_EQ(ReadFile(In("metrics.csv")), one_line);
+  EXPECT_EQ(ReadText(In("metrics.csv")), one_line);
   ASSERT_TRUE(run->AppendMetrics(kTrain).ok());
-  EXPECT_EQ(ReadFile(In("metrics.csv")), absl::StrCat(one_line, kTrainLine));
+  EXPECT_EQ(ReadText(In("metrics.csv")), absl::StrCat(one_line, kTrainLine));
 }
 
 TEST_F(RunDirectoryTest, TheSummaryIsJsonInThisOrder) {
   absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
   ASSERT_TRUE(run.ok()) << run.status();
   ASSERT_TRUE(run->WriteSummary(Summary()).ok());
-  EXPECT_EQ(ReadFile(In("summary.json")), kSummaryText);
+  EXPECT_EQ(ReadText(In("summary.json")), kSummaryText);
   EXPECT_EQ(Below(folder_), (std::set<std::string>{"summary.json"}));
+}
+
+TEST_F(RunDirectoryTest, TheSummaryHasWhatWasMeasuredOfAValidationSplit) {
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
+  ASSERT_TRUE(run.ok()) << run.status();
+  RunSummary summary = Summary();
+  summary.validation_loss = 0.25;
+  summary.validation_accuracy = 0.75;
+  ASSERT_TRUE(run->WriteSummary(summary).ok());
+  const std::string loss = "  \"validation_loss\": 0.25,\n";
+  const std::string accuracy = "  \"validation_accuracy\": 0.75,\n";
+  const std::string before = "  \"test_loss\": null,\n";
+  EXPECT_EQ(
+      ReadText(In("summary.json")),
+      absl::StrReplaceAll(kSummaryText,
+                          {{before, absl::StrCat(loss, accuracy, before)}}));
+  summary.validation_loss = kNan;
+  ASSERT_TRUE(run->WriteSummary(summary).ok());
+  EXPECT_EQ(ReadText(In("summary.json")),
+            absl::StrReplaceAll(kSummaryText,
+                                {{before, absl::StrCat(accuracy, before)}}));
 }
 
 TEST_F(RunDirectoryTest, AFailedSummaryLeavesTheEarlierOne) {
@@ -349,7 +443,7 @@ TEST_F(RunDirectoryTest, AFailedSummaryLeavesTheEarlierOne) {
   EXPECT_EQ(Message(status), absl::StrCat(In("summary.json.temporary"),
                                           ": cannot write the file: "
                                           "File too large"));
-  EXPECT_EQ(ReadFile(In("summary.json")), kSummaryText);
+  EXPECT_EQ(ReadText(In("summary.json")), kSummaryText);
   EXPECT_EQ(Below(folder_), (std::set<std::string>{"summary.json"}));
 
   fs::remove(In("summary.json"));
@@ -368,7 +462,7 @@ TEST_F(RunDirectoryTest, NamesThatAreNoUtf8DoNotStopTheSummary) {
       run->WriteSummary({.experiment = "\xff", .variant = "\"größer\"\n"})
           .ok());
   const std::vector<std::string> lines =
-      absl::StrSplit(ReadFile(In("summary.json")), '\n');
+      absl::StrSplit(ReadText(In("summary.json")), '\n');
   EXPECT_EQ(lines[1], "  \"experiment\": \"\uFFFD\",");
   EXPECT_EQ(lines[2], "  \"variant\": \"\\\"größer\\\"\\n\",");
 }

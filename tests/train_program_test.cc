@@ -1,14 +1,6 @@
 // The main program as a user meets it: run as a process, wrong flags included.
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -16,53 +8,22 @@
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "models/experiment.h"
 #include "nlohmann/json.hpp"
+#include "tests/file_testing.h"
+#include "tests/program_testing.h"
 
 namespace tape {
 namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kProgram[] = "models/train";
-constexpr char kFashionMnist[] = "/usr/share/datasets/fashion-mnist";
 
-struct Outcome {
-  int exit_code;
-  std::string out;
-  std::string err;
-};
-
-std::string ReadFile(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void WriteFile(const fs::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
-
-// Runs the program with these arguments, no input, its output in files.
-Outcome Execute(std::vector<std::string> arguments) {
-  const fs::path folder = testing::TempDir();
-  const std::string out = folder / "out", err = folder / "err";
-  arguments.insert(arguments.begin(), kProgram);
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  const pid_t child = fork();
-  if (child == 0) {
-    const int flags = O_WRONLY | O_CREAT | O_TRUNC;
-    dup2(open("/dev/null", O_RDONLY), 0);
-    dup2(open(out.c_str(), flags, 0600), 1);
-    dup2(open(err.c_str(), flags, 0600), 2);
-    execv(argv[0], argv.data());
-    _exit(127);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status),
-          ReadFile(out), ReadFile(err)};
+Outcome Execute(const std::vector<std::string>& arguments) {
+  return RunProgram(kProgram, arguments);
 }
 
 // A fresh folder with links to the files of Fashion-MNIST, for a test to spoil
@@ -79,7 +40,7 @@ fs::path DataFolder(const std::string& name) {
 
 void Replace(const fs::path& path, const std::string& bytes) {
   fs::remove(path);
-  WriteFile(path, bytes);
+  WriteText(path, bytes);
 }
 
 // An IDX file of labels: its header, then the labels.
@@ -91,34 +52,37 @@ std::string LabelFile(int count, uint8_t label) {
   return bytes + std::string(count, static_cast<char>(label));
 }
 
-// That the program ends with one line on stderr that holds `expected`, and
-// prints nothing else.
 void ExpectRefusal(const std::vector<std::string>& arguments,
                    const std::vector<std::string>& expected) {
-  const Outcome outcome = Execute(arguments);
-  EXPECT_EQ(outcome.exit_code, 1) << outcome.err;
-  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1)
-      << outcome.err;
-  for (const std::string& part : expected) {
-    EXPECT_THAT(outcome.err, HasSubstr(part));
-  }
-  EXPECT_EQ(outcome.out, "");
+  ExpectOneLineOfError(Execute(arguments), expected);
 }
 
-TEST(TrainProgramTest, ListsTheExperiments) {
+TEST(TrainProgramTest, ListsNameVariantAndDescriptionOfEachExperiment) {
   const Outcome outcome = Execute({"--list"});
   EXPECT_EQ(outcome.exit_code, 0);
-  EXPECT_THAT(outcome.out, HasSubstr("fashion_mlp "));
-  EXPECT_THAT(outcome.out, HasSubstr("fashion_40_relu "));
   EXPECT_EQ(outcome.err, "");
+  const std::vector<std::string> lines =
+      absl::StrSplit(outcome.out, '\n', absl::SkipEmpty());
+  ASSERT_EQ(lines.size(), Experiments().size());
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const Experiment& experiment = Experiments()[i];
+    const std::vector<std::string> words =
+        absl::StrSplit(lines[i], ' ', absl::SkipEmpty());
+    ASSERT_GE(words.size(), 3u);
+    EXPECT_EQ(words[0], experiment.name);
+    EXPECT_EQ(words[1], experiment.variant);
+    EXPECT_THAT(lines[i], testing::EndsWith(" " + experiment.description));
+  }
 }
 
 TEST(TrainProgramTest, HelpNamesEveryFlag) {
   const Outcome outcome = Execute({"--help"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   for (const char* flag :
-       {"--experiment", "--list", "--data_dir", "--epochs", "--batch_size",
-        "--learning_rate", "--seed", "--threads", "--run_dir"}) {
+       {"--experiment", "--variant", "--list", "--data_dir", "--epochs",
+        "--batch_size", "--learning_rate", "--l1", "--l2", "--proximal_l1",
+        "--validation", "--stratified", "--report", "--seed", "--threads",
+        "--run_dir"}) {
     EXPECT_THAT(outcome.out, HasSubstr(flag));
   }
 }
@@ -155,6 +119,14 @@ TEST(TrainProgramTest, RefusesWrongFlags) {
   ExpectRefusal({"--experiment=fashion_99"},
                 {"--experiment: there is no experiment \"fashion_99\"",
                  "fashion_mlp, fashion_40_relu"});
+  ExpectRefusal({"--variant=as_written"},
+                {"--variant: there is no variant \"as_written\" of "
+                 "fashion_mlp; known are own"});
+  ExpectRefusal(
+      {"--experiment=mnist_h5", "--variant=as_written", "--l2=0.1"},
+      {"mnist_h5: the variant as_written has the updates of its document"});
+  ExpectRefusal({"--stratified"}, {"--stratified: expected a share with "
+                                   "--validation, found none"});
   ExpectRefusal({"--threads=0"}, {"--threads: expected 1 to 1024, found 0"});
   ExpectRefusal({"--threads=-2"}, {"--threads: expected 1 to 1024, found -2"});
   ExpectRefusal({"--epochs=0"}, {"--epochs: expected at least 1, found 0"});
@@ -168,9 +140,31 @@ TEST(TrainProgramTest, RefusesWrongFlags) {
       {"--learning_rate: expected a finite number above 0, found -1"});
   ExpectRefusal({"--learning_rate=nan"},
                 {"--learning_rate: expected a finite number above 0, found "});
+  for (const char* flag : {"--l1", "--l2", "--proximal_l1"}) {
+    ExpectRefusal(
+        {absl::StrCat(flag, "=-1")},
+        {absl::StrCat(flag,
+                      ": expected a finite number of at least 0, found -1")});
+  }
+  for (const char* share : {"1", "-0.1", "nan"}) {
+    ExpectRefusal(
+        {absl::StrCat("--validation=", share)},
+        {absl::StrCat("--validation: expected at least 0 and below 1, "
+                      "found ",
+                      share)});
+  }
+  ExpectRefusal({"--validation=1e-9"},
+                {"SplitAtRandom: expected at least 1 sample on each side"});
+  ExpectRefusal({"--experiment=mnist_h5", "--validation=0"},
+                {"--validation: expected a share for mnist_h5, which chooses "
+                 "its best model by it, found 0"});
+  ExpectRefusal({"--experiment=mnist_h5", "--batch_size=51001"},
+                {"--batch_size: expected at most the 51000 training samples, "
+                 "found 51001"});
   ExpectRefusal({"fashion_mlp"},
                 {"expected flags only, found \"fashion_mlp\""});
-  for (const char* unparsable : {"--epochs=ten", "--no_such_flag=1"}) {
+  for (const char* unparsable :
+       {"--epochs=ten", "--stratified=maybe", "--no_such_flag=1"}) {
     const Outcome outcome = Execute({unparsable});
     EXPECT_EQ(outcome.exit_code, 1);
     EXPECT_THAT(outcome.err, HasSubstr("ERROR"));
@@ -186,7 +180,7 @@ TEST(TrainProgramTest, RefusesWrongData) {
                 {"/no/such/folder", "third_party/install.sh"});
 
   const fs::path short_file = DataFolder("short_file");
-  const std::string images = ReadFile(short_file / "t10k-images-idx3-ubyte.gz");
+  const std::string images = ReadText(short_file / "t10k-images-idx3-ubyte.gz");
   Replace(short_file / "t10k-images-idx3-ubyte.gz",
           images.substr(0, images.size() / 2));
   ExpectRefusal(with(short_file), {"t10k-images-idx3-ubyte.gz"});
@@ -216,9 +210,9 @@ TEST(TrainProgramTest, WrongDataLeavesNoRunDirectory) {
 TEST(TrainProgramTest, RefusesARunDirectoryItCannotWrite) {
   // Under a file: refused even to root.
   const fs::path file = fs::path(testing::TempDir()) / "a_file";
-  WriteFile(file, "kept");
+  WriteText(file, "kept");
   ExpectRefusal({"--run_dir=" + (file / "run").string()}, {file.string()});
-  EXPECT_EQ(ReadFile(file), "kept");
+  EXPECT_EQ(ReadText(file), "kept");
 }
 
 TEST(TrainProgramTest, WritesMetricsAndSummary) {
@@ -233,14 +227,14 @@ TEST(TrainProgramTest, WritesMetricsAndSummary) {
   EXPECT_EQ(outcome.out.find_first_of("\r\033"), std::string::npos);
 
   std::vector<std::string> lines =
-      absl::StrSplit(ReadFile(run / "metrics.csv"), '\n', absl::SkipEmpty());
+      absl::StrSplit(ReadText(run / "metrics.csv"), '\n', absl::SkipEmpty());
   ASSERT_EQ(lines.size(), 5u);
   EXPECT_EQ(lines[0], "epoch,split,loss,accuracy,learning_rate,seconds");
   EXPECT_THAT(lines[1], testing::StartsWith("1,train,"));
   EXPECT_THAT(lines[4], testing::StartsWith("2,test,"));
   const std::vector<std::string> last = absl::StrSplit(lines[4], ',');
 
-  const auto summary = nlohmann::json::parse(ReadFile(run / "summary.json"));
+  const auto summary = nlohmann::json::parse(ReadText(run / "summary.json"));
   EXPECT_EQ(summary["experiment"], "fashion_40_relu");
   EXPECT_EQ(summary["variant"], "corrected");
   EXPECT_EQ(summary["seed"], 3);
@@ -254,9 +248,132 @@ TEST(TrainProgramTest, WritesMetricsAndSummary) {
   EXPECT_GT(summary["seconds"], 0);
   EXPECT_GT(summary["samples_per_second"], 0);
 
-  const std::string before = ReadFile(run / "metrics.csv");
+  const std::string before = ReadText(run / "metrics.csv");
   ExpectRefusal(arguments, {run.string(), "already holds a run"});
-  EXPECT_EQ(ReadFile(run / "metrics.csv"), before);
+  EXPECT_EQ(ReadText(run / "metrics.csv"), before);
+}
+
+// The cells of metrics.csv, a row each, the header first.
+std::vector<std::vector<std::string>> Metrics(const fs::path& run) {
+  std::vector<std::vector<std::string>> rows;
+  const std::string text = ReadText(run / "metrics.csv");
+  for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    rows.push_back(absl::StrSplit(line, ','));
+  }
+  return rows;
+}
+
+TEST(TrainProgramTest, KeepsAndWritesTheModelThatValidationChooses) {
+  const fs::path run = fs::path(testing::TempDir()) / "validated";
+  fs::remove_all(run);
+  const Outcome outcome =
+      Execute({"--experiment=mnist_h1", "--variant=as_written", "--epochs=4",
+               "--run_dir=" + run.string()});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out,
+              testing::StartsWith("mnist_h1 (as_written): 784-1-"));
+  EXPECT_THAT(outcome.out,
+              HasSubstr("4 epochs of 51000 samples in batches of 1000"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("stopped early")));
+
+  // A row for each split; the kept epoch is one that has no better before it.
+  const auto rows = Metrics(run);
+  ASSERT_EQ(rows.size(), 13u);
+  for (int epoch = 1; epoch <= 4; ++epoch) {
+    int row = 3 * epoch - 2;
+    for (const char* split : {"train", "validation", "test"}) {
+      EXPECT_EQ(rows[row][0], absl::StrCat(epoch));
+      EXPECT_EQ(rows[row][1], split);
+      ++row;
+    }
+  }
+  const auto summary = nlohmann::json::parse(ReadText(run / "summary.json"));
+  EXPECT_EQ(summary["variant"], "as_written");
+  EXPECT_EQ(summary["epochs"], 4);
+  const int kept = summary["kept_epoch"];
+  ASSERT_GE(kept, 1);
+  ASSERT_LE(kept, 4);
+  EXPECT_EQ(summary["train_loss"], std::stod(rows[3 * kept - 2][2]));
+  EXPECT_EQ(summary["validation_loss"], std::stod(rows[3 * kept - 1][2]));
+  EXPECT_EQ(summary["validation_accuracy"], std::stod(rows[3 * kept - 1][3]));
+  EXPECT_EQ(summary["test_accuracy"], std::stod(rows[3 * kept][3]));
+  if (kept < 4) {
+    EXPECT_THAT(outcome.out,
+                HasSubstr(absl::StrCat("\nkept the model of epoch ", kept,
+                                       ", the best\n")));
+  }
+}
+
+TEST(TrainProgramTest, SaysWhichEpochsModelItKept) {
+  // At a rate that changes nothing, the first epoch's is the best.
+  const Outcome outcome =
+      Execute({"--experiment=mnist_h1", "--epochs=2", "--learning_rate=1e-12"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out,
+              HasSubstr("\nkept the model of epoch 1, the best\n"));
+}
+
+TEST(TrainProgramTest, SaysThatItStoppedEarly) {
+  const fs::path run = fs::path(testing::TempDir()) / "stopped";
+  fs::remove_all(run);
+  // At this rate the test accuracy falls within twenty epochs.
+  const Outcome outcome =
+      Execute({"--experiment=fashion_40_early_stop", "--learning_rate=1e-3",
+               "--batch_size=100", "--run_dir=" + run.string()});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::string last_epoch = Metrics(run).back()[0];
+  EXPECT_LT(std::stoi(last_epoch), 200);
+  EXPECT_THAT(outcome.out,
+              HasSubstr(absl::StrCat("\nstopped early, after epoch ",
+                                     last_epoch, "\n")));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("kept the model")));
+  const auto summary = nlohmann::json::parse(ReadText(run / "summary.json"));
+  EXPECT_EQ(summary["epochs"], std::stoi(last_epoch));
+  EXPECT_EQ(summary["kept_epoch"], std::stoi(last_epoch));
+  EXPECT_FALSE(summary.contains("validation_accuracy"));
+}
+
+TEST(TrainProgramTest, SplitsValidationOffAnyExperiment) {
+  // Its loss is the same bits for the same samples.
+  const auto validation_loss = [](const std::vector<std::string>& more) {
+    const fs::path run = fs::path(testing::TempDir()) / "split";
+    fs::remove_all(run);
+    // A full batch is what is left of it.
+    std::vector<std::string> arguments = {"--experiment=fashion_64_64_adam",
+                                          "--validation=0.9", "--epochs=1",
+                                          "--run_dir=" + run.string()};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Outcome outcome = Execute(arguments);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_THAT(outcome.out, HasSubstr("1 epoch of 6000 samples"));
+    for (const std::vector<std::string>& row : Metrics(run)) {
+      if (row[1] == "validation") return row[2];
+    }
+    ADD_FAILURE() << "no row of the validation set";
+    return std::string();
+  };
+  const std::string by_chance = validation_loss({});
+  EXPECT_EQ(validation_loss({"--nostratified"}), by_chance);
+  EXPECT_NE(validation_loss({"--stratified"}), by_chance);
+}
+
+TEST(TrainProgramTest, ReportsWhatTheTestSetIsTakenFor) {
+  const std::vector<std::string> arguments = {"--experiment=fashion_40_relu",
+                                              "--epochs=1"};
+  std::vector<std::string> reporting = arguments;
+  reporting.push_back("--report");
+  const Outcome outcome = Execute(reporting);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  // The matrix, all of whose rows have 1000 samples; then the report.
+  EXPECT_THAT(outcome.out,
+              testing::ContainsRegex("predicted\nlabel +0 +1 .*total\n"));
+  EXPECT_THAT(outcome.out, testing::ContainsRegex("\n +9 .* 1000\n"));
+  EXPECT_THAT(outcome.out, testing::ContainsRegex("\ntotal .* 10000\n"));
+  EXPECT_THAT(outcome.out,
+              HasSubstr("precision    recall  f1-score   support"));
+  EXPECT_THAT(outcome.out,
+              testing::ContainsRegex("macro avg .* 10000\nweighted avg "));
+  EXPECT_THAT(Execute(arguments).out, Not(HasSubstr("precision")));
 }
 
 }  // namespace

@@ -1,10 +1,11 @@
 // Mini-batches (batches.h). In goes a data set, out come views of its rows, or
-// of rows gathered in a random order. Tested by tests/batches_test.cc.
+// of rows gathered at random. Tested by tests/batches_test.cc.
 #include "framework/data/batches.h"
 
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "framework/core/check.h"
@@ -12,6 +13,24 @@
 #include "framework/core/tensor_type.h"
 
 namespace tape {
+namespace {
+
+// How many samples the batches of an epoch over `samples` have together.
+int64_t SamplesPerEpoch(int64_t samples, const BatchOptions& options) {
+  const int64_t full = samples / options.batch_size;
+  if (options.order == Order::kSampled) return full * options.batch_size;
+  switch (options.last) {
+    case LastBatch::kKeep:
+      return samples;
+    case LastBatch::kDrop:
+      return full * options.batch_size;
+    case LastBatch::kDropAlsoFull:
+      return std::max<int64_t>(full - 1, 0) * options.batch_size;
+  }
+  TAPE_CHECK(false);
+}
+
+}  // namespace
 
 Batches::Batches(const Dataset& dataset, BatchOptions options)
     : dataset_(&dataset), options_(options) {
@@ -19,10 +38,8 @@ Batches::Batches(const Dataset& dataset, BatchOptions options)
   TAPE_CHECK_LE(1, options.batch_size);
   TAPE_CHECK_LE(samples, std::numeric_limits<uint32_t>::max());
   TAPE_CHECK_EQ(samples, dataset.labels.elements());
-  end_ = options.last == LastBatch::kKeep
-             ? samples
-             : samples - samples % options.batch_size;
-  if (options.order == Order::kShuffled) {
+  end_ = SamplesPerEpoch(samples, options);
+  if (options.order != Order::kFixed) {
     const int64_t rows = std::min(options.batch_size, samples);
     order_.resize(samples);
     images_.resize(rows * dataset.pixels());
@@ -41,9 +58,18 @@ void Batches::StartEpoch(int epoch) {
   if (options_.order == Order::kFixed) return;
   // From the data set's own order, not from the last epoch's.
   std::iota(order_.begin(), order_.end(), 0);
-  RandomStream random(options_.seed,
-                      StreamOf(absl::StrCat("batches/epoch ", epoch)));
-  Shuffle(random, order_);
+  random_ = RandomStream(options_.seed,
+                         StreamOf(absl::StrCat("batches/epoch ", epoch)));
+  if (options_.order == Order::kShuffled) Shuffle(random_, order_);
+}
+
+// The first `size` steps of a Fisher-Yates shuffle: what comes to the front is
+// a fair draw from any order, hence also from the one the last batch left.
+void Batches::DrawToFront(int64_t size) {
+  const auto samples = static_cast<uint32_t>(order_.size());
+  for (uint32_t row = 0; row < size; ++row) {
+    std::swap(order_[row], order_[row + random_.Below(samples - row)]);
+  }
 }
 
 std::optional<Batch> Batches::Next() {
@@ -56,8 +82,11 @@ std::optional<Batch> Batches::Next() {
     images += next_ * pixels;
     labels += next_;
   } else {
+    const bool sampled = options_.order == Order::kSampled;
+    if (sampled) DrawToFront(size);
+    const uint32_t* samples = order_.data() + (sampled ? 0 : next_);
     for (int64_t row = 0; row < size; ++row) {
-      const int64_t sample = order_[next_ + row];
+      const int64_t sample = samples[row];
       std::copy_n(images + sample * pixels, pixels,
                   images_.data() + row * pixels);
       labels_[row] = labels[sample];

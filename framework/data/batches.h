@@ -16,28 +16,38 @@
 #include <optional>
 #include <vector>
 
+#include "framework/core/random.h"
 #include "framework/core/tensor.h"
 #include "framework/data/dataset.h"
 
 namespace tape {
 
-// In what order an epoch goes through the samples.
+// Which samples an epoch's batches have, and in what order.
 enum class Order {
-  kFixed,     // As they stand in the data set.
-  kShuffled,  // In a random order, another one each epoch.
+  kFixed,     // All, as they stand in the data set.
+  kShuffled,  // All, in a random order, another one each epoch.
+  // Each batch is drawn afresh: batch_size distinct samples at random from the
+  // whole data set, whatever the other batches have. So an epoch may have one
+  // sample several times and another one never. It has size / batch_size
+  // batches, rounded down: none if batch_size exceeds the data set. LastBatch
+  // has no say, since every batch is full.
+  kSampled,
 };
 
 // What becomes of the last samples of an epoch if they do not fill a batch.
 enum class LastBatch {
   kKeep,  // They are a smaller batch.
   kDrop,  // They are left out, so that every batch has the same size.
+  // They are left out, and so is the last full batch, whether or not a short
+  // one follows it, as a loop to size / batch_size - 1 does that starts at 0.
+  kDropAlsoFull,
 };
 
 struct BatchOptions {
   int64_t batch_size = 64;  // Samples, at least 1.
   Order order = Order::kShuffled;
   LastBatch last = LastBatch::kKeep;
-  uint64_t seed = 0;  // Of the shuffled orders.
+  uint64_t seed = 0;  // Of what is random.
 };
 
 struct Batch {
@@ -51,26 +61,34 @@ class Batches {
   // Stands at the start of epoch 0. `dataset` must outlive this object and hold
   // fewer than 2^32 samples. A batch_size below 1 is a bug of the caller: one
   // that takes it from its user checks it before. It may exceed the data set:
-  // then an epoch is one smaller batch (kKeep) or none (kDrop).
+  // then an epoch is one smaller batch (kKeep) or none (any other LastBatch, or
+  // kSampled).
   Batches(const Dataset& dataset, BatchOptions options);
   Batches(Dataset&& dataset, BatchOptions options) = delete;  // Would dangle.
 
   int64_t batches_per_epoch() const;
 
-  // Goes to the start of an epoch. Its order depends on (seed, epoch) alone, so
-  // a resumed training sees what an uninterrupted one would have seen.
+  // Goes to the start of an epoch. What is random of it depends on
+  // (seed, epoch) alone, so a resumed training sees what an uninterrupted one
+  // would have seen.
   void StartEpoch(int epoch);
 
-  // The next batch of the epoch, or nothing at its end. Never allocates. If the
-  // order is fixed, the batch is a view of the data set; otherwise it is a copy
-  // that the next call of Next overwrites.
+  // The next batch of the epoch, or nothing at its end. Never allocates, and
+  // takes no longer for a larger data set. If the order is fixed, the batch is
+  // a view of the data set; otherwise it is a copy that the next call of Next
+  // overwrites.
   std::optional<Batch> Next();
 
  private:
+  // Draws `size` distinct samples to the front of order_, which must be some
+  // order of all samples, no matter which.
+  void DrawToFront(int64_t size);
+
   const Dataset* dataset_;
   BatchOptions options_;
-  int64_t end_;       // Samples an epoch goes through.
-  int64_t next_ = 0;  // How many of them it has gone through.
+  int64_t end_;       // Samples in the batches of an epoch.
+  int64_t next_ = 0;  // How many of them there were so far.
+  RandomStream random_{0, 0};
   // Empty if the order is fixed.
   std::vector<uint32_t> order_;
   std::vector<uint8_t> images_;

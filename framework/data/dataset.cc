@@ -1,34 +1,39 @@
-// The readers of data sets (dataset.h). In go paths, out come tensors whose
-// shapes and labels were checked, or a Status that names file and byte.
-// Tested by tests/idx_test.cc.
+// Data sets and the folders that hold them (dataset.h). In go paths, out come
+// tensors whose shapes and labels were checked, or a Status that names what is
+// wrong and where; and the other way round. Tested by tests/idx_test.cc and
+// tests/dataset_test.cc.
 #include "framework/data/dataset.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
+#include "absl/strings/str_join.h"
 #include "framework/core/check.h"
+#include "framework/data/csv.h"
+#include "framework/data/files.h"
 #include "framework/data/idx.h"
+#include "framework/data/image_folder.h"
 
 namespace tape {
 namespace {
 
-constexpr int kMnistClasses = 10;
+constexpr int kFolderClasses = 10;
 
 // Where idx.h puts the size of the first axis, and the labels of a file of
 // rank 1.
 constexpr int kFirstSizeOffset = 4;
 constexpr int kLabelsOffset = 8;
+constexpr int kMaxIdxClasses = 256;
 
-absl::Status Wrong(absl::string_view path, int64_t offset,
-                   absl::string_view expected, absl::string_view found) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      path, ": byte ", offset, ": expected ", expected, ", found ", found));
+absl::Status WrongByte(absl::string_view path, int64_t offset,
+                       absl::string_view expected, absl::string_view found) {
+  return WrongData(absl::StrCat(path, ": byte ", offset), expected, found);
 }
 
 // ReadIdx, of a file that must have `rank` dimensions.
@@ -40,35 +45,144 @@ absl::StatusOr<IdxArray> ReadIdxOfRank(const std::string& path, int rank) {
         "IDX magic 0x", absl::Hex(0x800 + rank, absl::kZeroPad8),
         " (unsigned bytes, ", rank, rank == 1 ? " dimension)" : " dimensions)");
   };
-  return Wrong(path, 0, magic(rank), magic(array->shape.rank()));
+  return WrongByte(path, 0, magic(rank), magic(array->shape.rank()));
 }
 
-// The path of the file `name` in `folder`, or of `name`.gz.
-absl::StatusOr<std::string> Find(const std::string& folder,
-                                 const std::string& name) {
-  std::error_code ignored;  // A file we may not look at is not there for us.
-  const std::string plain = (std::filesystem::path(folder) / name).string();
-  const std::string gzipped = plain + ".gz";
-  if (std::filesystem::exists(plain, ignored)) return plain;
-  if (std::filesystem::exists(gzipped, ignored)) return gzipped;
-  const absl::string_view found =
-      std::filesystem::is_directory(folder, ignored) ? "neither in that folder"
-      : std::filesystem::exists(folder, ignored)     ? "no folder but a file"
-                                                     : "no such folder";
-  return absl::NotFoundError(absl::StrCat(
-      folder, ": expected the file ", name, " or ", name, ".gz, found ", found,
-      " (third_party/install.sh installs the data sets)"));
+// ---- Folders ----
+
+// What each form is made of: first the training split's half, then the test's.
+constexpr absl::string_view kIdxFiles[] = {
+    "train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
+constexpr absl::string_view kCsvFiles[] = {"trainData.csv", "trainLabels.csv",
+                                           "testData.csv", "testLabels.csv"};
+constexpr absl::string_view kLabelledCsvFiles[] = {"mnist_train.csv",
+                                                   "mnist_test.csv"};
+constexpr absl::string_view kPngTrees[] = {"train", "test"};
+
+struct FormFiles {
+  absl::string_view name;
+  absl::Span<const absl::string_view> files;
+};
+
+FormFiles FilesOf(DatasetForm form) {
+  switch (form) {
+    case DatasetForm::kIdx:
+      return {"idx", kIdxFiles};
+    case DatasetForm::kCsv:
+      return {"csv", kCsvFiles};
+    case DatasetForm::kLabelledCsv:
+      return {"labelled_csv", kLabelledCsvFiles};
+    case DatasetForm::kPng:
+      return {"png", kPngTrees};
+  }
+  TAPE_CHECK(false);
 }
 
-absl::StatusOr<Dataset> ReadSplit(const std::string& folder,
-                                  const std::string& split) {
-  const absl::StatusOr<std::string> images =
-      Find(folder, split + "-images-idx3-ubyte");
-  if (!images.ok()) return images.status();
-  const absl::StatusOr<std::string> labels =
-      Find(folder, split + "-labels-idx1-ubyte");
-  if (!labels.ok()) return labels.status();
-  return ReadIdxDataset(*images, *labels, kMnistClasses);
+absl::Status NoDataset(const std::string& folder, absl::string_view expected,
+                       absl::string_view found) {
+  std::error_code ignored;  // What we may not look at is not there for us.
+  const bool is_folder = std::filesystem::is_directory(folder, ignored);
+  const bool exists = std::filesystem::exists(folder, ignored);
+  return absl::NotFoundError(
+      absl::StrCat(folder, ": expected ", expected, ", found ",
+                   is_folder ? found
+                   : exists  ? "no folder but a file"
+                             : "no such folder",
+                   " (third_party/install.sh installs the data sets)"));
+}
+
+// The paths of the form's files in `folder`, one for each, empty if missing.
+std::vector<std::string> FindFiles(const std::string& folder,
+                                   DatasetForm form) {
+  std::vector<std::string> paths;
+  for (absl::string_view name : FilesOf(form).files) {
+    std::error_code ignored;  // What we may not look at is not there for us.
+    std::string path = PathIn(folder, name);
+    if (form == DatasetForm::kIdx && !std::filesystem::exists(path, ignored)) {
+      path += ".gz";
+    }
+    if (!std::filesystem::exists(path, ignored)) path.clear();
+    paths.push_back(std::move(path));
+  }
+  return paths;
+}
+
+// FindDataset, where the form is known.
+absl::StatusOr<FoundDataset> FindForm(const std::string& folder,
+                                      DatasetForm form) {
+  std::vector<std::string> paths = FindFiles(folder, form);
+  const auto missing = std::find(paths.begin(), paths.end(), "");
+  if (missing == paths.end()) return FoundDataset{form, std::move(paths)};
+  const absl::string_view name = FilesOf(form).files[missing - paths.begin()];
+  switch (form) {
+    case DatasetForm::kIdx:
+      return NoDataset(folder,
+                       absl::StrCat("the file ", name, " or ", name, ".gz"),
+                       "neither in that folder");
+    case DatasetForm::kCsv:
+    case DatasetForm::kLabelledCsv:
+      return NoDataset(folder, absl::StrCat("the file ", name),
+                       "none in that folder");
+    case DatasetForm::kPng:
+      return NoDataset(folder, absl::StrCat("the folder ", name),
+                       "none in that folder");
+  }
+  TAPE_CHECK(false);
+}
+
+enum class Split { kTrain, kTest };
+
+absl::StatusOr<Dataset> ReadSplit(const FoundDataset& found, Split split) {
+  const size_t count = found.paths.size() / 2;
+  const std::string* const paths =
+      &found.paths[split == Split::kTrain ? 0 : count];
+  switch (found.form) {
+    case DatasetForm::kIdx:
+      return ReadIdxDataset(paths[0], paths[1], kFolderClasses);
+    case DatasetForm::kCsv:
+      return ReadCsvDataset(paths[0], paths[1], kFolderClasses);
+    case DatasetForm::kLabelledCsv:
+      return ReadLabelledCsvDataset(paths[0], kFolderClasses);
+    case DatasetForm::kPng:
+      return ReadImageFolder(paths[0], kFolderClasses);
+  }
+  TAPE_CHECK(false);
+}
+
+absl::Status WriteSplit(const Dataset& dataset, DatasetForm form,
+                        const std::string& folder, Split split) {
+  const absl::Span<const absl::string_view> files = FilesOf(form).files;
+  const size_t first = split == Split::kTrain ? 0 : files.size() / 2;
+  const auto path = [&](size_t file) {
+    return PathIn(folder, files[first + file]);
+  };
+  switch (form) {
+    case DatasetForm::kIdx:
+      return WriteIdxDataset(dataset, path(0), path(1));
+    case DatasetForm::kCsv:
+      return WriteCsvDataset(dataset, path(0), path(1));
+    case DatasetForm::kLabelledCsv:
+      return WriteLabelledCsvDataset(dataset, path(0));
+    case DatasetForm::kPng:
+      return WriteImageFolder(dataset, path(0));
+  }
+  TAPE_CHECK(false);
+}
+
+absl::StatusOr<DataSplits> ReadFound(
+    const std::string& folder, const absl::StatusOr<FoundDataset>& found) {
+  if (!found.ok()) return found.status();
+  absl::StatusOr<Dataset> train = ReadSplit(*found, Split::kTrain);
+  if (!train.ok()) return train.status();
+  absl::StatusOr<Dataset> test = ReadSplit(*found, Split::kTest);
+  if (!test.ok()) return test.status();
+  if (train->pixels() != test->pixels()) {
+    return WrongData(folder, "train and test images of one size",
+                     absl::StrCat(train->pixels(), " and ", test->pixels(),
+                                  " pixels an image"));
+  }
+  return DataSplits{.train = *std::move(train), .test = *std::move(test)};
 }
 
 }  // namespace
@@ -84,20 +198,20 @@ absl::StatusOr<Dataset> ReadIdxDataset(const std::string& images_path,
 
   const Shape& shape = images->shape;
   if (shape.elements() == 0) {
-    return Wrong(images_path, kFirstSizeOffset,
-                 "at least 1 image of at least 1 pixel", shape.ToString());
+    return WrongByte(images_path, kFirstSizeOffset,
+                     "at least 1 image of at least 1 pixel", shape.ToString());
   }
   if (labels->shape[0] != shape[0]) {
-    return Wrong(
+    return WrongByte(
         labels_path, kFirstSizeOffset,
         absl::StrCat(shape[0], " labels, one for each image in ", images_path),
         absl::StrCat(labels->shape[0]));
   }
   for (int64_t i = 0; i < labels->shape[0]; ++i) {
     if (labels->values[i] >= classes) {
-      return Wrong(labels_path, kLabelsOffset + i,
-                   absl::StrCat("a label in 0 to ", classes - 1),
-                   absl::StrCat(labels->values[i]));
+      return WrongByte(labels_path, kLabelsOffset + i,
+                       absl::StrCat("a label in 0 to ", classes - 1),
+                       absl::StrCat(labels->values[i]));
     }
   }
 
@@ -109,17 +223,72 @@ absl::StatusOr<Dataset> ReadIdxDataset(const std::string& images_path,
       .classes = classes};
 }
 
-absl::StatusOr<DataSplits> ReadMnistFolder(const std::string& folder) {
-  absl::StatusOr<Dataset> train = ReadSplit(folder, "train");
-  if (!train.ok()) return train.status();
-  absl::StatusOr<Dataset> test = ReadSplit(folder, "t10k");
-  if (!test.ok()) return test.status();
-  if (train->pixels() != test->pixels()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        folder, ": expected train and t10k images of one size, found ",
-        train->pixels(), " and ", test->pixels(), " pixels an image"));
+absl::Status WriteIdxDataset(const Dataset& dataset,
+                             const std::string& images_path,
+                             const std::string& labels_path) {
+  const absl::StatusOr<int64_t> side = SquareSide(dataset);
+  if (!side.ok()) return side.status();
+  if (dataset.classes > kMaxIdxClasses) {
+    return WrongData(labels_path,
+                     absl::StrCat("at most ", kMaxIdxClasses,
+                                  " classes, as labels are bytes"),
+                     absl::StrCat(dataset.classes));
   }
-  return DataSplits{*std::move(train), *std::move(test)};
+  absl::Status status = WriteIdx(images_path, {dataset.size(), *side, *side},
+                                 dataset.images.values<uint8_t>());
+  if (!status.ok()) return status;
+  const auto labels = dataset.labels.values<int32_t>();
+  return WriteIdx(labels_path, {dataset.size()},
+                  std::vector<uint8_t>(labels.begin(), labels.end()));
+}
+
+absl::StatusOr<int64_t> SquareSide(const Dataset& dataset) {
+  const auto side = std::llround(std::sqrt(dataset.pixels()));
+  if (side > 0 && side * side == dataset.pixels()) return side;
+  return WrongData("the data set", "square images, 28 x 28 for one",
+                   absl::StrCat(dataset.pixels(), " pixels an image"));
+}
+
+absl::Span<const DatasetForm> DatasetForms() {
+  static constexpr DatasetForm kForms[] = {DatasetForm::kIdx, DatasetForm::kCsv,
+                                           DatasetForm::kLabelledCsv,
+                                           DatasetForm::kPng};
+  return kForms;
+}
+
+absl::string_view NameOf(DatasetForm form) { return FilesOf(form).name; }
+
+absl::StatusOr<FoundDataset> FindDataset(const std::string& folder) {
+  std::vector<std::string> looked_for;
+  for (DatasetForm form : DatasetForms()) {
+    absl::StatusOr<FoundDataset> found = FindForm(folder, form);
+    if (found.ok()) return found;
+    looked_for.push_back(absl::StrCat(
+        NameOf(form), " (", absl::StrJoin(FilesOf(form).files, ", "), ")"));
+  }
+  for (DatasetForm form : DatasetForms()) {
+    for (const std::string& path : FindFiles(folder, form)) {
+      if (!path.empty()) return FindForm(folder, form).status();
+    }
+  }
+  return NoDataset(
+      folder, absl::StrCat("a data set as ", absl::StrJoin(looked_for, " or ")),
+      "none of these");
+}
+
+absl::StatusOr<DataSplits> ReadDatasetFolder(const std::string& folder) {
+  return ReadFound(folder, FindDataset(folder));
+}
+
+absl::StatusOr<DataSplits> ReadMnistFolder(const std::string& folder) {
+  return ReadFound(folder, FindForm(folder, DatasetForm::kIdx));
+}
+
+absl::Status WriteDatasetFolder(const DataSplits& splits, DatasetForm form,
+                                const std::string& folder) {
+  absl::Status status = WriteSplit(splits.train, form, folder, Split::kTrain);
+  if (!status.ok()) return status;
+  return WriteSplit(splits.test, form, folder, Split::kTest);
 }
 
 }  // namespace tape

@@ -1,12 +1,16 @@
-// Data sets in memory, and the readers that make them of files.
-// Tested by tests/idx_test.cc.
+// Data sets in memory, and the folders of files that they are read from and
+// written to. Tested by tests/idx_test.cc and tests/dataset_test.cc.
 #ifndef TAPE_FRAMEWORK_DATA_DATASET_H_
 #define TAPE_FRAMEWORK_DATA_DATASET_H_
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "framework/core/tensor.h"
 #include "framework/core/tensor_type.h"
 
@@ -32,18 +36,74 @@ absl::StatusOr<Dataset> ReadIdxDataset(const std::string& images_path,
                                        const std::string& labels_path,
                                        int classes);
 
+// Writes two new IDX files, not gzipped, that ReadIdxDataset makes the same
+// data set of. Errors: kInvalidArgument if the images are not square
+// (SquareSide) or there are more than 256 classes, since a label is a byte;
+// otherwise what WriteIdx returns. After an error of the second file the first
+// one is there.
+absl::Status WriteIdxDataset(const Dataset& dataset,
+                             const std::string& images_path,
+                             const std::string& labels_path);
+
+// The side of the data set's images, in pixels: a Dataset does not know its
+// images' rows, so whoever needs them takes the images for square.
+// kInvalidArgument if they cannot be.
+absl::StatusOr<int64_t> SquareSide(const Dataset& dataset);
+
 struct DataSplits {
   Dataset train;
   Dataset test;
+  Dataset validation = {};  // No sample unless it was split off.
 };
 
-// The data set of a folder that is laid out as MNIST's, which Fashion-MNIST's
-// and others are too: train-images-idx3-ubyte, train-labels-idx1-ubyte,
-// t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each plain or with ".gz";
-// the plain one is taken if both are there. Ten classes. Errors: kNotFound if
-// the folder or one of the files is missing, what ReadIdxDataset returns, and
-// kInvalidArgument if the two splits differ in pixels an image.
+// The forms in which a folder can hold a data set of ten classes, and its
+// files.
+enum class DatasetForm {
+  // idx.h. As MNIST's, which Fashion-MNIST's and others are too:
+  // train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte
+  // and t10k-labels-idx1-ubyte, each plain or with ".gz"; the plain one is
+  // taken if both are there.
+  kIdx,
+  // csv.h. trainData.csv, trainLabels.csv, testData.csv and testLabels.csv.
+  kCsv,
+  // csv.h. mnist_train.csv and mnist_test.csv, with a header and labels.
+  kLabelledCsv,
+  // image_folder.h. The trees train and test.
+  kPng,
+};
+
+// All forms.
+absl::Span<const DatasetForm> DatasetForms();
+
+// "idx", "csv", "labelled_csv", "png".
+absl::string_view NameOf(DatasetForm form);
+
+// What a folder was found to hold.
+struct FoundDataset {
+  DatasetForm form;
+  // Of the form's files or trees, in its order.
+  std::vector<std::string> paths;
+};
+
+// Finds out by the names of its files which form `folder` has: the first of the
+// enum that is there in full. Errors: kNotFound, saying what was looked for, if
+// the folder is missing or has no form; or, if some of a form's files are
+// there, which one of the first such form is not.
+absl::StatusOr<FoundDataset> FindDataset(const std::string& folder);
+
+// The data set of a folder in any of the forms. The same data give the same
+// tensors whatever their form. Errors: those of FindDataset and of the form's
+// reader, and kInvalidArgument if the two splits differ in pixels an image.
+absl::StatusOr<DataSplits> ReadDatasetFolder(const std::string& folder);
+
+// The same of a folder that must have the form kIdx.
 absl::StatusOr<DataSplits> ReadMnistFolder(const std::string& folder);
+
+// Writes the training and the test split to `folder`, which must be there
+// without such files. The images must be square. Errors are those of the form's
+// writer; part of the files may then be there.
+absl::Status WriteDatasetFolder(const DataSplits& splits, DatasetForm form,
+                                const std::string& folder);
 
 }  // namespace tape
 

@@ -1,25 +1,23 @@
-// The reader of IDX files (idx.h). In goes a path or a file's bytes, out comes
-// a shape with its elements, or a Status that names the offending byte.
-// Tested by tests/idx_test.cc.
+// The reader and writer of IDX files (idx.h). In goes a path or a file's bytes,
+// out comes a shape with its elements, or a Status that names the offending
+// byte; and the other way round. Tested by tests/idx_test.cc and
+// tests/dataset_test.cc.
 #include "framework/data/idx.h"
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstddef>
-#include <cstdio>
-#include <filesystem>
-#include <system_error>
+#include <limits>
 #include <utility>
 
 #define ZLIB_CONST  // Lets zlib read from memory that is const.
 #include <zlib.h>
 
 #include "absl/container/inlined_vector.h"
-#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "framework/core/check.h"
+#include "framework/data/files.h"
 
 namespace tape {
 namespace {
@@ -32,14 +30,6 @@ constexpr size_t kSizeBytes = 4;  // Of each dimension's size.
 // What the elements are allocated for at first: small enough to be free, and
 // MNIST's images are ten doublings away.
 constexpr size_t kFirstAllocation = 64 * 1024;
-
-absl::Status Wrong(absl::string_view path, absl::string_view unit,
-                   size_t offset, absl::string_view expected,
-                   absl::string_view found) {
-  return absl::InvalidArgumentError(absl::StrCat(path, ": ", unit, " ", offset,
-                                                 ": expected ", expected,
-                                                 ", found ", found));
-}
 
 uint32_t BigEndian(const uint8_t* bytes) {
   return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 |
@@ -128,7 +118,8 @@ class GzipContent : public Content {
 
   absl::Status WrongHere(absl::string_view expected,
                          absl::string_view found) const {
-    return Wrong(path_, "compressed byte", consumed_, expected, found);
+    return WrongData(absl::StrCat(path_, ": compressed byte ", consumed_),
+                     expected, found);
   }
 
   const absl::string_view bytes_;
@@ -267,51 +258,13 @@ class Parser {
 
   absl::Status WrongHere(absl::string_view expected,
                          absl::string_view found) const {
-    return Wrong(path_, "byte", offset_, expected, found);
+    return WrongData(absl::StrCat(path_, ": byte ", offset_), expected, found);
   }
 
   Content& content_;
   const absl::string_view path_;
   size_t offset_ = 0;
 };
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::error_code error;
-  const std::filesystem::file_status status =
-      std::filesystem::status(path, error);
-  if (status.type() == std::filesystem::file_type::not_found) {
-    return absl::NotFoundError(
-        absl::StrCat(path, ": expected an IDX file, found no such file"));
-  }
-  if (std::filesystem::is_directory(status)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": expected an IDX file, found a folder"));
-  }
-  if (std::filesystem::exists(status) &&
-      !std::filesystem::is_regular_file(status)) {
-    // Reading it might never end.
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, ": expected an IDX file, found a pipe, device or socket"));
-  }
-  const std::uintmax_t size = std::filesystem::file_size(path, error);
-  if (error) {
-    return absl::ErrnoToStatus(error.value(),
-                               absl::StrCat(path, ": cannot take its size"));
-  }
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) {
-    return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot open it"));
-  }
-  std::string bytes(size, '\0');
-  bytes.resize(std::fread(bytes.data(), 1, bytes.size(), file));
-  std::fclose(file);
-  if (bytes.size() < size) {
-    return absl::DataLossError(
-        absl::StrCat(path, ": byte ", bytes.size(), ": expected ", size,
-                     " bytes in all, could read no more"));
-  }
-  return bytes;
-}
 
 }  // namespace
 
@@ -326,9 +279,28 @@ absl::StatusOr<IdxArray> ParseIdx(absl::string_view bytes,
 }
 
 absl::StatusOr<IdxArray> ReadIdx(const std::string& path) {
-  const absl::StatusOr<std::string> bytes = ReadFile(path);
+  const absl::StatusOr<FileBytes> bytes = ReadWholeFile(path, "an IDX file");
   if (!bytes.ok()) return bytes.status();
-  return ParseIdx(*bytes, path);
+  return ParseIdx(bytes->view(), path);
+}
+
+absl::Status WriteIdx(const std::string& path, const Shape& shape,
+                      absl::Span<const uint8_t> values) {
+  TAPE_CHECK(shape.rank() >= 1 && shape.rank() <= kMaxRank);
+  TAPE_CHECK_EQ(shape.elements(), static_cast<int64_t>(values.size()));
+  std::string header = {0, 0, kUnsignedByte, static_cast<char>(shape.rank())};
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    if (shape[axis] > std::numeric_limits<uint32_t>::max()) {
+      return WrongData(path, "sizes below 2^32, which IDX can state",
+                       shape.ToString());
+    }
+    for (int shift : {24, 16, 8, 0}) {
+      header.push_back(static_cast<char>(shape[axis] >> shift));
+    }
+  }
+  return WriteNewFile(
+      path,
+      {header, {reinterpret_cast<const char*>(values.data()), values.size()}});
 }
 
 }  // namespace tape

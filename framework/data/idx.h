@@ -9,7 +9,7 @@
 // An error is an absl::Status that says the path, the offset, what was expected
 // there and what was found. "byte N" is an offset in the IDX content (in a
 // gzipped file: once decompressed), "compressed byte N" one in the gzip file.
-// Tested by tests/idx_test.cc.
+// Tested by tests/idx_test.cc and tests/dataset_test.cc.
 #ifndef TAPE_FRAMEWORK_DATA_IDX_H_
 #define TAPE_FRAMEWORK_DATA_IDX_H_
 
@@ -17,8 +17,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "framework/core/tensor_type.h"
 
 namespace tape {
@@ -41,6 +43,12 @@ absl::StatusOr<IdxArray> ReadIdx(const std::string& path);
 // single member.
 absl::StatusOr<IdxArray> ParseIdx(absl::string_view bytes,
                                   absl::string_view path);
+
+// Writes a new IDX file, not gzipped: a shape of rank 1 to 4, and as many
+// values, row-major. Errors, after which there is no file: kInvalidArgument if
+// a size is 2^32 or more; the system's, kAlreadyExists if `path` is taken.
+absl::Status WriteIdx(const std::string& path, const Shape& shape,
+                      absl::Span<const uint8_t> values);
 
 }  // namespace tape
 

@@ -7,16 +7,20 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdlib>
+#include <iterator>
+#include <map>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 
 namespace tape {
@@ -43,25 +47,21 @@ enum Part { kLoss, kAccuracy, kSpeed, kTimeLeft, kParts };
 // … and in the order it is left out in if there is no room.
 constexpr Part kPartsToDrop[] = {kSpeed, kAccuracy, kTimeLeft, kLoss};
 
-enum TableColumn {
-  kEpochColumn,
-  kTrainLossColumn,
-  kTrainAccuracyColumn,
-  kTestLossColumn,
-  kTestAccuracyColumn,
-  kRateColumn,
-  kSecondsColumn,
+// Between two columns of the table …
+constexpr char kGap[] = "  ";
+// … which are left out in this order if there is no room.
+enum Importance {
   kSpeedColumn,
+  kSecondsColumn,
+  kRateColumn,
+  kReportColumn,
+  kTrainAccuracyColumn,
+  kValidationLossColumn,
+  kTestLossColumn,
+  kTrainLossColumn,
+  kValidationAccuracyColumn,
+  kAlwaysShown,
 };
-constexpr const char* kTitles[] = {"epoch",     "train loss", "train acc",
-                                   "test loss", "test acc",   "rate",
-                                   "seconds",   "samples/s"};
-// All together are 79 columns wide: a usual terminal shows them all.
-constexpr int kWidths[] = {5, 10, 9, 9, 8, 8, 7, 9};
-constexpr int kGap = 2;
-constexpr TableColumn kColumnsToDrop[] = {kSpeedColumn,    kSecondsColumn,
-                                          kRateColumn,     kTrainAccuracyColumn,
-                                          kTestLossColumn, kTrainLossColumn};
 
 absl::string_view Environment(const char* name) {
   const char* value = std::getenv(name);
@@ -148,6 +148,15 @@ std::string TimeText(double seconds) {
   return absl::StrFormat("%d:%02d", minutes, all % 60);
 }
 
+// The report of this name after `others` others; empty if there is none.
+std::string ReportText(const EpochMetrics& metrics, absl::string_view name,
+                       int others) {
+  for (const Measurement& report : metrics.reports) {
+    if (report.name == name && others-- == 0) return LossText(report.value);
+  }
+  return "";
+}
+
 // `cells` cells, of which the first `halves` halves are done.
 std::string BarText(int64_t halves, int cells, bool utf8, bool color) {
   std::string done;
@@ -173,7 +182,6 @@ Progress::Progress(std::FILE* out, int epochs, int64_t samples_per_epoch,
   if (!options_.color) options_.color = Environment("NO_COLOR").empty();
   next_draw_ = options_.clock();
   if (!*options_.terminal) next_draw_ += kSecondsBetweenLogs;
-  shown_.fill(true);
 }
 
 Progress::~Progress() {
@@ -201,29 +209,26 @@ void Progress::Advance(int64_t samples, double mean_loss,
   if (now >= next_draw_) Draw(now);
 }
 
-void Progress::FinishEpoch(const EpochMetrics& train,
-                           const EpochMetrics& test) {
+void Progress::FinishEpoch(const EpochResult& epoch) {
+  const auto add_title = [](std::string* line, const TableColumn& column) {
+    absl::StrAppendFormat(line, "%*s", column.width, column.title);
+  };
+  const auto add_cell = [&](std::string* line, const TableColumn& column) {
+    absl::StrAppendFormat(line, "%*s", column.width, column.text(epoch));
+  };
+
   std::string text;
-  if (bar_is_there_) text += kEraseLine;
-  bar_is_there_ = false;
-  if (!header_is_printed_) {
-    ChooseTableColumns();
-    TableRow titles;
-    std::copy(std::begin(kTitles), std::end(kTitles), titles.begin());
-    text += TableLine(titles);
-    header_is_printed_ = true;
+  if (bar_is_there_) {
+    text += kEraseLine;
+    bar_is_there_ = false;
+    next_draw_ = options_.clock();  // Or the bar would blink at each line.
   }
-  TableRow row;
-  row[kEpochColumn] = absl::StrCat(train.epoch);
-  row[kTrainLossColumn] = LossText(train.loss);
-  row[kTrainAccuracyColumn] = AccuracyText(train.accuracy);
-  row[kTestLossColumn] = LossText(test.loss);
-  row[kTestAccuracyColumn] = AccuracyText(test.accuracy);
-  row[kRateColumn] = RateText(train.learning_rate);
-  row[kSecondsColumn] = SecondsText(train.seconds);
-  row[kSpeedColumn] =
-      SpeedText(static_cast<double>(epoch_samples_) / train.seconds);
-  text += TableLine(row);
+  if (table_.empty()) {
+    table_ = MeasuredColumns(epoch);
+    if (*options_.terminal) FitTable();
+    absl::StrAppend(&text, absl::StrJoin(table_, kGap, add_title), "\n");
+  }
+  absl::StrAppend(&text, absl::StrJoin(table_, kGap, add_cell), "\n");
   Write(text);
   if (!*options_.terminal) next_draw_ = options_.clock() + kSecondsBetweenLogs;
 }
@@ -302,27 +307,68 @@ void Progress::Draw(double now) {
   bar_is_there_ = true;
 }
 
-void Progress::ChooseTableColumns() {
-  if (!*options_.terminal) return;
-  const int columns = Columns() - 1;
-  int width = -kGap;
-  for (int column_width : kWidths) width += kGap + column_width;
-  for (TableColumn column : kColumnsToDrop) {
-    if (width <= columns) break;
-    shown_[column] = false;
-    width -= kGap + kWidths[column];
+// Without validation and reports a line is 79 columns wide: a usual terminal
+// shows it all.
+std::vector<Progress::TableColumn> Progress::MeasuredColumns(
+    const EpochResult& epoch) const {
+  using Epoch = EpochResult;
+  std::vector<TableColumn> columns;
+  const auto add = [&](const std::string& title, int width,
+                       Importance importance, auto text) {
+    columns.push_back({title, width, importance, text});
+  };
+  add("epoch", 5, kAlwaysShown,
+      [](const Epoch& e) { return absl::StrCat(e.train.epoch); });
+  add("train loss", 10, kTrainLossColumn,
+      [](const Epoch& e) { return LossText(e.train.loss); });
+  add("train acc", 9, kTrainAccuracyColumn,
+      [](const Epoch& e) { return AccuracyText(e.train.accuracy); });
+  if (epoch.validation.has_value()) {
+    add("valid loss", 10, kValidationLossColumn, [](const Epoch& e) {
+      return e.validation ? LossText(e.validation->loss) : "";
+    });
+    add("valid acc", 9, kValidationAccuracyColumn, [](const Epoch& e) {
+      return e.validation ? AccuracyText(e.validation->accuracy) : "";
+    });
   }
+  add("test loss", 9, kTestLossColumn,
+      [](const Epoch& e) { return LossText(e.test.loss); });
+  add("test acc", 8, kAlwaysShown,
+      [](const Epoch& e) { return AccuracyText(e.test.accuracy); });
+  std::map<std::string, int> reports;  // So far, of each name.
+  for (const Measurement& report : epoch.train.reports) {
+    const int others = reports[report.name]++;
+    const int width = std::max(static_cast<int>(report.name.size()), 9);
+    add(report.name, width, kReportColumn,
+        [name = report.name, others](const Epoch& e) {
+          return ReportText(e.train, name, others);
+        });
+  }
+  add("rate", 8, kRateColumn,
+      [](const Epoch& e) { return RateText(e.train.learning_rate); });
+  add("seconds", 7, kSecondsColumn,
+      [](const Epoch& e) { return SecondsText(e.train.seconds); });
+  add("samples/s", 9, kSpeedColumn, [this](const Epoch& e) {
+    return SpeedText(static_cast<double>(epoch_samples_) / e.train.seconds);
+  });
+  return columns;
 }
 
-std::string Progress::TableLine(const TableRow& cells) const {
-  std::string line;
-  for (int i = 0; i < kTableColumns; ++i) {
-    if (!shown_[i]) continue;
-    const int gap = line.empty() ? 0 : kGap;
-    line +=
-        std::string(gap, ' ') + absl::StrFormat("%*s", kWidths[i], cells[i]);
+void Progress::FitTable() {
+  const int gap = static_cast<int>(absl::string_view(kGap).size());
+  int room = Columns() - 1 + gap;
+  for (const TableColumn& column : table_) room -= column.width + gap;
+  while (room < 0) {
+    // Backwards: of two that are equal, the last goes first.
+    const auto least =
+        std::min_element(table_.rbegin(), table_.rend(),
+                         [](const TableColumn& a, const TableColumn& b) {
+                           return a.importance < b.importance;
+                         });
+    if (least->importance == kAlwaysShown) return;
+    room += least->width + gap;
+    table_.erase(std::prev(least.base()));
   }
-  return line + "\n";
 }
 
 // At once and in one piece, so that nothing comes in between.

@@ -5,18 +5,20 @@
 //       1      0.5123     82.31%     0.4411    84.12%      0.01     1.23  …
 //   epoch 2/10 ━━━━━━━━━╸───────  62%  loss 0.3214  acc 88.41%  …  0:12 left
 //
-// On a terminal the bar fits its width: parts that do not fit are left out. A
-// log file gets the table, and a plain line for each ten seconds without one.
+// The table also has the losses and accuracies of a validation split, and what
+// the updates report, if these are measured. On a terminal, bar and table fit
+// its width: what has no room is left out. A log file gets the whole table, and
+// a plain line for each ten seconds without one.
 // Tested by tests/progress_test.cc.
 #ifndef TAPE_FRAMEWORK_TRAIN_PROGRESS_H_
 #define TAPE_FRAMEWORK_TRAIN_PROGRESS_H_
 
-#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "framework/train/metrics.h"
 
@@ -52,7 +54,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // The first epoch is 1; a run that is continued may start at another.
+  // The first epoch is 1; a run that is continued may start at another. Draws
+  // the bar if a line of the table has just replaced one.
   void StartEpoch(int epoch);
 
   // `samples` more samples of this epoch are done; loss and accuracy (a
@@ -63,19 +66,32 @@ class Progress {
   void Advance(int64_t samples, double mean_loss, double mean_accuracy);
 
   // Replaces the bar by a line of the table, below a header if it is the first.
-  // Epoch, rate and seconds are those of `train`, samples per second are the
-  // samples of Advance over these seconds. A narrow terminal gets fewer
-  // columns: those that fitted when the header was printed.
-  void FinishEpoch(const EpochMetrics& train, const EpochMetrics& test);
+  // Not every epoch needs one, if there are many short ones. Epoch, rate and
+  // seconds are those of the training pass, samples per second are this epoch's
+  // samples of Advance over these seconds.
+  //
+  // The columns are those of what is measured when the header is printed:
+  // epoch, losses and accuracies of all splits, the reports of the training
+  // pass, rate, seconds, samples per second. A narrow terminal gets those that
+  // fit then. The first to be left out are samples per second, seconds, rate,
+  // and the reports, the last one first; epoch and test accuracy never are.
+  // Several reports of one name have a column each, in their order. A cell is
+  // empty if its row has no such number.
+  void FinishEpoch(const EpochResult& epoch);
 
  private:
-  static constexpr int kTableColumns = 8;
-  using TableRow = std::array<std::string, kTableColumns>;
+  // Of the table.
+  struct TableColumn {
+    std::string title;
+    int width;       // At least that of the title.
+    int importance;  // The least important columns are left out first.
+    std::function<std::string(const EpochResult&)> text;
+  };
 
   int Columns() const;
   void Draw(double now);
-  std::string TableLine(const TableRow& cells) const;
-  void ChooseTableColumns();
+  std::vector<TableColumn> MeasuredColumns(const EpochResult& epoch) const;
+  void FitTable();
   void Write(const std::string& text);
 
   std::FILE* const out_;
@@ -94,8 +110,7 @@ class Progress {
 
   bool run_started_ = false;
   bool bar_is_there_ = false;
-  bool header_is_printed_ = false;
-  std::array<bool, kTableColumns> shown_;  // Columns of the table.
+  std::vector<TableColumn> table_;  // Empty before the header is printed.
 };
 
 }  // namespace tape

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
+#include <cstddef>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -18,7 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "framework/core/check.h"
-#include "nlohmann/json.hpp"
+#include "framework/data/files.h"
 
 namespace tape {
 namespace {
@@ -26,7 +26,7 @@ namespace {
 constexpr char kMetrics[] = "metrics.csv";
 constexpr char kSummary[] = "summary.json";
 constexpr char kTemporary[] = "summary.json.temporary";
-constexpr char kHeader[] = "epoch,split,loss,accuracy,learning_rate,seconds\n";
+constexpr char kHeader[] = "epoch,split,loss,accuracy,learning_rate,seconds";
 
 constexpr mode_t kPermissions = 0666;  // Less what the umask takes away.
 
@@ -86,7 +86,7 @@ class NewFolders {
 
 // Writes all of `text` and closes the file, whatever happens. Returns 0 or the
 // first errno.
-int WriteAndClose(int file, absl::string_view text, bool sync) {
+int WriteAndClose(int file, absl::string_view text) {
   int error = 0;
   while (!text.empty() && error == 0) {
     const ssize_t written = write(file, text.data(), text.size());
@@ -96,7 +96,6 @@ int WriteAndClose(int file, absl::string_view text, bool sync) {
       error = errno;
     }
   }
-  if (sync && error == 0 && fsync(file) != 0) error = errno;
   if (close(file) != 0 && error == 0) error = errno;
   return error;
 }
@@ -108,6 +107,12 @@ std::string NumberText(double value) {
   const std::to_chars_result result =
       std::to_chars(text, text + sizeof(text), value);
   return std::string(text, result.ptr);
+}
+
+// As a cell of metrics.csv. Not worth quoting: we choose the names.
+const std::string& NameText(const std::string& name) {
+  TAPE_CHECK(name.find_first_of(",\"\r\n") == std::string::npos);
+  return name;
 }
 
 }  // namespace
@@ -137,14 +142,33 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& path) {
 }
 
 absl::Status RunDirectory::AppendMetrics(const EpochMetrics& metrics) {
-  // Not worth quoting: we choose the names.
-  TAPE_CHECK(metrics.split.find_first_of(",\"\r\n") == std::string::npos);
   const bool first = metrics_bytes_ == 0;
-  const std::string text =
-      absl::StrCat(first ? kHeader : "", metrics.epoch, ",", metrics.split, ",",
-                   NumberText(metrics.loss), ",", NumberText(metrics.accuracy),
-                   ",", NumberText(metrics.learning_rate), ",",
-                   NumberText(metrics.seconds), "\n");
+  std::string text;
+  if (first) {
+    text = kHeader;
+    report_names_.clear();
+    for (const Measurement& report : metrics.reports) {
+      absl::StrAppend(&text, ",", NameText(report.name));
+      report_names_.push_back(report.name);
+    }
+    text += "\n";
+  }
+  absl::StrAppend(&text, metrics.epoch, ",", NameText(metrics.split), ",",
+                  NumberText(metrics.loss), ",", NumberText(metrics.accuracy),
+                  ",", NumberText(metrics.learning_rate), ",",
+                  NumberText(metrics.seconds));
+  std::vector<std::string> cells(report_names_.size());
+  for (const Measurement& report : metrics.reports) {
+    size_t column = 0;  // The first of this name that is still free.
+    while (column < cells.size() &&
+           (report_names_[column] != report.name || !cells[column].empty())) {
+      ++column;
+    }
+    TAPE_CHECK_LT(column, cells.size());
+    cells[column] = NumberText(report.value);
+  }
+  for (const std::string& cell : cells) absl::StrAppend(&text, ",", cell);
+  text += "\n";
 
   const std::string path = FileIn(path_, kMetrics);
   const int file =
@@ -154,7 +178,7 @@ absl::Status RunDirectory::AppendMetrics(const EpochMetrics& metrics) {
   if (file < 0) {
     return SystemError(errno, path, "cannot open the file to add a line");
   }
-  if (const int error = WriteAndClose(file, text, /*sync=*/false)) {
+  if (const int error = WriteAndClose(file, text)) {
     // What came before a disk was full is half a line; so away with it. If that
     // fails too, there is nothing better to report than the first error.
     if (first) {
@@ -169,39 +193,8 @@ absl::Status RunDirectory::AppendMetrics(const EpochMetrics& metrics) {
 }
 
 absl::Status RunDirectory::WriteSummary(const RunSummary& summary) {
-  nlohmann::ordered_json json;
-  json["experiment"] = summary.experiment;
-  json["variant"] = summary.variant;
-  json["seed"] = summary.seed;
-  json["threads"] = summary.threads;
-  json["epochs"] = summary.epochs;
-  json["train_loss"] = summary.train_loss;
-  json["train_accuracy"] = summary.train_accuracy;
-  json["test_loss"] = summary.test_loss;
-  json["test_accuracy"] = summary.test_accuracy;
-  json["seconds"] = summary.seconds;
-  json["samples_per_second"] = summary.samples_per_second;
-  // Names come from the command line: what is no UTF-8 must not throw.
-  const std::string text =
-      json.dump(/*indent=*/2, /*indent_char=*/' ', /*ensure_ascii=*/false,
-                nlohmann::ordered_json::error_handler_t::replace) +
-      "\n";
-
-  const std::string path = FileIn(path_, kSummary);
-  const std::string temporary = FileIn(path_, kTemporary);
-  const int file = open(temporary.c_str(),
-                        O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kPermissions);
-  if (file < 0) return SystemError(errno, temporary, "cannot create the file");
-  if (const int error = WriteAndClose(file, text, /*sync=*/true)) {
-    unlink(temporary.c_str());
-    return SystemError(error, temporary, "cannot write the file");
-  }
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
-    const int error = errno;
-    unlink(temporary.c_str());
-    return SystemError(error, path, "cannot put the file in its place");
-  }
-  return absl::OkStatus();
+  return ReplaceFile(FileIn(path_, kSummary),
+                     ToJson(summary, JsonForm::kIndented));
 }
 
 }  // namespace tape

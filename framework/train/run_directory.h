@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -38,13 +39,18 @@ class RunDirectory {
   // Units are those of EpochMetrics, and numbers read back to the same bits but
   // for the sign of a NaN. The first call creates the file with its header: a
   // run that ends before leaves none, so that its folder can be used again.
+  // After the other columns comes one for each report of this first call, which
+  // is therefore that of a training pass. The reports of later calls must be
+  // among these, and the cells of those they lack are empty. Several reports of
+  // one name have a column each, in their order.
   // Errors: kAlreadyExists if another run created the file since Create; the
   // system's, and the file then has whole lines only.
   absl::Status AppendMetrics(const EpochMetrics& metrics);
 
   // Writes summary.json, which is there as a whole or not at all; an earlier
   // one of this run is replaced. Units are those of RunSummary; NaN and
-  // infinities, which JSON has not, are null. Errors: the system's.
+  // infinities, which JSON has not, are null, but what was not measured of a
+  // validation split is left out. Errors: the system's.
   absl::Status WriteSummary(const RunSummary& summary);
 
  private:
@@ -52,6 +58,7 @@ class RunDirectory {
 
   std::string path_;
   int64_t metrics_bytes_ = 0;  // Length of metrics.csv; 0 if we have none yet.
+  std::vector<std::string> report_names_;  // Of its columns, in their order.
 };
 
 }  // namespace tape

@@ -1,10 +1,11 @@
-// The training loop: epochs of mini-batches over a labelled data set, an
-// evaluation after each. Tested by tests/models_test.cc.
+// The training loop: epochs of mini-batches over a labelled data set, with
+// evaluations between them. Tested by tests/trainer_test.cc.
 #ifndef TAPE_FRAMEWORK_TRAIN_TRAINER_H_
 #define TAPE_FRAMEWORK_TRAIN_TRAINER_H_
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -12,6 +13,8 @@
 #include "framework/core/updates.h"
 #include "framework/data/batches.h"
 #include "framework/data/dataset.h"
+#include "framework/train/classification.h"
+#include "framework/train/early_stopping.h"
 #include "framework/train/metrics.h"
 #include "framework/train/progress.h"
 
@@ -20,11 +23,11 @@ namespace tape {
 // What the loop needs to know of a declared model.
 struct Classifier {
   Graph* graph = nullptr;
-  Var images;    // Input uint8 [batch, pixels].
-  Var labels;    // Input int32 [batch].
-  Var loss;      // The mean loss of the batch, for reports: float32 of rank 0.
-  Var accuracy;  // The share of the batch that is classified rightly: float32
-                 // of rank 0.
+  Var images;     // Input uint8 [batch, pixels].
+  Var labels;     // Input int32 [batch].
+  Var loss;       // The mean loss of the batch, for reports: float32 of rank 0.
+  Var predicted;  // The class each image is taken for, in 0 … classes - 1 of
+                  // the data set: int32 [batch].
   Updates updates;
 };
 
@@ -35,34 +38,46 @@ enum class Averaging {
   kOverBatches,  // Each batch counts alike, as the documents do it.
 };
 
-struct TrainOptions {
-  int epochs = 1;
-  BatchOptions batches;  // Of the training set.
-  int64_t evaluation_batch_size =
-      1000;  // Of the test set, all of it in fixed order.
-  Averaging averaging = Averaging::kOverSamples;
-  int threads = 0;  // As CompileOptions::threads.
+// What loss and accuracy of the training split are of.
+enum class TrainFigures {
+  kAsMet,       // Each batch as it was met, before the update made on it.
+  kAfterEpoch,  // The weights after the epoch, by a pass of its own over all of
+                // the training set.
 };
 
-// What an epoch came to. The training figures are of each batch as it was met,
-// before the update made on it; the test figures are of the weights after the
-// epoch.
-struct EpochResult {
-  EpochMetrics train;
-  EpochMetrics test;
+struct TrainOptions {
+  int epochs = 1;        // At most, with early stopping.
+  BatchOptions batches;  // Of the training set.
+  int64_t evaluation_batch_size =
+      1000;  // Of passes without updates, which take all samples in order.
+  Averaging averaging = Averaging::kOverSamples;
+  TrainFigures train_figures = TrainFigures::kAsMet;
+  // Epochs 1, 1 + evaluate_every, … and the last are evaluated and reported. At
+  // least 1.
+  int evaluate_every = 1;
+  // Asked after each epoch that is evaluated. Without it the run makes all its
+  // epochs, and ends with the last one's weights.
+  std::optional<EarlyStoppingOptions> early_stopping = std::nullopt;
+  int threads = 0;  // As CompileOptions::threads.
 };
 
 // What a whole run came to.
 struct TrainResult {
-  EpochResult last;
+  // Of the weights that the run leaves in the graph: the last epoch's, or the
+  // best one's if early stopping keeps those.
+  EpochResult kept;
+  ConfusionMatrix confusion = ConfusionMatrix(1);  // Of them, on the test set.
+  int epochs = 0;                                  // That were made.
   int threads = 0;
   double seconds = 0;             // Of the whole run, evaluations included.
   double samples_per_second = 0;  // Of training alone.
 };
 
-// Trains `model` on data.train, and after each epoch evaluates it on data.test
-// and calls `on_epoch`, whose error ends the run. Draws on `progress`. Errors:
-// mistakes in the model's declaration, before anything is run.
+// Trains `model` on data.train; evaluates it on data.validation, if that has
+// samples, and on data.test, and calls `on_epoch`, whose error ends the run.
+// Draws on `progress`. Errors: mistakes in the model's declaration, before
+// anything is run; early stopping that watches a validation set that is not
+// there.
 absl::StatusOr<TrainResult> Train(
     const Classifier& model, const DataSplits& data,
     const TrainOptions& options, Progress& progress,

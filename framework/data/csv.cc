@@ -1,0 +1,362 @@
+// Data sets as comma-separated values (csv.h). In go paths, out come tensors
+// whose every number was checked, or a Status that names file, row and column;
+// and the other way round. Tested by tests/csv_test.cc.
+//
+// The readers go over the bytes once. Nearly every cell of a data set is one to
+// three digits and a comma, which ReadGreys takes by itself; it leaves any
+// other to ReadNumber: the last of a row, spaces, fractions, and mistakes.
+#include "framework/data/csv.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/charconv.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "absl/types/span.h"
+#include "framework/core/check.h"
+#include "framework/core/tensor.h"
+#include "framework/data/files.h"
+
+namespace tape {
+namespace {
+
+constexpr char kKind[] = "a CSV file";  // As errors call it.
+constexpr int kMaxGrey = 255;
+
+std::string Columns(int64_t count) {
+  return absl::StrCat(count, count == 1 ? " column" : " columns");
+}
+
+// Reads a file cell by cell, knowing at each step where it is.
+class CsvReader {
+ public:
+  // `bytes` and `path` must outlive this object.
+  CsvReader(const FileBytes& bytes, absl::string_view path)
+      : path_(path), next_(bytes.view().data()), end_(next_ + bytes.size()) {
+    if (absl::StartsWith(bytes.view(), "\xef\xbb\xbf")) next_ += 3;
+    row_start_ = next_;
+    columns_ = CountColumns();
+  }
+
+  // Whether all rows are read.
+  bool AtEnd() const { return next_ == end_; }
+
+  // How many columns the first row has, and therefore each.
+  int64_t columns() const { return columns_; }
+
+  // Reads the header.
+  absl::Status ReadHeader() {
+    for (int64_t i = 0; i < columns_; ++i) {
+      const absl::string_view name = TakeCell();
+      double number;
+      if (column_ == 1 && (name.empty() || absl::SimpleAtod(name, &number))) {
+        return WrongCell("a header row, which begins with a name such as label",
+                         Quoted(name));
+      }
+      if (name.find_first_of(absl::string_view("\"\0", 2)) != name.npos) {
+        return WrongCell("a name without quotes or NUL bytes", Quoted(name));
+      }
+      TakeSeparator();
+    }
+    return absl::OkStatus();
+  }
+
+  // Reads the next cell, a whole number in 0 to `max`, which errors call
+  // `what`.
+  absl::StatusOr<int> ReadNumber(absl::string_view what, int max) {
+    const absl::string_view cell = TakeCell();
+    if (cell.empty() && column_ == 1 && !AtComma()) {
+      return WrongRow(ExpectedColumns(), "a blank line");
+    }
+    // Unlike absl::SimpleAtod, this takes no white space.
+    const char* const cell_end = cell.data() + cell.size();
+    double number;
+    const auto [parsed_end, error] =
+        absl::from_chars(cell.data(), cell_end, number);
+    if (error != std::errc() || parsed_end != cell_end ||
+        !(number >= 0 && number <= max) || number != std::floor(number)) {
+      return WrongCell(absl::StrCat(what, " in 0 to ", max), Quoted(cell));
+    }
+    if (AtComma() != (column_ < columns_)) {
+      return WrongRow(ExpectedColumns(), absl::StrCat(CountColumns()));
+    }
+    TakeSeparator();
+    return static_cast<int>(number);
+  }
+
+  // Reads the rest of the row, a grey level for each element of `to`.
+  absl::Status ReadGreys(absl::Span<uint8_t> to) {
+    TAPE_CHECK_EQ(column_ + static_cast<int64_t>(to.size()), columns_ + 1);
+    for (uint8_t& grey : to) {
+      // No byte is looked at unless the one before it was a digit, so that the
+      // NUL behind the file ends the last number at the latest.
+      const char* next = next_;
+      int number = 0;
+      while (next < next_ + 3 && absl::ascii_isdigit(*next)) {
+        number = 10 * number + (*next++ - '0');
+      }
+      if (*next == ',' && next > next_ && number <= kMaxGrey &&
+          column_ < columns_) {
+        grey = static_cast<uint8_t>(number);
+        next_ = next + 1;
+        ++column_;
+        continue;
+      }
+      const absl::StatusOr<int> other = ReadNumber("a whole number", kMaxGrey);
+      if (!other.ok()) return other.status();
+      grey = static_cast<uint8_t>(*other);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status WrongRow(absl::string_view expected,
+                        absl::string_view found) const {
+    return WrongData(absl::StrCat(path_, ": row ", row_), expected, found);
+  }
+
+ private:
+  bool AtComma() const { return next_ != end_ && *next_ == ','; }
+
+  // Goes to the end of the cell. Returns what it holds, without spaces around.
+  absl::string_view TakeCell() {
+    const char* const start = next_;
+    while (next_ != end_ && *next_ != ',' && *next_ != '\n') ++next_;
+    absl::string_view cell(start, next_ - start);
+    if (!AtComma()) absl::ConsumeSuffix(&cell, "\r");
+    while (absl::ConsumePrefix(&cell, " ") || absl::ConsumeSuffix(&cell, " ")) {
+    }
+    return cell;
+  }
+
+  // Goes from the end of a cell to the next one, if there is one.
+  void TakeSeparator() {
+    ++column_;
+    if (AtEnd()) return;
+    if (*next_++ == '\n') {
+      ++row_;
+      column_ = 1;
+      row_start_ = next_;
+    }
+  }
+
+  // How many columns this row has.
+  int64_t CountColumns() const {
+    return 1 + std::count(row_start_, std::find(row_start_, end_, '\n'), ',');
+  }
+
+  std::string ExpectedColumns() const {
+    return absl::StrCat(Columns(columns_), row_ == 1 ? "" : ", as in row 1");
+  }
+
+  absl::Status WrongCell(absl::string_view expected,
+                         absl::string_view found) const {
+    return WrongData(absl::StrCat(path_, ": row ", row_, ", column ", column_),
+                     expected, found);
+  }
+
+  const absl::string_view path_;
+  const char* next_;
+  const char* const end_;
+  const char* row_start_;
+  int64_t columns_;
+  int64_t row_ = 1;  // Of what is read next.
+  int64_t column_ = 1;
+};
+
+// What a reader gathers, row by row.
+struct Rows {
+  std::vector<uint8_t> greys;
+  std::vector<int32_t> labels;
+
+  // For a file of so many bytes: a number and what ends it are two at least.
+  explicit Rows(size_t file_bytes) { greys.reserve(file_bytes / 2 + 1); }
+
+  // Reads the rest of the reader's row.
+  absl::Status AppendGreys(CsvReader& reader, int64_t pixels) {
+    greys.resize(greys.size() + pixels);
+    return reader.ReadGreys(absl::MakeSpan(greys).last(pixels));
+  }
+
+  absl::Status AppendLabel(CsvReader& reader, int classes) {
+    const absl::StatusOr<int> label = reader.ReadNumber("a label", classes - 1);
+    if (label.ok()) labels.push_back(*label);
+    return label.status();
+  }
+
+  // `path` is the images' file.
+  absl::StatusOr<Dataset> ToDataset(absl::string_view path, int64_t pixels,
+                                    int classes) const {
+    const auto count = static_cast<int64_t>(labels.size());
+    Dataset dataset = {.images = Tensor({count, pixels}, greys),
+                       .labels = Tensor({count}, labels),
+                       .classes = classes};
+    if (SquareSide(dataset).ok()) return dataset;
+    return WrongData(absl::StrCat(path, ": row 1"),
+                     "the pixels of a square image, 784 for 28 x 28 for one",
+                     absl::StrCat(pixels));
+  }
+};
+
+// ---- Writing ----
+
+// A row of comma-separated grey levels is at most so long.
+size_t MaxRowBytes(int64_t pixels) { return 4 * pixels; }
+
+// Appends rows of grey levels to a text.
+class GreyWriter {
+ public:
+  GreyWriter() {
+    for (int grey = 0; grey <= kMaxGrey; ++grey) {
+      const std::string text = absl::StrCat(grey, ",");
+      std::copy(text.begin(), text.end(), cells_[grey].text.begin());
+      cells_[grey].size = text.size();
+    }
+  }
+
+  void AppendRow(absl::Span<const uint8_t> greys, std::string& text) const {
+    size_t size = text.size();
+    text.resize(size + MaxRowBytes(greys.size()));
+    for (uint8_t grey : greys) {
+      // Always four bytes, which is faster than as many as there are.
+      const Cell& cell = cells_[grey];
+      std::memcpy(&text[size], cell.text.data(), cell.text.size());
+      size += cell.size;
+    }
+    text.resize(size);
+    text.back() = '\n';
+  }
+
+ private:
+  struct Cell {
+    std::array<char, 4> text{};  // "7,"
+    size_t size = 0;
+  };
+  std::array<Cell, kMaxGrey + 1> cells_;
+};
+
+absl::Span<const uint8_t> ImageOf(const Dataset& dataset, int64_t sample) {
+  return dataset.images.values<uint8_t>().subspan(sample * dataset.pixels(),
+                                                  dataset.pixels());
+}
+
+// For images of side x side pixels.
+std::string Header(int64_t side) {
+  std::string text = "label";
+  for (int64_t i = 0; i < side * side; ++i) {
+    absl::StrAppend(&text, ",", i / side + 1, "x", i % side + 1);
+  }
+  return text + "\n";
+}
+
+}  // namespace
+
+absl::StatusOr<Dataset> ReadCsvDataset(const std::string& images_path,
+                                       const std::string& labels_path,
+                                       int classes) {
+  TAPE_CHECK_LE(1, classes);
+  const absl::StatusOr<FileBytes> images = ReadWholeFile(images_path, kKind);
+  if (!images.ok()) return images.status();
+  const absl::StatusOr<FileBytes> labels = ReadWholeFile(labels_path, kKind);
+  if (!labels.ok()) return labels.status();
+  Rows rows(images->size());
+
+  CsvReader reader(*images, images_path);
+  if (reader.AtEnd()) {
+    return reader.WrongRow("the grey levels of an image", "an empty file");
+  }
+  const int64_t pixels = reader.columns();
+  int64_t count = 0;
+  for (; !reader.AtEnd(); ++count) {
+    absl::Status status = rows.AppendGreys(reader, pixels);
+    if (!status.ok()) return status;
+  }
+
+  CsvReader label_reader(*labels, labels_path);
+  if (label_reader.AtEnd()) {
+    return label_reader.WrongRow("a label", "an empty file");
+  }
+  if (label_reader.columns() != 1) {
+    return label_reader.WrongRow("1 column, of labels",
+                                 absl::StrCat(label_reader.columns()));
+  }
+  while (!label_reader.AtEnd()) {
+    absl::Status status = rows.AppendLabel(label_reader, classes);
+    if (!status.ok()) return status;
+  }
+  if (static_cast<int64_t>(rows.labels.size()) != count) {
+    return WrongData(
+        labels_path,
+        absl::StrCat(count, " labels, one for each image in ", images_path),
+        absl::StrCat(rows.labels.size()));
+  }
+  return rows.ToDataset(images_path, pixels, classes);
+}
+
+absl::StatusOr<Dataset> ReadLabelledCsvDataset(const std::string& path,
+                                               int classes) {
+  TAPE_CHECK_LE(1, classes);
+  const absl::StatusOr<FileBytes> bytes = ReadWholeFile(path, kKind);
+  if (!bytes.ok()) return bytes.status();
+  Rows rows(bytes->size());
+
+  CsvReader reader(*bytes, path);
+  if (reader.AtEnd()) return reader.WrongRow("a header row", "an empty file");
+  const int64_t pixels = reader.columns() - 1;
+  if (pixels < 1) {
+    return reader.WrongRow("a label and at least 1 pixel", "1 column");
+  }
+  if (absl::Status status = reader.ReadHeader(); !status.ok()) return status;
+  if (reader.AtEnd()) return WrongData(path, "rows after the header", "none");
+  while (!reader.AtEnd()) {
+    absl::Status status = rows.AppendLabel(reader, classes);
+    if (!status.ok()) return status;
+    status = rows.AppendGreys(reader, pixels);
+    if (!status.ok()) return status;
+  }
+  return rows.ToDataset(path, pixels, classes);
+}
+
+absl::Status WriteCsvDataset(const Dataset& dataset,
+                             const std::string& images_path,
+                             const std::string& labels_path) {
+  const absl::StatusOr<int64_t> side = SquareSide(dataset);
+  if (!side.ok()) return side.status();
+  const GreyWriter writer;
+  std::string images, labels;
+  images.reserve(dataset.size() * MaxRowBytes(dataset.pixels()));
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    writer.AppendRow(ImageOf(dataset, i), images);
+    absl::StrAppend(&labels, dataset.labels.values<int32_t>()[i], "\n");
+  }
+  if (absl::Status status = WriteNewFile(images_path, {images}); !status.ok()) {
+    return status;
+  }
+  return WriteNewFile(labels_path, {labels});
+}
+
+absl::Status WriteLabelledCsvDataset(const Dataset& dataset,
+                                     const std::string& path) {
+  const absl::StatusOr<int64_t> side = SquareSide(dataset);
+  if (!side.ok()) return side.status();
+  const GreyWriter writer;
+  std::string text = Header(*side);
+  text.reserve(text.size() +
+               dataset.size() * (MaxRowBytes(dataset.pixels()) + 4));
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    absl::StrAppend(&text, dataset.labels.values<int32_t>()[i], ",");
+    writer.AppendRow(ImageOf(dataset, i), text);
+  }
+  return WriteNewFile(path, {text});
+}
+
+}  // namespace tape

@@ -1,0 +1,180 @@
+// Whole files in and out (files.h). In go paths and bytes, out come bytes and
+// files, or a Status that names the path. Tested by tests/files_test.cc,
+// tests/idx_test.cc and tests/csv_test.cc.
+#include "framework/data/files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+
+namespace tape {
+namespace {
+
+constexpr mode_t kFilePermissions = 0666;  // Less what the umask takes away.
+constexpr mode_t kFolderPermissions = 0777;
+
+absl::Status SystemError(int error, absl::string_view path,
+                         absl::string_view what) {
+  return absl::ErrnoToStatus(error, absl::StrCat(path, ": ", what));
+}
+
+absl::Status NothingThere(absl::string_view path, absl::string_view kind,
+                          absl::string_view found) {
+  return absl::NotFoundError(
+      absl::StrCat(path, ": expected ", kind, ", found ", found));
+}
+
+// Writes all of `bytes`. Returns 0 or errno.
+int WriteAll(int file, absl::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(file, bytes.data(), bytes.size());
+    if (written >= 0) {
+      bytes.remove_prefix(written);
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+// Reads until `to` holds `size` bytes, or there are no more. Returns 0 or
+// errno, and in `count` how many there were.
+int ReadAll(int file, char* to, size_t size, size_t& count) {
+  for (count = 0; count < size;) {
+    const ssize_t arrived = read(file, to + count, size - count);
+    if (arrived == 0) return 0;
+    if (arrived > 0) {
+      count += arrived;
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+FileBytes::FileBytes(size_t size)
+    : size_(size), data_(std::make_unique_for_overwrite<char[]>(size + 1)) {
+  data_[size] = '\0';
+}
+
+absl::StatusOr<FileBytes> ReadWholeFile(const std::string& path,
+                                        absl::string_view kind) {
+  // Looked at before it is opened: opening a pipe might never end.
+  struct stat status;
+  if (stat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) {
+      return NothingThere(path, kind, "no such file");
+    }
+    return SystemError(errno, path, "cannot take its size");
+  }
+  if (S_ISDIR(status.st_mode)) return WrongData(path, kind, "a folder");
+  if (!S_ISREG(status.st_mode)) {
+    return WrongData(path, kind, "a pipe, device or socket");
+  }
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return SystemError(errno, path, "cannot open it");
+  FileBytes bytes(status.st_size);
+  size_t count = 0;
+  const int error = ReadAll(file, bytes.data(), bytes.size(), count);
+  close(file);
+  if (error != 0) {
+    return SystemError(error, path, absl::StrCat("cannot read byte ", count));
+  }
+  if (count < bytes.size()) {
+    return absl::DataLossError(
+        absl::StrCat(path, ": byte ", count, ": expected ", bytes.size(),
+                     " bytes in all, could read no more"));
+  }
+  return bytes;
+}
+
+absl::Status WriteNewFile(const std::string& path,
+                          std::initializer_list<absl::string_view> pieces) {
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                        kFilePermissions);
+  if (file < 0) return SystemError(errno, path, "cannot create the file");
+  int error = 0;
+  for (absl::string_view piece : pieces) {
+    if (error == 0) error = WriteAll(file, piece);
+  }
+  if (close(file) != 0 && error == 0) error = errno;
+  if (error == 0) return absl::OkStatus();
+  unlink(path.c_str());
+  return SystemError(error, path, "cannot write the file");
+}
+
+absl::Status ReplaceFile(const std::string& path, absl::string_view bytes) {
+  const std::string temporary = path + ".temporary";
+  const int file =
+      open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+           kFilePermissions);
+  if (file < 0) return SystemError(errno, temporary, "cannot create the file");
+  int error = WriteAll(file, bytes);
+  if (error == 0 && fsync(file) != 0) error = errno;
+  if (close(file) != 0 && error == 0) error = errno;
+  if (error != 0) {
+    unlink(temporary.c_str());
+    return SystemError(error, temporary, "cannot write the file");
+  }
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+    error = errno;
+    unlink(temporary.c_str());
+    return SystemError(error, path, "cannot put the file in its place");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MakeFolder(const std::string& path) {
+  if (mkdir(path.c_str(), kFolderPermissions) == 0) return absl::OkStatus();
+  return SystemError(errno, path, "cannot make the folder");
+}
+
+absl::StatusOr<std::vector<std::string>> VisibleNames(const std::string& path,
+                                                      absl::string_view kind) {
+  DIR* const folder = opendir(path.c_str());
+  if (folder == nullptr) {
+    if (errno == ENOENT) return NothingThere(path, kind, "no such folder");
+    if (errno == ENOTDIR) return WrongData(path, kind, "a file");
+    return SystemError(errno, path, "cannot open the folder");
+  }
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* entry = readdir(folder)) {
+    if (entry->d_name[0] != '.') names.push_back(entry->d_name);
+    errno = 0;
+  }
+  const int error = errno;  // Only this tells an error from the end.
+  closedir(folder);
+  if (error != 0) return SystemError(error, path, "cannot list the folder");
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string PathIn(absl::string_view folder, absl::string_view name) {
+  return absl::StrCat(folder, folder.empty() || folder.back() == '/' ? "" : "/",
+                      name);
+}
+
+absl::Status WrongData(absl::string_view where, absl::string_view expected,
+                       absl::string_view found) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(where, ": expected ", expected, ", found ", found));
+}
+
+std::string Quoted(absl::string_view text) {
+  constexpr size_t kShown = 20;
+  return absl::StrCat("\"", absl::CHexEscape(text.substr(0, kShown)),
+                      text.size() > kShown ? "..." : "", "\"");
+}
+
+}  // namespace tape

@@ -1,0 +1,75 @@
+// Whole files in and out, and how errors about data are worded: what the
+// readers and writers of this folder share. Not for users of data sets.
+// Tested by the readers' and writers' tests: tests/idx_test.cc,
+// tests/csv_test.cc and tests/image_folder_test.cc.
+#ifndef TAPE_FRAMEWORK_DATA_FILES_H_
+#define TAPE_FRAMEWORK_DATA_FILES_H_
+
+#include <cstddef>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace tape {
+
+// The bytes of a file, and a NUL behind them, so that a parser may look one
+// byte beyond the end.
+class FileBytes {
+ public:
+  explicit FileBytes(size_t size);
+  size_t size() const { return size_; }
+  char* data() { return data_.get(); }
+  absl::string_view view() const { return {data_.get(), size_}; }
+
+ private:
+  size_t size_;
+  std::unique_ptr<char[]> data_;
+};
+
+// All bytes of the file `path`, which should be `kind` ("an IDX file"). Errors,
+// all of which name the path: kNotFound if there is no such file,
+// kInvalidArgument if it is a folder, pipe, device or socket, kDataLoss if the
+// file became shorter meanwhile, otherwise what the system said.
+absl::StatusOr<FileBytes> ReadWholeFile(const std::string& path,
+                                        absl::string_view kind);
+
+// Writes a new file of these pieces, one after the other. Errors are the
+// system's, kAlreadyExists for one if `path` is taken, and leave no file.
+absl::Status WriteNewFile(const std::string& path,
+                          std::initializer_list<absl::string_view> pieces);
+
+// Makes `bytes` the content of the file `path`, which is there as a whole or, if
+// this fails, as it was before: they are written to "<path>.temporary" first,
+// and are on the disk when this returns. Errors are the system's.
+absl::Status ReplaceFile(const std::string& path, absl::string_view bytes);
+
+// Makes the folder `path` in a parent that is there. Errors are the system's,
+// kAlreadyExists for one if `path` is taken.
+absl::Status MakeFolder(const std::string& path);
+
+// The names in the folder `path` that are not hidden (".DS_Store"), sorted by
+// their bytes. Errors, which call what was expected `kind` ("a folder of PNG
+// images"): kNotFound if there is nothing, kInvalidArgument if it is no folder,
+// otherwise what the system said.
+absl::StatusOr<std::vector<std::string>> VisibleNames(const std::string& path,
+                                                      absl::string_view kind);
+
+// The path of `name` in `folder`.
+std::string PathIn(absl::string_view folder, absl::string_view name);
+
+// kInvalidArgument, "WHERE: expected EXPECTED, found FOUND".
+absl::Status WrongData(absl::string_view where, absl::string_view expected,
+                       absl::string_view found);
+
+// The text in quotation marks, escaped to ASCII and cut after 20 bytes, so that
+// an error stays a short line whatever a file holds.
+std::string Quoted(absl::string_view text);
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_DATA_FILES_H_

@@ -1,0 +1,73 @@
+// One greyscale PNG image, from bytes to grey levels and back, by libpng. What
+// is not accepted is refused by name: colour, alpha, a transparent grey level,
+// 16 bits. Not for users of data sets. Tested by tests/image_folder_test.cc.
+#ifndef TAPE_FRAMEWORK_DATA_GREY_PNG_H_
+#define TAPE_FRAMEWORK_DATA_GREY_PNG_H_
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+struct png_struct_def;  // libpng's.
+struct png_info_def;
+
+namespace tape {
+
+struct ImageSize {
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t pixels() const { return rows * columns; }
+  friend bool operator==(const ImageSize&, const ImageSize&) = default;
+};
+
+// Decodes one file: first ReadSize, then, if the caller likes the size,
+// ReadPixels. Errors are kInvalidArgument, and name the path.
+class PngDecoder {
+ public:
+  // `bytes` and `path` must outlive this object.
+  PngDecoder(absl::string_view bytes, absl::string_view path);
+  ~PngDecoder();
+  PngDecoder(const PngDecoder&) = delete;
+  PngDecoder& operator=(const PngDecoder&) = delete;
+
+  // Reads what precedes the pixels. Memory stays within a few MB whatever the
+  // file claims or holds. Refuses what does not begin as a PNG file does, and all but
+  // greyscale of 1, 2, 4 or 8 bits.
+  absl::StatusOr<ImageSize> ReadSize();
+
+  // Reads the pixels to `to`, size.pixels() of them in row-major order, and the
+  // rest of the file. Levels of fewer than 8 bits are expanded: black becomes
+  // 0, white 255. After an error `to` may hold part of the image.
+  absl::Status ReadPixels(uint8_t* to);
+
+ private:
+  // What libpng calls: for more bytes, and when it gives up.
+  static void Read(png_struct_def* png, unsigned char* to, size_t count);
+  static void Refuse(png_struct_def* png, const char* message);
+
+  // Each is one call of libpng's that may end in Refuse: then it is false.
+  bool TryReadSize();
+  bool TryReadPixels(uint8_t* to);
+
+  absl::Status Refused() const;
+
+  const absl::string_view path_;
+  const absl::string_view bytes_;
+  size_t consumed_ = 0;
+  ImageSize size_;
+  std::array<char, 128> message_{};  // libpng's last.
+  png_struct_def* png_ = nullptr;
+  png_info_def* info_ = nullptr;
+};
+
+// The bytes of an 8-bit greyscale PNG file with these size.pixels() levels,
+// row-major. The size is at least 1 x 1, each at most a million.
+std::string EncodePng(ImageSize size, const uint8_t* pixels);
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_DATA_GREY_PNG_H_

@@ -1,0 +1,54 @@
+// The best epoch so far (early_stopping.h). In go the metrics of epochs, out
+// come verdicts. Tested by tests/early_stopping_test.cc.
+#include "framework/train/early_stopping.h"
+
+#include <cmath>
+
+namespace tape {
+namespace {
+
+// The watched metric as a score: the larger the better, NaN if not measured.
+double Score(const EarlyStoppingOptions& options, const EpochResult& epoch) {
+  const EpochMetrics* metrics = nullptr;
+  switch (options.split) {
+    case Split::kTrain:
+      metrics = &epoch.train;
+      break;
+    case Split::kValidation:
+      if (epoch.validation.has_value()) metrics = &*epoch.validation;
+      break;
+    case Split::kTest:
+      metrics = &epoch.test;
+      break;
+  }
+  if (metrics == nullptr) return kNotMeasured;
+  double score =
+      options.metric == Metric::kLoss ? -metrics->loss : metrics->accuracy;
+  if (options.decimals.has_value()) {
+    const double scale = std::pow(10.0, *options.decimals);
+    // To even, as NumPy rounds.
+    score = std::nearbyint(score * scale) / scale;
+  }
+  return score;
+}
+
+}  // namespace
+
+EarlyStopping::Verdict EarlyStopping::Observe(const EpochResult& epoch) {
+  const double score = Score(options_, epoch);
+  const bool is_best =
+      !std::isnan(score) &&
+      (!best_.has_value() || *best_ + options_.min_change < score);
+  if (is_best) {
+    best_ = score;
+    failures_ = 0;
+    return Verdict::kBest;
+  }
+  const bool is_tie = best_.has_value() && score == *best_;
+  if (!is_tie || options_.ties == Ties::kCount) ++failures_;
+  return options_.patience.has_value() && failures_ >= *options_.patience
+             ? Verdict::kStop
+             : Verdict::kNotBest;
+}
+
+}  // namespace tape

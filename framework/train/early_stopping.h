@@ -1,0 +1,71 @@
+// Which epoch of a run is the best so far, and whether to go on: from one
+// metric of one split, epoch by epoch. Asked by the trainer. Tested by
+// tests/early_stopping_test.cc.
+#ifndef TAPE_FRAMEWORK_TRAIN_EARLY_STOPPING_H_
+#define TAPE_FRAMEWORK_TRAIN_EARLY_STOPPING_H_
+
+#include <optional>
+
+#include "framework/train/metrics.h"
+
+namespace tape {
+
+enum class Split { kTrain, kValidation, kTest };
+
+// What is watched, and in which direction it gets better.
+enum class Metric {
+  kLoss,      // The smaller the better.
+  kAccuracy,  // The larger the better.
+};
+
+// Whether an epoch exactly as good as the best counts against patience.
+enum class Ties { kCount, kForgive };
+
+// Whose weights a run ends with.
+enum class Keep {
+  kLast,  // The last epoch's.
+  kBest,  // A copy of the best epoch's, made when it was met.
+};
+
+struct EarlyStoppingOptions {
+  Split split = Split::kValidation;
+  Metric metric = Metric::kAccuracy;
+  // An epoch is a new best if it beats the best so far by more than this, in
+  // units of the metric (accuracies are fractions). At least 0.
+  double min_change = 0;
+  // Metrics are rounded to so many decimals first; not at all if empty.
+  std::optional<int> decimals = std::nullopt;
+  // The run stops with this many epochs in a row that are no new best, at least
+  // 1; never if empty.
+  std::optional<int> patience = std::nullopt;
+  Ties ties = Ties::kCount;
+  Keep keep = Keep::kBest;
+};
+
+// For one run. A metric that is NaN is never a best, and counts against
+// patience.
+class EarlyStopping {
+ public:
+  enum class Verdict {
+    kBest,     // A new best: the first epoch's is one unless it is NaN.
+    kNotBest,  // Go on.
+    kStop,     // No new best, and patience is at its end.
+  };
+
+  explicit EarlyStopping(EarlyStoppingOptions options) : options_(options) {}
+
+  // Takes note of the next epoch. If the watched split was not measured, it is
+  // as if its metric were NaN.
+  Verdict Observe(const EpochResult& epoch);
+
+  const EarlyStoppingOptions& options() const { return options_; }
+
+ private:
+  EarlyStoppingOptions options_;
+  std::optional<double> best_;  // The larger the better.
+  int failures_ = 0;            // Epochs in a row that count against patience.
+};
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_TRAIN_EARLY_STOPPING_H_

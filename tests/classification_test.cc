@@ -1,0 +1,185 @@
+// Confusion matrices and classification reports
+// (framework/train/classification.h): the counts by hand, the reports character
+// for character against classification_reports.json, which scikit-learn made
+// (see classification_reports.py).
+#include "framework/train/classification.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "nlohmann/json.hpp"
+
+namespace tape {
+namespace {
+
+using Json = nlohmann::json;
+
+struct Count {
+  int32_t label;
+  int32_t predicted;
+  int64_t samples;
+};
+
+ConfusionMatrix Matrix(int classes, const std::vector<Count>& counts) {
+  ConfusionMatrix matrix(classes);
+  for (const Count& count : counts) {
+    matrix.Add(std::vector<int32_t>(count.samples, count.label),
+               std::vector<int32_t>(count.samples, count.predicted));
+  }
+  return matrix;
+}
+
+TEST(ConfusionMatrixTest, CountsEachPair) {
+  ConfusionMatrix matrix(3);
+  matrix.Add(std::vector<int32_t>{0, 0, 1, 2},
+             std::vector<int32_t>{0, 2, 1, 0});
+  matrix.Add({}, {});
+  matrix.Add(std::vector<int32_t>{0}, std::vector<int32_t>{2});
+  const std::vector<std::vector<int64_t>> expected = {
+      {1, 0, 2}, {0, 1, 0}, {1, 0, 0}};
+  EXPECT_EQ(matrix.classes(), 3);
+  for (int label = 0; label < 3; ++label) {
+    for (int predicted = 0; predicted < 3; ++predicted) {
+      EXPECT_EQ(matrix.count(label, predicted), expected[label][predicted]);
+    }
+  }
+  EXPECT_EQ(matrix.total(), 5);
+  EXPECT_EQ(matrix.accuracy(), 0.4);
+}
+
+TEST(ConfusionMatrixTest, OfNothingHasNoAccuracy) {
+  const ConfusionMatrix matrix(2);
+  EXPECT_EQ(matrix.total(), 0);
+  EXPECT_TRUE(std::isnan(matrix.accuracy()));
+}
+
+TEST(ConfusionMatrixTest, IsPrintedAsATable) {
+  EXPECT_EQ(Matrix(3, {{0, 0, 11}, {0, 2, 1}, {1, 1, 3}, {2, 0, 2}, {2, 2, 8}})
+                .ToString(),
+            R"(      predicted
+label     0     1     2 total
+    0    11     0     1    12
+    1     0     3     0     3
+    2     2     0     8    10
+total    13     3     9    25
+)");
+  EXPECT_EQ(Matrix(2, {{0, 1, 1234567}, {1, 1, 8}}).ToString(),
+            R"(        predicted
+  label       0       1   total
+      0       0 1234567 1234567
+      1       0       8       8
+  total       0 1234575 1234575
+)");
+}
+
+TEST(ConfusionMatrixDeathTest, ChecksWhatItIsGiven) {
+  ConfusionMatrix matrix(3);
+  const std::vector<int32_t> good = {2}, above = {3}, below = {-1};
+  EXPECT_DEATH(matrix.Add(good, above), "\\(3 against 3\\)");
+  EXPECT_DEATH(matrix.Add(good, below), "\\(0 against -1\\)");
+  EXPECT_DEATH(matrix.Add(above, good), "\\(3 against 3\\)");
+  EXPECT_DEATH(matrix.Add(below, good), "\\(0 against -1\\)");
+  EXPECT_DEATH(matrix.Add(good, {}),
+               "labels.size\\(\\) == predicted.size\\(\\) \\(1 against 0\\)");
+  EXPECT_DEATH(matrix.count(0, 3), "\\(3 against 3\\)");
+  EXPECT_DEATH(matrix.count(-1, 0), "\\(0 against -1\\)");
+  EXPECT_DEATH(ConfusionMatrix(0), "1 <= classes \\(1 against 0\\)");
+}
+
+TEST(ClassificationReportTest, HasTheScoresOfTheirDefinitions) {
+  // Label 2 does not occur, and label 3 is only predicted.
+  const ClassificationReport report = MakeClassificationReport(
+      Matrix(4, {{0, 0, 3}, {0, 1, 1}, {1, 1, 3}, {1, 3, 1}}));
+  const std::vector<ClassScores> expected = {
+      {.label = 0, .precision = 1, .recall = 0.75, .f1 = 6. / 7, .support = 4},
+      {.label = 1, .precision = 0.75, .recall = 0.75, .f1 = 0.75, .support = 4},
+      {.label = 3, .precision = 0, .recall = 0, .f1 = 0, .support = 0}};
+  ASSERT_EQ(report.classes.size(), expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(report.classes[i].label, expected[i].label);
+    EXPECT_DOUBLE_EQ(report.classes[i].precision, expected[i].precision);
+    EXPECT_DOUBLE_EQ(report.classes[i].recall, expected[i].recall);
+    EXPECT_DOUBLE_EQ(report.classes[i].f1, expected[i].f1);
+    EXPECT_EQ(report.classes[i].support, expected[i].support);
+  }
+  EXPECT_DOUBLE_EQ(report.macro.precision, 1.75 / 3);
+  EXPECT_DOUBLE_EQ(report.macro.recall, 0.5);
+  EXPECT_DOUBLE_EQ(report.macro.f1, (6. / 7 + 0.75) / 3);
+  EXPECT_DOUBLE_EQ(report.weighted.precision, 0.875);
+  EXPECT_DOUBLE_EQ(report.weighted.recall, 0.75);
+  EXPECT_DOUBLE_EQ(report.weighted.f1, (6. / 7 + 0.75) / 2);
+  EXPECT_DOUBLE_EQ(report.accuracy, 0.75);
+  EXPECT_EQ(report.support, 8);
+}
+
+TEST(ClassificationReportTest, IsPrintedAsScikitLearnDoes) {
+  std::ifstream file("tests/classification_reports.json");
+  const Json cases = Json::parse(file);
+  EXPECT_EQ(cases.size(), 14);
+  for (const Json& test_case : cases) {
+    std::vector<Count> counts;
+    for (const Json& count : test_case["counts"]) {
+      counts.push_back({count[0], count[1], count[2]});
+    }
+    const std::vector<std::string> lines = test_case["report"];
+    EXPECT_EQ(MakeClassificationReport(Matrix(test_case["classes"], counts))
+                  .ToString({.digits = test_case["digits"]}),
+              absl::StrJoin(lines, "\n"))
+        << test_case["name"];
+  }
+}
+
+TEST(ClassificationReportTest, HasTwoDigitsUnlessAskedForMore) {
+  const ClassificationReport report =
+      MakeClassificationReport(Matrix(2, {{0, 0, 2}, {0, 1, 1}}));
+  EXPECT_EQ(report.ToString(), report.ToString({.digits = 2}));
+  EXPECT_NE(report.ToString(), report.ToString({.digits = 3}));
+}
+
+TEST(ClassificationReportTest, GrowsBeyondItsColumnOfSupports) {
+  ClassificationReport report =
+      MakeClassificationReport(Matrix(2, {{0, 0, 1}, {1, 0, 1}, {1, 1, 2}}));
+  // More samples than a test has time to count.
+  for (ClassScores& scores : report.classes) scores.support *= 1'000'000'000;
+  report.support *= 1'000'000'000;
+  // What scikit-learn prints if its multilabel_confusion_matrix is replaced by
+  // one that multiplies as much.
+  EXPECT_EQ(report.ToString(),
+            R"(              precision    recall  f1-score   support
+
+           0       0.50      1.00      0.67 1000000000
+           1       1.00      0.67      0.80 3000000000
+
+    accuracy                           0.75 4000000000
+   macro avg       0.75      0.83      0.73 4000000000
+weighted avg       0.88      0.75      0.77 4000000000
+)");
+}
+
+TEST(ClassificationReportTest, OfNothingHasNoScores) {
+  const ClassificationReport report =
+      MakeClassificationReport(ConfusionMatrix(2));
+  EXPECT_TRUE(report.classes.empty());
+  EXPECT_EQ(report.support, 0);
+  for (double score :
+       {report.accuracy, report.macro.precision, report.macro.recall,
+        report.macro.f1, report.weighted.precision, report.weighted.recall,
+        report.weighted.f1}) {
+    EXPECT_TRUE(std::isnan(score));
+  }
+}
+
+TEST(ClassificationReportDeathTest, ChecksItsDigits) {
+  EXPECT_DEATH(ClassificationReport().ToString({.digits = -1}),
+               "0 <= format.digits \\(0 against -1\\)");
+}
+
+}  // namespace
+}  // namespace tape

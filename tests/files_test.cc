@@ -1,0 +1,84 @@
+// Whole files, read at once, and replaced as a whole or not at all. (What the
+// readers of data sets refuse is in idx_test.cc and csv_test.cc.)
+#include "framework/data/files.h"
+
+#include <filesystem>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/file_testing.h"
+
+namespace tape {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A folder of its own for each test.
+class FilesTest : public testing::Test {
+ protected:
+  FilesTest()
+      : folder_(testing::TempDir() + "/" +
+                testing::UnitTest::GetInstance()->current_test_info()->name()) {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+  }
+  int Count() const {
+    const auto files = std::filesystem::directory_iterator(folder_);
+    return static_cast<int>(std::distance(begin(files), end(files)));
+  }
+
+  const std::string folder_;
+};
+
+TEST_F(FilesTest, ReplacesAFileAndReadsItBack) {
+  const std::string path = folder_ + "/file";
+  const std::string bytes("a\0b\r\n", 5);
+  for (const std::string& content :
+       {std::string("much longer"), bytes, std::string()}) {
+    ASSERT_TRUE(ReplaceFile(path, content).ok());
+    const absl::StatusOr<FileBytes> read = ReadWholeFile(path, "a file");
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(read->view(), content);
+    EXPECT_EQ(Count(), 1);
+  }
+}
+
+TEST_F(FilesTest, AFileThatCannotBeReplacedStaysAsItWas) {
+  const std::string path = WriteText(folder_ + "/file", "old");
+  // Where the new bytes would be written first.
+  std::filesystem::create_directory(path + ".temporary");
+  EXPECT_THAT(ReplaceFile(path, "new").message(),
+              HasSubstr(path + ".temporary: cannot create the file"));
+  EXPECT_EQ(ReadText(path), "old");
+}
+
+TEST_F(FilesTest, AFolderIsNotReplaced) {
+  const std::string path = folder_ + "/folder";
+  std::filesystem::create_directory(path);
+  EXPECT_THAT(ReplaceFile(path, "new").message(),
+              HasSubstr(path + ": cannot put the file in its place"));
+  EXPECT_TRUE(std::filesystem::is_directory(path));
+  EXPECT_EQ(Count(), 1);  // Nothing is left behind.
+}
+
+TEST_F(FilesTest, AFullDiskLeavesTheOldFile) {
+  // A file that is always full stands where the new bytes would be written.
+  const std::string path = WriteText(folder_ + "/file", "old");
+  std::filesystem::create_symlink("/dev/full", path + ".temporary");
+  EXPECT_THAT(ReplaceFile(path, "new").message(),
+              HasSubstr("cannot write the file"));
+  EXPECT_EQ(ReadText(path), "old");
+  EXPECT_EQ(Count(), 1);
+}
+
+TEST_F(FilesTest, SaysWhatItExpectedWhereNothingIs) {
+  const absl::Status status =
+      ReadWholeFile(folder_ + "/none", "JSON lines").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(status.message(),
+            folder_ + "/none: expected JSON lines, found no such file");
+}
+
+}  // namespace
+}  // namespace tape

@@ -1,0 +1,54 @@
+// Running a program as a user does (program_testing.h). In go arguments, out
+// come its output and exit code.
+#include "tests/program_testing.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/file_testing.h"
+
+namespace tape {
+namespace {}  // namespace
+
+Outcome RunProgram(const std::string& program,
+                   std::vector<std::string> arguments, ProcessOptions options) {
+  const std::string out = testing::TempDir() + "/out";
+  const std::string err = testing::TempDir() + "/err";
+  arguments.insert(arguments.begin(), program);
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC;
+    dup2(open("/dev/null", O_RDONLY), 0);
+    dup2(open(out.c_str(), flags, 0600), 1);
+    dup2(open(err.c_str(), flags, 0600), 2);
+    const rlimit limit = {options.max_file_bytes, options.max_file_bytes};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status),
+          ReadText(out), ReadText(err)};
+}
+
+void ExpectOneLineOfError(const Outcome& outcome,
+                          const std::vector<std::string>& parts) {
+  EXPECT_EQ(outcome.exit_code, 1) << outcome.err;
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1)
+      << outcome.err;
+  for (const std::string& part : parts) {
+    EXPECT_THAT(outcome.err, testing::HasSubstr(part));
+  }
+  EXPECT_EQ(outcome.out, "");
+}
+
+}  // namespace tape

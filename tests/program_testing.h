@@ -1,0 +1,36 @@
+// Running a program as a user does: as a process, with arguments, seeing what
+// it prints and how it ends.
+#ifndef TAPE_TESTS_PROGRAM_TESTING_H_
+#define TAPE_TESTS_PROGRAM_TESTING_H_
+
+#include <sys/resource.h>
+
+#include <string>
+#include <vector>
+
+namespace tape {
+
+struct Outcome {
+  int exit_code;  // If a signal ended the program: that, negated.
+  std::string out;
+  std::string err;
+};
+
+struct ProcessOptions {
+  rlim_t max_file_bytes = RLIM_INFINITY;  // As `ulimit -f` sets it.
+};
+
+// Runs a program, "models/train", which must be among the test's data, with no
+// input.
+Outcome RunProgram(const std::string& program,
+                   std::vector<std::string> arguments,
+                   ProcessOptions options = {});
+
+// Expects that the program ended with one line on stderr that holds each of
+// `parts`, and printed nothing else.
+void ExpectOneLineOfError(const Outcome& outcome,
+                          const std::vector<std::string>& parts);
+
+}  // namespace tape
+
+#endif  // TAPE_TESTS_PROGRAM_TESTING_H_

@@ -1,0 +1,495 @@
+// The training loop (framework/train/trainer.h), on models so simple that all
+// their figures are known beforehand.
+#include "framework/train/trainer.h"
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <numeric>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_split.h"
+#include "framework/framework.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "ops/ops.h"
+
+namespace tape {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr int kClasses = 10;
+
+// Samples of one pixel each.
+Dataset Samples(const std::vector<uint8_t>& pixels,
+                const std::vector<int32_t>& labels) {
+  const auto size = static_cast<int64_t>(pixels.size());
+  return {.images = Tensor({size, 1}, pixels),
+          .labels = Tensor({size}, labels),
+          .classes = kClasses};
+}
+
+// Whose samples have pixel 0 and these labels: what is asked of it is how many
+// of them are right.
+Dataset Labelled(const std::vector<int32_t>& labels) {
+  return Samples(std::vector<uint8_t>(labels.size()), labels);
+}
+
+// A model that counts its updates. It takes all samples for the class of that
+// number, and its loss is the number plus the mean pixel.
+struct Counter {
+  Counter() {
+    model.graph = &graph;
+    model.images = graph.Input("images", {kBatch, 1}, DType::kUint8);
+    model.labels = graph.Input("labels", {kBatch}, DType::kInt32);
+    count = graph.Parameter("count", {}, Zeros());
+    const Var bystander =
+        graph.Parameter("bystander", {3}, Constant(1), Tag::kBias);
+    std::vector<float> numbers(kClasses);
+    std::iota(numbers.begin(), numbers.end(), 0);
+    const Var classes =
+        graph.State("classes", {kClasses}, Values(Tensor({kClasses}, numbers)));
+    model.predicted =
+        ArgMax(BroadcastTo(-Square(classes - count), Shape{kBatch, kClasses}));
+    mean_pixel = Mean(Cast(model.images, DType::kFloat32));
+    model.loss = count + mean_pixel;
+    // By hand: there is neither a step nor a rate.
+    model.updates.assignments = {{count, count + 1.0},
+                                 {bystander, bystander * 1.1}};
+  }
+
+  // All its parameters' numbers.
+  std::vector<float> Weights() {
+    std::vector<float> weights;
+    for (Var parameter : graph.parameters()) {
+      for (float value : graph.Value(parameter).values<float>()) {
+        weights.push_back(value);
+      }
+    }
+    return weights;
+  }
+
+  Graph graph;
+  Var count, mean_pixel;
+  Classifier model;
+};
+
+// A run, as its caller saw it.
+struct Watched {
+  absl::StatusOr<TrainResult> result;
+  std::vector<EpochResult> epochs;          // Those of which on_epoch was told.
+  std::vector<std::vector<float>> weights;  // A Counter's, at that moment.
+  std::string printed;
+
+  std::vector<int> EpochNumbers() const {
+    std::vector<int> numbers;
+    for (const EpochResult& epoch : epochs) {
+      numbers.push_back(epoch.train.epoch);
+    }
+    return numbers;
+  }
+};
+
+// A run of `model`, with what its caller sees.
+Watched TrainAndWatch(
+    const Classifier& model, const DataSplits& data,
+    const TrainOptions& options,
+    std::function<void(Watched&)> watch = [](Watched&) {}) {
+  Watched run;
+  std::FILE* const out = std::tmpfile();
+  {
+    Progress progress(out, options.epochs, data.train.size());
+    run.result =
+        Train(model, data, options, progress, [&](const EpochResult& epoch) {
+          run.epochs.push_back(epoch);
+          watch(run);
+          return absl::OkStatus();
+        });
+  }
+  std::rewind(out);
+  for (int c = std::fgetc(out); c != EOF; c = std::fgetc(out)) {
+    run.printed.push_back(static_cast<char>(c));
+  }
+  std::fclose(out);
+  EXPECT_TRUE(run.result.ok()) << run.result.status();
+  return run;
+}
+
+Watched TrainAndWatch(Counter& counter, const DataSplits& data,
+                      const TrainOptions& options) {
+  return TrainAndWatch(counter.model, data, options, [&](Watched& run) {
+    run.weights.push_back(counter.Weights());
+  });
+}
+
+// One update an epoch: after epoch e all samples are taken for class e.
+TrainOptions OneUpdateAnEpoch(int epochs) {
+  return {.epochs = epochs,
+          .batches = {.batch_size = 100, .order = Order::kFixed}};
+}
+
+TEST(TrainTest, AveragesOverSamplesOrOverBatches) {
+  // Three samples in batches of two.
+  const DataSplits data = {.train = Samples({1, 3, 8}, {0, 1, 0}),
+                           .test = Samples({1, 3, 9}, {2, 2, 0})};
+  for (Averaging averaging :
+       {Averaging::kOverSamples, Averaging::kOverBatches}) {
+    const bool samples = averaging == Averaging::kOverSamples;
+    Counter counter;
+    const EpochResult epoch =
+        TrainAndWatch(counter, data,
+                      {.epochs = 1,
+                       .batches = {.batch_size = 2, .order = Order::kFixed},
+                       .evaluation_batch_size = 2,
+                       .averaging = averaging})
+            .epochs[0];
+    // The losses are 0 + 2 and 1 + 8, the accuracies 1/2 and 0.
+    EXPECT_DOUBLE_EQ(epoch.train.loss, samples ? (2 * 2 + 9) / 3.0 : 5.5);
+    EXPECT_DOUBLE_EQ(epoch.train.accuracy, samples ? 1 / 3.0 : 0.25);
+    // 2 + 2 and 2 + 9, 1 and 0.
+    EXPECT_DOUBLE_EQ(epoch.test.loss, samples ? (2 * 4 + 11) / 3.0 : 7.5);
+    EXPECT_DOUBLE_EQ(epoch.test.accuracy, samples ? 2 / 3.0 : 0.5);
+  }
+}
+
+TEST(TrainTest, TrainFiguresAreAsMetOrOfTheWeightsAfterTheEpoch) {
+  // Training leaves the last sample out, an evaluation does not.
+  const Dataset samples = Samples({1, 3, 8, 4, 7}, {0, 1, 2, 2, 5});
+  const DataSplits data = {.train = samples, .test = samples};
+  TrainOptions options = {.epochs = 2,
+                          .batches = {.batch_size = 2,
+                                      .order = Order::kFixed,
+                                      .last = LastBatch::kDrop},
+                          .evaluation_batch_size = 2,
+                          .averaging = Averaging::kOverBatches};
+  Counter as_met;
+  const EpochResult met = TrainAndWatch(as_met, data, options).epochs[0];
+  EXPECT_DOUBLE_EQ(met.train.loss, (2 + (1 + 6)) / 2.0);
+  EXPECT_DOUBLE_EQ(met.train.accuracy, 0.25);
+
+  Counter after;
+  options.train_figures = TrainFigures::kAfterEpoch;
+  const Watched run = TrainAndWatch(after, data, options);
+  for (const EpochResult& epoch : run.epochs) {
+    EXPECT_EQ(epoch.train.loss, epoch.test.loss);
+    EXPECT_EQ(epoch.train.accuracy, epoch.test.accuracy);
+  }
+  EXPECT_DOUBLE_EQ(run.epochs[0].train.loss, 2 + (2 + 6 + 7) / 3.0);
+  EXPECT_DOUBLE_EQ(run.epochs[0].train.accuracy, (0 + 1 + 0) / 3.0);
+  EXPECT_EQ(run.epochs[1].train.epoch, 2);
+}
+
+TEST(TrainTest, EvaluatesTheFirstEpochEveryKthAfterItAndTheLast) {
+  const DataSplits data = {.train = Labelled({0}), .test = Labelled({8})};
+  const auto epochs_of = [&](int epochs, int every) {
+    Counter counter;
+    TrainOptions options = OneUpdateAnEpoch(epochs);
+    options.evaluate_every = every;
+    const Watched run = TrainAndWatch(counter, data, options);
+    // The others are trained all the same.
+    EXPECT_EQ(counter.Weights()[0], epochs);
+    EXPECT_EQ(run.result->epochs, epochs);
+    EXPECT_EQ(run.result->kept.test.epoch, epochs);
+    // A line of the table for each, below the header.
+    const std::vector<std::string> lines =
+        absl::StrSplit(run.printed, '\n', absl::SkipEmpty());
+    EXPECT_EQ(lines.size(), 1 + run.epochs.size()) << run.printed;
+    return run.EpochNumbers();
+  };
+  EXPECT_THAT(epochs_of(8, 3), ElementsAre(1, 4, 7, 8));
+  EXPECT_THAT(epochs_of(7, 3), ElementsAre(1, 4, 7));
+  EXPECT_THAT(epochs_of(3, 1), ElementsAre(1, 2, 3));
+  EXPECT_THAT(epochs_of(4, 100), ElementsAre(1, 4));
+}
+
+TEST(TrainTest, ShowsPenaltiesAndReportsAsMeansOverTheirBatches) {
+  const DataSplits data = {.train = Samples({1, 3, 8}, {0, 0, 0}),
+                           .test = Labelled({0})};
+  for (Averaging averaging :
+       {Averaging::kOverSamples, Averaging::kOverBatches}) {
+    const bool samples = averaging == Averaging::kOverSamples;
+    Counter counter;
+    const Var seven =
+        counter.graph.State("seven", {}, Constant(7), DType::kInt32);
+    Updates& updates = counter.model.updates;
+    updates.penalties = {{"l1", counter.count}, {"l2", counter.count * 2.0}};
+    updates.reports = {{"pixel", counter.mean_pixel}, {"seven", seven}};
+    const EpochResult epoch =
+        TrainAndWatch(counter, data,
+                      {.epochs = 1,
+                       .batches = {.batch_size = 2, .order = Order::kFixed},
+                       .averaging = averaging})
+            .epochs[0];
+    ASSERT_EQ(epoch.train.reports.size(), 3u);
+    // The penalty is 0 on the first batch, and 1 + 2 on the second.
+    EXPECT_EQ(epoch.train.reports[0].name, "penalty");
+    EXPECT_DOUBLE_EQ(epoch.train.reports[0].value, samples ? 1 : 1.5);
+    EXPECT_EQ(epoch.train.reports[1].name, "pixel");
+    EXPECT_DOUBLE_EQ(epoch.train.reports[1].value, samples ? 4 : 5);
+    EXPECT_EQ(epoch.train.reports[2].name, "seven");
+    EXPECT_EQ(epoch.train.reports[2].value, 7);
+    EXPECT_TRUE(epoch.test.reports.empty());
+  }
+}
+
+TEST(TrainTest, ShowsNoPenaltyNorRateWhereThereIsNone) {
+  Counter counter;
+  const EpochResult epoch =
+      TrainAndWatch(counter, {.train = Labelled({0}), .test = Labelled({0})},
+                    OneUpdateAnEpoch(1))
+          .epochs[0];
+  EXPECT_TRUE(epoch.train.reports.empty());
+  EXPECT_TRUE(std::isnan(epoch.train.learning_rate));
+  EXPECT_TRUE(std::isnan(epoch.test.learning_rate));
+}
+
+TEST(TrainTest, RateIsThatOfTheLastUpdateOfTheEpoch) {
+  Counter counter;
+  Updates& updates = counter.model.updates;
+  updates = Chain(Sgd({.learning_rate = InverseTimeDecay(0.5, 1)}))
+                .Apply({counter.count}, {counter.count});
+  const Watched run = TrainAndWatch(
+      counter, {.train = Labelled({0, 0, 0}), .test = Labelled({0})},
+      {.epochs = 2, .batches = {.batch_size = 2}});
+  EXPECT_FLOAT_EQ(run.epochs[0].train.learning_rate, 0.5 / 2);
+  EXPECT_FLOAT_EQ(run.epochs[1].train.learning_rate, 0.5 / 4);
+  EXPECT_FLOAT_EQ(run.epochs[1].test.learning_rate, 0.5 / 4);
+}
+
+TEST(TrainTest, MeasuresTheValidationSetIfItHasSamples) {
+  const Dataset one = Labelled({1});
+  DataSplits data = {.train = one, .test = one};
+  Counter without;
+  EXPECT_FALSE(TrainAndWatch(without, data, OneUpdateAnEpoch(1))
+                   .epochs[0]
+                   .validation.has_value());
+
+  data.validation = Samples({10, 20, 60}, {1, 2, 1});
+  Counter with;
+  const EpochResult epoch =
+      TrainAndWatch(with, data, OneUpdateAnEpoch(1)).epochs[0];
+  ASSERT_TRUE(epoch.validation.has_value());
+  EXPECT_EQ(epoch.validation->loss, 1 + 30);
+  EXPECT_DOUBLE_EQ(epoch.validation->accuracy, 2 / 3.0);
+  EXPECT_EQ(epoch.validation->epoch, 1);
+  EXPECT_EQ(epoch.validation->split, "validation");
+  EXPECT_EQ(epoch.train.split, "train");
+  EXPECT_EQ(epoch.test.split, "test");
+  EXPECT_EQ(with.Weights()[0], 1);  // Evaluations update nothing.
+}
+
+// A test set of ten samples with so many of label 1, 2, …: how many are right
+// after epoch 1, 2, …. The others have label 0.
+Dataset RightAfterEpoch(const std::vector<int>& right) {
+  std::vector<int32_t> labels;
+  for (size_t e = 0; e < right.size(); ++e) {
+    labels.insert(labels.end(), right[e], static_cast<int32_t>(e + 1));
+  }
+  labels.resize(20);
+  return Labelled(labels);
+}
+
+TEST(TrainTest, WithoutEarlyStoppingMakesAllEpochsAndKeepsTheLast) {
+  Counter counter;
+  const Watched run = TrainAndWatch(
+      counter, {.train = Labelled({0}), .test = RightAfterEpoch({3, 5, 4, 2})},
+      OneUpdateAnEpoch(4));
+  EXPECT_EQ(run.result->epochs, 4);
+  EXPECT_EQ(run.result->kept.test.epoch, 4);
+  EXPECT_DOUBLE_EQ(run.result->kept.test.accuracy, 2 / 20.0);
+  EXPECT_EQ(counter.Weights(), run.weights[3]);
+  EXPECT_EQ(run.result->confusion.total(), 20);
+  EXPECT_EQ(run.result->confusion.count(2, 4), 5);
+  EXPECT_DOUBLE_EQ(run.result->confusion.accuracy(), 2 / 20.0);
+}
+
+TEST(TrainTest, EarlyStoppingEndsTheRun) {
+  Counter counter;
+  TrainOptions options = OneUpdateAnEpoch(9);
+  options.early_stopping = {
+      .split = Split::kTest, .patience = 2, .keep = Keep::kLast};
+  const Watched run = TrainAndWatch(
+      counter,
+      {.train = Labelled({0}), .test = RightAfterEpoch({3, 5, 4, 2, 6})},
+      options);
+  EXPECT_EQ(run.result->epochs, 4);
+  EXPECT_THAT(run.EpochNumbers(), ElementsAre(1, 2, 3, 4));
+  // The last epoch's weights, as they were asked for.
+  EXPECT_EQ(run.result->kept.test.epoch, 4);
+  EXPECT_DOUBLE_EQ(run.result->kept.test.accuracy, 2 / 20.0);
+  EXPECT_EQ(run.result->confusion.count(2, 4), 5);
+  EXPECT_EQ(counter.Weights(), run.weights[3]);
+}
+
+TEST(TrainTest, EarlyStoppingLeavesTheBestEpochsWeightsBitByBit) {
+  Counter counter;
+  TrainOptions options = OneUpdateAnEpoch(6);
+  options.early_stopping = {.split = Split::kValidation, .keep = Keep::kBest};
+  // The best by the validation set, and not the first one: epoch 3. By the test
+  // set it is epoch 5.
+  const Watched run =
+      TrainAndWatch(counter,
+                    {.train = Labelled({0}),
+                     .test = RightAfterEpoch({1, 2, 3, 4, 5, 1}),
+                     .validation = RightAfterEpoch({2, 1, 6, 5, 3, 3})},
+                    options);
+  EXPECT_EQ(run.result->epochs, 6);
+  EXPECT_EQ(run.result->kept.test.epoch, 3);
+  EXPECT_EQ(run.result->kept.train.epoch, 3);
+  ASSERT_TRUE(run.result->kept.validation.has_value());
+  EXPECT_DOUBLE_EQ(run.result->kept.validation->accuracy, 6 / 20.0);
+  EXPECT_DOUBLE_EQ(run.result->kept.test.accuracy, 3 / 20.0);
+  EXPECT_EQ(run.result->confusion.total(), 20);
+  EXPECT_EQ(run.result->confusion.count(5, 3), 5);
+  EXPECT_EQ(counter.Weights(), run.weights[2]);
+  EXPECT_NE(counter.Weights(), run.weights[5]);
+}
+
+TEST(TrainTest, EarlyStoppingAsksAfterEpochsThatAreEvaluated) {
+  Counter counter;
+  TrainOptions options = OneUpdateAnEpoch(9);
+  options.evaluate_every = 2;
+  options.early_stopping = {.split = Split::kTest, .patience = 2};
+  // Of epochs 1, 3, 5, …: best in 1, worse in 3 and in 5. What epoch 2 has
+  // nobody sees.
+  const Watched run = TrainAndWatch(
+      counter,
+      {.train = Labelled({0}), .test = RightAfterEpoch({3, 9, 2, 1, 1, 4})},
+      options);
+  EXPECT_EQ(run.result->epochs, 5);
+  EXPECT_EQ(run.result->kept.test.epoch, 1);
+  EXPECT_EQ(counter.Weights(), run.weights[0]);
+}
+
+TEST(TrainTest, IfTheMetricIsNanFromTheStartTheLastEpochIsKept) {
+  const DataSplits data = {.train = Labelled({0}),
+                           .test = RightAfterEpoch({3, 5, 4})};
+  TrainOptions options = OneUpdateAnEpoch(3);
+  options.early_stopping = {.split = Split::kTest, .metric = Metric::kLoss};
+  {
+    Counter counter;
+    counter.model.loss = Log(counter.count - 100.0);
+    const Watched run = TrainAndWatch(counter, data, options);
+    EXPECT_EQ(run.result->kept.test.epoch, 3);
+    EXPECT_EQ(run.result->confusion.count(2, 3), 5);
+    EXPECT_EQ(counter.Weights(), run.weights[2]);
+  }
+  {
+    // NaN in the first epoch alone.
+    Counter counter;
+    counter.model.loss = Log(counter.count - 1.5);
+    const Watched run = TrainAndWatch(counter, data, options);
+    EXPECT_EQ(run.result->kept.test.epoch, 2);
+    EXPECT_EQ(run.result->confusion.count(2, 2), 5);
+    EXPECT_EQ(counter.Weights(), run.weights[1]);
+  }
+}
+
+TEST(TrainTest, OrderOfSamplesIsOfSeedAndEpoch) {
+  // A model that becomes the pixel it saw last, in batches of one sample.
+  std::vector<uint8_t> pixels(100);
+  std::iota(pixels.begin(), pixels.end(), 0);
+  const Dataset samples = Samples(pixels, std::vector<int32_t>(100));
+  const auto last_seen = [&](uint64_t seed) {
+    Counter counter;
+    counter.model.updates.assignments = {{counter.count, counter.mean_pixel}};
+    const Watched run = TrainAndWatch(
+        counter, {.train = samples, .test = samples},
+        {.epochs = 5, .batches = {.batch_size = 1, .seed = seed}});
+    std::vector<float> last;
+    for (const auto& weights : run.weights) last.push_back(weights[0]);
+    return last;
+  };
+  const std::vector<float> last = last_seen(7);
+  EXPECT_GE(std::set<float>(last.begin(), last.end()).size(), 4u);
+  EXPECT_EQ(last_seen(7), last);
+  EXPECT_NE(last_seen(8), last);
+}
+
+TEST(TrainTest, TellsOfThreadsAndTime) {
+  Counter counter;
+  TrainOptions options = OneUpdateAnEpoch(2);
+  options.threads = 1;
+  const Watched run = TrainAndWatch(
+      counter, {.train = Labelled({0, 0, 0}), .test = Labelled({0})}, options);
+  EXPECT_EQ(run.result->threads, 1);
+  double train_seconds = 0;
+  for (const EpochResult& epoch : run.epochs) {
+    EXPECT_GT(epoch.train.seconds, 0);
+    EXPECT_GT(epoch.test.seconds, 0);
+    train_seconds += epoch.train.seconds;
+  }
+  EXPECT_GT(run.result->seconds, train_seconds);
+  EXPECT_NEAR(run.result->samples_per_second * train_seconds, 6, 1e-6);
+}
+
+// A run that must end with an error, and before any update if `updates` is 0.
+absl::Status ErrorOf(Counter& counter, const DataSplits& data,
+                     const TrainOptions& options, const absl::Status& of_caller,
+                     int updates) {
+  std::FILE* const out = std::tmpfile();
+  absl::Status status;
+  int calls = 0;
+  {
+    Progress progress(out, options.epochs, data.train.size());
+    status =
+        Train(counter.model, data, options, progress, [&](const EpochResult&) {
+          ++calls;
+          return of_caller;
+        }).status();
+  }
+  std::fclose(out);
+  EXPECT_EQ(calls, updates);
+  EXPECT_EQ(counter.Weights()[0], updates);
+  return status;
+}
+
+TEST(TrainTest, EndsWithTheErrorOfItsCaller) {
+  Counter counter;
+  EXPECT_EQ(ErrorOf(counter, {.train = Labelled({0}), .test = Labelled({0})},
+                    OneUpdateAnEpoch(3), absl::DataLossError("disk full"), 1),
+            absl::DataLossError("disk full"));
+}
+
+TEST(TrainTest, RefusesAnEpochWithoutBatches) {
+  Counter counter;
+  TrainOptions options = OneUpdateAnEpoch(3);
+  options.batches.last = LastBatch::kDrop;
+  EXPECT_EQ(
+      ErrorOf(counter, {.train = Labelled({0, 0, 0}), .test = Labelled({0})},
+              options, absl::OkStatus(), 0),
+      absl::InvalidArgumentError(
+          "Train: an epoch has no batch: one has 100 samples, the "
+          "training set 3, and batches that are not full are left out"));
+}
+
+TEST(TrainTest, RefusesToWatchAValidationSetThatIsNotThere) {
+  Counter counter;
+  TrainOptions options = OneUpdateAnEpoch(3);
+  options.early_stopping = {.split = Split::kValidation};
+  const DataSplits data = {.train = Labelled({0}), .test = Labelled({0})};
+  EXPECT_EQ(ErrorOf(counter, data, options, absl::OkStatus(), 0),
+            absl::InvalidArgumentError(
+                "Train: early stopping watches the validation set, which has "
+                "no sample"));
+}
+
+TEST(TrainTest, RefusesAMistakenDeclaration) {
+  Counter counter;
+  MatMul(counter.count, counter.count);
+  const absl::Status status =
+      ErrorOf(counter, {.train = Labelled({0}), .test = Labelled({0})},
+              OneUpdateAnEpoch(3), absl::OkStatus(), 0);
+  EXPECT_THAT(status.message(), HasSubstr("trainer_test.cc"));
+  EXPECT_THAT(status.message(), HasSubstr("MatMul"));
+}
+
+}  // namespace
+}  // namespace tape
