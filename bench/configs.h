@@ -1,0 +1,34 @@
+// The training steps that are timed: the documents' models, batch sizes and
+// optimisers. One table for our own steps (step_bench.cc), for the matrix
+// products they cannot do without (gemm_floor.h) and for others' steps.
+#ifndef TAPE_BENCH_CONFIGS_H_
+#define TAPE_BENCH_CONFIGS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "framework/data/batches.h"
+
+namespace tape {
+
+struct StepConfig {
+  enum class Activation { kRelu, kSigmoid };
+  enum class Optimizer { kSgd, kMomentum, kAdam };
+
+  std::string name;            // "784-40-10/b16/sgd"
+  std::vector<int64_t> sizes;  // Pixels, then the units of each layer.
+  int64_t batch;
+  Optimizer optimizer = Optimizer::kSgd;
+  Activation activation = Activation::kRelu;
+  double learning_rate = 0.01;
+  double l2 = 0;                // Strength on the weights, and on the biases.
+  Order order = Order::kFixed;  // As the document takes its batches.
+};
+
+absl::Span<const StepConfig> StepConfigs();
+
+}  // namespace tape
+
+#endif  // TAPE_BENCH_CONFIGS_H_
