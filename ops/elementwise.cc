@@ -23,7 +23,7 @@ constexpr OpDef kAdd = {
     },
     .reference = MapReference<[](double a, double b) { return a + b; }>,
     .block = ByDType<vector::AddFloat, vector::AddInt>,
-    .traits = {.elementwise = true},
+    .traits = {.elementwise = true, .linearity = Linearity::kLinear},
 };
 
 // ---- Sub: y = a - b, dy/da = 1, dy/db = -1 ----
@@ -37,7 +37,7 @@ constexpr OpDef kSub = {
     },
     .reference = MapReference<[](double a, double b) { return a - b; }>,
     .block = ByDType<vector::SubFloat, vector::SubInt>,
-    .traits = {.elementwise = true},
+    .traits = {.elementwise = true, .linearity = Linearity::kLinear},
 };
 
 // ---- Mul: y = a b, dy/da = b, dy/db = a ----
@@ -51,7 +51,7 @@ constexpr OpDef kMul = {
     },
     .reference = MapReference<[](double a, double b) { return a * b; }>,
     .block = ByDType<vector::MulFloat, vector::MulInt>,
-    .traits = {.elementwise = true},
+    .traits = {.elementwise = true, .linearity = Linearity::kBilinear},
 };
 
 // ---- Div: y = a / b, dy/da = 1 / b, dy/db = -y / b ----
@@ -66,7 +66,7 @@ constexpr OpDef kDiv = {
     },
     .reference = MapReference<[](double a, double b) { return a / b; }>,
     .block = Only<vector::DivFloat>,
-    .traits = {.elementwise = true},
+    .traits = {.elementwise = true, .linearity = Linearity::kLinearInFirst},
 };
 
 // ---- Neg: y = -x, dy/dx = -1 ----
@@ -78,7 +78,7 @@ constexpr OpDef kNeg = {
                    const Attributes&) -> Adjoints { return {-gy}; },
     .reference = MapReference<[](double x) { return -x; }>,
     .block = ByDType<vector::NegFloat, vector::NegInt>,
-    .traits = {.elementwise = true},
+    .traits = {.elementwise = true, .linearity = Linearity::kLinear},
 };
 
 // ---- Square: y = x^2, dy/dx = 2 x ----

@@ -20,74 +20,126 @@ Matrix Seen(const TensorType& type, bool transposed) {
   return transposed ? Matrix{shape[1], shape[0]} : Matrix{shape[0], shape[1]};
 }
 
-// ---- MatMul: y = a b; da = gy b^T, db = a^T gy ----
-constexpr OpDef kMatMul = {
-    .name = "MatMul",
-    .operands = {"lhs", "rhs"},
+absl::StatusOr<TensorType> ProductType(absl::Span<const TensorType> x,
+                                       const Attributes& attributes) {
+  for (const TensorType& type : x) {
+    if (absl::Status status = ExpectFloat32(type); !status.ok()) return status;
+  }
+  if (x[0].shape.rank() != 2 || x[1].shape.rank() != 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected two matrices, found ", x[0].shape.ToString(),
+                     " and ", x[1].shape.ToString()));
+  }
+  const Matrix a = Seen(x[0], attributes.transpose_lhs);
+  const Matrix b = Seen(x[1], attributes.transpose_rhs);
+  if (a.columns != b.rows) {
+    return absl::InvalidArgumentError(absl::StrCat("inner dimensions ",
+                                                   DimText(a.columns), " and ",
+                                                   DimText(b.rows), " differ"));
+  }
+  return TensorType{DType::kFloat32, {a.rows, b.columns}};
+}
+
+// a^T gy and gy b^T, with what is transposed already taken into account.
+Adjoints ProductAdjoints(Var a, Var b, Var gy, const Attributes& attributes) {
+  const bool at = attributes.transpose_lhs, bt = attributes.transpose_rhs;
+  return {at ? MatMul(b, gy, {.lhs = bt, .rhs = true})
+             : MatMul(gy, b, {.lhs = false, .rhs = !bt}),
+          bt ? MatMul(gy, a, {.lhs = true, .rhs = at})
+             : MatMul(a, gy, {.lhs = !at, .rhs = false})};
+}
+
+// y = a b, where y arrives zeroed.
+void ProductReference(const Attributes& attributes, absl::Span<const Tensor> x,
+                      Tensor& y) {
+  // Element (row, column) of an operand, as the product sees it.
+  const auto reader = [](const Tensor& matrix, bool transposed) {
+    const int64_t width = matrix.shape()[1];
+    return [data = matrix.values<double>().data(),
+            row_step = transposed ? 1 : width,
+            column_step = transposed ? width : 1](int64_t row, int64_t column) {
+      return data[row * row_step + column * column_step];
+    };
+  };
+  const auto a = reader(x[0], attributes.transpose_lhs);
+  const auto b = reader(x[1], attributes.transpose_rhs);
+  const int64_t rows = y.shape()[0], columns = y.shape()[1];
+  const int64_t inner = Seen(x[0].type(), attributes.transpose_lhs).columns;
+  double* element = y.values<double>().data();
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; ++j, ++element) {
+      for (int64_t k = 0; k < inner; ++k) *element += a(i, k) * b(k, j);
+    }
+  }
+}
+
+std::unique_ptr<Kernel> MakeProductKernel(const KernelSpec& spec,
+                                          onednn::Scales scales) {
+  const Matrix a = Seen(spec.inputs[0], spec.attributes.transpose_lhs);
+  return onednn::MakeMatMulKernel(
+      {.m = a.rows,
+       .k = a.columns,
+       .n = spec.output.shape[1],
+       .transpose_a = spec.attributes.transpose_lhs,
+       .transpose_b = spec.attributes.transpose_rhs},
+      scales);
+}
+
+// ---- MatMulAdd: y = alpha a b + beta c; da, db as MatMul's times alpha, ----
+// dc = beta gy
+constexpr OpDef kMatMulAdd = {
+    .name = "MatMulAdd",
+    .operands = {"lhs", "rhs", "addend"},
     .shape = [](absl::Span<const TensorType> x,
                 const Attributes& attributes) -> absl::StatusOr<TensorType> {
-      for (const TensorType& type : x) {
-        if (absl::Status status = ExpectFloat32(type); !status.ok()) {
-          return status;
-        }
-        if (type.shape.rank() != 2) {
-          return absl::InvalidArgumentError(absl::StrCat(
-              "expected two matrices, found ", x[0].shape.ToString(), " and ",
-              x[1].shape.ToString()));
-        }
+      absl::StatusOr<TensorType> product = ProductType(x, attributes);
+      if (product.ok() && !(*product == x[2])) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "expected an addend of the product's shape ",
+            product->shape.ToString(), ", found ", x[2].shape.ToString()));
       }
-      const Matrix a = Seen(x[0], attributes.transpose_lhs);
-      const Matrix b = Seen(x[1], attributes.transpose_rhs);
-      if (a.columns != b.rows) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("inner dimensions ", DimText(a.columns), " and ",
-                         DimText(b.rows), " differ"));
-      }
-      return TensorType{DType::kFloat32, {a.rows, b.columns}};
+      return product;
     },
     .gradient = [](absl::Span<const Var> x, Var, Var gy,
                    const Attributes& attributes) -> Adjoints {
-      const Var a = x[0], b = x[1];
-      const bool at = attributes.transpose_lhs, bt = attributes.transpose_rhs;
-      return {at ? MatMul(b, gy, {.lhs = bt, .rhs = true})
-                 : MatMul(gy, b, {.lhs = false, .rhs = !bt}),
-              bt ? MatMul(gy, a, {.lhs = true, .rhs = at})
-                 : MatMul(a, gy, {.lhs = !at, .rhs = false})};
+      Adjoints adjoints =
+          ProductAdjoints(x[0], x[1], attributes.alpha * gy, attributes);
+      adjoints.push_back(attributes.beta * gy);
+      return adjoints;
     },
     .reference =
         [](const Attributes& attributes, absl::Span<const Tensor> x,
            Tensor& y) {
-          // Element (row, column) of an operand, as the product sees it.
-          const auto reader = [](const Tensor& matrix, bool transposed) {
-            const int64_t width = matrix.shape()[1];
-            return [data = matrix.values<double>().data(),
-                    row_step = transposed ? 1 : width,
-                    column_step = transposed ? width : 1](int64_t row,
-                                                          int64_t column) {
-              return data[row * row_step + column * column_step];
-            };
-          };
-          const auto a = reader(x[0], attributes.transpose_lhs);
-          const auto b = reader(x[1], attributes.transpose_rhs);
-          const int64_t rows = y.shape()[0], columns = y.shape()[1];
-          const int64_t inner =
-              Seen(x[0].type(), attributes.transpose_lhs).columns;
-          double* element = y.values<double>().data();
-          for (int64_t i = 0; i < rows; ++i) {
-            for (int64_t j = 0; j < columns; ++j, ++element) {
-              for (int64_t k = 0; k < inner; ++k) *element += a(i, k) * b(k, j);
+          ProductReference(attributes, x, y);
+          for (int64_t i = 0; i < y.elements(); ++i) {
+            double& element = y.values<double>()[i];
+            element *= attributes.alpha;
+            if (attributes.beta != 0) {
+              element += attributes.beta * x[2].values<double>()[i];
             }
           }
         },
     .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
-      const Matrix a = Seen(spec.inputs[0], spec.attributes.transpose_lhs);
-      return onednn::MakeMatMulKernel(
-          {.m = a.rows,
-           .k = a.columns,
-           .n = spec.output.shape[1],
-           .transpose_a = spec.attributes.transpose_lhs,
-           .transpose_b = spec.attributes.transpose_rhs});
+      return MakeProductKernel(spec, {.product = spec.attributes.alpha,
+                                      .addend = spec.attributes.beta});
     },
+    .traits = {.in_place = 2},
+};
+
+// ---- MatMul: y = a b; da = gy b^T, db = a^T gy ----
+constexpr OpDef kMatMul = {
+    .name = "MatMul",
+    .operands = {"lhs", "rhs"},
+    .shape = ProductType,
+    .gradient =
+        [](absl::Span<const Var> x, Var, Var gy, const Attributes& attributes) {
+          return ProductAdjoints(x[0], x[1], gy, attributes);
+        },
+    .reference = ProductReference,
+    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
+      return MakeProductKernel(spec, {});
+    },
+    .traits = {.plus = &kMatMulAdd},
 };
 
 }  // namespace
@@ -96,6 +148,15 @@ Var MatMul(Var lhs, Var rhs, Transposes transposes, Loc loc) {
   return Append(
       kMatMul, {lhs, rhs},
       {.transpose_lhs = transposes.lhs, .transpose_rhs = transposes.rhs}, loc);
+}
+
+Var MatMulAdd(Var lhs, Var rhs, Var addend, MatMulAddOptions options, Loc loc) {
+  return Append(kMatMulAdd, {lhs, rhs, addend},
+                {.alpha = options.alpha,
+                 .beta = options.beta,
+                 .transpose_lhs = options.transposes.lhs,
+                 .transpose_rhs = options.transposes.rhs},
+                loc);
 }
 
 }  // namespace tape

@@ -51,38 +51,51 @@ dnnl::memory::desc Matrix(int64_t rows, int64_t columns, int64_t row_step,
                             dnnl::memory::dims{row_step, column_step});
 }
 
-// How far one chunk goes. A chunk is a band of rows or of columns of c,
-// whichever are more.
+// A chunk is a band of rows or of columns of c, whichever are more.
 struct Bands {
+  static constexpr int64_t kUnit = 16;  // A cache line of float32.
+
   bool of_rows;
-  int64_t length;  // Of a band; the last may be shorter.
+  int64_t extent;
   int count;
+
+  // Where a band begins; Begin(count) is the extent. As even as whole units
+  // allow.
+  int64_t Begin(int band) const {
+    const int64_t units = (extent + kUnit - 1) / kUnit;
+    return std::min(extent, band * units / count * kUnit);
+  }
+  int64_t Length(int band) const { return Begin(band + 1) - Begin(band); }
 };
 
 Bands CutIntoBands(const MatMulShape& shape) {
-  // Some 16 µs on one core, many times what waking the other threads costs.
-  constexpr double kFlopsPerChunk = 4e6;
+  // Some 5 µs on one core, several times what the other threads take to notice.
+  constexpr double kFlopsOfTwo = 2e6;
+  // A core makes 240 of 1000 FLOPs a ns of a wide product, and 7 % fewer of a
+  // band of 64 columns. So the larger the product, the larger also its bands:
+  // 4 from 13 MFLOP, 8 from 51, 16 from 205, 32 from 819.
+  constexpr double kFlopsOfOneSquared = 0.8e6;
   constexpr int kMaxChunks = 32;
-  // Bands are whole cache lines of float32.
-  constexpr int64_t kStep = 16;
   Bands bands;
   bands.of_rows = shape.m >= shape.n;
-  const int64_t extent = bands.of_rows ? shape.m : shape.n;
+  bands.extent = bands.of_rows ? shape.m : shape.n;
   const double flops = 2.0 * shape.m * shape.k * shape.n;
   // A power of two, so that two, four or eight threads get equal shares.
-  int wanted = 1;
-  while (wanted < kMaxChunks && flops / (2 * wanted) >= kFlopsPerChunk) {
+  int wanted = flops < kFlopsOfTwo ? 1 : 2;
+  while (wanted < kMaxChunks &&
+         flops >= kFlopsOfOneSquared * (2 * wanted) * (2 * wanted)) {
     wanted *= 2;
   }
-  bands.length = (extent + wanted * kStep - 1) / (wanted * kStep) * kStep;
-  bands.count = static_cast<int>((extent + bands.length - 1) / bands.length);
+  bands.count = static_cast<int>(std::min<int64_t>(
+      wanted, (bands.extent + Bands::kUnit - 1) / Bands::kUnit));
   return bands;
 }
 
 // A prepared product of a band: the primitive, and what it is called with.
 class BandProduct {
  public:
-  BandProduct(const MatMulShape& shape, int64_t rows, int64_t columns) {
+  BandProduct(const MatMulShape& shape, int64_t rows, int64_t columns,
+              Scales scales) {
     const auto a = shape.transpose_a ? Matrix(rows, shape.k, 1, shape.m)
                                      : Matrix(rows, shape.k, shape.k, 1);
     const auto b = shape.transpose_b ? Matrix(shape.k, columns, 1, shape.k)
@@ -90,6 +103,19 @@ class BandProduct {
     const auto c = Matrix(rows, columns, shape.n, 1);
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    dnnl::post_ops post_ops;
+#if DNNL_VERSION_MAJOR >= 3
+    if (scales.product != 1) {
+      post_ops.append_eltwise(dnnl::algorithm::eltwise_linear,
+                              static_cast<float>(scales.product), 0);
+    }
+#else
+    attributes.set_output_scales(0, {static_cast<float>(scales.product)});
+#endif
+    if (scales.addend != 0) {
+      post_ops.append_sum(static_cast<float>(scales.addend));
+    }
+    attributes.set_post_ops(post_ops);
 #if DNNL_VERSION_MAJOR >= 3
     const dnnl::matmul::primitive_desc description(Engine(), a, b, c,
                                                    attributes);
@@ -137,16 +163,16 @@ class BandProduct {
 
 class MatMulKernel : public Kernel {
  public:
-  explicit MatMulKernel(const MatMulShape& shape)
-      : shape_(shape), bands_(CutIntoBands(shape)) {
+  MatMulKernel(const MatMulShape& shape, Scales scales)
+      : shape_(shape),
+        has_addend_(scales.addend != 0),
+        bands_(CutIntoBands(shape)) {
     const OneThread one_thread;
     products_.reserve(bands_.count);
     for (int i = 0; i < bands_.count; ++i) {
-      const int64_t extent = bands_.of_rows ? shape.m : shape.n;
-      const int64_t length =
-          std::min(bands_.length, extent - i * bands_.length);
+      const int64_t length = bands_.Length(i);
       products_.emplace_back(shape, bands_.of_rows ? length : shape.m,
-                             bands_.of_rows ? shape.n : length);
+                             bands_.of_rows ? shape.n : length, scales);
     }
   }
 
@@ -165,7 +191,8 @@ class MatMulKernel : public Kernel {
     const float* a = static_cast<const float*>(arguments.inputs[0]);
     const float* b = static_cast<const float*>(arguments.inputs[1]);
     float* c = static_cast<float*>(arguments.outputs[0]);
-    const int64_t begin = chunk * bands_.length;
+    if (has_addend_ && arguments.inputs[2] != c) CopyAddend(chunk, arguments);
+    const int64_t begin = bands_.Begin(chunk);
     if (bands_.of_rows) {
       a += shape_.transpose_a ? begin : begin * shape_.k;
       c += begin * shape_.n;
@@ -177,7 +204,24 @@ class MatMulKernel : public Kernel {
   }
 
  private:
+  // Into the chunk's band of c, where oneDNN wants it.
+  void CopyAddend(int chunk, const KernelArguments& arguments) const {
+    const auto* d = static_cast<const float*>(arguments.inputs[2]);
+    auto* c = static_cast<float*>(arguments.outputs[0]);
+    const int64_t begin = bands_.Begin(chunk), length = bands_.Length(chunk);
+    if (bands_.of_rows) {
+      std::copy_n(d + begin * shape_.n, length * shape_.n,
+                  c + begin * shape_.n);
+      return;
+    }
+    for (int64_t row = 0; row < shape_.m; ++row) {
+      std::copy_n(d + row * shape_.n + begin, length,
+                  c + row * shape_.n + begin);
+    }
+  }
+
   MatMulShape shape_;
+  bool has_addend_;
   Bands bands_;
   // One for each chunk, because it holds the pointers it runs on: no chunk runs
   // twice at a time.
@@ -187,23 +231,30 @@ class MatMulKernel : public Kernel {
 // A product over no terms, or of no elements: oneDNN refuses the shapes.
 class EmptyMatMulKernel : public Kernel {
  public:
-  explicit EmptyMatMulKernel(const MatMulShape& shape)
-      : bytes_(shape.m * shape.n * sizeof(float)) {}
+  EmptyMatMulKernel(const MatMulShape& shape, Scales scales)
+      : elements_(shape.m * shape.n), addend_(scales.addend) {}
   void Run(int, const KernelArguments& arguments) const override {
-    std::memset(arguments.outputs[0], 0, bytes_);
+    auto* const c = static_cast<float*>(arguments.outputs[0]);
+    for (int64_t i = 0; i < elements_; ++i) {
+      c[i] = addend_ == 0
+                 ? 0
+                 : addend_ * static_cast<const float*>(arguments.inputs[2])[i];
+    }
   }
 
  private:
-  size_t bytes_;
+  int64_t elements_;
+  float addend_;
 };
 
 }  // namespace
 
-std::unique_ptr<Kernel> MakeMatMulKernel(const MatMulShape& shape) {
+std::unique_ptr<Kernel> MakeMatMulKernel(const MatMulShape& shape,
+                                         Scales scales) {
   if (shape.m == 0 || shape.k == 0 || shape.n == 0) {
-    return std::make_unique<EmptyMatMulKernel>(shape);
+    return std::make_unique<EmptyMatMulKernel>(shape, scales);
   }
-  return std::make_unique<MatMulKernel>(shape);
+  return std::make_unique<MatMulKernel>(shape, scales);
 }
 
 }  // namespace tape::onednn

@@ -20,10 +20,18 @@ struct MatMulShape {
   bool transpose_b;
 };
 
-// A kernel of two inputs, a and b. Its primitives are made here, once, for one
-// thread each; the work is cut into chunks of rows or columns of c, whose
-// number follows from the shape alone.
-std::unique_ptr<Kernel> MakeMatMulKernel(const MatMulShape& shape);
+// c = product op(a) op(b) + addend d.
+struct Scales {
+  double product = 1;
+  double addend = 0;
+};
+
+// A kernel of two inputs, a and b; and, unless its scale is 0, of a third, the
+// addend d, [m,n] like c, which may lie where c is to be. Its primitives are
+// made here, once, for one thread each; the work is cut into chunks of rows or
+// columns of c, whose number follows from the shape alone.
+std::unique_ptr<Kernel> MakeMatMulKernel(const MatMulShape& shape,
+                                         Scales scales = {});
 
 }  // namespace tape::onednn
 

@@ -111,6 +111,16 @@ struct Transposes {
 // transpose.
 Var MatMul(Var lhs, Var rhs, Transposes transposes = {},
            Loc loc = Loc::Current());
+struct MatMulAddOptions {
+  double alpha = 1;
+  double beta = 1;
+  Transposes transposes = {};
+};
+// alpha lhs rhs + beta addend, the addend [m,n], as BLAS's gemm (Dongarra and
+// others, "A Set of Level 3 Basic Linear Algebra Subprograms", 1990): with a
+// beta of 0 the addend is not read. The compiler makes it of MatMul and what follows; nobody needs to write it.
+Var MatMulAdd(Var lhs, Var rhs, Var addend, MatMulAddOptions options = {},
+              Loc loc = Loc::Current());
 
 // ---- Reductions. ops/reduce.cc ----
 // The axes count from the front, or from the back if negative, and are dropped

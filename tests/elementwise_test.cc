@@ -305,9 +305,9 @@ TEST(ElementwiseTest, CutsOnlyLargeWorkIntoChunks) {
         ->chunks();
   };
   EXPECT_EQ(chunks(0, 1), 1);
-  EXPECT_EQ(chunks(100'000, 1), 1);
-  EXPECT_EQ(chunks(4 * 128 * 1024, 1), 4);
-  EXPECT_EQ(chunks(128 * 1024, 4), 4);  // The same work.
+  EXPECT_EQ(chunks(30'000, 1), 1);
+  EXPECT_EQ(chunks(4 * 32 * 1024, 1), 4);
+  EXPECT_EQ(chunks(32 * 1024, 4), 4);  // The same work.
   EXPECT_EQ(chunks(1'000'000, 100), 32);
   EXPECT_EQ(chunks(513, 10'000), 2);  // Never more than there are blocks.
 }

@@ -1,5 +1,6 @@
 // The rows of ops/matmul.cc (op_samples.h).
 #include <cstdint>
+#include <tuple>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -31,6 +32,8 @@ void AddMatMulRows(SampleTable* table) {
       // of them shorter.
       {"chunks_of_rows", 331, 127, 120, Differentiated::kCompiled},
       {"chunks_of_columns", 120, 127, 331, Differentiated::kCompiled},
+      // The same of four, which are not all of one length.
+      {"four_chunks", 401, 127, 120, Differentiated::kCompiled},
   };
   for (const Size& size : sizes) {
     for (const Transposes transposes :
@@ -53,6 +56,25 @@ void AddMatMulRows(SampleTable* table) {
                       },
                   .output = Float({size.m, size.n}),
                   .differentiated = size.differentiated});
+      for (const auto& [scales, alpha, beta] :
+           {std::tuple("", 1.0, 1.0), std::tuple("_scaled", -2.0, 0.5),
+            std::tuple("_without_addend", 3.0, 0.0)}) {
+        const MatMulAddOptions options = {
+            .alpha = alpha, .beta = beta, .transposes = transposes};
+        table->Add(
+            {.op = "MatMulAdd",
+             .name = absl::StrCat(
+                 size.name, transposes.lhs ? "_lhs" : "",
+                 transposes.rhs ? "_rhs" : "",
+                 transposes.lhs || transposes.rhs ? "_transposed" : "", scales),
+             .inputs = {Whole(a), Whole(b), Whole({size.m, size.n})},
+             .build =
+                 [options](const SampleOperands& in) {
+                   return MatMulAdd(in.x[0], in.x[1], in.x[2], options, in.loc);
+                 },
+             .output = Float({size.m, size.n}),
+             .differentiated = size.differentiated});
+      }
     }
   }
   const BuildSample build = [](const SampleOperands& in) {
@@ -117,11 +139,29 @@ void AddMatMulErrors(SampleTable* table) {
       "x.cc:0; rhs int32[8,1] is input \"x1\", x.cc:1)");
 }
 
+void AddMatMulAddErrors(SampleTable* table) {
+  const BuildSample build = [](const SampleOperands& in) {
+    return MatMulAdd(in.x[0], in.x[1], in.x[2], {}, in.loc);
+  };
+  table->AddError(
+      "MatMulAdd", "inner", {Float({4, 8}), Float({9, 1}), Float({4, 1})},
+      build,
+      "MatMulAdd: inner dimensions 8 and 9 differ (lhs [4,8] is input \"x0\", "
+      "x.cc:0; rhs [9,1] is input \"x1\", x.cc:1; addend [4,1] is input "
+      "\"x2\", x.cc:2)");
+  table->AddError(
+      "MatMulAdd", "addend", {Float({4, 8}), Float({8, 3}), Float({3})}, build,
+      "MatMulAdd: expected an addend of the product's shape [4,3], found [3] "
+      "(lhs [4,8] is input \"x0\", x.cc:0; rhs [8,3] is input \"x1\", x.cc:1; "
+      "addend [3] is input \"x2\", x.cc:2)");
+}
+
 }  // namespace
 
 void AddMatMulSamples(SampleTable* table) {
   AddMatMulRows(table);
   AddMatMulErrors(table);
+  AddMatMulAddErrors(table);
 }
 
 }  // namespace tape::samples

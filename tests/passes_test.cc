@@ -7,6 +7,7 @@
 
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "framework/compiler/program.h"
@@ -317,6 +318,80 @@ TEST(MaterializeTest, CopiesAFillForAKernelButNotForAFusedPass) {
             "%3 = MatMul(%2, %2) [2,2]\n"
             "%4 = Add(%0, %1) [2,2]\n"
             "fetch %3, %4\n");
+}
+
+// ---- FoldIntoProducts ----
+
+std::string Folded(Program program) {
+  return Rewritten(
+      [](Program from) { return Prune(FoldIntoProducts(std::move(from))); },
+      FoldConstants(std::move(program)));
+}
+
+TEST(FoldIntoProductsTest, MakesAnUpdateWithinTheProductOfItsGradient) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 2});
+  const Var gy = graph.Input("gy", {4, 3});
+  const Var w = graph.Parameter("w", {2, 3}, Zeros());
+  const Var g = MatMul(x, gy, {.lhs = true}) + 0.5 * w;
+  EXPECT_EQ(Folded(ProgramOf({}, {{w, w - 0.25 * g}})),
+            "%0 = Input(\"x\") [4,2]\n"
+            "%1 = Input(\"gy\") [4,3]\n"
+            "%2 = Variable(\"w\") [2,3]\n"
+            "%3 = MatMulAdd(%0, %1, %2; alpha=-0.25, beta=0.875, "
+            "transpose_lhs) [2,3]\n"
+            "fetch \n"
+            "variable 0 becomes %3\n");
+}
+
+TEST(FoldIntoProductsTest, GoesAsFarAsTheProductIsNeededOnce) {
+  Graph graph;
+  const Var x = graph.Input("x", {2, 2});
+  const Var v = graph.State("v", {2, 2}, Zeros());
+  const Var w = graph.Parameter("w", {2, 2}, Zeros());
+  const Var new_v = v / 2 - MatMul(x, x);  // Of momentum: read again.
+  EXPECT_EQ(Folded(ProgramOf({}, {{v, new_v}, {w, w + new_v}})),
+            "%0 = Input(\"x\") [2,2]\n"
+            "%1 = Variable(\"v\") [2,2]\n"
+            "%2 = Variable(\"w\") [2,2]\n"
+            "%3 = MatMulAdd(%0, %0, %1; alpha=-1, beta=0.5) [2,2]\n"
+            "%4 = Add(%2, %3) [2,2]\n"
+            "fetch \n"
+            "variable 0 becomes %3\n"
+            "variable 1 becomes %4\n");
+}
+
+TEST(FoldIntoProductsTest, AddsOneProductToAnother) {
+  Graph graph;
+  const Var x = graph.Input("x", {2, 2});
+  const Var y = graph.Input("y", {2, 2});
+  const Var first = MatMul(x, x);
+  const Var second = MatMul(x, y);
+  EXPECT_EQ(Folded(ProgramOf({-(first + second)})),
+            "%0 = Input(\"x\") [2,2]\n"
+            "%1 = Input(\"y\") [2,2]\n"
+            "%2 = MatMul(%0, %1) [2,2]\n"
+            "%3 = MatMulAdd(%0, %0, %2; alpha=-1, beta=-1) [2,2]\n"
+            "fetch %3\n");
+}
+
+TEST(FoldIntoProductsTest, LeavesWhatItCannotSay) {
+  Graph graph;
+  const Var x = graph.Input("x", {2, 2});
+  const Var y = graph.Input("y", {2, 2});
+  const Var row = graph.Input("row", {2});
+  const Var wanted = MatMul(x, y);
+  const Var read_twice = MatMul(y, y);
+  for (const Program& program :
+       {ProgramOf({wanted, wanted + x}),  // Fetched.
+        ProgramOf({read_twice + x, Exp(read_twice)}),
+        ProgramOf({MatMul(x, x) + row}),  // Of another shape.
+        ProgramOf({MatMul(x, x) + 1}),    // No node at all.
+        ProgramOf({3 * MatMul(x, x)}),
+        ProgramOf({MatMul(x, x) * y + x})}) {  // Not linear.
+    const std::string folded = Folded(program);
+    EXPECT_EQ(folded.find("MatMulAdd"), folded.npos) << folded;
+  }
 }
 
 }  // namespace

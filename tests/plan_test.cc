@@ -399,7 +399,7 @@ Mul: variable "b" -> variable "b"
   EXPECT_EQ(plan.Dump(),
             R"(batch 600000, 3 steps, arena 4800000 bytes (9600000 unshared)
 MatMul: input "x", variable "w" -> arena+0  (2 chunks)
-Add+Relu: arena+0, variable "b" -> arena+0  (18 chunks)
+Add+Relu: arena+0, variable "b" -> arena+0  (32 chunks)
 Mul: variable "b" -> variable "b"
 )");
 }

@@ -26,6 +26,8 @@ constexpr Pass kPasses[] = {
     {"fold constants", FoldConstants},
     {"share common subexpressions", ShareCommonSubexpressions},
     {"prune", Prune},
+    {"fold into products", FoldIntoProducts},
+    {"prune what was folded", Prune},
     {"materialize", Materialize},
 };
 

@@ -158,7 +158,7 @@ class Planner {
 
   // Whether step may write its output `output` over what it reads at `storage`.
   bool MayOverwrite(const Step& step, int output, int storage) const {
-    if (!step.code.has_value()) return false;
+    if (!step.code.has_value()) return MayWorkInPlace(step, storage);
     const int k = static_cast<int>(
         std::find(step.outputs.begin(), step.outputs.end(), output) -
         step.outputs.begin());
@@ -168,6 +168,17 @@ class Planner {
           !step.code->MayOverwrite(k, static_cast<int>(p))) {
         return false;
       }
+    }
+    return true;
+  }
+
+  // The same of a step that is no pass: if its op can, and reads the memory
+  // nowhere else.
+  bool MayWorkInPlace(const Step& step, int storage) const {
+    const int in_place = program_[step.outputs[0]].op->traits.in_place;
+    for (size_t p = 0; p < step.inputs.size(); ++p) {
+      const bool is_read = program_.StorageOf(step.inputs[p]) == storage;
+      if (is_read != (static_cast<int>(p) == in_place)) return false;
     }
     return true;
   }

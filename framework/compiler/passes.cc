@@ -60,8 +60,9 @@ Node MakeFill(double value, TensorType type, Loc loc) {
   return node;
 }
 
-// The one value of a constant node, by its reference on tensors of one element.
-double ConstantValue(const Node& node, const std::vector<double>& inputs) {
+}  // namespace
+
+double ReferenceOfOne(const Node& node, const std::vector<double>& inputs) {
   std::vector<Tensor> tensors;
   for (double input : inputs) {
     tensors.push_back(Tensor(Shape(), std::vector<double>{input}));
@@ -70,8 +71,6 @@ double ConstantValue(const Node& node, const std::vector<double>& inputs) {
   node.op->reference(node.attributes, tensors, output);
   return output.values<double>()[0];
 }
-
-}  // namespace
 
 Program FoldConstants(Program program) {
   Rewriter rewriter(std::move(program));
@@ -91,7 +90,7 @@ Program FoldConstants(Program program) {
       rewriter.Keep(id);
       continue;
     }
-    const double value = ConstantValue(node, inputs);
+    const double value = ReferenceOfOne(node, inputs);
     if (!CanHold(node.type.dtype, value)) {  // It overflows; not here.
       rewriter.Keep(id);
       continue;
@@ -114,9 +113,11 @@ Program ShareCommonSubexpressions(Program program) {
     std::string key =
         absl::StrCat(absl::Hex(reinterpret_cast<uintptr_t>(node.op)), " ",
                      node.attributes.ToString());
-    // ToString rounds; the value itself decides.
-    absl::StrAppend(&key, " ",
-                    absl::Hex(std::bit_cast<uint64_t>(node.attributes.value)));
+    // ToString rounds; the numbers themselves decide.
+    for (double number :
+         {node.attributes.value, node.attributes.alpha, node.attributes.beta}) {
+      absl::StrAppend(&key, " ", absl::Hex(std::bit_cast<uint64_t>(number)));
+    }
     for (int input : node.inputs) absl::StrAppend(&key, " ", input);
     const auto found = seen.find(key);
     if (found != seen.end()) {

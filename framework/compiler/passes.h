@@ -5,6 +5,8 @@
 #ifndef TAPE_FRAMEWORK_COMPILER_PASSES_H_
 #define TAPE_FRAMEWORK_COMPILER_PASSES_H_
 
+#include <vector>
+
 #include "framework/compiler/program.h"
 
 namespace tape {
@@ -16,6 +18,12 @@ Program FoldConstants(Program program);
 // Equal ops on equal inputs become one node.
 Program ShareCommonSubexpressions(Program program);
 
+// A product p of which nothing but alpha p + beta c is needed, for one other
+// node c of its shape, becomes the op that gives this in one go (Traits::plus).
+// So an update such as w - rate (X^T dZ + 2 lambda w) is made within the product,
+// and the gradient is never written to memory.
+Program FoldIntoProducts(Program program);
+
 // Nodes that nothing needs any more go.
 Program Prune(Program program);
 
@@ -24,6 +32,10 @@ Program Prune(Program program);
 // Fill (perhaps under another shape); and a Fill that a kernel, not a fused
 // pass, reads.
 Program Materialize(Program program);
+
+// The one value of an elementwise node, by its reference on tensors of one
+// element: what passes compute with.
+double ReferenceOfOne(const Node& node, const std::vector<double>& inputs);
 
 }  // namespace tape
 

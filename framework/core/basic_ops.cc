@@ -71,7 +71,7 @@ constinit const OpDef kAddN = {
           }
         },
     .block = [](absl::Span<const DType>, DType) -> Block { return AddFloats; },
-    .traits = {.elementwise = true},
+    .traits = {.elementwise = true, .linearity = Linearity::kLinear},
 };
 
 // ---- SumTo: y = the sums of x over the axes in which it is larger than y ----
@@ -133,7 +133,9 @@ constinit const OpDef kBroadcastTo = {
         std::memmove(block.output, block.inputs[0], block.count * 4);
       };
     },
-    .traits = {.elementwise = true, .identity = true},
+    .traits = {.elementwise = true,
+               .identity = true,
+               .linearity = Linearity::kLinear},
 };
 
 // ---- Fill: y = value everywhere ----

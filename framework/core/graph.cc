@@ -32,6 +32,8 @@ std::string Attributes::ToString() const {
   const Attributes defaults;
   std::vector<std::string> parts;
   if (value != defaults.value) parts.push_back(absl::StrCat("value=", value));
+  if (alpha != defaults.alpha) parts.push_back(absl::StrCat("alpha=", alpha));
+  if (beta != defaults.beta) parts.push_back(absl::StrCat("beta=", beta));
   if (depth != defaults.depth) parts.push_back(absl::StrCat("depth=", depth));
   if (seed != defaults.seed) parts.push_back(absl::StrCat("seed=", seed));
   if (stream != defaults.stream) {

@@ -30,7 +30,9 @@ class Var;
 // use for it. Equal ops on equal inputs with equal attributes are the same
 // value.
 struct Attributes {
-  double value = 0;               // Fill, LeakyRelu.
+  double value = 0;               // Fill, LeakyRelu, ….
+  double alpha = 1;               // MatMulAdd: factor of the product,
+  double beta = 1;                // and of the addend.
   int64_t depth = 0;              // OneHot.
   uint64_t seed = 0;              // RandomNormal.
   uint64_t stream = 0;            // RandomNormal.
@@ -69,6 +71,16 @@ using GradientRule = Adjoints (*)(absl::Span<const Var> x, Var y, Var gy,
 using Reference = void (*)(const Attributes& attributes,
                            absl::Span<const Tensor> inputs, Tensor& output);
 
+struct OpDef;
+
+// Whether and how an op is linear, element by element.
+enum class Linearity {
+  kNone,
+  kLinear,         // In all its inputs together: a + b, -x.
+  kLinearInFirst,  // In the first, the others held fixed: a / b.
+  kBilinear,       // In either of two, the other held fixed: a b.
+};
+
 // What passes may ask of an op.
 struct Traits {
   // Element i of the output depends on element i of each input (after
@@ -76,12 +88,20 @@ struct Traits {
   bool elementwise = false;
   // Elementwise, and each element of the output is the input's.
   bool identity = false;
+  Linearity linearity = Linearity::kNone;
   // The output is the input's memory under another shape.
   bool view = false;
   // The numbers come from outside the plan: an input or a variable.
   bool source = false;
   // Every element is attributes.value.
   bool uniform = false;
+  // The input, of the output's type, whose memory the kernel may write the
+  // output to, if nobody else needs it; it does so well. Negative: none.
+  int in_place = -1;
+  // The op of this one's inputs and one more, c, of the output's type, that
+  // gives alpha y + beta c in one go, for the same attributes but alpha and
+  // beta. Null: there is none.
+  const OpDef* plus = nullptr;
 };
 
 struct OpDef {
