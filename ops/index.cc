@@ -59,6 +59,7 @@ constexpr OpDef kOneHot = {
       return std::make_unique<OneHotKernel>(spec.inputs[0].shape.elements(),
                                             spec.attributes.depth);
     },
+    .rows = [](const RowQuery&) { return RowRole::kApart; },
 };
 
 }  // namespace

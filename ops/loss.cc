@@ -108,6 +108,14 @@ void RowReference(const Attributes&, absl::Span<const Tensor> x, Tensor& y) {
   }
 }
 
+// Of what works along the last axis: rows are apart unless that is axis 0.
+RowRole LastAxisRows(const RowQuery& query) {
+  const bool all = std::find(query.in_rows.begin(), query.in_rows.end(),
+                             false) == query.in_rows.end();
+  return all && query.inputs[0].shape.rank() > 1 ? RowRole::kApart
+                                                 : RowRole::kMixed;
+}
+
 absl::StatusOr<TensorType> LastAxisMap(absl::Span<const TensorType> x,
                                        const Attributes&) {
   if (absl::Status status = ExpectLastAxis(x[0]); !status.ok()) return status;
@@ -125,6 +133,7 @@ constexpr OpDef kSoftmax = {
       return std::exp(x - log_sum);
     }>,
     .kernel = MakeRowMap<vector::SoftmaxRows>,
+    .rows = LastAxisRows,
 };
 
 // ---- LogSoftmax: y = x - ln sum e^x; dx = gy - softmax(x) sum(gy) ----
@@ -137,6 +146,7 @@ constexpr OpDef kLogSoftmax = {
     .reference =
         RowReference<[](double x, double log_sum) { return x - log_sum; }>,
     .kernel = MakeRowMap<vector::LogSoftmaxRows>,
+    .rows = LastAxisRows,
 };
 
 // ---- SoftmaxCrossEntropy: loss = -sum p logsoftmax(z) ----
@@ -216,6 +226,7 @@ constexpr OpDef kSoftmaxCrossEntropy = {
                 static_cast<float*>(arguments.outputs[0]) + begin);
           });
     },
+    .rows = LastAxisRows,
 };
 
 }  // namespace

@@ -82,7 +82,7 @@ std::unique_ptr<Kernel> MakeProductKernel(const KernelSpec& spec,
        .n = spec.output.shape[1],
        .transpose_a = spec.attributes.transpose_lhs,
        .transpose_b = spec.attributes.transpose_rhs},
-      scales);
+      scales, spec.alone ? onednn::Cut::kNone : onednn::Cut::kIntoBands);
 }
 
 // ---- MatMulAdd: y = alpha a b + beta c; da, db as MatMul's times alpha, ----
@@ -139,6 +139,16 @@ constexpr OpDef kMatMul = {
     .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
       return MakeProductKernel(spec, {});
     },
+    .rows =
+        [](const RowQuery& query) {
+          const bool lhs = query.in_rows[0], rhs = query.in_rows[1];
+          if (!query.attributes.transpose_lhs) {
+            return lhs && !rhs ? RowRole::kApart : RowRole::kMixed;
+          }
+          return lhs && rhs && !query.attributes.transpose_rhs
+                     ? RowRole::kSummed
+                     : RowRole::kMixed;
+        },
     .traits = {.plus = &kMatMulAdd},
 };
 

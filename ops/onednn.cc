@@ -163,10 +163,11 @@ class BandProduct {
 
 class MatMulKernel : public Kernel {
  public:
-  MatMulKernel(const MatMulShape& shape, Scales scales)
+  MatMulKernel(const MatMulShape& shape, Scales scales, Cut cut)
       : shape_(shape),
         has_addend_(scales.addend != 0),
         bands_(CutIntoBands(shape)) {
+    if (cut == Cut::kNone) bands_.count = 1;
     const OneThread one_thread;
     products_.reserve(bands_.count);
     for (int i = 0; i < bands_.count; ++i) {
@@ -250,11 +251,11 @@ class EmptyMatMulKernel : public Kernel {
 }  // namespace
 
 std::unique_ptr<Kernel> MakeMatMulKernel(const MatMulShape& shape,
-                                         Scales scales) {
+                                         Scales scales, Cut cut) {
   if (shape.m == 0 || shape.k == 0 || shape.n == 0) {
     return std::make_unique<EmptyMatMulKernel>(shape, scales);
   }
-  return std::make_unique<MatMulKernel>(shape, scales);
+  return std::make_unique<MatMulKernel>(shape, scales, cut);
 }
 
 }  // namespace tape::onednn

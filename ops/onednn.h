@@ -26,12 +26,16 @@ struct Scales {
   double addend = 0;
 };
 
+enum class Cut {
+  kNone,       // One chunk, for one thread.
+  kIntoBands,  // Chunks of rows or columns of c, by the shape alone.
+};
+
 // A kernel of two inputs, a and b; and, unless its scale is 0, of a third, the
 // addend d, [m,n] like c, which may lie where c is to be. Its primitives are
-// made here, once, for one thread each; the work is cut into chunks of rows or
-// columns of c, whose number follows from the shape alone.
+// made here, once, for one thread each.
 std::unique_ptr<Kernel> MakeMatMulKernel(const MatMulShape& shape,
-                                         Scales scales = {});
+                                         Scales scales, Cut cut);
 
 }  // namespace tape::onednn
 

@@ -96,6 +96,13 @@ constexpr OpDef kArgMax = {
       return std::make_unique<ArgMaxKernel>(
           Along(shape, *ResolveAxis(spec.attributes.axis, shape.rank())));
     },
+    .rows =
+        [](const RowQuery& query) {
+          const int rank = query.inputs[0].shape.rank();
+          return *ResolveAxis(query.attributes.axis, rank) > 0
+                     ? RowRole::kApart
+                     : RowRole::kMixed;
+        },
 };
 
 // ---- ElementCount: y = how many elements a shape has ----

@@ -21,24 +21,18 @@ struct Pass {
   Program (*run)(Program);
 };
 
-// In this order; the verifier runs after each.
-constexpr Pass kPasses[] = {
+// In this order, and between the two lists the batch is cut into tiles; the
+// verifier runs after each. A tile's program has been through the first list.
+constexpr Pass kFirstPasses[] = {
     {"fold constants", FoldConstants},
     {"share common subexpressions", ShareCommonSubexpressions},
     {"prune", Prune},
+};
+constexpr Pass kLastPasses[] = {
     {"fold into products", FoldIntoProducts},
     {"prune what was folded", Prune},
     {"materialize", Materialize},
 };
-
-std::unique_ptr<Kernel> MakeKernel(const Program& program, const Step& step) {
-  if (step.code.has_value()) return MakeElementwiseKernel(*step.code);
-  const Node& node = program[step.outputs[0]];
-  std::vector<TensorType> inputs;
-  for (int input : step.inputs) inputs.push_back(program[input].type);
-  return node.op->kernel(
-      {.attributes = node.attributes, .inputs = inputs, .output = node.type});
-}
 
 std::unique_ptr<Kernel> MakeCopyKernel(const TensorType& type) {
   return MakeElementwiseKernel(
@@ -55,19 +49,48 @@ std::unique_ptr<Kernel> MakeCopyKernel(const TensorType& type) {
 
 }  // namespace
 
-Executable::Executable(const Program& program, int64_t batch, int threads,
-                       Variables& variables)
-    : batch_(batch), variables_(&variables), program_(program) {
+void Executable::RunPasses(const Program& program, Use use) {
+  program_ = program;
   Verify(program_);
-  for (const Pass& pass : kPasses) {
-    program_ = pass.run(std::move(program_));
+  const auto run = [&](absl::Span<const Pass> passes) {
+    for (const Pass& pass : passes) {
+      program_ = pass.run(std::move(program_));
+      Verify(program_);
+    }
+  };
+  if (use == Use::kPlan) {
+    run(kFirstPasses);
+    tiles_ = Tiles::Make(program_, batch_, &program_);
     Verify(program_);
   }
+  run(kLastPasses);
+}
+
+std::unique_ptr<Kernel> Executable::MakeKernel(const Step& step,
+                                               Use use) const {
+  if (step.code.has_value()) return MakeElementwiseKernel(*step.code);
+  if (tiles_ != nullptr) {
+    auto kernel = tiles_->MakeKernel(program_, step.outputs[0]);
+    if (kernel != nullptr) return kernel;
+  }
+  const Node& node = program_[step.outputs[0]];
+  std::vector<TensorType> inputs;
+  for (int input : step.inputs) inputs.push_back(program_[input].type);
+  return node.op->kernel({.attributes = node.attributes,
+                          .inputs = inputs,
+                          .output = node.type,
+                          .alone = use == Use::kTile});
+}
+
+Executable::Executable(const Program& program, int64_t batch, int threads,
+                       Variables& variables, Use use)
+    : batch_(batch), variables_(&variables) {
+  RunPasses(program, use);
   const std::vector<Step> steps = Fuse(program_);
   memory_ = PlanMemory(program_, steps);
 
   for (const Step& step : steps) {
-    Call call{.name = step.name, .kernel = MakeKernel(program_, step)};
+    Call call{.name = step.name, .kernel = MakeKernel(step, use)};
     for (int id : step.inputs) call.read.push_back(memory_.places[id]);
     for (int id : step.outputs) call.written.push_back(memory_.places[id]);
     AddCall(std::move(call));
@@ -112,6 +135,8 @@ Executable::Executable(const Program& program, int64_t batch, int threads,
   }
 }
 
+Executable::~Executable() = default;
+
 void Executable::AddCall(Call call) {
   call.chunks = call.kernel->chunks();
   if (!calls_.empty()) {
@@ -140,10 +165,26 @@ void* Executable::Address(const Place& place) const {
   return nullptr;
 }
 
-void Executable::Run(ThreadTeam& team, absl::Span<const void* const> fed) {
+void Executable::Feed(absl::Span<const void* const> fed) {
   for (const FedArgument& argument : fed_arguments_) {
     calls_[argument.call].inputs[argument.input] = fed[argument.fed];
   }
+}
+
+void Executable::RunAlone(absl::Span<const void* const> fed) {
+  Feed(fed);
+  for (const Call& call : calls_) {
+    const KernelArguments arguments = {.inputs = call.inputs.data(),
+                                       .outputs = call.outputs.data(),
+                                       .scratch = scratch_.data()};
+    for (int chunk = 0; chunk < call.chunks; ++chunk) {
+      call.kernel->Run(chunk, arguments);
+    }
+  }
+}
+
+void Executable::Run(ThreadTeam& team, absl::Span<const void* const> fed) {
+  Feed(fed);
   // More members than chunks would only stand at the barriers.
   const int members = std::min(team.size(), chunks_);
   team.Run(members, [&](int member) { RunMember(team, members, member); });
@@ -209,6 +250,7 @@ std::string Executable::Dump() const {
     if (call.chunks > 1) absl::StrAppend(&text, "  (", call.chunks, " chunks)");
     absl::StrAppend(&text, "\n");
   }
+  if (tiles_ != nullptr) absl::StrAppend(&text, tiles_->Dump());
   return text;
 }
 

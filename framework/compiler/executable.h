@@ -12,6 +12,7 @@
 #include "framework/compiler/memory_plan.h"
 #include "framework/compiler/program.h"
 #include "framework/compiler/threads.h"
+#include "framework/compiler/tiles.h"
 #include "framework/core/kernel.h"
 #include "framework/core/tensor.h"
 #include "framework/core/variables.h"
@@ -20,16 +21,24 @@ namespace tape {
 
 class Executable {
  public:
+  enum class Use {
+    kPlan,  // Run by a team.
+    kTile,  // A tile's program (tile.h), run by one thread.
+  };
   // Runs the passes over `program`, which is bound to `batch`, fuses, lays out
   // memory and builds the kernels. `variables` must outlive it.
   Executable(const Program& program, int64_t batch, int threads,
-             Variables& variables);
+             Variables& variables, Use use = Use::kPlan);
+  ~Executable();
 
   int64_t batch() const { return batch_; }
+  size_t arena_bytes() const { return memory_.arena_bytes; }
 
   // Runs the steps. `fed` gives the memory of each of program.Inputs(), in
   // order. Does not allocate.
   void Run(ThreadTeam& team, absl::Span<const void* const> fed);
+  // The same on the calling thread, denormals as they are.
+  void RunAlone(absl::Span<const void* const> fed);
 
   // Whether a run writes to the memory of `value`.
   bool Overwrites(const TensorView& value) const;
@@ -60,13 +69,17 @@ class Executable {
     int fed;
   };
 
+  void RunPasses(const Program& program, Use use);
+  std::unique_ptr<Kernel> MakeKernel(const Step& step, Use use) const;
   void AddCall(Call call);
   void* Address(const Place& place) const;
+  void Feed(absl::Span<const void* const> fed);
   void RunMember(ThreadTeam& team, int members, int member);
 
   int64_t batch_;
   Variables* variables_;
   Program program_;
+  std::unique_ptr<Tiles> tiles_;  // Null: the batch is not cut into tiles.
   MemoryPlan memory_;
   std::vector<Call> calls_;
   std::vector<FedArgument> fed_arguments_;

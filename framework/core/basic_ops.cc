@@ -102,6 +102,13 @@ constinit const OpDef kSumTo = {
                            });
         },
     .kernel = MakeSumToKernel,
+    .rows =
+        [](const RowQuery& query) {
+          const Shape& x = query.inputs[0].shape;
+          const Shape& y = query.output.shape;
+          return y.rank() == x.rank() && y[0] == x[0] ? RowRole::kApart
+                                                      : RowRole::kSummed;
+        },
 };
 
 // ---- BroadcastTo: y = x repeated; dx = the sum over the repetitions ----

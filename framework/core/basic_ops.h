@@ -12,9 +12,10 @@ namespace tape {
 
 extern const OpDef kInput;
 extern const OpDef kVariable;
-// The ops of Fill and BroadcastTo, which the compiler appends too.
+// The ops of Fill, BroadcastTo and AddN, which the compiler appends too.
 extern const OpDef kFill;
 extern const OpDef kBroadcastTo;
+extern const OpDef kAddN;
 
 // y = x[0] + x[1] + …, all float32 and of one shape. At least one.
 Var AddN(absl::Span<const Var> x, Loc loc = Loc::Current());

@@ -71,7 +71,7 @@ struct Node {
   Attributes attributes = {};
   TensorType type = {};
   std::string name = {};    // Of inputs and variables; else empty.
-  Loc loc;                  // The user's line.
+  Loc loc = {};             // The user's line.
   int variable = kNone;     // Of a variable: its index in Graph::variables().
   int gradient_of = kNone;  // The node whose gradient rule declared this one.
 };

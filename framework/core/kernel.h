@@ -20,6 +20,8 @@ struct KernelSpec {
   const Attributes& attributes;
   absl::Span<const TensorType> inputs;
   TensorType output;
+  // Whether one thread will run it all, so that there is no need of chunks.
+  bool alone = false;
 };
 
 // What a kernel is run with. Inputs and outputs lie where the plan put them;

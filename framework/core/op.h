@@ -71,6 +71,21 @@ using GradientRule = Adjoints (*)(absl::Span<const Var> x, Var y, Var gy,
 using Reference = void (*)(const Attributes& attributes,
                            absl::Span<const Tensor> inputs, Tensor& output);
 
+// How an output stands to rows, the slices along axis 0, of the inputs that are
+// in rows. (What is elementwise, or a view, needs no rule for it.)
+enum class RowRole {
+  kMixed,   // In no way that helps.
+  kApart,   // Row i depends on row i of these inputs, and all of the others.
+  kSummed,  // It is the sum of what each row gives by itself.
+};
+struct RowQuery {
+  const Attributes& attributes;
+  absl::Span<const TensorType> inputs;
+  absl::Span<const bool> in_rows;  // Of each input; of one at least.
+  const TensorType& output;
+};
+using RowRule = RowRole (*)(const RowQuery& query);
+
 struct OpDef;
 
 // Whether and how an op is linear, element by element.
@@ -115,6 +130,7 @@ struct OpDef {
   Reference reference = nullptr;
   BlockMaker block = nullptr;    // Of an elementwise op.
   KernelMaker kernel = nullptr;  // Of any other that computes.
+  RowRule rows = nullptr;        // Null: kMixed.
   Traits traits = {};
 };
 

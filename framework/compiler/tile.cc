@@ -1,0 +1,282 @@
+// Tiling (tile.h): which nodes are in rows, which sum over them, and the two
+// programs made of that. Tested by tests/tile_test.cc.
+#include "framework/compiler/tile.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
+#include "framework/core/basic_ops.h"
+#include "framework/core/check.h"
+
+namespace tape {
+namespace {
+
+absl::StatusOr<TensorType> AttributeType(absl::Span<const TensorType>,
+                                         const Attributes& attributes) {
+  return TensorType{attributes.dtype, attributes.shape};
+}
+
+}  // namespace
+
+constinit const OpDef kTiles = {
+    .name = "Tiles",
+    .operands = {"x"},
+    .variadic = true,
+    .shape = AttributeType,
+};
+constinit const OpDef kOfTiles = {
+    .name = "OfTiles",
+    .operands = {"tiles"},
+    .shape = AttributeType,
+};
+
+namespace {
+
+// Where a node's value belongs.
+enum class Part {
+  kBefore,  // Does not depend on rows: outside, before the tiles.
+  kRows,    // Has rows: in the tiles.
+  kSum,     // Sums over rows: in the tiles, then outside.
+  kAfter,   // Depends on a sum: outside, after the tiles.
+};
+
+bool HasRows(const TensorType& type, int64_t batch) {
+  return type.shape.rank() > 0 && type.shape[0] == batch;
+}
+
+RowRole RoleOf(const Program& program, int id, const std::vector<bool>& in_rows,
+               int64_t batch) {
+  const Node& node = program[id];
+  const Traits& traits = node.op->traits;
+  if (traits.elementwise || traits.view) {
+    if (!HasRows(node.type, batch)) return RowRole::kMixed;
+    for (int input : node.inputs) {
+      // Axis 0 must be the same axis in both.
+      const bool aligned = HasRows(program[input].type, batch) &&
+                           (traits.view || program[input].type.shape.rank() ==
+                                               node.type.shape.rank());
+      if (in_rows[input] && !aligned) return RowRole::kMixed;
+    }
+    return RowRole::kApart;
+  }
+  if (node.op->rows == nullptr) return RowRole::kMixed;
+  absl::InlinedVector<TensorType, 3> types;
+  absl::InlinedVector<bool, 3> inputs_in_rows;
+  for (int input : node.inputs) {
+    types.push_back(program[input].type);
+    inputs_in_rows.push_back(in_rows[input]);
+  }
+  return node.op->rows({.attributes = node.attributes,
+                        .inputs = types,
+                        .in_rows = inputs_in_rows,
+                        .output = node.type});
+}
+
+// The part of each node; empty if the program cannot be cut.
+std::vector<Part> Parts(const Program& program, int64_t batch) {
+  std::vector<Part> parts(program.size(), Part::kBefore);
+  std::vector<bool> in_rows(program.size(), false);
+  for (int id = 0; id < program.size(); ++id) {
+    const Node& node = program[id];
+    if (node.op->traits.source) {
+      in_rows[id] = node.variable == kNone && HasRows(node.type, batch);
+      continue;
+    }
+    bool reads_rows = false, reads_after = false;
+    for (int input : node.inputs) {
+      reads_rows |= in_rows[input];
+      reads_after |= parts[input] == Part::kSum || parts[input] == Part::kAfter;
+    }
+    if (!reads_rows) {
+      parts[id] = reads_after ? Part::kAfter : Part::kBefore;
+      continue;
+    }
+    const RowRole role = RoleOf(program, id, in_rows, batch);
+    // What mixes rows, or brings a sum back to them, would need a second pass
+    // over all tiles.
+    if (role == RowRole::kMixed || reads_after) return {};
+    parts[id] = role == RowRole::kApart ? Part::kRows : Part::kSum;
+    in_rows[id] = role == RowRole::kApart;
+  }
+  return parts;
+}
+
+// Builds the two programs of a Tiling.
+class Cutter {
+ public:
+  Cutter(const Program& program, std::vector<Part> parts, int64_t batch,
+         int64_t tile_rows)
+      : old_(program),
+        parts_(std::move(parts)),
+        batch_(batch),
+        tile_rows_(tile_rows),
+        outer_id_(program.size(), kNone),
+        inner_id_(program.size(), kNone) {}
+
+  Tiling Cut() {
+    // The outer program, in the order: before the tiles, tiles, after them.
+    for (int id = 0; id < old_.size(); ++id) {
+      if (parts_[id] == Part::kBefore) AddOuter(id);
+    }
+    for (int id = 0; id < old_.size(); ++id) {
+      if (InTiles(id)) AddInner(id);
+    }
+    AddTiles();
+    AddResults();
+    for (int id = 0; id < old_.size(); ++id) {
+      if (parts_[id] == Part::kAfter) AddOuter(id);
+    }
+    for (int fetch : old_.fetches) {
+      tiling_.outer.fetches.push_back(outer_id_[fetch]);
+    }
+    for (const Program::Update& update : old_.updates) {
+      tiling_.outer.updates.push_back(
+          {update.variable, outer_id_[update.value]});
+    }
+    return std::move(tiling_);
+  }
+
+ private:
+  bool InTiles(int id) const {
+    return parts_[id] == Part::kRows || parts_[id] == Part::kSum;
+  }
+
+  static int Add(Program& program, Node node, int tape_id) {
+    program.nodes.push_back(std::move(node));
+    program.tape_ids.push_back(tape_id);
+    return program.size() - 1;
+  }
+
+  void AddOuter(int id) {
+    Node node = old_[id];
+    for (int& input : node.inputs) input = outer_id_[input];
+    outer_id_[id] = Add(tiling_.outer, std::move(node), old_.tape_ids[id]);
+  }
+
+  // `shape` with as many rows as a tile has.
+  Shape TileShape(const Shape& shape) const {
+    absl::InlinedVector<int64_t, 4> dims(shape.dims().begin(),
+                                         shape.dims().end());
+    dims[0] = tile_rows_;
+    return Shape(dims);
+  }
+
+  void AddInner(int id) {
+    Node node = old_[id];
+    for (int& input : node.inputs) input = InnerInput(input, id);
+    if (parts_[id] == Part::kRows) {
+      if (node.attributes.shape == node.type.shape) {
+        node.attributes.shape = TileShape(node.type.shape);
+      }
+      node.type.shape = TileShape(node.type.shape);
+    }
+    inner_id_[id] = Add(tiling_.program, std::move(node), kNone);
+  }
+
+  // The inner node for input `id` of old node `reader`.
+  int InnerInput(int id, int reader) {
+    if (InTiles(id)) return inner_id_[id];
+    const Node& node = old_[id];
+    const TensorType& reader_type = old_[reader].type;
+    // What is fed by rows; and, for an elementwise op, any value of its shape.
+    const bool by_rows = HasRows(node.type, batch_) &&
+                         ((node.op->traits.source && node.variable == kNone) ||
+                          (old_[reader].op->traits.elementwise &&
+                           node.type.shape.rank() == reader_type.shape.rank()));
+    const auto [found, is_new] =
+        outside_.try_emplace(std::pair(id, by_rows), tiling_.program.size());
+    if (!is_new) return found->second;
+    Node inner = {.op = &kInput, .name = node.name, .loc = node.loc};
+    inner.type = node.type;
+    if (by_rows) inner.type.shape = TileShape(node.type.shape);
+    if (node.op->traits.uniform) {
+      inner.op = node.op;
+      inner.attributes = node.attributes;
+    } else {
+      reads_.push_back(id);
+      tiling_.read_by_rows.push_back(by_rows);
+    }
+    inner.attributes.dtype = inner.type.dtype;
+    inner.attributes.shape = inner.type.shape;
+    // An Executable knows its inputs by their tape ids.
+    return Add(tiling_.program, std::move(inner), tiling_.program.size());
+  }
+
+  void AddTiles() {
+    Node node = {.op = &kTiles};
+    node.attributes.dtype = DType::kInt32;
+    node.type = {DType::kInt32, {}};
+    for (int id : reads_) node.inputs.push_back(outer_id_[id]);
+    tiling_.tiles = Add(tiling_.outer, std::move(node), kNone);
+  }
+
+  // What is needed outside of what the tiles make.
+  void AddResults() {
+    std::vector<bool> needed(old_.size(), false);
+    for (int id = 0; id < old_.size(); ++id) {
+      if (InTiles(id)) continue;
+      for (int input : old_[id].inputs) needed[input] = true;
+    }
+    for (int fetch : old_.fetches) needed[fetch] = true;
+    for (const Program::Update& update : old_.updates) {
+      needed[update.value] = true;
+    }
+    for (int id = 0; id < old_.size(); ++id) {
+      if (!needed[id] || !InTiles(id)) continue;
+      Node node = {.op = &kOfTiles, .inputs = {tiling_.tiles}};
+      node.type = old_[id].type;
+      node.attributes.dtype = node.type.dtype;
+      node.attributes.shape = node.type.shape;
+      node.loc = old_[id].loc;
+      outer_id_[id] = Add(tiling_.outer, std::move(node), old_.tape_ids[id]);
+      Attributes& attributes = tiling_.outer.nodes[outer_id_[id]].attributes;
+      attributes.axis = parts_[id] == Part::kRows ? 1 : 0;
+      attributes.depth = static_cast<int64_t>(
+          attributes.axis == 1 ? tiling_.gathered.size() : tiling_.sums.size());
+      if (parts_[id] == Part::kRows) {
+        tiling_.gathered.push_back(outer_id_[id]);
+        tiling_.program.fetches.push_back(inner_id_[id]);
+      } else {
+        AddSum(id);
+      }
+    }
+  }
+
+  void AddSum(int id) {
+    const int number = static_cast<int>(tiling_.sums.size());
+    tiling_.sums.push_back(outer_id_[id]);
+    Program& program = tiling_.program;
+    Node so_far = {.op = &kVariable, .variable = number};
+    so_far.type = old_[id].type;
+    so_far.attributes.shape = so_far.type.shape;
+    Node sum = {.op = &kAddN};
+    sum.type = so_far.type;
+    // Which FoldIntoProducts makes part of a product.
+    sum.inputs = {inner_id_[id], Add(program, std::move(so_far), kNone)};
+    program.updates.push_back({number, Add(program, std::move(sum), kNone)});
+  }
+
+  const Program& old_;
+  const std::vector<Part> parts_;
+  const int64_t batch_, tile_rows_;
+  Tiling tiling_;
+  std::vector<int> outer_id_, inner_id_;  // Of each old node.
+  // What the tiles read from outside, whole or by rows, as inner nodes.
+  absl::flat_hash_map<std::pair<int, bool>, int> outside_;
+  std::vector<int> reads_;  // The old nodes of these, Fills left out.
+};
+
+}  // namespace
+
+std::optional<Tiling> TileBatch(const Program& program, int64_t batch,
+                                int64_t tile_rows) {
+  const std::vector<Part> parts = Parts(program, batch);
+  if (std::find(parts.begin(), parts.end(), Part::kRows) == parts.end()) {
+    return std::nullopt;
+  }
+  return Cutter(program, parts, batch, tile_rows).Cut();
+}
+
+}  // namespace tape
