@@ -82,7 +82,10 @@ std::unique_ptr<Kernel> MakeProductKernel(const KernelSpec& spec,
        .n = spec.output.shape[1],
        .transpose_a = spec.attributes.transpose_lhs,
        .transpose_b = spec.attributes.transpose_rhs},
-      scales, spec.alone ? onednn::Cut::kNone : onednn::Cut::kIntoBands);
+      scales,
+      spec.alone   ? onednn::Cut::kNone
+      : spec.apart ? onednn::Cut::kApart
+                   : onednn::Cut::kIntoBands);
 }
 
 // ---- MatMulAdd: y = alpha a b + beta c; da, db as MatMul's times alpha, ----
@@ -149,7 +152,7 @@ constexpr OpDef kMatMul = {
                      ? RowRole::kSummed
                      : RowRole::kMixed;
         },
-    .traits = {.plus = &kMatMulAdd},
+    .traits = {.regions = true, .plus = &kMatMulAdd},
 };
 
 }  // namespace

@@ -94,13 +94,14 @@ Bands CutIntoBands(const MatMulShape& shape) {
 // A prepared product of a band: the primitive, and what it is called with.
 class BandProduct {
  public:
+  // `width`: of the matrix that the band is written to.
   BandProduct(const MatMulShape& shape, int64_t rows, int64_t columns,
-              Scales scales) {
+              int64_t width, Scales scales) {
     const auto a = shape.transpose_a ? Matrix(rows, shape.k, 1, shape.m)
                                      : Matrix(rows, shape.k, shape.k, 1);
     const auto b = shape.transpose_b ? Matrix(shape.k, columns, 1, shape.k)
                                      : Matrix(shape.k, columns, shape.n, 1);
-    const auto c = Matrix(rows, columns, shape.n, 1);
+    const auto c = Matrix(rows, columns, width, 1);
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     dnnl::post_ops post_ops;
@@ -166,18 +167,25 @@ class MatMulKernel : public Kernel {
   MatMulKernel(const MatMulShape& shape, Scales scales, Cut cut)
       : shape_(shape),
         has_addend_(scales.addend != 0),
+        apart_(cut == Cut::kApart),
         bands_(CutIntoBands(shape)) {
     if (cut == Cut::kNone) bands_.count = 1;
     const OneThread one_thread;
     products_.reserve(bands_.count);
     for (int i = 0; i < bands_.count; ++i) {
-      const int64_t length = bands_.Length(i);
-      products_.emplace_back(shape, bands_.of_rows ? length : shape.m,
-                             bands_.of_rows ? shape.n : length, scales);
+      const Region band = region(i);
+      products_.emplace_back(shape, band.rows, band.columns,
+                             apart_ ? band.columns : shape.n, scales);
     }
   }
 
   int chunks() const override { return bands_.count; }
+
+  Region region(int chunk) const override {
+    const int64_t begin = bands_.Begin(chunk), length = bands_.Length(chunk);
+    if (bands_.of_rows) return {begin, length, 0, shape_.n};
+    return {0, shape_.m, begin, length};
+  }
 
   size_t scratch_bytes() const override {
     size_t bytes = 0;
@@ -193,14 +201,10 @@ class MatMulKernel : public Kernel {
     const float* b = static_cast<const float*>(arguments.inputs[1]);
     float* c = static_cast<float*>(arguments.outputs[0]);
     if (has_addend_ && arguments.inputs[2] != c) CopyAddend(chunk, arguments);
-    const int64_t begin = bands_.Begin(chunk);
-    if (bands_.of_rows) {
-      a += shape_.transpose_a ? begin : begin * shape_.k;
-      c += begin * shape_.n;
-    } else {
-      b += shape_.transpose_b ? begin * shape_.k : begin;
-      c += begin;
-    }
+    const Region band = region(chunk);
+    a += band.row * (shape_.transpose_a ? 1 : shape_.k);
+    b += band.column * (shape_.transpose_b ? shape_.k : 1);
+    if (!apart_) c += band.row * shape_.n + band.column;
     products_[chunk].Run(a, b, c, arguments.scratch);
   }
 
@@ -209,20 +213,16 @@ class MatMulKernel : public Kernel {
   void CopyAddend(int chunk, const KernelArguments& arguments) const {
     const auto* d = static_cast<const float*>(arguments.inputs[2]);
     auto* c = static_cast<float*>(arguments.outputs[0]);
-    const int64_t begin = bands_.Begin(chunk), length = bands_.Length(chunk);
-    if (bands_.of_rows) {
-      std::copy_n(d + begin * shape_.n, length * shape_.n,
-                  c + begin * shape_.n);
-      return;
-    }
-    for (int64_t row = 0; row < shape_.m; ++row) {
-      std::copy_n(d + row * shape_.n + begin, length,
-                  c + row * shape_.n + begin);
+    const Region band = region(chunk);
+    for (int64_t row = band.row; row < band.row + band.rows; ++row) {
+      const int64_t at = row * shape_.n + band.column;
+      std::copy_n(d + at, band.columns, c + at);
     }
   }
 
   MatMulShape shape_;
   bool has_addend_;
+  bool apart_;
   Bands bands_;
   // One for each chunk, because it holds the pointers it runs on: no chunk runs
   // twice at a time.
@@ -233,7 +233,10 @@ class MatMulKernel : public Kernel {
 class EmptyMatMulKernel : public Kernel {
  public:
   EmptyMatMulKernel(const MatMulShape& shape, Scales scales)
-      : elements_(shape.m * shape.n), addend_(scales.addend) {}
+      : shape_(shape),
+        elements_(shape.m * shape.n),
+        addend_(static_cast<float>(scales.addend)) {}
+  Region region(int) const override { return {0, shape_.m, 0, shape_.n}; }
   void Run(int, const KernelArguments& arguments) const override {
     auto* const c = static_cast<float*>(arguments.outputs[0]);
     for (int64_t i = 0; i < elements_; ++i) {
@@ -244,6 +247,7 @@ class EmptyMatMulKernel : public Kernel {
   }
 
  private:
+  MatMulShape shape_;
   int64_t elements_;
   float addend_;
 };

@@ -36,12 +36,13 @@ std::string Label(const Program& program, int id) {
 }
 
 // A line a step: "Mul+Add(x, w) -> Add".
-std::string StepsOf(const Program& program) {
+std::string StepsOf(const Program& program,
+                    PassesOver over = PassesOver::kMemory) {
   const auto label = [&](std::string* out, int id) {
     absl::StrAppend(out, Label(program, id));
   };
   std::string text;
-  for (const Step& step : Fuse(program)) {
+  for (const Step& step : Fuse(program, over)) {
     absl::StrAppend(&text, step.name, "(",
                     absl::StrJoin(step.inputs, ", ", label), ") -> ",
                     absl::StrJoin(step.outputs, ", ", label), "\n");
@@ -204,7 +205,7 @@ TEST(FuseTest, MakesOnePassOfAdam) {
   const Var new_v = decayed_v + 0.001 * Square(g);
   const Var new_w = w - 0.01 * new_m / (Sqrt(new_v) + 1e-8);
   const Program program = ProgramOf({}, {{w, new_w}, {m, new_m}, {v, new_v}});
-  const std::vector<Step> steps = Fuse(program);
+  const std::vector<Step> steps = Fuse(program, PassesOver::kMemory);
   ASSERT_EQ(steps.size(), 2u);
   EXPECT_EQ(steps[0].name, "MatMul");
   EXPECT_EQ(steps[1].inputs.size(), 4u);   // m, v, g and w.
@@ -224,6 +225,66 @@ TEST(FuseTest, KeepsTheOrderOfTheTapeWhereItIsFree) {
             "MatMul(MatMul, x) -> MatMul\n");
   EXPECT_EQ(Fuse(ProgramOf({third, first}))[0].outputs,
             std::vector<int>{first.id()});
+}
+
+std::string StepsOverProducts(const std::vector<Var>& fetches,
+                              const std::vector<Assignment>& updates = {}) {
+  return StepsOf(ProgramOf(fetches, updates), PassesOver::kProductsToo);
+}
+
+TEST(FuseTest, TakesAProductIntoThePassThatAloneReadsIt) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 3});
+  const Var w = graph.Parameter("w", {3, 2}, Zeros());
+  const Var b = graph.Parameter("b", {2}, Zeros());
+  const Program program = ProgramOf({Relu(MatMul(x, w) + b)});
+  EXPECT_EQ(StepsOf(program, PassesOver::kProductsToo),
+            "MatMul+Add+Relu(x, w, b) -> Relu\n");
+  const Step step = Fuse(program)[0];
+  EXPECT_EQ(program[step.product].op->name, std::string("MatMul"));
+  // The product's value comes last, and is not read from memory.
+  ASSERT_EQ(step.code->operands.size(), 2u);
+  EXPECT_EQ(step.code->operands[1].shape, (Shape{4, 2}));
+  EXPECT_EQ(step.inputs.size(), 3u);
+}
+
+TEST(FuseTest, LeavesAProductThatIsNeededElsewhere) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 4});
+  const Var y = graph.Input("y", {4, 4});
+  const Var b = graph.Input("b", {4});
+  const Var product = MatMul(x, y);
+  const std::string apart = "MatMul(x, y) -> MatMul\n";
+  const Var pass = Exp(product + b);
+  EXPECT_EQ(StepsOverProducts({pass, product}),
+            apart + "Add+Exp(MatMul, b) -> Exp\n");
+  EXPECT_EQ(StepsOverProducts({pass, Sum(product, {0})}),
+            apart + "Add+Exp(MatMul, b) -> Exp\nSumTo(MatMul) -> SumTo\n");
+  EXPECT_EQ(StepsOverProducts({Reshape(product, {16}) * 2, pass}),
+            apart +
+                "Add+Exp(MatMul, b) -> Exp\n"
+                "Mul(Reshape) -> Mul\n");
+  // The pass may write over what both read.
+  EXPECT_EQ(StepsOverProducts({product * x}),
+            apart + "Mul(MatMul, x) -> Mul\n");
+  // The product is stretched.
+  const Var row = MatMul(graph.Input("r", {1, 4}), y);
+  EXPECT_EQ(StepsOverProducts({row + x}),
+            "MatMul(r, y) -> MatMul\n"
+            "Add(MatMul, x) -> Add\n");
+}
+
+TEST(FuseTest, TakesInTheLargestOfTwoProducts) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 3});
+  const Var y = graph.Input("y", {4, 5});
+  const Var v = graph.Input("v", {3, 2});
+  const Var w = graph.Input("w", {5, 2});
+  const Var small = MatMul(x, v);
+  const Var large = MatMul(y, w);
+  EXPECT_EQ(StepsOverProducts({Exp(small) * large}),
+            "MatMul(x, v) -> MatMul\n"
+            "MatMul+Exp+Mul(y, w, MatMul) -> Mul\n");
 }
 
 TEST(FuseTest, MakesNoStepsOfNothing) { EXPECT_TRUE(Fuse(Program()).empty()); }

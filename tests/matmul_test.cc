@@ -12,6 +12,7 @@
 #include "framework/compiler/compile.h"
 #include "framework/core/graph.h"
 #include "framework/core/random.h"
+#include "framework/core/reference.h"
 #include "framework/core/tensor.h"
 #include "ops/ops.h"
 
@@ -142,6 +143,42 @@ TEST(MatMulTest, MultipliesBandsOfRowsAndOfColumns) {
                                   "(4 chunks)"));
     EXPECT_TRUE(absl::StrContains(Multiply({99, 161, 1009}, transposes, 2),
                                   "(4 chunks)"));
+  }
+}
+
+// A pass takes a product's bands one by one, with operands of all shapes.
+TEST(MatMulTest, IsWorkedOnBandByBand) {
+  for (const auto& [m, k, n] : {Sizes{331, 127, 120}, Sizes{120, 127, 331},
+                                Sizes{7, 5, 3}, Sizes{64, 784, 20}}) {
+    Graph graph;
+    const Var x = graph.Input("x", {m, k});
+    const Var w = graph.Input("w", {k, n});
+    const Var row = graph.Input("row", {n});
+    const Var column = graph.Input("column", {m, 1});
+    const Var whole = graph.Input("whole", {m, n});
+    const Var y = Relu(MatMul(x, w) + row) * column + whole;
+    auto plan = Compile(graph, {.fetch = {y}, .threads = 2});
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    std::vector<Feed> feeds;
+    ReferenceFeeds reference_feeds;
+    std::vector<Tensor> tensors;
+    for (Var input : {x, w, row, column, whole}) {
+      tensors.push_back(Random(input.shape(), tensors.size()));
+    }
+    for (const Tensor& tensor : tensors) {
+      const Var input(&graph, static_cast<int>(feeds.size()));
+      feeds.push_back({input, tensor});
+      reference_feeds.push_back({input, tensor});
+    }
+    ASSERT_TRUE(plan->Run(feeds).ok());
+    EXPECT_TRUE(absl::StrContains(plan->Dump(), "MatMul+Add+Relu+Mul+Add: "))
+        << plan->Dump();
+    const auto expected = EvaluateReference({y}, reference_feeds);
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    const auto found = plan->Value(y).values<float>();
+    for (int64_t i = 0; i < m * n; ++i) {
+      ASSERT_NEAR(found[i], (*expected)[0].values<double>()[i], 1e-4) << i;
+    }
   }
 }
 

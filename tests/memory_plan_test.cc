@@ -32,12 +32,13 @@ struct Planned {
 };
 
 Planned PlanOf(const Graph& graph, const std::vector<Var>& fetches,
-               const std::vector<Assignment>& assignments = {}) {
+               const std::vector<Assignment>& assignments = {},
+               PassesOver over = PassesOver::kMemory) {
   EXPECT_TRUE(graph.status().ok()) << graph.status();
   Planned planned;
   planned.program = Materialize(Prune(ShareCommonSubexpressions(
       FoldConstants(Bind(Extract(graph, fetches, assignments), 4)))));
-  planned.steps = Fuse(planned.program);
+  planned.steps = Fuse(planned.program, over);
   planned.memory = PlanMemory(planned.program, planned.steps);
   return planned;
 }
@@ -122,14 +123,22 @@ void ExpectSound(const Planned& planned) {
       for (size_t p = 0; p < step.inputs.size(); ++p) {
         const int input = step.inputs[p];
         if (memory.Holds(input)) continue;
-        ASSERT_TRUE(step.code.has_value()) << step.name << " is in place";
+        if (!step.code.has_value()) {
+          EXPECT_EQ(program[step.outputs[0]].op->traits.in_place,
+                    static_cast<int>(p))
+              << step.name << " is in place";
+          continue;
+        }
+        const size_t of_product =
+            step.product == kNone ? 0 : program[step.product].inputs.size();
+        ASSERT_GE(p, of_product) << step.name << " writes over a factor";
         bool over_it = false;
         for (size_t j = 0; j <= k; ++j) {
           if (!SamePlace(plan.places[step.outputs[j]], plan.places[input])) {
             continue;
           }
           over_it = true;
-          EXPECT_FALSE(ReadsLater(*step.code, j, p)) << step.name;
+          EXPECT_FALSE(ReadsLater(*step.code, j, p - of_product)) << step.name;
           EXPECT_EQ(program[input].type.bytes(),
                     program[step.outputs[j]].type.bytes());
         }
@@ -276,6 +285,45 @@ TEST(MemoryPlanTest, MakesANewValueInItsVariable) {
   ExpectSound(planned);
   EXPECT_TRUE(planned.memory.copies.empty());
   EXPECT_EQ(planned.memory.arena_bytes, 64u);  // The product alone.
+}
+
+TEST(MemoryPlanTest, WritesNoPassOverWhatItsProductReads) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 4});
+  const Var b = graph.Input("b", {4});
+  const Var dying = Exp(x);
+  const Planned planned =
+      PlanOf(graph, {Relu(MatMul(dying, x) + b)}, {}, PassesOver::kProductsToo);
+  ExpectSound(planned);
+  ASSERT_EQ(planned.steps.size(), 2u);
+  EXPECT_FALSE(SamePlace(planned.memory.places[planned.steps[0].outputs[0]],
+                         planned.memory.places[planned.steps[1].outputs[0]]));
+}
+
+TEST(MemoryPlanTest, WritesAPassOverAProductOverAnotherOperand) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 4});
+  const Var y = graph.Input("y", {4, 4});
+  const Var w = graph.Parameter("w", {4, 4}, Zeros());
+  const Var g = MatMul(x, y);
+  const Planned planned =
+      PlanOf(graph, {}, {{w, w - Square(g)}}, PassesOver::kProductsToo);
+  ExpectSound(planned);
+  EXPECT_EQ(planned.steps.size(), 1u);
+  EXPECT_TRUE(planned.memory.copies.empty());
+  EXPECT_EQ(planned.memory.arena_bytes, 0u);
+}
+
+TEST(MemoryPlanTest, MakesAProductAndItsAddendInTheAddendsMemory) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 4});
+  const Var w = graph.Parameter("w", {4, 4}, Zeros());
+  const Planned planned = PlanOf(graph, {}, {{w, MatMulAdd(x, x, w)}});
+  ExpectSound(planned);
+  EXPECT_TRUE(planned.memory.copies.empty());
+  // Not if it is a factor, too.
+  EXPECT_EQ(PlanOf(graph, {}, {{w, MatMulAdd(x, w, w)}}).memory.copies.size(),
+            1u);
 }
 
 TEST(MemoryPlanTest, CopiesANewValueThatAKernelMakesOfTheOld) {

@@ -390,16 +390,14 @@ variable 1 becomes %7
 )");
   ASSERT_TRUE(plan.Run({{x, Uniforms({20, 4}, 0)}}).ok());
   EXPECT_EQ(plan.Dump(),
-            R"(batch 20, 3 steps, arena 192 bytes (384 unshared)
-MatMul: input "x", variable "w" -> arena+0
-Add+Relu: arena+0, variable "b" -> arena+0
+            R"(batch 20, 2 steps, arena 192 bytes (192 unshared)
+MatMul+Add+Relu: input "x", variable "w", variable "b" -> arena+0
 Mul: variable "b" -> variable "b"
 )");
   ASSERT_TRUE(plan.Run({{x, Uniforms({600'000, 4}, 0)}}).ok());
   EXPECT_EQ(plan.Dump(),
-            R"(batch 600000, 3 steps, arena 4800000 bytes (9600000 unshared)
-MatMul: input "x", variable "w" -> arena+0  (2 chunks)
-Add+Relu: arena+0, variable "b" -> arena+0  (32 chunks)
+            R"(batch 600000, 2 steps, arena 4800000 bytes (4800000 unshared)
+MatMul+Add+Relu: input "x", variable "w", variable "b" -> arena+0  (2 chunks)
 Mul: variable "b" -> variable "b"
 )");
 }

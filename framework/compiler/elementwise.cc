@@ -68,15 +68,19 @@ std::vector<int64_t> BroadcastStrides(const Shape& operand,
 }
 
 template <typename T>
-void FillBlock(double value, void* slot) {
-  std::fill_n(static_cast<T*>(slot), kBlock, static_cast<T>(value));
+void FillBlock(double value, int64_t count, void* slot) {
+  std::fill_n(static_cast<T*>(slot), count, static_cast<T>(value));
 }
 
 class ElementwiseKernel : public Kernel {
  public:
-  explicit ElementwiseKernel(ElementwiseCode code) : code_(std::move(code)) {
+  // Of how much of the shape a run of blocks is.
+  enum class Runs { kAny, kOfRows };
+
+  explicit ElementwiseKernel(ElementwiseCode code, Runs runs = Runs::kAny)
+      : code_(std::move(code)) {
     elements_ = code_.shape.elements();
-    ChooseAccess();
+    ChooseAccess(runs);
     AssignSlots();
     const int64_t work =
         elements_ * std::max<int64_t>(1, code_.instructions.size());
@@ -97,26 +101,36 @@ class ElementwiseKernel : public Kernel {
     const int64_t end = std::min(elements_, begin + chunk_length_);
     if (begin == end) return;
 
-    // Where each value lies in the current block, and then the lists of inputs
-    // that the blocks are called with.
-    void** const at = reinterpret_cast<void**>(arguments.scratch);
-    const void** const inputs = const_cast<const void**>(at + Values());
-    const auto slot = [&](int index) {
-      return arguments.scratch + PointerBytes() + index * kSlotBytes;
-    };
-    PrepareChunk(arguments, at, slot);
-    for (int64_t i = begin; i < end;) {
-      // A block does not cross the end of a row, if any operand is read by
-      // rows.
-      int64_t count = std::min(block_, end - i);
-      if (row_ > 0) count = std::min(count, row_ - i % row_);
-      RunBlock(i, count, arguments, at, inputs, slot);
-      i += count;
+    const Lists lists = Prepare(arguments, end - begin);
+    RunRange(begin, end, arguments, lists);
+  }
+
+  // Runs a region of the matrix that the shape is, for which `last`, row after
+  // row, has the last operand. The kernel is for Runs::kOfRows.
+  void RunRegion(const Region& region, const std::byte* last,
+                 const KernelArguments& arguments) const {
+    const int64_t width = code_.shape[1];
+    if (region.rows == 0 || region.columns == 0) return;
+    const size_t row_bytes = region.columns * operands_.back().element_bytes;
+    const bool whole_rows = region.columns == width;
+    const int64_t rows_at_once = whole_rows ? region.rows : 1;
+    const Lists lists = Prepare(arguments, rows_at_once * region.columns);
+    for (int64_t row = 0; row < region.rows; row += rows_at_once) {
+      const int64_t begin = (region.row + row) * width + region.column;
+      RunRange(begin, begin + rows_at_once * region.columns, arguments, lists,
+               last + row * row_bytes);
     }
   }
 
  private:
   static constexpr size_t kSlotBytes = kBlock * sizeof(float);
+
+  // Where each value lies in the current block; the inputs that the next block
+  // is called with.
+  struct Lists {
+    void** at;
+    const void** inputs;
+  };
 
   int Values() const {
     return code_.FirstResult() + static_cast<int>(code_.instructions.size());
@@ -125,7 +139,11 @@ class ElementwiseKernel : public Kernel {
     return RoundUpToAlignment((Values() + max_inputs_) * sizeof(void*));
   }
 
-  void ChooseAccess() {
+  std::byte* Slot(const KernelArguments& arguments, int index) const {
+    return arguments.scratch + PointerBytes() + index * kSlotBytes;
+  }
+
+  void ChooseAccess(Runs runs) {
     for (const TensorType& type : code_.operands) {
       Operand operand{.access = Access::kGather,
                       .element_bytes = SizeOf(type.dtype)};
@@ -134,7 +152,9 @@ class ElementwiseKernel : public Kernel {
         operand.access = Access::kDirect;
       } else if (period > 0) {
         operand.period = period;
-        operand.access = period <= kBlock ? Access::kPattern : Access::kRow;
+        const bool is_pattern =
+            period == 1 || (period <= kBlock && runs == Runs::kAny);
+        operand.access = is_pattern ? Access::kPattern : Access::kRow;
       } else {
         operand.strides = BroadcastStrides(type.shape, code_.shape);
       }
@@ -197,14 +217,14 @@ class ElementwiseKernel : public Kernel {
     }
   }
 
-  // Lays out what is the same for all blocks.
-  template <typename Slot>
-  void PrepareChunk(const KernelArguments& arguments, void** at,
-                    const Slot& slot) const {
+  // Lays out what is the same for all blocks, of up to `count` elements.
+  Lists Prepare(const KernelArguments& arguments, int64_t count) const {
+    count = std::min(count, kBlock);
+    void** const at = reinterpret_cast<void**>(arguments.scratch);
     for (size_t k = 0; k < operands_.size(); ++k) {
       const Operand& operand = operands_[k];
       if (operand.slot == Operand::kNoSlot) continue;
-      at[k] = slot(operand.slot);
+      at[k] = Slot(arguments, operand.slot);
       if (operand.access != Access::kPattern) continue;
       const size_t bytes = operand.period * operand.element_bytes;
       const size_t limit = block_ * operand.element_bytes;
@@ -214,30 +234,51 @@ class ElementwiseKernel : public Kernel {
       }
     }
     for (size_t k = 0; k < code_.constants.size(); ++k) {
-      void* const to = slot(first_constant_slot_ + static_cast<int>(k));
+      void* const to =
+          Slot(arguments, first_constant_slot_ + static_cast<int>(k));
       at[operands_.size() + k] = to;
       switch (code_.constants[k].dtype) {
         case DType::kInt32:
-          FillBlock<int32_t>(code_.constants[k].value, to);
+          FillBlock<int32_t>(code_.constants[k].value, count, to);
           break;
         case DType::kUint8:
-          FillBlock<uint8_t>(code_.constants[k].value, to);
+          FillBlock<uint8_t>(code_.constants[k].value, count, to);
           break;
         default:
-          FillBlock<float>(code_.constants[k].value, to);
+          FillBlock<float>(code_.constants[k].value, count, to);
       }
     }
     for (size_t i = 0; i < code_.instructions.size(); ++i) {
       if (result_slots_[i] >= 0) {
-        at[code_.FirstResult() + i] = slot(result_slots_[i]);
+        at[code_.FirstResult() + i] = Slot(arguments, result_slots_[i]);
       }
+    }
+    return {at, const_cast<const void**>(at + Values())};
+  }
+
+  // Runs the blocks of elements begin to end. `last`: where the last operand
+  // has those, if it is not among the inputs.
+  void RunRange(int64_t begin, int64_t end, const KernelArguments& arguments,
+                const Lists& lists, const std::byte* last = nullptr) const {
+    for (int64_t i = begin; i < end;) {
+      // A block does not cross the end of a row, if any operand is read by
+      // rows.
+      int64_t count = std::min(block_, end - i);
+      if (row_ > 0) count = std::min(count, row_ - i % row_);
+      RunBlock(i, count, arguments, lists,
+               last == nullptr
+                   ? nullptr
+                   : last + (i - begin) * operands_.back().element_bytes);
+      i += count;
     }
   }
 
-  template <typename Slot>
   void RunBlock(int64_t begin, int64_t count, const KernelArguments& arguments,
-                void** at, const void** inputs, const Slot& slot) const {
-    for (size_t k = 0; k < operands_.size(); ++k) {
+                const Lists& lists, const std::byte* last) const {
+    const auto [at, inputs] = lists;
+    const size_t given = operands_.size() - (last == nullptr ? 0 : 1);
+    if (last != nullptr) at[given] = const_cast<std::byte*>(last);
+    for (size_t k = 0; k < given; ++k) {
       const Operand& operand = operands_[k];
       const auto* const memory =
           static_cast<const std::byte*>(arguments.inputs[k]);
@@ -247,7 +288,7 @@ class ElementwiseKernel : public Kernel {
         at[k] = const_cast<std::byte*>(memory + begin % operand.period *
                                                     operand.element_bytes);
       } else if (operand.access == Access::kGather) {
-        Gather(operand, memory, begin, count, slot(operand.slot));
+        Gather(operand, memory, begin, count, Slot(arguments, operand.slot));
       }
     }
     for (size_t i = 0; i < code_.instructions.size(); ++i) {
@@ -296,7 +337,55 @@ class ElementwiseKernel : public Kernel {
   int64_t chunk_length_ = 0;
 };
 
+// See MakeProductPassKernel.
+class ProductPassKernel : public Kernel {
+ public:
+  ProductPassKernel(std::unique_ptr<Kernel> product, size_t product_inputs,
+                    ElementwiseCode code)
+      : product_(std::move(product)),
+        product_inputs_(product_inputs),
+        pass_(std::move(code), ElementwiseKernel::Runs::kOfRows) {
+    for (int i = 0; i < product_->chunks(); ++i) {
+      const Region region = product_->region(i);
+      region_bytes_ = std::max<size_t>(
+          region_bytes_,
+          RoundUpToAlignment(region.rows * region.columns * sizeof(float)));
+    }
+  }
+
+  int chunks() const override { return product_->chunks(); }
+  size_t scratch_bytes() const override {
+    return region_bytes_ +
+           std::max(product_->scratch_bytes(), pass_.scratch_bytes());
+  }
+
+  void Run(int chunk, const KernelArguments& arguments) const override {
+    void* region = arguments.scratch;
+    std::byte* const scratch = arguments.scratch + region_bytes_;
+    product_->Run(
+        chunk,
+        {.inputs = arguments.inputs, .outputs = &region, .scratch = scratch});
+    pass_.RunRegion(product_->region(chunk), arguments.scratch,
+                    {.inputs = arguments.inputs + product_inputs_,
+                     .outputs = arguments.outputs,
+                     .scratch = scratch});
+  }
+
+ private:
+  std::unique_ptr<Kernel> product_;
+  size_t product_inputs_;
+  ElementwiseKernel pass_;
+  size_t region_bytes_ = 0;
+};
+
 }  // namespace
+
+std::unique_ptr<Kernel> MakeProductPassKernel(std::unique_ptr<Kernel> product,
+                                              size_t product_inputs,
+                                              ElementwiseCode code) {
+  return std::make_unique<ProductPassKernel>(std::move(product), product_inputs,
+                                             std::move(code));
+}
 
 bool ElementwiseCode::MayOverwrite(int output, int operand) const {
   const int maker = outputs[output] - FirstResult();

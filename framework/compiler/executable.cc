@@ -68,25 +68,36 @@ void Executable::RunPasses(const Program& program, Use use) {
 
 std::unique_ptr<Kernel> Executable::MakeKernel(const Step& step,
                                                Use use) const {
+  const auto make = [&](int id, bool apart) {
+    const Node& node = program_[id];
+    std::vector<TensorType> inputs;
+    for (int input : node.inputs) inputs.push_back(program_[input].type);
+    return node.op->kernel({.attributes = node.attributes,
+                            .inputs = inputs,
+                            .output = node.type,
+                            .alone = use == Use::kTile,
+                            .apart = apart});
+  };
+  if (step.product != kNone) {
+    return MakeProductPassKernel(make(step.product, true),
+                                 program_[step.product].inputs.size(),
+                                 *step.code);
+  }
   if (step.code.has_value()) return MakeElementwiseKernel(*step.code);
   if (tiles_ != nullptr) {
     auto kernel = tiles_->MakeKernel(program_, step.outputs[0]);
     if (kernel != nullptr) return kernel;
   }
-  const Node& node = program_[step.outputs[0]];
-  std::vector<TensorType> inputs;
-  for (int input : step.inputs) inputs.push_back(program_[input].type);
-  return node.op->kernel({.attributes = node.attributes,
-                          .inputs = inputs,
-                          .output = node.type,
-                          .alone = use == Use::kTile});
+  return make(step.outputs[0], false);
 }
 
 Executable::Executable(const Program& program, int64_t batch, int threads,
                        Variables& variables, Use use)
     : batch_(batch), variables_(&variables) {
   RunPasses(program, use);
-  const std::vector<Step> steps = Fuse(program_);
+  const std::vector<Step> steps =
+      Fuse(program_,
+           use == Use::kTile ? PassesOver::kMemory : PassesOver::kProductsToo);
   memory_ = PlanMemory(program_, steps);
 
   for (const Step& step : steps) {

@@ -38,6 +38,11 @@ bool IsComputed(const Node& node) {
   return !traits.source && !traits.uniform && !traits.view;
 }
 
+// Whether `product` has the shape of the pass that `to` is in.
+bool IsSoftShape(const Node& product, const Node& to) {
+  return IsFusible(to) && product.type.shape == to.type.shape;
+}
+
 bool IsSoftEdge(const Node& from, const Node& to) {
   return IsFusible(from) && IsFusible(to) && from.type.shape == to.type.shape;
 }
@@ -127,9 +132,66 @@ std::vector<bool> Escaping(const Program& program,
   return escapes;
 }
 
-// The fused pass of one group.
+// For each group, the product whose value it alone reads and can take in; kNone
+// if there is none. Of several it is the largest, which saves most.
+//
+// Nothing but the group depends on the product, so taking it in closes no
+// circle.
+std::vector<int> ProductsOf(const Program& program,
+                            const std::vector<std::vector<int>>& groups,
+                            const std::vector<bool>& wanted_outside) {
+  std::vector<int> reading_group(program.size(), kNone);
+  constexpr int kSeveral = -2;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    for (int id : groups[g]) {
+      for (int input : program[id].inputs) {
+        int& reader = reading_group[input];
+        const bool is_only = reader == kNone || reader == static_cast<int>(g);
+        reader = is_only ? static_cast<int>(g) : kSeveral;
+      }
+    }
+  }
+  // A view is in no group; what it shows is read by others.
+  for (int id = 0; id < program.size(); ++id) {
+    if (!program[id].op->traits.view) continue;
+    reading_group[program[id].inputs[0]] = kSeveral;
+  }
+  const auto flops = [&](int id) {
+    return program[id].type.shape.elements() *
+           program[program[id].inputs[0]].type.shape.elements();
+  };
+  // Whether a pass reads what the product does: it may want to write over it,
+  // which it cannot while there are regions to be made of it.
+  const auto share_operand = [&](const std::vector<int>& group, int product) {
+    for (int id : group) {
+      for (int input : program[id].inputs) {
+        for (int operand : program[product].inputs) {
+          if (program.StorageOf(input) == program.StorageOf(operand)) {
+            return true;
+          }
+        }
+      }
+    }
+    return false;
+  };
+  std::vector<int> products(groups.size(), kNone);
+  for (int id = 0; id < program.size(); ++id) {
+    const int g = reading_group[id];
+    if (!program[id].op->traits.regions || g < 0 || wanted_outside[id] ||
+        !IsSoftShape(program[id], program[groups[g][0]]) ||
+        share_operand(groups[g], id)) {
+      continue;
+    }
+    if (products[g] == kNone || flops(id) > flops(products[g])) {
+      products[g] = id;
+    }
+  }
+  return products;
+}
+
+// The fused pass of one group, over `product` if that is not kNone.
 Step MakePass(const Program& program, const std::vector<int>& group,
-              const std::vector<bool>& escapes) {
+              const std::vector<bool>& escapes, int product) {
   // Values are numbered operands first, then constants, then results
   // (elementwise.h), so a first walk counts the former.
   Step step;
@@ -147,6 +209,7 @@ Step MakePass(const Program& program, const std::vector<int>& group,
   for (int id : group) {
     for (int input : program[id].inputs) {
       const Node& node = program[input];
+      if (input == product) continue;
       if (node.op->traits.uniform) {
         constant_of.try_emplace(constant_in(node),
                                 static_cast<int>(constant_of.size()));
@@ -156,13 +219,21 @@ Step MakePass(const Program& program, const std::vector<int>& group,
       }
     }
   }
+  std::vector<std::string> names;
+  if (product != kNone) {
+    value_of[product] = static_cast<int>(code.operands.size());
+    code.operands.push_back(program[product].type);
+    step.product = product;
+    step.inputs.insert(step.inputs.begin(), program[product].inputs.begin(),
+                       program[product].inputs.end());
+    names.push_back(program[product].op->name);
+  }
   code.constants.resize(constant_of.size());
   for (const auto& [constant, index] : constant_of) {
     code.constants[index] = {constant.first,
                              std::bit_cast<double>(constant.second)};
   }
 
-  std::vector<std::string> names;
   for (int id : group) {
     const Node& node = program[id];
     std::vector<int> inputs;
@@ -242,14 +313,29 @@ std::vector<Step> Order(const Program& program, std::vector<Step> steps,
 
 }  // namespace
 
-std::vector<Step> Fuse(const Program& program) {
+std::vector<Step> Fuse(const Program& program, PassesOver over) {
   const std::vector<std::vector<int>> groups = Group(program);
   const std::vector<bool> escapes = Escaping(program, groups);
+  std::vector<int> products(groups.size(), kNone);
+  if (over == PassesOver::kProductsToo) {
+    std::vector<bool> wanted(program.size(), false);
+    for (int fetch : program.fetches) wanted[program.StorageOf(fetch)] = true;
+    for (const Program::Update& update : program.updates) {
+      wanted[program.StorageOf(update.value)] = true;
+    }
+    products = ProductsOf(program, groups, wanted);
+  }
+  std::vector<bool> taken_in(program.size(), false);
+  for (int product : products) {
+    if (product != kNone) taken_in[product] = true;
+  }
   std::vector<Step> steps;
   std::vector<int> last_node;
-  for (const std::vector<int>& group : groups) {
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const std::vector<int>& group = groups[g];
+    if (taken_in[group[0]]) continue;
     steps.push_back(IsFusible(program[group[0]])
-                        ? MakePass(program, group, escapes)
+                        ? MakePass(program, group, escapes, products[g])
                         : MakeStep(program, group[0]));
     last_node.push_back(group.back());
   }

@@ -16,17 +16,24 @@ namespace tape {
 
 struct Step {
   std::string name;  // "MatMul", or "Mul+Add+Relu" of a fused pass.
-  // The nodes it reads: a kernel's operands in order, a pass's each once.
+  // The nodes it reads: a kernel's operands in order, a pass's each once. Of a
+  // pass over a product: first the product's operands.
   std::vector<int> inputs = {};
   std::vector<int> outputs = {};  // The nodes it makes.
   // Of a fused pass: operands and outputs in the order of the two lists.
   std::optional<ElementwiseCode> code = {};
+  // The node of the product that the pass is over, whose value is the code's
+  // last operand and none of the inputs; kNone if there is none.
+  int product = kNone;
 };
 
+enum class PassesOver { kMemory, kProductsToo };
+
 // The steps of a bound program, in an order in which each comes after what it
-// reads. Fills, sources and views are no steps. The program must have been
+// reads. If so asked, a pass takes in a product whose value it alone reads. Fills, sources and views are no steps. The program must have been
 // through Materialize (passes.h).
-std::vector<Step> Fuse(const Program& program);
+std::vector<Step> Fuse(const Program& program,
+                       PassesOver over = PassesOver::kProductsToo);
 
 }  // namespace tape
 

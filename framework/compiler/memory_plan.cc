@@ -162,10 +162,14 @@ class Planner {
     const int k = static_cast<int>(
         std::find(step.outputs.begin(), step.outputs.end(), output) -
         step.outputs.begin());
+    const size_t of_product =
+        step.product == kNone ? 0 : program_[step.product].inputs.size();
     for (size_t p = 0; p < step.inputs.size(); ++p) {
-      // It may be read under several shapes.
+      // It may be read under several shapes; and all of what a product reads is
+      // read for each of its regions.
       if (program_.StorageOf(step.inputs[p]) == storage &&
-          !step.code->MayOverwrite(k, static_cast<int>(p))) {
+          (p < of_product ||
+           !step.code->MayOverwrite(k, static_cast<int>(p - of_product)))) {
         return false;
       }
     }

@@ -6,6 +6,7 @@
 #define TAPE_FRAMEWORK_CORE_KERNEL_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "absl/types/span.h"
@@ -22,6 +23,16 @@ struct KernelSpec {
   TensorType output;
   // Whether one thread will run it all, so that there is no need of chunks.
   bool alone = false;
+  // Of an op with Traits::regions: whether each chunk puts its region of the
+  // output, which has two axes, at the start of outputs[0], row after row, as
+  // if it were the whole. The plan works on it there while it is in the cache.
+  bool apart = false;
+};
+
+// A part of a matrix.
+struct Region {
+  int64_t row, rows;
+  int64_t column, columns;
 };
 
 // What a kernel is run with. Inputs and outputs lie where the plan put them;
@@ -43,6 +54,8 @@ class Kernel {
   // out for any number of them.
   virtual int chunks() const { return 1; }
   virtual size_t scratch_bytes() const { return 0; }
+  // What a chunk makes, of a kernel for KernelSpec::apart.
+  virtual Region region(int) const { return {}; }
   virtual void Run(int chunk, const KernelArguments& arguments) const = 0;
 };
 

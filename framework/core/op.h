@@ -110,6 +110,9 @@ struct Traits {
   bool source = false;
   // Every element is attributes.value.
   bool uniform = false;
+  // The kernel can make each chunk's region of the output apart
+  // (KernelSpec::apart).
+  bool regions = false;
   // The input, of the output's type, whose memory the kernel may write the
   // output to, if nobody else needs it; it does so well. Negative: none.
   int in_place = -1;
