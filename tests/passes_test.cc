@@ -348,17 +348,36 @@ TEST(FoldIntoProductsTest, GoesAsFarAsTheProductIsNeededOnce) {
   Graph graph;
   const Var x = graph.Input("x", {2, 2});
   const Var v = graph.State("v", {2, 2}, Zeros());
+  const Var new_v = v / 2 - MatMul(x, x);  // Assigned, and the factor of more.
+  const Var read = MatMul(new_v, x);
+  EXPECT_EQ(Folded(ProgramOf({read}, {{v, new_v}})),
+            "%0 = Input(\"x\") [2,2]\n"
+            "%1 = Variable(\"v\") [2,2]\n"
+            "%2 = MatMulAdd(%0, %0, %1; alpha=-1, beta=0.5) [2,2]\n"
+            "%3 = MatMul(%2, %0) [2,2]\n"
+            "fetch %3\n"
+            "variable 0 becomes %2\n");
+}
+
+TEST(FoldIntoProductsTest, LeavesASumThatAPassReads) {
+  Graph graph;
+  const Var x = graph.Input("x", {2, 2});
+  const Var v = graph.State("v", {2, 2}, Zeros());
   const Var w = graph.Parameter("w", {2, 2}, Zeros());
-  const Var new_v = v / 2 - MatMul(x, x);  // Of momentum: read again.
+  const Var g = MatMul(x, x);
+  const Var new_v = v / 2 - g;  // Of momentum: read again.
   EXPECT_EQ(Folded(ProgramOf({}, {{v, new_v}, {w, w + new_v}})),
             "%0 = Input(\"x\") [2,2]\n"
             "%1 = Variable(\"v\") [2,2]\n"
             "%2 = Variable(\"w\") [2,2]\n"
-            "%3 = MatMulAdd(%0, %0, %1; alpha=-1, beta=0.5) [2,2]\n"
-            "%4 = Add(%2, %3) [2,2]\n"
+            "%3 = MatMul(%0, %0) [2,2]\n"
+            "%4 = Fill(value=2) []\n"
+            "%5 = Div(%1, %4) [2,2]\n"
+            "%6 = Sub(%5, %3) [2,2]\n"
+            "%7 = Add(%2, %6) [2,2]\n"
             "fetch \n"
-            "variable 0 becomes %3\n"
-            "variable 1 becomes %4\n");
+            "variable 0 becomes %6\n"
+            "variable 1 becomes %7\n");
 }
 
 TEST(FoldIntoProductsTest, AddsOneProductToAnother) {

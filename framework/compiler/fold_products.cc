@@ -85,6 +85,18 @@ std::vector<int> OnlyReaders(const Program& program) {
   return reader;
 }
 
+// For each node, whether a fused pass of its shape may read it.
+std::vector<bool> ReadByPasses(const Program& program) {
+  std::vector<bool> read(program.size(), false);
+  for (const Node& node : program.nodes) {
+    if (!node.op->traits.elementwise) continue;
+    for (int input : node.inputs) {
+      read[input] = read[input] || program[input].type.shape == node.type.shape;
+    }
+  }
+  return read;
+}
+
 // alpha product + beta addend.
 struct Sum {
   int node;  // That has this value.
@@ -116,11 +128,12 @@ Program FoldIntoProducts(Program program) {
     forms.push_back(FormOf(program, id, forms));
   }
   const std::vector<int> reader = OnlyReaders(program);
+  const std::vector<bool> read_by_passes = ReadByPasses(program);
   for (int id = 0; id < program.size(); ++id) {
     const OpDef* const plus = program[id].op->traits.plus;
     if (plus == nullptr) continue;
     const std::optional<Sum> sum = SumOf(id, reader, forms);
-    if (!sum.has_value()) continue;
+    if (!sum.has_value() || read_by_passes[sum->node]) continue;
     Node& node = program.nodes[sum->node];
     if (node.op->traits.in_place >= 0) continue;  // Another product's already.
     node.op = plus;

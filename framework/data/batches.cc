@@ -87,6 +87,15 @@ std::optional<Batch> Batches::Next() {
     const uint32_t* samples = order_.data() + (sampled ? 0 : next_);
     for (int64_t row = 0; row < size; ++row) {
       const int64_t sample = samples[row];
+      // Samples lie anywhere in more memory than caches hold: ask for the one
+      // that comes kAhead rows later, so that it is there in time.
+      constexpr int64_t kAhead = 4, kCacheLine = 64;
+      if (row + kAhead < size) {
+        const uint8_t* const later = images + samples[row + kAhead] * pixels;
+        for (int64_t pixel = 0; pixel < pixels; pixel += kCacheLine) {
+          __builtin_prefetch(later + pixel);
+        }
+      }
       std::copy_n(images + sample * pixels, pixels,
                   images_.data() + row * pixels);
       labels_[row] = labels[sample];
