@@ -105,8 +105,20 @@ constexpr OpDef kArgMax = {
         },
 };
 
+class ElementCountKernel : public Kernel {
+ public:
+  explicit ElementCountKernel(int64_t count)
+      : count_(static_cast<float>(count)) {}
+  void Run(int, const KernelArguments& arguments) const override {
+    *static_cast<float*>(arguments.outputs[0]) = count_;
+  }
+
+ private:
+  float count_;
+};
+
 // ---- ElementCount: y = how many elements a shape has ----
-// It has no inputs, so the compiler folds it into a number.
+// It has no inputs, so the compiler folds it into a number, unless told not to.
 constexpr OpDef kElementCount = {
     .name = "ElementCount",
     .shape = [](absl::Span<const TensorType>,
@@ -124,6 +136,10 @@ constexpr OpDef kElementCount = {
           y.values<double>()[0] =
               static_cast<double>(attributes.shape.elements());
         },
+    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
+      return std::make_unique<ElementCountKernel>(
+          spec.attributes.shape.elements());
+    },
 };
 
 // The shape of x with the given axes (none: all) kept as 1, and the shape of

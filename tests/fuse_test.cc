@@ -29,6 +29,8 @@ Program ProgramOf(const std::vector<Var>& fetches,
       FoldConstants(Bind(Extract(graph, fetches, assignments), 4)))));
 }
 
+const PassSet kPassesOnly = PassSet().Without(Pass::kFuseProducts);
+
 // A node by its name, if it has one, else its op: "w", "MatMul".
 std::string Label(const Program& program, int id) {
   const Node& node = program[id];
@@ -36,13 +38,12 @@ std::string Label(const Program& program, int id) {
 }
 
 // A line a step: "Mul+Add(x, w) -> Add".
-std::string StepsOf(const Program& program,
-                    PassesOver over = PassesOver::kMemory) {
+std::string StepsOf(const Program& program, PassSet passes = kPassesOnly) {
   const auto label = [&](std::string* out, int id) {
     absl::StrAppend(out, Label(program, id));
   };
   std::string text;
-  for (const Step& step : Fuse(program, over)) {
+  for (const Step& step : Fuse(program, passes)) {
     absl::StrAppend(&text, step.name, "(",
                     absl::StrJoin(step.inputs, ", ", label), ") -> ",
                     absl::StrJoin(step.outputs, ", ", label), "\n");
@@ -205,7 +206,7 @@ TEST(FuseTest, MakesOnePassOfAdam) {
   const Var new_v = decayed_v + 0.001 * Square(g);
   const Var new_w = w - 0.01 * new_m / (Sqrt(new_v) + 1e-8);
   const Program program = ProgramOf({}, {{w, new_w}, {m, new_m}, {v, new_v}});
-  const std::vector<Step> steps = Fuse(program, PassesOver::kMemory);
+  const std::vector<Step> steps = Fuse(program, kPassesOnly);
   ASSERT_EQ(steps.size(), 2u);
   EXPECT_EQ(steps[0].name, "MatMul");
   EXPECT_EQ(steps[1].inputs.size(), 4u);   // m, v, g and w.
@@ -229,7 +230,7 @@ TEST(FuseTest, KeepsTheOrderOfTheTapeWhereItIsFree) {
 
 std::string StepsOverProducts(const std::vector<Var>& fetches,
                               const std::vector<Assignment>& updates = {}) {
-  return StepsOf(ProgramOf(fetches, updates), PassesOver::kProductsToo);
+  return StepsOf(ProgramOf(fetches, updates), PassSet());
 }
 
 TEST(FuseTest, TakesAProductIntoThePassThatAloneReadsIt) {
@@ -238,8 +239,7 @@ TEST(FuseTest, TakesAProductIntoThePassThatAloneReadsIt) {
   const Var w = graph.Parameter("w", {3, 2}, Zeros());
   const Var b = graph.Parameter("b", {2}, Zeros());
   const Program program = ProgramOf({Relu(MatMul(x, w) + b)});
-  EXPECT_EQ(StepsOf(program, PassesOver::kProductsToo),
-            "MatMul+Add+Relu(x, w, b) -> Relu\n");
+  EXPECT_EQ(StepsOf(program, PassSet()), "MatMul+Add+Relu(x, w, b) -> Relu\n");
   const Step step = Fuse(program)[0];
   EXPECT_EQ(program[step.product].op->name, std::string("MatMul"));
   // The product's value comes last, and is not read from memory.

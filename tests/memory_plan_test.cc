@@ -33,12 +33,12 @@ struct Planned {
 
 Planned PlanOf(const Graph& graph, const std::vector<Var>& fetches,
                const std::vector<Assignment>& assignments = {},
-               PassesOver over = PassesOver::kMemory) {
+               PassSet passes = PassSet().Without(Pass::kFuseProducts)) {
   EXPECT_TRUE(graph.status().ok()) << graph.status();
   Planned planned;
   planned.program = Materialize(Prune(ShareCommonSubexpressions(
       FoldConstants(Bind(Extract(graph, fetches, assignments), 4)))));
-  planned.steps = Fuse(planned.program, over);
+  planned.steps = Fuse(planned.program, passes);
   planned.memory = PlanMemory(planned.program, planned.steps);
   return planned;
 }
@@ -293,7 +293,7 @@ TEST(MemoryPlanTest, WritesNoPassOverWhatItsProductReads) {
   const Var b = graph.Input("b", {4});
   const Var dying = Exp(x);
   const Planned planned =
-      PlanOf(graph, {Relu(MatMul(dying, x) + b)}, {}, PassesOver::kProductsToo);
+      PlanOf(graph, {Relu(MatMul(dying, x) + b)}, {}, PassSet());
   ExpectSound(planned);
   ASSERT_EQ(planned.steps.size(), 2u);
   EXPECT_FALSE(SamePlace(planned.memory.places[planned.steps[0].outputs[0]],
@@ -306,8 +306,7 @@ TEST(MemoryPlanTest, WritesAPassOverAProductOverAnotherOperand) {
   const Var y = graph.Input("y", {4, 4});
   const Var w = graph.Parameter("w", {4, 4}, Zeros());
   const Var g = MatMul(x, y);
-  const Planned planned =
-      PlanOf(graph, {}, {{w, w - Square(g)}}, PassesOver::kProductsToo);
+  const Planned planned = PlanOf(graph, {}, {{w, w - Square(g)}}, PassSet());
   ExpectSound(planned);
   EXPECT_EQ(planned.steps.size(), 1u);
   EXPECT_TRUE(planned.memory.copies.empty());

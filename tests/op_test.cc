@@ -87,9 +87,10 @@ struct Built {
 
 // What a plan computes for `fetches`.
 std::vector<Tensor> RunPlan(const Graph& graph, const std::vector<Var>& fetches,
-                            const ReferenceFeeds& feeds, int threads) {
-  absl::StatusOr<Plan> plan =
-      Compile(graph, {.fetch = fetches, .threads = threads});
+                            const ReferenceFeeds& feeds, int threads,
+                            const std::vector<std::string>& without = {}) {
+  absl::StatusOr<Plan> plan = Compile(
+      graph, {.fetch = fetches, .threads = threads, .without = without});
   if (!plan.ok()) {
     ADD_FAILURE() << plan.status();
     return {};
@@ -265,6 +266,21 @@ TEST_P(OpTest, ComputesWhatItsReferenceDoes) {
   EXPECT_EQ(found[0].type(),
             (TensorType{output.dtype, output.shape.Bind(kSampleBatch)}));
   ExpectAgrees(found[0], expected, 0, GetParam().tolerance);
+}
+
+TEST_P(OpTest, ComputesWhatItsReferenceDoesWithoutAnyPass) {
+  Built built(GetParam());
+  const Expected expected = Evaluate({built.y}, built.feeds);
+  const std::vector<std::string> all(PassNames().begin(), PassNames().end());
+  std::vector<std::vector<std::string>> sets = {all};
+  for (const std::string& name : all) sets.push_back({name});
+  for (const std::vector<std::string>& without : sets) {
+    SCOPED_TRACE(absl::StrJoin(without, ", "));
+    const auto found = RunPlan(built.graph, {built.y}, built.feeds,
+                               /*threads=*/2, without);
+    ASSERT_FALSE(found.empty());
+    ExpectAgrees(found[0], expected, 0, GetParam().tolerance);
+  }
 }
 
 TEST_P(OpTest, ComputesTheSameBitsOnTwoThreads) {

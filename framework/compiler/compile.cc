@@ -103,13 +103,18 @@ absl::StatusOr<Plan> Compile(const Graph& graph,
   if (absl::Status status = CheckOptions(graph, options); !status.ok()) {
     return status;
   }
+  const absl::StatusOr<PassSet> passes = PassSet::Without(options.without);
+  if (!passes.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Compile: ", passes.status().message()));
+  }
   const int threads =
       options.threads == 0 ? AvailableThreads() : options.threads;
   auto impl = std::make_unique<Plan::Impl>(
       graph,
       Extract(graph, options.fetch, options.updates.assignments,
               options.replace),
-      options.fetch, threads);
+      options.fetch, threads, *passes);
   std::vector<int64_t> batch_sizes = options.batch_sizes;
   if (!impl->has_batch()) batch_sizes = {0};
   for (int64_t batch : batch_sizes) {

@@ -9,10 +9,13 @@
 #define TAPE_FRAMEWORK_COMPILER_COMPILE_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "framework/compiler/plan.h"
 #include "framework/core/graph.h"
 #include "framework/core/updates.h"
@@ -35,6 +38,9 @@ struct CompileOptions {
   // process may run on. If the system does not give so many, there are fewer
   // (Plan::threads); the results are the same.
   int threads = 0;
+  // Names of passes to leave out (PassNames), for finding faults: the results
+  // are the same but for rounding.
+  std::vector<std::string> without = {};
   // Batch sizes to prepare for now, rather than when they are first seen.
   std::vector<int64_t> batch_sizes = {};
 };
@@ -43,6 +49,10 @@ struct CompileOptions {
 // compiled again: plans of one graph share its variables. An error gives the
 // graph's mistakes, a line each, or says which of the options does not fit.
 absl::StatusOr<Plan> Compile(const Graph& graph, const CompileOptions& options);
+
+// The passes that CompileOptions::without may name, in the order in which they
+// are made.
+absl::Span<const absl::string_view> PassNames();
 
 // Prints `status` to stderr and returns 1, the exit code of a main that failed.
 int Fail(const absl::Status& status);

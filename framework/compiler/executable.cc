@@ -16,22 +16,21 @@
 namespace tape {
 namespace {
 
-struct Pass {
-  const char* name;
+struct Rewrite {
+  Pass pass;
   Program (*run)(Program);
 };
 
-// In this order, and between the two lists the batch is cut into tiles; the
-// verifier runs after each. A tile's program has been through the first list.
-constexpr Pass kFirstPasses[] = {
-    {"fold constants", FoldConstants},
-    {"share common subexpressions", ShareCommonSubexpressions},
-    {"prune", Prune},
+// In this order, and between the two lists the batch is cut into tiles. A
+// tile's program has been through the first list.
+constexpr Rewrite kFirstRewrites[] = {
+    {Pass::kFoldConstants, FoldConstants},
+    {Pass::kShareCommonSubexpressions, ShareCommonSubexpressions},
+    {Pass::kPrune, Prune},
 };
-constexpr Pass kLastPasses[] = {
-    {"fold into products", FoldIntoProducts},
-    {"prune what was folded", Prune},
-    {"materialize", Materialize},
+constexpr Rewrite kLastRewrites[] = {
+    {Pass::kFoldIntoProducts, FoldIntoProducts},
+    {Pass::kPrune, Prune},  // What was folded.
 };
 
 std::unique_ptr<Kernel> MakeCopyKernel(const TensorType& type) {
@@ -49,25 +48,30 @@ std::unique_ptr<Kernel> MakeCopyKernel(const TensorType& type) {
 
 }  // namespace
 
-void Executable::RunPasses(const Program& program, Use use) {
+void Executable::RunPasses(const Program& program) {
   program_ = program;
   Verify(program_);
-  const auto run = [&](absl::Span<const Pass> passes) {
-    for (const Pass& pass : passes) {
-      program_ = pass.run(std::move(program_));
+  // After each, the verifier runs.
+  const auto run = [&](absl::Span<const Rewrite> rewrites) {
+    for (const Rewrite& rewrite : rewrites) {
+      if (!options_.passes.Has(rewrite.pass)) continue;
+      program_ = rewrite.run(std::move(program_));
       Verify(program_);
     }
   };
-  if (use == Use::kPlan) {
-    run(kFirstPasses);
-    tiles_ = Tiles::Make(program_, batch_, &program_);
-    Verify(program_);
+  if (options_.use == Use::kPlan) {
+    run(kFirstRewrites);
+    if (options_.passes.Has(Pass::kTileBatch)) {
+      tiles_ = Tiles::Make(program_, batch_, options_.passes, &program_);
+      Verify(program_);
+    }
   }
-  run(kLastPasses);
+  run(kLastRewrites);
+  program_ = Materialize(std::move(program_));
+  Verify(program_);
 }
 
-std::unique_ptr<Kernel> Executable::MakeKernel(const Step& step,
-                                               Use use) const {
+std::unique_ptr<Kernel> Executable::MakeKernel(const Step& step) const {
   const auto make = [&](int id, bool apart) {
     const Node& node = program_[id];
     std::vector<TensorType> inputs;
@@ -75,7 +79,7 @@ std::unique_ptr<Kernel> Executable::MakeKernel(const Step& step,
     return node.op->kernel({.attributes = node.attributes,
                             .inputs = inputs,
                             .output = node.type,
-                            .alone = use == Use::kTile,
+                            .alone = options_.use == Use::kTile,
                             .apart = apart});
   };
   if (step.product != kNone) {
@@ -91,17 +95,15 @@ std::unique_ptr<Kernel> Executable::MakeKernel(const Step& step,
   return make(step.outputs[0], false);
 }
 
-Executable::Executable(const Program& program, int64_t batch, int threads,
-                       Variables& variables, Use use)
-    : batch_(batch), variables_(&variables) {
-  RunPasses(program, use);
-  const std::vector<Step> steps =
-      Fuse(program_,
-           use == Use::kTile ? PassesOver::kMemory : PassesOver::kProductsToo);
-  memory_ = PlanMemory(program_, steps);
+Executable::Executable(const Program& program, int64_t batch,
+                       const Options& options, Variables& variables)
+    : batch_(batch), options_(options), variables_(&variables) {
+  RunPasses(program);
+  const std::vector<Step> steps = Fuse(program_, options_.passes);
+  memory_ = PlanMemory(program_, steps, options_.passes);
 
   for (const Step& step : steps) {
-    Call call{.name = step.name, .kernel = MakeKernel(step, use)};
+    Call call{.name = step.name, .kernel = MakeKernel(step)};
     for (int id : step.inputs) call.read.push_back(memory_.places[id]);
     for (int id : step.outputs) call.written.push_back(memory_.places[id]);
     AddCall(std::move(call));
@@ -115,7 +117,7 @@ Executable::Executable(const Program& program, int64_t batch, int threads,
 
   arena_ = Buffer(memory_.arena_bytes);
   // A call of one chunk has all of the scratch memory to itself.
-  size_t scratch_bytes = scratch_bytes_ * std::min(threads, chunks_);
+  size_t scratch_bytes = scratch_bytes_ * std::min(options_.threads, chunks_);
   for (const Call& call : calls_) {
     scratch_bytes = std::max(scratch_bytes, call.kernel->scratch_bytes());
   }

@@ -10,6 +10,7 @@
 #include "absl/types/span.h"
 #include "framework/compiler/fuse.h"
 #include "framework/compiler/memory_plan.h"
+#include "framework/compiler/pass_set.h"
 #include "framework/compiler/program.h"
 #include "framework/compiler/threads.h"
 #include "framework/compiler/tiles.h"
@@ -25,10 +26,15 @@ class Executable {
     kPlan,  // Run by a team.
     kTile,  // A tile's program (tile.h), run by one thread.
   };
+  struct Options {
+    int threads = 1;
+    PassSet passes = {};
+    Use use = Use::kPlan;
+  };
   // Runs the passes over `program`, which is bound to `batch`, fuses, lays out
   // memory and builds the kernels. `variables` must outlive it.
-  Executable(const Program& program, int64_t batch, int threads,
-             Variables& variables, Use use = Use::kPlan);
+  Executable(const Program& program, int64_t batch, const Options& options,
+             Variables& variables);
   ~Executable();
 
   int64_t batch() const { return batch_; }
@@ -69,14 +75,15 @@ class Executable {
     int fed;
   };
 
-  void RunPasses(const Program& program, Use use);
-  std::unique_ptr<Kernel> MakeKernel(const Step& step, Use use) const;
+  void RunPasses(const Program& program);
+  std::unique_ptr<Kernel> MakeKernel(const Step& step) const;
   void AddCall(Call call);
   void* Address(const Place& place) const;
   void Feed(absl::Span<const void* const> fed);
   void RunMember(ThreadTeam& team, int members, int member);
 
   int64_t batch_;
+  Options options_;
   Variables* variables_;
   Program program_;
   std::unique_ptr<Tiles> tiles_;  // Null: the batch is not cut into tiles.

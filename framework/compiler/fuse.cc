@@ -81,7 +81,7 @@ std::vector<int> Levels(const Program& program) {
 
 // The groups of nodes that become one step each, as lists of nodes in program
 // order.
-std::vector<std::vector<int>> Group(const Program& program) {
+std::vector<std::vector<int>> Group(const Program& program, PassSet passes) {
   const std::vector<int> level = Levels(program);
   std::vector<int> parent(program.size());
   for (int id = 0; id < program.size(); ++id) parent[id] = id;
@@ -90,6 +90,7 @@ std::vector<std::vector<int>> Group(const Program& program) {
     return id;
   };
   for (int id = 0; id < program.size(); ++id) {
+    if (!passes.Has(Pass::kFuse)) break;
     for (int input : program[id].inputs) {
       if (IsSoftEdge(program[input], program[id]) &&
           level[input] == level[id]) {
@@ -313,11 +314,11 @@ std::vector<Step> Order(const Program& program, std::vector<Step> steps,
 
 }  // namespace
 
-std::vector<Step> Fuse(const Program& program, PassesOver over) {
-  const std::vector<std::vector<int>> groups = Group(program);
+std::vector<Step> Fuse(const Program& program, PassSet passes) {
+  const std::vector<std::vector<int>> groups = Group(program, passes);
   const std::vector<bool> escapes = Escaping(program, groups);
   std::vector<int> products(groups.size(), kNone);
-  if (over == PassesOver::kProductsToo) {
+  if (passes.Has(Pass::kFuseProducts)) {
     std::vector<bool> wanted(program.size(), false);
     for (int fetch : program.fetches) wanted[program.StorageOf(fetch)] = true;
     for (const Program::Update& update : program.updates) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "framework/compiler/elementwise.h"
+#include "framework/compiler/pass_set.h"
 #include "framework/compiler/program.h"
 
 namespace tape {
@@ -27,13 +28,11 @@ struct Step {
   int product = kNone;
 };
 
-enum class PassesOver { kMemory, kProductsToo };
-
 // The steps of a bound program, in an order in which each comes after what it
-// reads. If so asked, a pass takes in a product whose value it alone reads. Fills, sources and views are no steps. The program must have been
+// reads. Of the set it asks for kFuse and kFuseProducts: elementwise nodes in
+// passes, and into these the products whose value they alone read. Fills, sources and views are no steps. The program must have been
 // through Materialize (passes.h).
-std::vector<Step> Fuse(const Program& program,
-                       PassesOver over = PassesOver::kProductsToo);
+std::vector<Step> Fuse(const Program& program, PassSet passes = {});
 
 }  // namespace tape
 

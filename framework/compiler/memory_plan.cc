@@ -67,8 +67,12 @@ class Arena {
 
 class Planner {
  public:
-  Planner(const Program& program, const std::vector<Step>& steps)
-      : program_(program), steps_(steps), last_read_(program.size(), -1) {
+  Planner(const Program& program, const std::vector<Step>& steps,
+          PassSet passes)
+      : program_(program),
+        steps_(steps),
+        reuse_(passes.Has(Pass::kReuseMemory)),
+        last_read_(program.size(), -1) {
     plan_.places.resize(program.size());
   }
 
@@ -99,6 +103,8 @@ class Planner {
     for (int fetch : program_.fetches) {
       last_read_[program_.StorageOf(fetch)] = End();
     }
+    // What is read to the end keeps its memory.
+    if (!reuse_) std::fill(last_read_.begin(), last_read_.end(), End());
   }
 
   void PlaceSources() {
@@ -229,6 +235,7 @@ class Planner {
 
   const Program& program_;
   const std::vector<Step>& steps_;
+  const bool reuse_;
   std::vector<int> last_read_;  // Of each storage, the last step that reads it.
   Arena arena_;
   MemoryPlan plan_;
@@ -236,8 +243,9 @@ class Planner {
 
 }  // namespace
 
-MemoryPlan PlanMemory(const Program& program, const std::vector<Step>& steps) {
-  return Planner(program, steps).Plan();
+MemoryPlan PlanMemory(const Program& program, const std::vector<Step>& steps,
+                      PassSet passes) {
+  return Planner(program, steps, passes).Plan();
 }
 
 }  // namespace tape

@@ -38,7 +38,10 @@ struct MemoryPlan {
 // copy reads, to the end. A fused pass may write a result over an operand that
 // dies with it. The new value of a variable is made in the variable's own
 // memory, if every other read of the old one comes before.
-MemoryPlan PlanMemory(const Program& program, const std::vector<Step>& steps);
+// Without kReuseMemory, every value has memory of its own, and every update is
+// copied to its variable.
+MemoryPlan PlanMemory(const Program& program, const std::vector<Step>& steps,
+                      PassSet passes = {});
 
 }  // namespace tape
 

@@ -168,14 +168,28 @@ Program Materialize(Program program) {
     return found->second;
   };
 
+  const auto is_uniform = [](const Program& in, int id) {
+    return in[in.StorageOf(id)].op->traits.uniform;
+  };
+  // The same numbers as node `id` by a node that a pass can read: a Fill has no
+  // memory that could be seen under another shape.
+  const auto readable = [&](Program& into, int id) {
+    if (!into[id].op->traits.view || !is_uniform(into, id)) return id;
+    const double value = into[into.StorageOf(id)].attributes.value;
+    into.nodes.push_back(MakeFill(value, into[id].type, into[id].loc));
+    into.tape_ids.push_back(kNone);
+    return into.size() - 1;
+  };
+
   Program result;
   std::vector<int> new_id(program.size(), kNone);
   for (int id = 0; id < program.size(); ++id) {
     Node node = program[id];
     for (int& input : node.inputs) {
       input = new_id[input];
-      const bool uniform = result[result.StorageOf(input)].op->traits.uniform;
-      if (uniform && !node.op->traits.elementwise && !node.op->traits.view) {
+      if (node.op->traits.view) continue;
+      input = readable(result, input);
+      if (is_uniform(result, input) && !node.op->traits.elementwise) {
         input = copy(result, input);
       }
     }
@@ -184,7 +198,7 @@ Program Materialize(Program program) {
     result.tape_ids.push_back(program.tape_ids[id]);
   }
   const auto own = [&](int id) {
-    id = new_id[id];
+    id = readable(result, new_id[id]);
     return borrowed(result, id) ? copy(result, id) : id;
   };
   for (int fetch : program.fetches) result.fetches.push_back(own(fetch));

@@ -25,12 +25,13 @@ Plan::Plan(Plan&&) noexcept = default;
 Plan& Plan::operator=(Plan&&) noexcept = default;
 
 Plan::Impl::Impl(const Graph& graph, Program program, std::vector<Var> fetches,
-                 int threads)
+                 int threads, PassSet passes)
     : graph_(&graph),
       program_(std::move(program)),
       fetches_(std::move(fetches)),
       variables_(graph.shared_variables()),
       team_(threads),
+      passes_(passes),
       graph_size_(graph.size()) {
   const std::vector<int> needed = program_.Inputs();
   for (int id = 0; id < graph.size(); ++id) {
@@ -62,8 +63,10 @@ absl::StatusOr<Executable*> Plan::Impl::Prepare(int64_t batch) {
     return absl::InvalidArgumentError(absl::StrCat(
         status.message(), ", with a batch of ", batch, " samples"));
   }
-  executables_.push_back(
-      std::make_unique<Executable>(bound, batch, team_.size(), *variables_));
+  executables_.push_back(std::make_unique<Executable>(
+      bound, batch,
+      Executable::Options{.threads = team_.size(), .passes = passes_},
+      *variables_));
   return executables_.back().get();
 }
 

@@ -20,7 +20,7 @@ namespace tape {
 class Plan::Impl {
  public:
   Impl(const Graph& graph, Program program, std::vector<Var> fetches,
-       int threads);
+       int threads, PassSet passes);
 
   // The executable for a batch size, built if there is none. An error if an op
   // refuses what the size makes of a shape, say 0.
@@ -49,6 +49,7 @@ class Plan::Impl {
   std::vector<Var> fetches_;
   std::shared_ptr<Variables> variables_;
   ThreadTeam team_;
+  PassSet passes_;
   int graph_size_;  // At Compile. What is declared later is of no use here.
   std::vector<PlanInput> inputs_;
   // In the current run: of each of inputs_, and of those that are needed.

@@ -32,7 +32,14 @@ size_t CacheBytes() {
   return bytes > 0 ? static_cast<size_t>(bytes) : size_t{1} << 20;
 }
 
-int64_t ChooseRows(const Program& program, int64_t batch) {
+// A pass over a product's bands has nothing to gain where a tile is in the cache
+// as a whole.
+Executable::Options TileOptions(PassSet passes) {
+  return {.passes = passes.Without(Pass::kFuseProducts),
+          .use = Executable::Use::kTile};
+}
+
+int64_t ChooseRows(const Program& program, int64_t batch, PassSet passes) {
   // Memory between the ops is in proportion to the rows.
   const std::optional<Tiling> probe = TileBatch(program, batch, kRowStep);
   if (!probe.has_value()) return 0;
@@ -42,8 +49,7 @@ int64_t ChooseRows(const Program& program, int64_t batch) {
               .tag = Tag::kState,
               .value = Tensor(probe->outer[sum].type)});
   }
-  const Executable executable(probe->program, 0, 1, sums,
-                              Executable::Use::kTile);
+  const Executable executable(probe->program, 0, TileOptions(passes), sums);
   const size_t bytes = std::max<size_t>(executable.arena_bytes(), 1);
   const int64_t rows =
       static_cast<int64_t>(CacheBytes() / 2 / bytes) * kRowStep;
@@ -54,15 +60,15 @@ int64_t ChooseRows(const Program& program, int64_t batch) {
 
 // One lane's sums so far, and the programs that add a tile to them.
 struct Tiles::Lane {
-  Lane(const Tiling& whole, const Tiling* last) {
+  Lane(const Tiling& whole, const Tiling* last, PassSet passes) {
     for (int sum : whole.sums) {
       sums.Add({.name = absl::StrCat(sum),
                 .tag = Tag::kState,
                 .value = Tensor(whole.outer[sum].type)});
     }
-    tile.emplace(whole.program, 0, 1, sums, Executable::Use::kTile);
+    tile.emplace(whole.program, 0, TileOptions(passes), sums);
     if (last != nullptr) {
-      last_tile.emplace(last->program, 0, 1, sums, Executable::Use::kTile);
+      last_tile.emplace(last->program, 0, TileOptions(passes), sums);
     }
   }
 
@@ -167,9 +173,9 @@ class Tiles::GatherKernel : public Kernel {
 };
 
 std::unique_ptr<Tiles> Tiles::Make(const Program& program, int64_t batch,
-                                   Program* rest) {
+                                   PassSet passes, Program* rest) {
   if (batch < kFewestTiles * 2 * kRowStep) return nullptr;
-  int64_t rows = ChooseRows(program, batch);
+  int64_t rows = ChooseRows(program, batch, passes);
   if (rows == 0 || batch < kFewestTiles * rows) return nullptr;
   // Tiles of one size, as far as possible.
   const int64_t tiles = (batch + rows - 1) / rows;
@@ -179,11 +185,11 @@ std::unique_ptr<Tiles> Tiles::Make(const Program& program, int64_t batch,
   Tiling whole = *TileBatch(program, batch, rows);
   *rest = whole.outer;
   return std::unique_ptr<Tiles>(
-      new Tiles(std::move(whole), std::move(last), batch, rows));
+      new Tiles(std::move(whole), std::move(last), batch, rows, passes));
 }
 
 Tiles::Tiles(Tiling whole, std::optional<Tiling> last, int64_t batch,
-             int64_t tile_rows)
+             int64_t tile_rows, PassSet passes)
     : tiling_(std::move(whole)),
       batch_(batch),
       tile_rows_(tile_rows),
@@ -195,8 +201,8 @@ Tiles::Tiles(Tiling whole, std::optional<Tiling> last, int64_t batch,
     gathered_.push_back(Tensor(tiling_.outer[id].type));
   }
   const auto add_lane = [&] {
-    lanes_.push_back(
-        std::make_unique<Lane>(tiling_, last.has_value() ? &*last : nullptr));
+    lanes_.push_back(std::make_unique<Lane>(
+        tiling_, last.has_value() ? &*last : nullptr, passes));
   };
   add_lane();
   const size_t fitting = kLaneBytes / std::max<size_t>(bytes(), 1);

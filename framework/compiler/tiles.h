@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "framework/compiler/pass_set.h"
 #include "framework/compiler/program.h"
 #include "framework/compiler/tile.h"
 #include "framework/core/kernel.h"
@@ -27,7 +28,7 @@ class Tiles {
   // The tiles of `program`, if it has a batch that is large enough for them to
   // pay. `rest` becomes the rest of the program.
   static std::unique_ptr<Tiles> Make(const Program& program, int64_t batch,
-                                     Program* rest);
+                                     PassSet passes, Program* rest);
   ~Tiles();
 
   // The kernel of a node of the rest that is made of tiles; null if it is not.
@@ -40,7 +41,7 @@ class Tiles {
   // The programs of a whole tile and, if the batch does not end with one, of
   // the last tile.
   Tiles(Tiling whole, std::optional<Tiling> last, int64_t batch,
-        int64_t tile_rows);
+        int64_t tile_rows, PassSet passes);
   struct Lane;
   class RunKernel;
   class SumKernel;
