@@ -54,6 +54,9 @@ ABSL_FLAG(
     bool, report, false,
     "print the confusion matrix and the classification report of the test "
     "set at the end");
+ABSL_FLAG(std::string, profile, "",
+          "file to write a trace of the training steps to, for Perfetto; the "
+          "costliest steps are printed; by default none");
 ABSL_FLAG(uint64_t, seed, 0,
           "what initial weights and the order of samples are drawn from; by "
           "default 0");
@@ -79,7 +82,7 @@ constexpr ShownFlag kFlags[] = {
     {"learning_rate", "X"}, {"l1", "X"},         {"l2", "X"},
     {"proximal_l1", "X"},   {"validation", "X"}, {"stratified", ""},
     {"report", ""},         {"seed", "N"},       {"threads", "N"},
-    {"run_dir", "DIR"}};
+    {"run_dir", "DIR"},     {"profile", "FILE"}};
 
 // The experiment's settings with the flags' changes.
 absl::StatusOr<Settings> SettingsFromFlags(const Experiment& experiment) {
@@ -187,6 +190,17 @@ absl::Status TrainExperiment(const Experiment& experiment) {
       DeclareModel(experiment, *settings, *data, graph);
   if (!model.ok()) return model.status();
 
+  Profile profile;
+  const std::string trace = absl::GetFlag(FLAGS_profile);
+  TrainOptions options = settings->train;
+  if (!trace.empty()) {
+    options.profile = &profile;
+    // An empty one: a wrong path is to be known before the run.
+    if (absl::Status status = profile.WriteTrace(trace); !status.ok()) {
+      return WrongFlag("profile", "a file to write", status.message());
+    }
+  }
+
   std::optional<RunDirectory> run_directory;
   if (const std::string path = absl::GetFlag(FLAGS_run_dir); !path.empty()) {
     absl::StatusOr<RunDirectory> created = RunDirectory::Create(path);
@@ -199,8 +213,8 @@ absl::Status TrainExperiment(const Experiment& experiment) {
                seed, Count(settings->train.epochs, "epoch"), samples,
                batches.batch_size);
   Progress progress(stdout, settings->train.epochs, samples);
-  const absl::StatusOr<TrainResult> result = Train(
-      *model, *data, settings->train, progress, [&](const EpochResult& epoch) {
+  const absl::StatusOr<TrainResult> result =
+      Train(*model, *data, options, progress, [&](const EpochResult& epoch) {
         if (!run_directory.has_value()) return absl::OkStatus();
         absl::Status status = run_directory->AppendMetrics(epoch.train);
         if (status.ok() && epoch.validation.has_value()) {
@@ -237,6 +251,12 @@ absl::Status TrainExperiment(const Experiment& experiment) {
   }
   if (settings->proximal_l1 > 0) {
     absl::PrintF("exact zeros among the weights: %.4f\n", ZeroShare(graph));
+  }
+  if (!trace.empty()) {
+    absl::PrintF("\n%s", profile.Table());
+    if (absl::Status status = profile.WriteTrace(trace); !status.ok()) {
+      return status;
+    }
   }
   if (!run_directory.has_value()) return absl::OkStatus();
   return run_directory->WriteSummary(Summarize(experiment, seed, *result));

@@ -180,6 +180,7 @@ class MatMulKernel : public Kernel {
   }
 
   int chunks() const override { return bands_.count; }
+  double flops() const override { return 2.0 * shape_.m * shape_.k * shape_.n; }
 
   Region region(int chunk) const override {
     const int64_t begin = bands_.Begin(chunk), length = bands_.Length(chunk);

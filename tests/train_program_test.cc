@@ -82,7 +82,7 @@ TEST(TrainProgramTest, HelpNamesEveryFlag) {
        {"--experiment", "--variant", "--list", "--data_dir", "--epochs",
         "--batch_size", "--learning_rate", "--l1", "--l2", "--proximal_l1",
         "--validation", "--stratified", "--report", "--seed", "--threads",
-        "--run_dir"}) {
+        "--profile", "--run_dir"}) {
     EXPECT_THAT(outcome.out, HasSubstr(flag));
   }
 }
@@ -115,6 +115,16 @@ TEST(TrainProgramTest, SaysThatARunHasDiverged) {
   EXPECT_THAT(outcome.out, HasSubstr("test loss nan"));
 }
 
+TEST(TrainProgramTest, ProfilesTheTrainingSteps) {
+  const std::string trace = testing::TempDir() + "/trace.json";
+  const Outcome outcome =
+      Execute({"--epochs=1", "--batch_size=20000", "--profile=" + trace});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("GFLOP/s"));
+  const auto events = nlohmann::json::parse(ReadText(trace))["traceEvents"];
+  EXPECT_GT(events.size(), 10u);
+}
+
 TEST(TrainProgramTest, RefusesWrongFlags) {
   ExpectRefusal({"--experiment=fashion_99"},
                 {"--experiment: there is no experiment \"fashion_99\"",
@@ -127,6 +137,9 @@ TEST(TrainProgramTest, RefusesWrongFlags) {
       {"mnist_h5: the variant as_written has the updates of its document"});
   ExpectRefusal({"--stratified"}, {"--stratified: expected a share with "
                                    "--validation, found none"});
+  ExpectRefusal({"--profile=/no/such/trace.json"},
+                {"--profile: expected a file to write, found "
+                 "/no/such/trace.json: cannot write the trace: No such file"});
   ExpectRefusal({"--threads=0"}, {"--threads: expected 1 to 1024, found 0"});
   ExpectRefusal({"--threads=-2"}, {"--threads: expected 1 to 1024, found -2"});
   ExpectRefusal({"--epochs=0"}, {"--epochs: expected at least 1, found 0"});

@@ -91,6 +91,10 @@ class ElementwiseKernel : public Kernel {
   }
 
   int chunks() const override { return chunks_; }
+  // One for each op and element.
+  double flops() const override {
+    return static_cast<double>(elements_) * code_.instructions.size();
+  }
 
   size_t scratch_bytes() const override {
     return PointerBytes() + slots_ * kSlotBytes;
@@ -354,6 +358,7 @@ class ProductPassKernel : public Kernel {
   }
 
   int chunks() const override { return product_->chunks(); }
+  double flops() const override { return product_->flops() + pass_.flops(); }
   size_t scratch_bytes() const override {
     return region_bytes_ +
            std::max(product_->scratch_bytes(), pass_.scratch_bytes());

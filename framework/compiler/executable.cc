@@ -104,15 +104,22 @@ Executable::Executable(const Program& program, int64_t batch,
 
   for (const Step& step : steps) {
     Call call{.name = step.name, .kernel = MakeKernel(step)};
-    for (int id : step.inputs) call.read.push_back(memory_.places[id]);
-    for (int id : step.outputs) call.written.push_back(memory_.places[id]);
+    for (int id : step.inputs) {
+      call.read.push_back(memory_.places[id]);
+      call.bytes += static_cast<double>(program_[id].type.bytes());
+    }
+    for (int id : step.outputs) {
+      call.written.push_back(memory_.places[id]);
+      call.bytes += static_cast<double>(program_[id].type.bytes());
+    }
     AddCall(std::move(call));
   }
   for (const Program::Update& copy : memory_.copies) {
     AddCall({.name = "Copy",
              .kernel = MakeCopyKernel(program_[copy.value].type),
              .read = {memory_.places[copy.value]},
-             .written = {{.kind = Place::kVariable, .index = copy.variable}}});
+             .written = {{.kind = Place::kVariable, .index = copy.variable}},
+             .bytes = 2.0 * program_[copy.value].type.bytes()});
   }
 
   arena_ = Buffer(memory_.arena_bytes);
@@ -213,10 +220,39 @@ void Executable::RunMember(ThreadTeam& team, int members, int member) {
     const KernelArguments arguments = {.inputs = call.inputs.data(),
                                        .outputs = call.outputs.data(),
                                        .scratch = scratch};
-    for (int chunk = member; chunk < call.chunks; chunk += members) {
-      call.kernel->Run(chunk, arguments);
+    if (profile_ == nullptr) {
+      for (int chunk = member; chunk < call.chunks; chunk += members) {
+        call.kernel->Run(chunk, arguments);
+      }
+    } else if (member < call.chunks) {
+      const Profile::Clock::time_point start = Profile::Clock::now();
+      int chunks = 0;
+      for (int chunk = member; chunk < call.chunks; chunk += members) {
+        call.kernel->Run(chunk, arguments);
+        ++chunks;
+      }
+      profile_->Add(
+          member, first_profiled_ + static_cast<int>(&call - &calls_[0]), start,
+          Profile::Clock::now(), static_cast<double>(chunks) / call.chunks);
     }
   }
+}
+
+double Executable::flops() const {
+  double flops = 0;
+  for (const Call& call : calls_) flops += call.kernel->flops();
+  return flops;
+}
+
+void Executable::Record(Profile* profile, int threads) {
+  profile_ = profile;
+  if (profile == nullptr) return;
+  std::vector<Profile::Step> steps;
+  for (const Call& call : calls_) {
+    steps.push_back({call.name, call.kernel->flops(), call.bytes});
+  }
+  first_profiled_ = profile->AddSteps(steps);
+  profile->Reserve(threads);
 }
 
 bool Executable::Overwrites(const TensorView& value) const {

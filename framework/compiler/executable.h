@@ -11,6 +11,7 @@
 #include "framework/compiler/fuse.h"
 #include "framework/compiler/memory_plan.h"
 #include "framework/compiler/pass_set.h"
+#include "framework/compiler/profile.h"
 #include "framework/compiler/program.h"
 #include "framework/compiler/threads.h"
 #include "framework/compiler/tiles.h"
@@ -40,6 +41,10 @@ class Executable {
   int64_t batch() const { return batch_; }
   size_t arena_bytes() const { return memory_.arena_bytes; }
 
+  double flops() const;  // Of a run.
+  // From now on, runs add to `profile`, which must outlive them; null: to none.
+  void Record(Profile* profile, int threads);
+
   // Runs the steps. `fed` gives the memory of each of program.Inputs(), in
   // order. Does not allocate.
   void Run(ThreadTeam& team, absl::Span<const void* const> fed);
@@ -62,6 +67,7 @@ class Executable {
     std::vector<Place> read = {}, written = {};
     std::vector<const void*> inputs = {};
     std::vector<void*> outputs = {};
+    double bytes = 0;  // Of operands and results.
     int chunks = 1;
     // Whether all threads must meet before it: it, or what runs since the last
     // meeting, is shared between them.
@@ -86,6 +92,8 @@ class Executable {
   Options options_;
   Variables* variables_;
   Program program_;
+  Profile* profile_ = nullptr;
+  int first_profiled_ = 0;        // The first step's number in it.
   std::unique_ptr<Tiles> tiles_;  // Null: the batch is not cut into tiles.
   MemoryPlan memory_;
   std::vector<Call> calls_;

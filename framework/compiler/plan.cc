@@ -67,7 +67,15 @@ absl::StatusOr<Executable*> Plan::Impl::Prepare(int64_t batch) {
       bound, batch,
       Executable::Options{.threads = team_.size(), .passes = passes_},
       *variables_));
+  executables_.back()->Record(profile_, team_.size());
   return executables_.back().get();
+}
+
+void Plan::Impl::Record(Profile* profile) {
+  profile_ = profile;
+  for (const std::unique_ptr<Executable>& executable : executables_) {
+    executable->Record(profile, team_.size());
+  }
 }
 
 absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
@@ -182,6 +190,7 @@ float Plan::Scalar(Var fetch) const {
   TAPE_CHECK_EQ(value.shape().elements(), int64_t{1});
   return value.values<float>()[0];
 }
+void Plan::Record(Profile* profile) { impl_->Record(profile); }
 int Plan::threads() const { return impl_->threads(); }
 std::string Plan::Dump() const { return impl_->Dump(); }
 

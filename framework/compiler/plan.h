@@ -30,6 +30,8 @@ struct Feed {
   TensorView value;
 };
 
+class Profile;
+
 class Plan {
  public:
   class Impl;
@@ -55,6 +57,10 @@ class Plan {
   TensorView Value(Var fetch) const;
   // The same for a float32 of one element.
   float Scalar(Var fetch) const;
+
+  // From now on, each run is added to `profile` (profile.h), which must outlive
+  // this object's runs. Null: to none any more. Runs then allocate as it does.
+  void Record(Profile* profile);
 
   int threads() const;
   // The steps, and where each value lies, as stable text: for the batch size

@@ -29,6 +29,7 @@ class Plan::Impl {
 
   absl::Status Run(absl::Span<const Feed> feeds);
   TensorView Value(Var fetch) const;
+  void Record(Profile* profile);
   int threads() const { return team_.size(); }
   std::string Dump() const;
 
@@ -50,6 +51,7 @@ class Plan::Impl {
   std::shared_ptr<Variables> variables_;
   ThreadTeam team_;
   PassSet passes_;
+  Profile* profile_ = nullptr;
   int graph_size_;  // At Compile. What is declared later is of no use here.
   std::vector<PlanInput> inputs_;
   // In the current run: of each of inputs_, and of those that are needed.

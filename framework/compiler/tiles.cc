@@ -82,6 +82,9 @@ class Tiles::RunKernel : public Kernel {
   explicit RunKernel(const Tiles& tiles) : tiles_(tiles) {}
 
   int chunks() const override { return static_cast<int>(tiles_.lanes_.size()); }
+  double flops() const override {
+    return tiles_.lanes_[0]->tile->flops() / tiles_.tile_rows_ * tiles_.batch_;
+  }
 
   void Run(int chunk, const KernelArguments& arguments) const override {
     Lane& lane = *tiles_.lanes_[chunk];

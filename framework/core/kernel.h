@@ -54,6 +54,8 @@ class Kernel {
   // out for any number of them.
   virtual int chunks() const { return 1; }
   virtual size_t scratch_bytes() const { return 0; }
+  // Floating-point operations of all chunks, for profiles: 0 if nobody counts.
+  virtual double flops() const { return 0; }
   // What a chunk makes, of a kernel for KernelSpec::apart.
   virtual Region region(int) const { return {}; }
   virtual void Run(int chunk, const KernelArguments& arguments) const = 0;

@@ -321,6 +321,7 @@ absl::StatusOr<TrainResult> Train(
   const std::vector<Shown> shown = ShownBy(model.updates);
   absl::StatusOr<Plan> train = CompileTraining(model, shown, options.threads);
   if (!train.ok()) return train.status();
+  train->Record(options.profile);
   absl::StatusOr<Plan> evaluate = Compile(
       *model.graph,
       {.fetch = {model.loss, model.predicted}, .threads = options.threads});

@@ -1,0 +1,121 @@
+// Profiles (profile.h). Tested by tests/profile_test.cc.
+#include "framework/compiler/profile.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace tape {
+namespace {
+
+double Microseconds(Profile::Clock::duration duration) {
+  return std::chrono::duration<double, std::micro>(duration).count();
+}
+
+// `work` in `seconds`, in billions a second.
+double Rate(double work, double seconds) {
+  return work / std::max(seconds, 1e-9) * 1e-9;
+}
+
+}  // namespace
+
+Profile::Profile(size_t max_events) : max_events_(max_events) {}
+
+int Profile::AddSteps(const std::vector<Step>& steps) {
+  const int first = static_cast<int>(steps_.size());
+  steps_.insert(steps_.end(), steps.begin(), steps.end());
+  for (Lane& lane : lanes_) lane.totals.resize(steps_.size());
+  return first;
+}
+
+void Profile::Reserve(int threads) {
+  while (static_cast<int>(lanes_.size()) < threads) {
+    lanes_.emplace_back();
+    lanes_.back().totals.resize(steps_.size());
+  }
+  for (Lane& lane : lanes_) lane.events.reserve(max_events_ / lanes_.size());
+}
+
+void Profile::Add(int thread, int step, Clock::time_point start,
+                  Clock::time_point end, double share) {
+  Lane& lane = lanes_[thread];
+  Total& total = lane.totals[step];
+  ++total.calls;
+  total.seconds += Microseconds(end - start) * 1e-6;
+  total.shares += share;
+  if (lane.events.size() < max_events_ / lanes_.size()) {
+    lane.events.push_back({step, start, end, share});
+  }
+}
+
+absl::Status Profile::WriteTrace(const std::string& path) const {
+  std::string text = "{\"traceEvents\": [";
+  const char* separator = "\n";
+  for (size_t thread = 0; thread < lanes_.size(); ++thread) {
+    for (const Event& event : lanes_[thread].events) {
+      const Step& step = steps_[event.step];
+      const double seconds = Microseconds(event.end - event.start) * 1e-6;
+      // Names are of ops, and need no escapes.
+      absl::StrAppendFormat(
+          &text,
+          "%s{\"name\": \"%s\", \"ph\": \"X\", \"pid\": 1, \"tid\": %d, "
+          "\"ts\": %.3f, \"dur\": %.3f, \"args\": {\"GFLOP/s\": %.3f, "
+          "\"GB/s\": "
+          "%.3f}}",
+          separator, step.name, thread, Microseconds(event.start - start_),
+          seconds * 1e6, Rate(event.share * step.flops, seconds),
+          Rate(event.share * step.bytes, seconds));
+      separator = ",\n";
+    }
+  }
+  absl::StrAppend(&text, "\n]}\n");
+  std::FILE* const file = std::fopen(path.c_str(), "w");
+  if (file == nullptr) {
+    return absl::ErrnoToStatus(errno,
+                               absl::StrCat(path, ": cannot write the trace"));
+  }
+  const bool written =
+      std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  const int error = errno;
+  if (std::fclose(file) == 0 && written) return absl::OkStatus();
+  return absl::ErrnoToStatus(written ? errno : error,
+                             absl::StrCat(path, ": cannot write the trace"));
+}
+
+std::string Profile::Table() const {
+  std::vector<Total> totals(steps_.size());
+  double all = 0;
+  for (const Lane& lane : lanes_) {
+    for (size_t step = 0; step < steps_.size(); ++step) {
+      totals[step].calls += lane.totals[step].calls;
+      totals[step].seconds += lane.totals[step].seconds;
+      totals[step].shares += lane.totals[step].shares;
+      all += lane.totals[step].seconds;
+    }
+  }
+  std::vector<size_t> order(steps_.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return totals[a].seconds > totals[b].seconds;
+  });
+  std::string text = absl::StrFormat("%10s %10s %7s %9s %8s  %s\n", "calls",
+                                     "ms", "share", "GFLOP/s", "GB/s", "step");
+  constexpr size_t kShown = 10;
+  for (size_t i = 0; i < std::min(kShown, order.size()); ++i) {
+    const Step& step = steps_[order[i]];
+    const Total& total = totals[order[i]];
+    if (total.calls == 0) break;
+    absl::StrAppendFormat(
+        &text, "%10d %10.2f %6.1f%% %9.1f %8.1f  %s\n", total.calls,
+        total.seconds * 1e3, 100 * total.seconds / std::max(all, 1e-12),
+        Rate(total.shares * step.flops, total.seconds),
+        Rate(total.shares * step.bytes, total.seconds), step.name);
+  }
+  return text;
+}
+
+}  // namespace tape
