@@ -6,6 +6,11 @@
 
 Microseconds a step: the best of the rounds, and of 1 and 2 threads. Without libtorch_step, which needs Debian's
 libtorch-dev, its columns are left out.
+
+  bazel build -c opt //bench:scaling_bench
+  bench/compare.py --scaling [--rounds=3] [--filter=width]
+
+prints the tables of bench/README.md: how a step and its products grow with width, depth and batch.
 """
 
 import argparse
@@ -25,10 +30,15 @@ COLUMNS = {
     'libtorch, BLAS': ('libtorch_step', 'LibtorchStep', ''),
 }
 
+SCALING = {
+    'step': ('scaling_bench', 'TrainStep', ''),
+    'products': ('scaling_bench', 'GemmFloor', ''),
+}
 
-def times(column, pattern):
-    """{config: microseconds, the better of 1 and 2 threads}"""
-    program, benchmark, preload = COLUMNS[column]
+
+def timed(source, pattern):
+    """{config: run}, a run being Google Benchmark's record, the faster one of 1 and 2 threads; real_time in microseconds"""
+    program, benchmark, preload = source
     environment = {**os.environ, 'LD_PRELOAD': preload} if preload else os.environ
     output = subprocess.run(
         [os.path.join(FOLDER, program), f'--benchmark_filter={benchmark}/.*{pattern}', '--benchmark_format=json',
@@ -36,22 +46,30 @@ def times(column, pattern):
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
     best = {}
     for run in json.loads(output)['benchmarks']:
-        config = run['name'].split('/', 1)[1].rsplit('/', 1)[0]
-        best[config] = min(best.get(config, math.inf), run['real_time'])
+        keep(best, run['name'].split('/', 1)[1].split('/threads:')[0], run)
     return best
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--rounds', type=int, default=3)
-    parser.add_argument('--filter', default='', help='regular expression that the config must have')
-    arguments = parser.parse_args()
-    columns = [c for c in COLUMNS if os.path.exists(os.path.join(FOLDER, COLUMNS[c][0]))]
-    best = {column: {} for column in columns}
-    for _ in range(arguments.rounds):
-        for column in columns:
-            for config, time in times(column, arguments.filter).items():
-                best[column][config] = min(best[column].get(config, math.inf), time)
+def keep(best, config, run):
+    if config not in best or run['real_time'] < best[config]['real_time']:
+        best[config] = run
+
+
+def best_of_rounds(sources, rounds, pattern):
+    """{column: {config: run}}"""
+    best = {column: {} for column in sources}
+    for _ in range(rounds):
+        for column, source in sources.items():
+            for config, run in timed(source, pattern).items():
+                keep(best[column], config, run)
+    return best
+
+
+def print_steps(rounds, pattern):
+    sources = {c: s for c, s in COLUMNS.items() if os.path.exists(os.path.join(FOLDER, s[0]))}
+    columns = list(sources)
+    best = {column: {config: run['real_time'] for config, run in runs.items()}
+            for column, runs in best_of_rounds(sources, rounds, pattern).items()}
     others = [column for column in columns if column != 'step']
     print('| config | ' + ' | '.join(f'{column}, µs' for column in columns) +
           ' | step / products | ' + ' | '.join(f'{column} / step' for column in others[1:]) + ' |')
@@ -66,6 +84,28 @@ def main():
     means = {column: math.exp(sum(map(math.log, r)) / len(r)) for column, r in ratios.items()}
     print('| geometric mean |' + ' |' * len(columns) + f' {1 / means["products"]:.2f} | ' +
           ' | '.join(f'{means[column]:.2f}' for column in others[1:]) + ' |')
+
+
+def print_scaling(rounds, pattern):
+    best = best_of_rounds(SCALING, rounds, pattern)
+    varied = None
+    for config, step in best['step'].items():
+        what, size = config.split(':')
+        if what != varied:
+            varied = what
+            print(f'\n| {what} | step, µs | step, GFLOP/s | products, GFLOP/s | step / products in GFLOP/s |')
+            print('|---' * 5 + '|')
+        rates = [run['FLOP/s'] / 1e9 for run in (step, best['products'][config])]
+        print(f'| {size} | {step["real_time"]:.1f} | {rates[0]:.1f} | {rates[1]:.1f} | {rates[0] / rates[1]:.2f} |')
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--filter', default='', help='regular expression that the config must have')
+    parser.add_argument('--scaling', action='store_true', help='the tables of scaling_bench')
+    arguments = parser.parse_args()
+    (print_scaling if arguments.scaling else print_steps)(arguments.rounds, arguments.filter)
 
 
 if __name__ == '__main__':

@@ -59,4 +59,26 @@ absl::Span<const StepConfig> StepConfigs() {
   return *configs;
 }
 
+std::vector<Product> StepProducts(const StepConfig& config) {
+  std::vector<Product> products;
+  for (size_t i = 0; i + 1 < config.sizes.size(); ++i) {
+    const int64_t inputs = config.sizes[i], units = config.sizes[i + 1];
+    products.push_back({.m = config.batch, .k = inputs, .n = units});
+    products.push_back(
+        {.m = inputs, .k = config.batch, .n = units, .transpose_lhs = true});
+    if (i == 0) continue;
+    products.push_back(
+        {.m = config.batch, .k = units, .n = inputs, .transpose_rhs = true});
+  }
+  return products;
+}
+
+double Flops(absl::Span<const Product> products) {
+  double flops = 0;
+  for (const Product& product : products) {
+    flops += 2.0 * product.m * product.k * product.n;
+  }
+  return flops;
+}
+
 }  // namespace tape

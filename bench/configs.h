@@ -4,6 +4,7 @@
 #ifndef TAPE_BENCH_CONFIGS_H_
 #define TAPE_BENCH_CONFIGS_H_
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -28,6 +29,22 @@ struct StepConfig {
 };
 
 absl::Span<const StepConfig> StepConfigs();
+
+// [m,k] by [k,n]; an operand that is transposed lies in memory as its
+// transpose.
+struct Product {
+  int64_t m, k, n;
+  bool transpose_lhs = false, transpose_rhs = false;
+
+  friend auto operator<=>(const Product&, const Product&) = default;
+};
+
+// The products that a step cannot do without: of each layer the forward one and
+// the weight's gradient, of each but the first the input's gradient.
+std::vector<Product> StepProducts(const StepConfig& config);
+
+// Multiplications and additions, 2 m k n each.
+double Flops(absl::Span<const Product> products);
 
 }  // namespace tape
 

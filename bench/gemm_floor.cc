@@ -17,17 +17,7 @@ using dnnl::memory;
 // A matrix and its memory: rows by columns, row-major.
 struct Matrix {
   Matrix(int64_t rows, int64_t columns)
-      : rows(rows),
-        columns(columns),
-        numbers({rows, columns}, Numbers(rows * columns)) {}
-
-  static std::vector<float> Numbers(int64_t count) {
-    std::vector<float> numbers(count);
-    for (int64_t i = 0; i < count; ++i) {
-      numbers[i] = static_cast<float>(i * 2654435761u % 1000) * 1e-3f - 0.5f;
-    }
-    return numbers;
-  }
+      : rows(rows), columns(columns), numbers(MatrixNumbers(rows, columns)) {}
 
   memory::desc Description(bool transposed) const {
     if (transposed) {
@@ -43,7 +33,25 @@ struct Matrix {
 
 }  // namespace
 
+Tensor MatrixNumbers(int64_t rows, int64_t columns) {
+  Tensor numbers(TensorType{DType::kFloat32, {rows, columns}});
+  int64_t i = 0;
+  for (float& number : numbers.values<float>()) {
+    number = static_cast<float>(i++ * 2654435761u % 1000) * 1e-3f - 0.5f;
+  }
+  return numbers;
+}
+
 struct GemmFloor::Impl {
+  explicit Impl(int threads) : threads(threads) {
+    omp_set_num_threads(threads);  // oneDNN asks when a primitive is made.
+  }
+
+  const Matrix& Make(int64_t rows, int64_t columns) {
+    matrices.push_back(std::make_unique<Matrix>(rows, columns));
+    return *matrices.back();
+  }
+
   struct Product {
     dnnl::matmul primitive;
     std::unordered_map<int, memory> arguments;
@@ -78,31 +86,34 @@ struct GemmFloor::Impl {
   std::vector<Product> products;
 };
 
-GemmFloor::GemmFloor(absl::Span<const int64_t> sizes, int64_t batch,
-                     int threads)
-    : impl_(std::make_unique<Impl>()) {
-  impl_->threads = threads;
-  omp_set_num_threads(threads);  // oneDNN asks when a primitive is made.
-  const auto make = [&](int64_t rows, int64_t columns) -> const Matrix& {
-    impl_->matrices.push_back(std::make_unique<Matrix>(rows, columns));
-    return *impl_->matrices.back();
-  };
+GemmFloor::GemmFloor(const StepConfig& config, int threads)
+    : impl_(std::make_unique<Impl>(threads)) {
+  const std::vector<int64_t>& sizes = config.sizes;
   const size_t layers = sizes.size() - 1;
-  std::vector<const Matrix*> values = {&make(batch, sizes[0])}, weights;
+  std::vector<const Matrix*> values = {&impl_->Make(config.batch, sizes[0])};
+  std::vector<const Matrix*> weights;
   for (size_t i = 0; i < layers; ++i) {
-    weights.push_back(&make(sizes[i], sizes[i + 1]));
-    values.push_back(&make(batch, sizes[i + 1]));
+    weights.push_back(&impl_->Make(sizes[i], sizes[i + 1]));
+    values.push_back(&impl_->Make(config.batch, sizes[i + 1]));
     impl_->Add(*values[i], false, *weights[i], false, *values[i + 1]);
   }
-  const Matrix* gradient = &make(batch, sizes[layers]);
+  const Matrix* gradient = &impl_->Make(config.batch, sizes[layers]);
   for (size_t i = layers; i-- > 0;) {
     impl_->Add(*values[i], true, *gradient, false,
-               make(sizes[i], sizes[i + 1]));
+               impl_->Make(sizes[i], sizes[i + 1]));
     if (i == 0) break;
-    const Matrix& next = make(batch, sizes[i]);
+    const Matrix& next = impl_->Make(config.batch, sizes[i]);
     impl_->Add(*gradient, false, *weights[i], true, next);
     gradient = &next;
   }
+}
+
+GemmFloor::GemmFloor(const Product& product, int threads)
+    : impl_(std::make_unique<Impl>(threads)) {
+  const auto& [m, k, n, transpose_lhs, transpose_rhs] = product;
+  const Matrix& a = transpose_lhs ? impl_->Make(k, m) : impl_->Make(m, k);
+  const Matrix& b = transpose_rhs ? impl_->Make(n, k) : impl_->Make(k, n);
+  impl_->Add(a, transpose_lhs, b, transpose_rhs, impl_->Make(m, n));
 }
 
 GemmFloor::~GemmFloor() = default;

@@ -1,23 +1,27 @@
-// The floor under a training step: its matrix products alone.
+// The floor under a training step, or under one product: raw oneDNN.
 #ifndef TAPE_BENCH_GEMM_FLOOR_H_
 #define TAPE_BENCH_GEMM_FLOOR_H_
 
 #include <cstdint>
 #include <memory>
-#include <vector>
 
-#include "absl/types/span.h"
+#include "bench/configs.h"
+#include "framework/core/tensor.h"
 
 namespace tape {
 
-// The products of a step of a multilayer perceptron: of each layer the forward
-// one and the weight's gradient, of each but the first the input's gradient.
-// Each is one oneDNN matmul, prepared once, on float32 matrices in plain
-// row-major memory, with oneDNN's own threads.
+// Numbers for a matrix, float32, all from -0.5 to 0.5.
+Tensor MatrixNumbers(int64_t rows, int64_t columns);
+
+// Each product is one oneDNN matmul, prepared once, on float32 matrices in
+// plain row-major memory, with oneDNN's own threads.
 class GemmFloor {
  public:
-  // `sizes`: pixels, then the units of each layer.
-  GemmFloor(absl::Span<const int64_t> sizes, int64_t batch, int threads);
+  // The products of a step (StepProducts), which read what others of them have
+  // written, as they do in a step.
+  GemmFloor(const StepConfig& config, int threads);
+  // One product alone.
+  GemmFloor(const Product& product, int threads);
   ~GemmFloor();
 
   void Run();
