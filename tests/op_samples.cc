@@ -1,5 +1,5 @@
 // The sample table (op_samples.h): its families put together, and what makes
-// operands of rows. Used by tests/op_test.cc.
+// operands of rows. Used by tests/op_test.cc and bench/op_bench.cc.
 #include "tests/op_samples.h"
 
 #include <cmath>
@@ -48,9 +48,9 @@ const std::vector<OpErrorSample>& OpErrorSamples() { return Table().errors; }
 
 Loc OperandLoc(int index) { return {"x.cc", index}; }
 
-Tensor SampleValues(const OpSample& sample, int index) {
+Tensor SampleValues(const OpSample& sample, int index, int64_t batch) {
   const SampleInput& input = sample.inputs[index];
-  const TensorType type = {input.dtype, input.shape.Bind(kSampleBatch)};
+  const TensorType type = {input.dtype, input.shape.Bind(batch)};
   std::vector<double> values = input.values;
   if (values.empty()) {
     values.resize(type.shape.elements());

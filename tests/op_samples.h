@@ -98,8 +98,10 @@ inline constexpr Loc kSampleLoc = {"op.cc", 10};
 // The place of operand `index` of a sample.
 Loc OperandLoc(int index);
 
-// The numbers of operand `index`; the same at each call.
-Tensor SampleValues(const OpSample& sample, int index);
+// The numbers of operand `index`; the same at each call. `batch`: what kBatch
+// stands for.
+Tensor SampleValues(const OpSample& sample, int index,
+                    int64_t batch = kSampleBatch);
 
 // Declares the operands of a sample as inputs "x0", "x1", ….
 SampleOperands DeclareOperands(Graph* graph, const OpSample& sample);
