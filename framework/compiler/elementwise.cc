@@ -74,7 +74,8 @@ void FillBlock(double value, int64_t count, void* slot) {
 
 class ElementwiseKernel : public Kernel {
  public:
-  // Of how much of the shape a run of blocks is.
+  // What a run of blocks may be of: whole rows, or anything that no pattern
+  // needs to know the start of; or a part of one row.
   enum class Runs { kAny, kOfRows };
 
   explicit ElementwiseKernel(ElementwiseCode code, Runs runs = Runs::kAny)
@@ -110,7 +111,8 @@ class ElementwiseKernel : public Kernel {
   }
 
   // Runs a region of the matrix that the shape is, for which `last`, row after
-  // row, has the last operand. The kernel is for Runs::kOfRows.
+  // row, has the last operand. If it is not of whole rows, the kernel is for
+  // Runs::kOfRows.
   void RunRegion(const Region& region, const std::byte* last,
                  const KernelArguments& arguments) const {
     const int64_t width = code_.shape[1];
@@ -348,7 +350,7 @@ class ProductPassKernel : public Kernel {
                     ElementwiseCode code)
       : product_(std::move(product)),
         product_inputs_(product_inputs),
-        pass_(std::move(code), ElementwiseKernel::Runs::kOfRows) {
+        pass_(MakePass(*product_, std::move(code))) {
     for (int i = 0; i < product_->chunks(); ++i) {
       const Region region = product_->region(i);
       region_bytes_ = std::max<size_t>(
@@ -377,6 +379,17 @@ class ProductPassKernel : public Kernel {
   }
 
  private:
+  static ElementwiseKernel MakePass(const Kernel& product,
+                                    ElementwiseCode code) {
+    auto runs = ElementwiseKernel::Runs::kAny;
+    for (int i = 0; i < product.chunks(); ++i) {
+      if (product.region(i).columns != code.shape[1]) {
+        runs = ElementwiseKernel::Runs::kOfRows;
+      }
+    }
+    return ElementwiseKernel(std::move(code), runs);
+  }
+
   std::unique_ptr<Kernel> product_;
   size_t product_inputs_;
   ElementwiseKernel pass_;

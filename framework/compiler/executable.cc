@@ -210,30 +210,35 @@ void Executable::Run(ThreadTeam& team, absl::Span<const void* const> fed) {
   team.Run(members, [&](int member) { RunMember(team, members, member); });
 }
 
-// Every member walks through all calls. Chunks are dealt out in turn; what has
-// one chunk is member 0's.
+// Every member walks through all calls, of which each has its share of chunks,
+// all in a row: so what a member makes of some rows, it also reads in the next
+// call, from its own caches. What has one chunk is member 0's.
 void Executable::RunMember(ThreadTeam& team, int members, int member) {
   const FlushDenormals flush_denormals;
   std::byte* const scratch = scratch_.data() + member * scratch_bytes_;
+  const auto first_chunk = [members](const Call& call, int member) {
+    return (call.chunks * member + members - 1) / members;
+  };
   for (const Call& call : calls_) {
     if (call.meet_before) team.Meet();
+    const int begin = first_chunk(call, member);
+    const int end = first_chunk(call, member + 1);
     const KernelArguments arguments = {.inputs = call.inputs.data(),
                                        .outputs = call.outputs.data(),
                                        .scratch = scratch};
     if (profile_ == nullptr) {
-      for (int chunk = member; chunk < call.chunks; chunk += members) {
+      for (int chunk = begin; chunk < end; ++chunk) {
         call.kernel->Run(chunk, arguments);
       }
-    } else if (member < call.chunks) {
+    } else if (begin < end) {
       const Profile::Clock::time_point start = Profile::Clock::now();
-      int chunks = 0;
-      for (int chunk = member; chunk < call.chunks; chunk += members) {
+      for (int chunk = begin; chunk < end; ++chunk) {
         call.kernel->Run(chunk, arguments);
-        ++chunks;
       }
-      profile_->Add(
-          member, first_profiled_ + static_cast<int>(&call - &calls_[0]), start,
-          Profile::Clock::now(), static_cast<double>(chunks) / call.chunks);
+      profile_->Add(member,
+                    first_profiled_ + static_cast<int>(&call - &calls_[0]),
+                    start, Profile::Clock::now(),
+                    static_cast<double>(end - begin) / call.chunks);
     }
   }
 }
