@@ -145,10 +145,40 @@ TEST(FuseTest, ReadsAViewWithoutAStepForIt) {
 
 TEST(FuseTest, DoesNotFuseTwoPassesThatShareNothingButAnOperand) {
   Graph graph;
-  const Var x = graph.Input("x", {4, 3});
-  EXPECT_EQ(StepsOf(ProgramOf({Exp(x), Neg(x)})),
+  const Var x = graph.Input("x", {4, 4});
+  const Var e = Exp(x), n = Neg(x);
+  EXPECT_EQ(StepsOf(ProgramOf({MatMul(e, n)})),
             "Exp(x) -> Exp\n"
-            "Neg(x) -> Neg\n");
+            "Neg(x) -> Neg\n"
+            "MatMul(Exp, Neg) -> MatMul\n");
+}
+
+TEST(FuseTest, FusesWhatFeedsNobodyWithWhatReadsAnOperandOfIts) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 3});
+  EXPECT_EQ(StepsOf(ProgramOf({Exp(x), Neg(x)})), "Exp+Neg(x) -> Exp, Neg\n");
+  // Later too: Exp waits for the pass that waits for a sum.
+  const Var sum = SumTo(x, {1, 1});
+  EXPECT_EQ(StepsOf(ProgramOf({Exp(x), x * sum})),
+            "SumTo(x) -> SumTo\n"
+            "Exp+Mul(x, SumTo) -> Exp, Mul\n");
+  // But not what is of another shape, or shares what is stretched as it is read.
+  const Var row = graph.Input("row", {3});
+  EXPECT_EQ(StepsOf(ProgramOf({x * row, Exp(row)})),
+            "Mul(x, row) -> Mul\n"
+            "Exp(row) -> Exp\n");
+}
+
+TEST(FuseTest, MovesWhatIsAssignedDownToThePassThatReadsIt) {
+  Graph graph;
+  const Var g = graph.Input("g", {4, 3});
+  const Var w = graph.Parameter("w", {4, 3}, Zeros());
+  const Var v = graph.State("v", {4, 3}, Zeros());
+  const Var rate = Exp(graph.Input("t", {}));
+  const Var new_v = v + g;
+  EXPECT_EQ(StepsOf(ProgramOf({}, {{v, new_v}, {w, w - rate * new_v}})),
+            "Exp(t) -> Exp\n"
+            "Add+Mul+Sub(v, g, Exp, w) -> Add, Sub\n");
 }
 
 // Exp -> MatMul -> Add and Exp -> Add: were Exp and Add one step, it would have

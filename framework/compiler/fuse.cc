@@ -11,7 +11,9 @@
 // The sweep puts each node as early as it can be. An elementwise node that only
 // feeds later passes of its shape is then moved down to the first of them: in
 // Adam, beta * m could be computed before the gradient is known, but belongs to
-// the pass that adds the gradient to it.
+// the pass that adds the gradient to it. And nodes that feed nobody, such as
+// Lion's new moment, join the first pass of their shape, on their level or
+// below, that reads an operand of theirs: so the gradient is read once.
 #include "framework/compiler/fuse.h"
 
 #include <algorithm>
@@ -58,12 +60,9 @@ std::vector<int> Levels(const Program& program) {
   }
   // Move down what only feeds passes of its own shape. Walking backwards, a
   // node's consumers have been moved before it.
+  // What is fetched or assigned is not wanted before the end.
   constexpr int kNoConsumer = -1, kStays = -2;
   std::vector<int> lowest(size, kNoConsumer);
-  for (int fetch : program.fetches) lowest[fetch] = kStays;
-  for (const Program::Update& update : program.updates) {
-    lowest[update.value] = kStays;
-  }
   for (int id = size; id-- > 0;) {
     if (IsFusible(program[id]) && lowest[id] >= 0) level[id] = lowest[id];
     for (int input : program[id].inputs) {
@@ -77,6 +76,48 @@ std::vector<int> Levels(const Program& program) {
     }
   }
   return level;
+}
+
+// Joins each group that feeds no other node to another one of its shape that
+// reads a value of that shape which it reads too: to the first such group that
+// is not above it. Then the two are on one level, and share a pass.
+void JoinReaders(const Program& program, const std::vector<int>& level,
+                 const std::function<int(int)>& root,
+                 std::vector<int>& parent) {
+  // Of each value, the nodes that read it in a pass of its shape.
+  std::vector<std::vector<int>> readers(program.size());
+  std::vector<bool> feeds(program.size(), false);  // By group.
+  for (int id = 0; id < program.size(); ++id) {
+    for (int input : program[id].inputs) {
+      const Node& from = program[input];
+      const bool fusible = IsFusible(program[id]);
+      if (fusible && !from.op->traits.uniform &&
+          from.type.shape == program[id].type.shape) {
+        readers[input].push_back(id);
+      }
+      if (IsFusible(from) && (!fusible || root(input) != root(id))) {
+        feeds[root(input)] = true;
+      }
+    }
+  }
+  for (int id = 0; id < program.size(); ++id) {
+    for (int input : program[id].inputs) {
+      if (!IsFusible(program[id]) || feeds[root(id)]) break;
+      // A group that was joined is on the level of its root.
+      int first = kNone;
+      for (int reader : readers[input]) {
+        if (root(reader) == root(id) || level[root(reader)] < level[root(id)] ||
+            !(program[reader].type.shape == program[id].type.shape)) {
+          continue;
+        }
+        if (first == kNone || level[root(reader)] < level[root(first)]) {
+          first = reader;
+        }
+        if (level[root(first)] == level[root(id)]) break;  // None is higher.
+      }
+      if (first != kNone) parent[root(id)] = root(first);
+    }
+  }
 }
 
 // The groups of nodes that become one step each, as lists of nodes in program
@@ -98,6 +139,7 @@ std::vector<std::vector<int>> Group(const Program& program, PassSet passes) {
       }
     }
   }
+  if (passes.Has(Pass::kFuse)) JoinReaders(program, level, root, parent);
   std::vector<std::vector<int>> groups;
   absl::flat_hash_map<int, size_t> group_of_root;
   for (int id = 0; id < program.size(); ++id) {
