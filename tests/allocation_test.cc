@@ -194,7 +194,11 @@ TEST(AllocationTest, AStepAllocatesNothingAndOneDnnAlwaysAsMuch) {
   for (int threads : {1, 2}) {
     Training training(threads);
     training.Step(images, labels);
-    ASSERT_NE(training.plan->Dump().find("chunks)"), std::string::npos);
+    bool chunks = false;
+    for (const StepCost& step : training.plan->Steps()) {
+      chunks |= step.chunks > 1;
+    }
+    ASSERT_TRUE(chunks);
     ASSERT_NE(training.plan->Dump().find("Copy"), std::string::npos);
     int64_t before = onednns;
     training.Step(images, labels);

@@ -112,7 +112,9 @@ std::vector<Tensor> TrainedBy(int threads) {
   for (int step = 0; step < 20; ++step) {
     EXPECT_TRUE(plan.Run({{x, images}, {label, labels}}).ok());
   }
-  EXPECT_TRUE(absl::StrContains(plan.Dump(), "chunks)"));
+  bool chunks = false;
+  for (const StepCost& step : plan.Steps()) chunks |= step.chunks > 1;
+  EXPECT_TRUE(chunks);
   std::vector<Tensor> weights;
   for (Var parameter : graph.parameters()) {
     weights.push_back(graph.Value(parameter));
@@ -367,16 +369,21 @@ TEST(PlanDeathTest, HasNoValueOfWhatItDoesNotFetchOrHasNotRun) {
   EXPECT_DEATH(plan.Scalar(small.y), "\\(2 against 1\\)");
 }
 
-TEST(PlanTest, DumpsItsProgramAndThenTheStepsOfTheSizeLastRun) {
+// relu(x w + b), and a new b.
+struct Dumped {
   Graph graph;
-  const Var x = graph.Input("x", {kBatch, 4});
-  const Var w = graph.Parameter("w", {4, 2}, Zeros());
-  const Var b = graph.Parameter("b", {2}, Zeros());
-  const Var product = MatMul(x, w);
-  const Var y = Relu(product + b);
-  Plan plan = PlanOf(
-      graph,
-      {.fetch = {y}, .updates = {.assignments = {{b, 0.5 * b}}}, .threads = 1});
+  Var x = graph.Input("x", {kBatch, 4});
+  Var w = graph.Parameter("w", {4, 2}, Zeros());
+  Var b = graph.Parameter("b", {2}, Zeros());
+  Var product = MatMul(x, w);
+  Var y = Relu(product + b);
+  CompileOptions options = {
+      .fetch = {y}, .updates = {.assignments = {{b, 0.5 * b}}}, .threads = 1};
+};
+
+TEST(PlanTest, DumpsItsProgramAndThenTheStepsAndTheMapOfTheSizeLastRun) {
+  Dumped net;
+  Plan plan = PlanOf(net.graph, net.options);
   EXPECT_EQ(plan.Dump(), R"(%0 = Input("x") [batch,4]
 %1 = Variable("w") [4,2]
 %2 = Variable("b") [2]
@@ -388,18 +395,132 @@ TEST(PlanTest, DumpsItsProgramAndThenTheStepsOfTheSizeLastRun) {
 fetch %5
 variable 1 becomes %7
 )");
-  ASSERT_TRUE(plan.Run({{x, Uniforms({20, 4}, 0)}}).ok());
+  ASSERT_TRUE(plan.Run({{net.x, Uniforms({20, 4}, 0)}}).ok());
   EXPECT_EQ(plan.Dump(),
-            R"(batch 20, 2 steps, arena 192 bytes (192 unshared)
-MatMul+Add+Relu: input "x", variable "w", variable "b" -> arena+0
-Mul: variable "b" -> variable "b"
+            R"(batch 20, 2 steps, peak 192 bytes of arena (192 unshared)
+  step  chunks  FLOPs  read  written  what
+     1       1    400   360      160  MatMul+Add+Relu: input "x", variable "w", variable "b" -> arena+0
+     2       1      2     8        8  Mul: variable "b" -> variable "b"
+   all            402   368      168
+  value        type    bytes  made  read  place         shares
+  %0 Input     [20,4]    320     -     1  input "x"
+  %1 Variable  [4,2]      32     -     1  variable "w"
+  %2 Variable  [2]         8     -     2  variable "b"
+  %5 Relu      [20,2]    160     1   end  arena+0
+  %7 Mul       [2]         8     2   end  variable "b"  over %2
 )");
-  ASSERT_TRUE(plan.Run({{x, Uniforms({600'000, 4}, 0)}}).ok());
+  ASSERT_TRUE(plan.Run({{net.x, Uniforms({600'000, 4}, 0)}}).ok());
+  EXPECT_EQ(
+      plan.Dump(),
+      R"(batch 600000, 2 steps, peak 4800000 bytes of arena (4800000 unshared)
+  step  chunks     FLOPs     read  written  what
+     1       2  12000000  9600040  4800000  MatMul+Add+Relu: input "x", variable "w", variable "b" -> arena+0
+     2       1         2        8        8  Mul: variable "b" -> variable "b"
+   all          12000002  9600048  4800008
+  value        type          bytes  made  read  place         shares
+  %0 Input     [600000,4]  9600000     -     1  input "x"
+  %1 Variable  [4,2]            32     -     1  variable "w"
+  %2 Variable  [2]               8     -     2  variable "b"
+  %5 Relu      [600000,2]  4800000     1   end  arena+0
+  %7 Mul       [2]               8     2   end  variable "b"  over %2
+)");
+}
+
+TEST(PlanTest, DumpsWhatSharesMemory) {
+  Graph graph;
+  const Var x = graph.Input("x", {2, 8});
+  const Var w = graph.Parameter("w", {8, 8}, Zeros());
+  const Var v = graph.State("v", {8, 8}, Zeros());
+  const Var square = MatMul(w, w);
+  const Var rows = Reshape(MatMul(x, square), {4, 4});
+  const Var y = Softmax(MatMul(rows, rows));
+  // The old v is still read when the new one is made.
+  const Plan plan =
+      PlanOf(graph, {.fetch = {y},
+                     .updates = {.assignments = {{v, v + square}, {w, v}}},
+                     .threads = 1});
   EXPECT_EQ(plan.Dump(),
-            R"(batch 600000, 2 steps, arena 4800000 bytes (4800000 unshared)
-MatMul+Add+Relu: input "x", variable "w", variable "b" -> arena+0  (2 chunks)
-Mul: variable "b" -> variable "b"
+            R"(batch 0, 6 steps, peak 384 bytes of arena (704 unshared)
+  step  chunks  FLOPs  read  written  what
+     1       1   1024   256      256  MatMul: variable "w", variable "w" -> arena+0
+     2       1    256   320       64  MatMul: input "x", arena+0 -> arena+256
+     3       1    128    64       64  MatMul: arena+256, arena+256 -> arena+320
+     4       1      0    64       64  Softmax: arena+320 -> arena+256
+     5       1    128   512      512  Add+BroadcastTo: variable "v", arena+0 -> arena+0, variable "w"
+     6       1     64   256      256  Copy: arena+0 -> variable "v"
+   all           1600  1472     1216
+  value           type   bytes  made  read  place         shares
+  %0 Input        [2,8]     64     -     2  input "x"
+  %1 Variable     [8,8]    256     -     1  variable "w"
+  %2 Variable     [8,8]    256     -     5  variable "v"
+  %3 MatMul       [8,8]    256     1     5  arena+0
+  %4 MatMul       [2,8]     64     2     3  arena+256
+  %5 Reshape      [4,4]     64     -     3  arena+256     view of %4
+  %6 MatMul       [4,4]     64     3     4  arena+320
+  %7 Softmax      [4,4]     64     4   end  arena+256
+  %8 Add          [8,8]    256     5   end  arena+0       over %3
+  %9 BroadcastTo  [8,8]    256     5   end  variable "w"
 )");
+}
+
+TEST(PlanTest, DumpsTheSameTextEachTime) {
+  const auto dump = [] {
+    Dumped net;
+    net.options.batch_sizes = {64};
+    return PlanOf(net.graph, net.options).Dump();
+  };
+  EXPECT_EQ(dump(), dump());
+}
+
+TEST(PlanTest, CountsWhatEachStepCosts) {
+  Dumped net;
+  Plan plan = PlanOf(net.graph, net.options);
+  EXPECT_TRUE(plan.Steps().empty());  // Of no batch size yet.
+  ASSERT_TRUE(plan.Run({{net.x, Uniforms({20, 4}, 0)}}).ok());
+  const std::vector<StepCost> steps = plan.Steps();
+  ASSERT_EQ(steps.size(), 2u);
+  EXPECT_EQ(steps[0].name, "MatMul+Add+Relu");
+  EXPECT_EQ(steps[0].chunks, 1);
+  EXPECT_EQ(steps[0].flops, 2 * 20 * 4 * 2 + 2 * 20 * 2);
+  EXPECT_EQ(steps[0].bytes_read, 4 * (20 * 4 + 4 * 2 + 2));
+  EXPECT_EQ(steps[0].bytes_written, 4 * 20 * 2);
+  EXPECT_EQ(steps[1].name, "Mul");
+  EXPECT_EQ(steps[1].bytes_read, 4 * 2);
+  EXPECT_EQ(steps[1].bytes_written, 4 * 2);
+}
+
+TEST(PlanTest, CountsAnOperandOnceAndACopyAtTheEnd) {
+  Graph graph;
+  const Var x = graph.Input("x", {8, 8});
+  const Var a = graph.State("a", {4}, Zeros());
+  const Var b = graph.State("b", {4}, Zeros());
+  const Plan plan = PlanOf(graph, {.fetch = {MatMul(x, x)},
+                                   .updates = {.assignments = {{a, b}, {b, a}}},
+                                   .threads = 1});
+  double read = 0, written = 0;
+  int copies = 0;
+  for (const StepCost& step : plan.Steps()) {
+    read += step.bytes_read;
+    written += step.bytes_written;
+    copies += step.name == "Copy" ? 1 : 0;
+  }
+  EXPECT_GE(copies, 1);
+  // Each of a and b to a new value's memory, and `copies` of these further on.
+  EXPECT_EQ(read, 4 * 8 * 8 + 16 * (2 + copies));
+  EXPECT_EQ(written, 4 * 8 * 8 + 16 * (2 + copies));
+}
+
+TEST(PlanTest, SaysHowLongItWasMade) {
+  Dumped net;
+  Plan plan = PlanOf(net.graph, net.options);
+  const double compiled = plan.compile_seconds();
+  EXPECT_GT(compiled, 0);
+  const Tensor x = Uniforms({20, 4}, 0);
+  ASSERT_TRUE(plan.Run({{net.x, x}}).ok());
+  const double prepared = plan.compile_seconds();
+  EXPECT_GT(prepared, compiled);
+  ASSERT_TRUE(plan.Run({{net.x, x}}).ok());
+  EXPECT_EQ(plan.compile_seconds(), prepared);  // Nothing was prepared.
 }
 
 TEST(PlanTest, TakesTheBatchSizeFromAnInputItHasNoOtherUseFor) {

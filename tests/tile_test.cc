@@ -158,8 +158,9 @@ TEST(TilesTest, ComputesWhatTheReferencesDo) {
     // A second run must not see the sums of the first.
     for (int run = 0; run < 2; ++run) {
       ASSERT_TRUE(plan->Run(feeds).ok());
-      EXPECT_TRUE(absl::StrContains(plan->Dump(), " tiles of "))
-          << plan->Dump();
+      for (const char* part : {" tiles of ", " lanes, ", ", each tile in "}) {
+        EXPECT_TRUE(absl::StrContains(plan->Dump(), part)) << plan->Dump();
+      }
       for (size_t i = 0; i < fetch.size(); ++i) {
         SCOPED_TRACE(absl::StrCat(samples, " samples, fetch ", i));
         ExpectNear(plan->Value(fetch[i]), (*expected)[i], 1e-5);

@@ -2,6 +2,7 @@
 // by tests/compile_test.cc.
 #include "framework/compiler/compile.h"
 
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -99,6 +100,7 @@ absl::Status CheckOptions(const Graph& graph, const CompileOptions& options) {
 
 absl::StatusOr<Plan> Compile(const Graph& graph,
                              const CompileOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
   if (absl::Status status = graph.status(); !status.ok()) return status;
   if (absl::Status status = CheckOptions(graph, options); !status.ok()) {
     return status;
@@ -121,6 +123,9 @@ absl::StatusOr<Plan> Compile(const Graph& graph,
     const auto prepared = impl->Prepare(batch);
     if (!prepared.ok()) return prepared.status();
   }
+  impl->set_compile_seconds(
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+          .count());
   return Plan(std::move(impl));
 }
 

@@ -7,8 +7,10 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "framework/compiler/dump.h"
 #include "framework/compiler/passes.h"
 #include "framework/core/basic_ops.h"
 #include "framework/core/check.h"
@@ -104,22 +106,29 @@ Executable::Executable(const Program& program, int64_t batch,
 
   for (const Step& step : steps) {
     Call call{.name = step.name, .kernel = MakeKernel(step)};
+    absl::flat_hash_set<int> storages;  // An operand may be named twice.
     for (int id : step.inputs) {
       call.read.push_back(memory_.places[id]);
-      call.bytes += static_cast<double>(program_[id].type.bytes());
+      if (storages.insert(program_.StorageOf(id)).second) {
+        call.bytes_read += static_cast<double>(program_[id].type.bytes());
+      }
     }
     for (int id : step.outputs) {
       call.written.push_back(memory_.places[id]);
-      call.bytes += static_cast<double>(program_[id].type.bytes());
+      call.bytes_written += static_cast<double>(program_[id].type.bytes());
     }
     AddCall(std::move(call));
   }
+  memory_map_ = MemoryMap(program_, steps, memory_,
+                          [&](const Place& place) { return PlaceText(place); });
   for (const Program::Update& copy : memory_.copies) {
+    const auto bytes = static_cast<double>(program_[copy.value].type.bytes());
     AddCall({.name = "Copy",
              .kernel = MakeCopyKernel(program_[copy.value].type),
              .read = {memory_.places[copy.value]},
              .written = {{.kind = Place::kVariable, .index = copy.variable}},
-             .bytes = 2.0 * program_[copy.value].type.bytes()});
+             .bytes_read = bytes,
+             .bytes_written = bytes});
   }
 
   arena_ = Buffer(memory_.arena_bytes);
@@ -254,7 +263,8 @@ void Executable::Record(Profile* profile, int threads) {
   if (profile == nullptr) return;
   std::vector<Profile::Step> steps;
   for (const Call& call : calls_) {
-    steps.push_back({call.name, call.kernel->flops(), call.bytes});
+    steps.push_back({call.name, call.kernel->flops(),
+                     call.bytes_read + call.bytes_written});
   }
   first_profiled_ = profile->AddSteps(steps);
   profile->Reserve(threads);
@@ -277,32 +287,48 @@ bool Executable::Overwrites(const TensorView& value) const {
 
 TensorView Executable::Fetched(int index) const { return fetched_[index]; }
 
-std::string Executable::Dump() const {
-  const auto append_place = [&](std::string* out, const Place& place) {
-    switch (place.kind) {
-      case Place::kArena:
-        absl::StrAppend(out, "arena+", place.offset);
-        break;
-      case Place::kVariable:
-        absl::StrAppend(out, "variable \"", (*variables_)[place.index].name,
-                        "\"");
-        break;
-      case Place::kFed:
-        absl::StrAppend(out, "input \"", program_[place.index].name, "\"");
-        break;
-      case Place::kNowhere:
-        absl::StrAppend(out, "nowhere");
-    }
-  };
-  std::string text = absl::StrCat(
-      "batch ", batch_, ", ", calls_.size(), " steps, arena ",
-      memory_.arena_bytes, " bytes (", memory_.unshared_bytes, " unshared)\n");
+std::string Executable::PlaceText(const Place& place) const {
+  switch (place.kind) {
+    case Place::kArena:
+      return absl::StrCat("arena+", place.offset);
+    case Place::kVariable:
+      return absl::StrCat("variable \"", (*variables_)[place.index].name, "\"");
+    case Place::kFed:
+      return absl::StrCat("input \"", program_[place.index].name, "\"");
+    case Place::kNowhere:
+      break;
+  }
+  return "nowhere";
+}
+
+std::vector<StepCost> Executable::Steps() const {
+  std::vector<StepCost> steps;
   for (const Call& call : calls_) {
-    absl::StrAppend(&text, call.name, ": ",
-                    absl::StrJoin(call.read, ", ", append_place), " -> ",
-                    absl::StrJoin(call.written, ", ", append_place));
-    if (call.chunks > 1) absl::StrAppend(&text, "  (", call.chunks, " chunks)");
-    absl::StrAppend(&text, "\n");
+    steps.push_back({.name = call.name,
+                     .chunks = call.chunks,
+                     .flops = call.kernel->flops(),
+                     .bytes_read = call.bytes_read,
+                     .bytes_written = call.bytes_written});
+  }
+  return steps;
+}
+
+std::string Executable::Dump() const {
+  std::string text = absl::StrCat(
+      options_.use == Use::kPlan ? absl::StrCat("batch ", batch_, ", ") : "",
+      calls_.size(), " steps, peak ", memory_.arena_bytes, " bytes of arena (",
+      memory_.unshared_bytes, " unshared)\n");
+  if (!calls_.empty()) {
+    const auto append_place = [&](std::string* out, const Place& place) {
+      absl::StrAppend(out, PlaceText(place));
+    };
+    std::vector<std::string> accesses;
+    for (const Call& call : calls_) {
+      accesses.push_back(
+          absl::StrCat(absl::StrJoin(call.read, ", ", append_place), " -> ",
+                       absl::StrJoin(call.written, ", ", append_place)));
+    }
+    absl::StrAppend(&text, StepTable(Steps(), accesses), memory_map_);
   }
   if (tiles_ != nullptr) absl::StrAppend(&text, tiles_->Dump());
   return text;

@@ -11,6 +11,7 @@
 #include "framework/compiler/fuse.h"
 #include "framework/compiler/memory_plan.h"
 #include "framework/compiler/pass_set.h"
+#include "framework/compiler/plan.h"
 #include "framework/compiler/profile.h"
 #include "framework/compiler/program.h"
 #include "framework/compiler/threads.h"
@@ -42,6 +43,7 @@ class Executable {
   size_t arena_bytes() const { return memory_.arena_bytes; }
 
   double flops() const;  // Of a run.
+  std::vector<StepCost> Steps() const;
   // From now on, runs add to `profile`, which must outlive them; null: to none.
   void Record(Profile* profile, int threads);
 
@@ -57,6 +59,7 @@ class Executable {
   // What fetch `index` of the program computed in the last run.
   TensorView Fetched(int index) const;
 
+  // As Plan::Dump.
   std::string Dump() const;
 
  private:
@@ -67,7 +70,7 @@ class Executable {
     std::vector<Place> read = {}, written = {};
     std::vector<const void*> inputs = {};
     std::vector<void*> outputs = {};
-    double bytes = 0;  // Of operands and results.
+    double bytes_read = 0, bytes_written = 0;
     int chunks = 1;
     // Whether all threads must meet before it: it, or what runs since the last
     // meeting, is shared between them.
@@ -84,6 +87,7 @@ class Executable {
   void RunPasses(const Program& program);
   std::unique_ptr<Kernel> MakeKernel(const Step& step) const;
   void AddCall(Call call);
+  std::string PlaceText(const Place& place) const;
   void* Address(const Place& place) const;
   void Feed(absl::Span<const void* const> fed);
   void RunMember(ThreadTeam& team, int members, int member);
@@ -96,6 +100,7 @@ class Executable {
   int first_profiled_ = 0;        // The first step's number in it.
   std::unique_ptr<Tiles> tiles_;  // Null: the batch is not cut into tiles.
   MemoryPlan memory_;
+  std::string memory_map_;  // As text: the steps it tells of are not kept.
   std::vector<Call> calls_;
   std::vector<FedArgument> fed_arguments_;
   std::vector<TensorView> fetched_;

@@ -3,6 +3,7 @@
 #include "framework/compiler/plan.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,12 @@
 
 namespace tape {
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 std::string NameOf(const Node& input) {
   return absl::StrCat("input \"", input.name, "\" (", input.loc.ToString(),
@@ -58,6 +65,7 @@ absl::StatusOr<Executable*> Plan::Impl::Prepare(int64_t batch) {
   for (const std::unique_ptr<Executable>& executable : executables_) {
     if (executable->batch() == batch) return executable.get();
   }
+  const Clock::time_point start = Clock::now();
   const Program bound = Bind(program_, batch);
   if (absl::Status status = CheckTypes(bound); !status.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -68,6 +76,7 @@ absl::StatusOr<Executable*> Plan::Impl::Prepare(int64_t batch) {
       Executable::Options{.threads = team_.size(), .passes = passes_},
       *variables_));
   executables_.back()->Record(profile_, team_.size());
+  compile_seconds_ += SecondsSince(start);
   return executables_.back().get();
 }
 
@@ -175,10 +184,19 @@ TensorView Plan::Impl::Value(Var fetch) const {
                                      "not run"));
 }
 
+const Executable* Plan::Impl::Latest() const {
+  if (last_ != nullptr) return last_;
+  return executables_.empty() ? nullptr : executables_.back().get();
+}
+
+std::vector<StepCost> Plan::Impl::Steps() const {
+  const Executable* const latest = Latest();
+  return latest == nullptr ? std::vector<StepCost>() : latest->Steps();
+}
+
 std::string Plan::Impl::Dump() const {
-  if (last_ != nullptr) return last_->Dump();
-  if (!executables_.empty()) return executables_.back()->Dump();
-  return tape::Dump(program_);
+  const Executable* const latest = Latest();
+  return latest == nullptr ? tape::Dump(program_) : latest->Dump();
 }
 
 absl::Status Plan::Run(absl::Span<const Feed> feeds) {
@@ -192,6 +210,8 @@ float Plan::Scalar(Var fetch) const {
 }
 void Plan::Record(Profile* profile) { impl_->Record(profile); }
 int Plan::threads() const { return impl_->threads(); }
+std::vector<StepCost> Plan::Steps() const { return impl_->Steps(); }
 std::string Plan::Dump() const { return impl_->Dump(); }
+double Plan::compile_seconds() const { return impl_->compile_seconds(); }
 
 }  // namespace tape

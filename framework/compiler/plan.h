@@ -14,6 +14,7 @@
 #include <initializer_list>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
@@ -31,6 +32,18 @@ struct Feed {
 };
 
 class Profile;
+
+// What one step of a plan costs by the plan's own count, which is the same for
+// any number of threads. Bytes are those of the operands and of the results,
+// each once, whichever of them caches hold: what a step keeps to itself, such
+// as a product that a pass takes in, does not count.
+struct StepCost {
+  std::string name;  // "MatMul", or "Mul+Add+Relu" of a fused pass.
+  int chunks = 1;    // Into how many parts threads may cut it.
+  double flops = 0;  // Of products alone, and passes' own: 0 if nobody counts.
+  double bytes_read = 0;
+  double bytes_written = 0;
+};
 
 class Plan {
  public:
@@ -63,9 +76,20 @@ class Plan {
   void Record(Profile* profile);
 
   int threads() const;
-  // The steps, and where each value lies, as stable text: for the batch size
-  // last run or, before a run, prepared.
+
+  // The steps of a run, in their order: for the batch size last run or, before
+  // a run, last prepared. None if no batch size is known yet.
+  std::vector<StepCost> Steps() const;
+
+  // The same steps with what each reads and writes, and the map of memory: of
+  // each value its bytes, the step that makes it and the last that reads it,
+  // where it lies, and what it shares that memory with; the arena's peak. For a
+  // batch in tiles, those of a tile too. If no batch size is known yet, the
+  // program. Equal declarations and options give equal text.
   std::string Dump() const;
+
+  // How long Compile took, and preparing for further batch sizes since.
+  double compile_seconds() const;
 
  private:
   std::unique_ptr<Impl> impl_;

@@ -31,7 +31,10 @@ class Plan::Impl {
   TensorView Value(Var fetch) const;
   void Record(Profile* profile);
   int threads() const { return team_.size(); }
+  std::vector<StepCost> Steps() const;
   std::string Dump() const;
+  double compile_seconds() const { return compile_seconds_; }
+  void set_compile_seconds(double seconds) { compile_seconds_ = seconds; }
 
  private:
   // An input of the graph. What the plan has no use for may be fed too, so that
@@ -42,6 +45,9 @@ class Plan::Impl {
     int needed_as;  // Its number among Program::Inputs(), or kNone.
   };
 
+  // The executable of the batch size last run or, before a run, prepared. Null
+  // if there is none.
+  const Executable* Latest() const;
   // The place of `input` among inputs_, or kNone.
   int IndexOf(Var input) const;
 
@@ -60,6 +66,7 @@ class Plan::Impl {
   std::vector<std::unique_ptr<Executable>> executables_;
   Executable* last_ = nullptr;
   bool has_run_ = false;
+  double compile_seconds_ = 0;  // And of Prepare since.
 };
 
 }  // namespace tape

@@ -242,7 +242,7 @@ size_t Tiles::bytes() const {
 std::string Tiles::Dump() const {
   return absl::StrCat(tiles_, " tiles of ", tile_rows_, " rows in ",
                       lanes_.size(), " lanes, ", bytes(),
-                      " bytes: ", lanes_[0]->tile->Dump());
+                      " bytes, each tile in ", lanes_[0]->tile->Dump());
 }
 
 }  // namespace tape
