@@ -46,6 +46,7 @@ constexpr OpDef kRelu = {
         -> Adjoints { return {LeakyReluGradient(gy, y, 0)}; },
     .reference = MapReference<[](double x) { return x < 0 ? 0 : x; }>,
     .block = Only<vector::ReluFloat>,
+    .simplify = SimplifyIdempotent,
     .traits = {.elementwise = true},
 };
 

@@ -30,6 +30,10 @@ constexpr OpDef kMaximum = {
       return std::isnan(a) || a >= b ? a : b;
     }>,
     .block = Only<vector::MaximumFloat>,
+    .simplify = [](const SimplifyQuery& query) -> Simpler {
+      if (query.inputs[0].node != query.inputs[1].node) return {};
+      return {Simpler::kInput, 0};
+    },
     .traits = {.elementwise = true},
 };
 
@@ -48,6 +52,10 @@ constexpr OpDef kMinimum = {
       return std::isnan(a) || a <= b ? a : b;
     }>,
     .block = Only<vector::MinimumFloat>,
+    .simplify = [](const SimplifyQuery& query) -> Simpler {
+      if (query.inputs[0].node != query.inputs[1].node) return {};
+      return {Simpler::kInput, 0};
+    },
     .traits = {.elementwise = true},
 };
 
@@ -138,6 +146,12 @@ constexpr OpDef kSelect = {
       return condition != 0 ? a : b;
     }>,
     .block = Only<vector::SelectWord>,
+    .simplify = [](const SimplifyQuery& query) -> Simpler {
+      const SimplifyQuery::Input& condition = query.inputs[0];
+      const bool constant = condition.op->traits.uniform;
+      if (!constant && query.inputs[1].node != query.inputs[2].node) return {};
+      return {Simpler::kInput, condition.IsAll(0) ? 2 : 1};
+    },
     .traits = {.elementwise = true},
 };
 

@@ -1,6 +1,7 @@
 // Arithmetic and functions, element by element (ops.h). Tested by
 // tests/op_test.cc through the sample table.
 #include <cmath>
+#include <initializer_list>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,18 @@
 
 namespace tape {
 namespace {
+
+// Of an op of two operands: where one of `operands` is `neutral` everywhere, the
+// value is the other.
+Simpler Neutral(const SimplifyQuery& query, std::initializer_list<int> operands,
+                double neutral) {
+  for (int operand : operands) {
+    if (query.inputs[operand].IsAll(neutral)) {
+      return {Simpler::kInput, 1 - operand};
+    }
+  }
+  return {};
+}
 
 // ---- Add: y = a + b, dy/da = 1, dy/db = 1 ----
 constexpr OpDef kAdd = {
@@ -23,6 +36,11 @@ constexpr OpDef kAdd = {
     },
     .reference = MapReference<[](double a, double b) { return a + b; }>,
     .block = ByDType<vector::AddFloat, vector::AddInt>,
+    .simplify = [](const SimplifyQuery& query) -> Simpler {
+      // The float that adds nothing: -0, since -0 + 0 = 0.
+      const double zero = query.output.dtype == DType::kFloat32 ? -0.0 : 0.0;
+      return Neutral(query, {0, 1}, zero);
+    },
     .traits = {.elementwise = true, .linearity = Linearity::kLinear},
 };
 
@@ -37,6 +55,9 @@ constexpr OpDef kSub = {
     },
     .reference = MapReference<[](double a, double b) { return a - b; }>,
     .block = ByDType<vector::SubFloat, vector::SubInt>,
+    .simplify = [](const SimplifyQuery& query) -> Simpler {
+      return Neutral(query, {1}, 0);
+    },
     .traits = {.elementwise = true, .linearity = Linearity::kLinear},
 };
 
@@ -51,6 +72,9 @@ constexpr OpDef kMul = {
     },
     .reference = MapReference<[](double a, double b) { return a * b; }>,
     .block = ByDType<vector::MulFloat, vector::MulInt>,
+    .simplify = [](const SimplifyQuery& query) -> Simpler {
+      return Neutral(query, {0, 1}, 1);
+    },
     .traits = {.elementwise = true, .linearity = Linearity::kBilinear},
 };
 
@@ -66,6 +90,9 @@ constexpr OpDef kDiv = {
     },
     .reference = MapReference<[](double a, double b) { return a / b; }>,
     .block = Only<vector::DivFloat>,
+    .simplify = [](const SimplifyQuery& query) -> Simpler {
+      return Neutral(query, {1}, 1);
+    },
     .traits = {.elementwise = true, .linearity = Linearity::kLinearInFirst},
 };
 
@@ -78,6 +105,7 @@ constexpr OpDef kNeg = {
                    const Attributes&) -> Adjoints { return {-gy}; },
     .reference = MapReference<[](double x) { return -x; }>,
     .block = ByDType<vector::NegFloat, vector::NegInt>,
+    .simplify = SimplifyInvolution,
     .traits = {.elementwise = true, .linearity = Linearity::kLinear},
 };
 
@@ -151,6 +179,7 @@ constexpr OpDef kSign = {
       return x == 0 || std::isnan(x) ? x : std::copysign(1.0, x);
     }>,
     .block = Only<vector::SignFloat>,
+    .simplify = SimplifyIdempotent,
     .traits = {.elementwise = true},
 };
 
@@ -163,6 +192,7 @@ constexpr OpDef kAbs = {
                    const Attributes&) -> Adjoints { return {gy * Sign(x[0])}; },
     .reference = MapReference<[](double x) { return std::fabs(x); }>,
     .block = Only<vector::AbsFloat>,
+    .simplify = SimplifyIdempotent,
     .traits = {.elementwise = true},
 };
 
@@ -198,6 +228,7 @@ constexpr OpDef kFloor = {
     .gradient = ZeroGradient,
     .reference = MapReference<[](double x) { return std::floor(x); }>,
     .block = Only<vector::FloorFloat>,
+    .simplify = SimplifyIdempotent,
     .traits = {.elementwise = true},
 };
 

@@ -51,6 +51,7 @@ constexpr OpDef kReshape = {
           std::copy(x[0].values<double>().begin(), x[0].values<double>().end(),
                     y.values<double>().begin());
         },
+    .simplify = SimplifyRetyping,
     .traits = {.view = true},
 };
 

@@ -27,6 +27,7 @@ struct Rewrite {
 // tile's program has been through the first list.
 constexpr Rewrite kFirstRewrites[] = {
     {Pass::kFoldConstants, FoldConstants},
+    {Pass::kSimplify, Simplify},
     {Pass::kShareCommonSubexpressions, ShareCommonSubexpressions},
     {Pass::kPrune, Prune},
 };

@@ -13,6 +13,7 @@ namespace tape {
 absl::Span<const absl::string_view> PassNames() {
   static constexpr absl::string_view kNames[] = {
       "fold_constants",
+      "simplify",
       "share_common_subexpressions",
       "prune",
       "tile_batch",

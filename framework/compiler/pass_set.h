@@ -15,6 +15,7 @@ namespace tape {
 // The passes that can be left out, in the order in which they are made.
 enum class Pass {
   kFoldConstants,              // passes.h
+  kSimplify,                   // passes.h
   kShareCommonSubexpressions,  // passes.h
   kPrune,                      // passes.h
   kTileBatch,                  // tile.h

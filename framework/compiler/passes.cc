@@ -8,50 +8,11 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "framework/compiler/rewriter.h"
 #include "framework/core/basic_ops.h"
 
 namespace tape {
 namespace {
-
-// Builds a rewritten program while walking the old one from the front.
-class Rewriter {
- public:
-  explicit Rewriter(Program old)
-      : old_(std::move(old)), new_id_(old_.size(), kNone) {}
-
-  const Program& old() const { return old_; }
-  // The new node that stands for old node `id`.
-  int New(int id) const { return new_id_[id]; }
-  const Node& NewNode(int id) const { return new_.nodes[new_id_[id]]; }
-
-  // The old node with its inputs renumbered.
-  Node Renumbered(int id) const {
-    Node node = old_[id];
-    for (int& input : node.inputs) input = New(input);
-    return node;
-  }
-  int Add(Node node, int tape_id) {
-    new_.nodes.push_back(std::move(node));
-    new_.tape_ids.push_back(tape_id);
-    return new_.size() - 1;
-  }
-  void Keep(int id) { new_id_[id] = Add(Renumbered(id), old_.tape_ids[id]); }
-  void Replace(int id, int new_id) { new_id_[id] = new_id; }
-
-  // The new program, with the old one's fetches and updates.
-  Program Finish() {
-    for (int fetch : old_.fetches) new_.fetches.push_back(New(fetch));
-    for (const Program::Update& update : old_.updates) {
-      new_.updates.push_back({update.variable, New(update.value)});
-    }
-    return std::move(new_);
-  }
-
- private:
-  Program old_;
-  Program new_;
-  std::vector<int> new_id_;
-};
 
 Node MakeFill(double value, TensorType type, Loc loc) {
   Node node{.op = &kFill, .loc = loc};

@@ -71,6 +71,10 @@ constinit const OpDef kAddN = {
           }
         },
     .block = [](absl::Span<const DType>, DType) -> Block { return AddFloats; },
+    .simplify = [](const SimplifyQuery& query) -> Simpler {
+      if (query.inputs.size() != 1) return {};
+      return {Simpler::kInput, 0};
+    },
     .traits = {.elementwise = true, .linearity = Linearity::kLinear},
 };
 
@@ -140,6 +144,7 @@ constinit const OpDef kBroadcastTo = {
         std::memmove(block.output, block.inputs[0], block.count * 4);
       };
     },
+    .simplify = SimplifyRetyping,
     .traits = {.elementwise = true,
                .identity = true,
                .linearity = Linearity::kLinear},

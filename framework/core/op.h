@@ -88,6 +88,39 @@ using RowRule = RowRole (*)(const RowQuery& query);
 
 struct OpDef;
 
+// What a rule for simpler values sees of a node whose inputs are themselves as
+// simple as they get.
+struct SimplifyQuery {
+  struct Input {
+    const OpDef* op;  // That makes it.
+    const Attributes& attributes;
+    const TensorType& type;
+    int node;  // Equal for inputs that are the same node.
+
+    // Whether every element of it is `value`; 0 is not -0.
+    bool IsAll(double value) const;
+  };
+  const OpDef* op;
+  const Attributes& attributes;
+  absl::Span<const Input> inputs;
+  const TensorType& output;
+};
+
+// What a node's value is the same as, to the bit, whatever the numbers (NaN and
+// -0 too).
+struct Simpler {
+  enum Kind {
+    kNothing,
+    kInput,         // Its input `input`.
+    kInputOfInput,  // The first input of that.
+    kWithoutInput,  // The same op on the first input of that, in its place.
+  };
+  Kind kind = kNothing;
+  int input = 0;
+};
+// May give what is of another type than the node: then nothing is made of it.
+using SimplifyRule = Simpler (*)(const SimplifyQuery& query);
+
 // Whether and how an op is linear, element by element.
 enum class Linearity {
   kNone,
@@ -131,11 +164,20 @@ struct OpDef {
   ShapeRule shape;
   GradientRule gradient = nullptr;  // Null: not differentiable.
   Reference reference = nullptr;
-  BlockMaker block = nullptr;    // Of an elementwise op.
-  KernelMaker kernel = nullptr;  // Of any other that computes.
-  RowRule rows = nullptr;        // Null: kMixed.
+  BlockMaker block = nullptr;       // Of an elementwise op.
+  KernelMaker kernel = nullptr;     // Of any other that computes.
+  RowRule rows = nullptr;           // Null: kMixed.
+  SimplifyRule simplify = nullptr;  // Null: kNothing.
   Traits traits = {};
 };
+
+// Rules that several ops have. op(op(x)) is op(x): of Relu.
+Simpler SimplifyIdempotent(const SimplifyQuery& query);
+// op(op(x)) is x: of Neg.
+Simpler SimplifyInvolution(const SimplifyQuery& query);
+// What has the input's type is the input, and op(op(x)) is op(x) with the outer
+// one's attributes: of Reshape.
+Simpler SimplifyRetyping(const SimplifyQuery& query);
 
 }  // namespace tape
 

@@ -1,0 +1,31 @@
+// The op contract's rules that several ops share (op.h). Tested by
+// tests/simplify_test.cc.
+#include "framework/core/op.h"
+
+#include <bit>
+#include <cstdint>
+
+namespace tape {
+
+bool SimplifyQuery::Input::IsAll(double value) const {
+  return op->traits.uniform && std::bit_cast<uint64_t>(attributes.value) ==
+                                   std::bit_cast<uint64_t>(value);
+}
+
+Simpler SimplifyIdempotent(const SimplifyQuery& query) {
+  if (query.inputs[0].op != query.op) return {};
+  return {Simpler::kInput, 0};
+}
+
+Simpler SimplifyInvolution(const SimplifyQuery& query) {
+  if (query.inputs[0].op != query.op) return {};
+  return {Simpler::kInputOfInput, 0};
+}
+
+Simpler SimplifyRetyping(const SimplifyQuery& query) {
+  if (query.inputs[0].type == query.output) return {Simpler::kInput, 0};
+  if (query.inputs[0].op != query.op) return {};
+  return {Simpler::kWithoutInput, 0};
+}
+
+}  // namespace tape

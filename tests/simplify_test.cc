@@ -1,0 +1,191 @@
+// Simplify (framework/compiler/passes.h), rule by rule, by the text of the
+// program; and what it must leave, since the bits would not be the same.
+#include <cstring>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "framework/compiler/compile.h"
+#include "framework/compiler/passes.h"
+#include "framework/compiler/program.h"
+#include "framework/core/basic_ops.h"
+#include "framework/core/graph.h"
+#include "gtest/gtest.h"
+#include "ops/ops.h"
+
+namespace tape {
+namespace {
+
+// What is left of `fetches` once it is simplified: a node a line.
+std::string Simplified(const std::vector<Var>& fetches) {
+  const Graph& graph = *fetches[0].graph();
+  EXPECT_TRUE(graph.status().ok()) << graph.status();
+  Program program = Bind(Extract(graph, fetches, {}), 4);
+  program = Simplify(std::move(program));
+  Verify(program);
+  program = Prune(std::move(program));
+  Verify(program);
+  return Dump(program);
+}
+
+class SimplifyTest : public testing::Test {
+ protected:
+  Var Number(double value, DType dtype = DType::kFloat32) {
+    return Fill(&graph_, {}, value, dtype);
+  }
+  // Expects that `y` becomes `x`, an input.
+  void ExpectInput(Var y, Var x) {
+    EXPECT_EQ(Simplified({y}), Simplified({x}));
+  }
+  // Expects that `y` is left as it is.
+  void ExpectLeft(Var y) {
+    EXPECT_EQ(Simplified({y}), Dump(Bind(Extract(graph_, {y}, {}), 4)));
+  }
+
+  Graph graph_;
+  Var x_ = graph_.Input("x", {2, 3});
+  Var i_ = graph_.Input("i", {2, 3}, DType::kInt32);
+};
+
+TEST_F(SimplifyTest, AProductWithOneIsTheOtherFactor) {
+  ExpectInput(x_ * 1, x_);
+  ExpectInput(1 * x_, x_);
+  ExpectInput(x_ * Fill(&graph_, {2, 3}, 1), x_);
+  ExpectInput(i_ * 1, i_);
+  ExpectLeft(x_ * 0);  // NaN * 0 is NaN.
+  ExpectLeft(x_ * (1 + 1e-7));
+  ExpectLeft(x_ * x_);
+}
+
+TEST_F(SimplifyTest, AQuotientByOneIsTheDividend) {
+  ExpectInput(x_ / 1, x_);
+  ExpectLeft(1 / x_);
+}
+
+TEST_F(SimplifyTest, ADifferenceFromZeroIsTheMinuend) {
+  ExpectInput(x_ - 0, x_);
+  ExpectInput(i_ - 0, i_);
+  ExpectLeft(0 - x_);
+  ExpectLeft(x_ - Number(-0.0));  // -0 - -0 is 0.
+}
+
+TEST_F(SimplifyTest, ASumWithMinusZeroIsTheOtherTerm) {
+  ExpectInput(x_ + Number(-0.0), x_);
+  ExpectInput(Number(-0.0) + x_, x_);
+  ExpectInput(i_ + 0, i_);
+  ExpectLeft(x_ + 0);  // -0 + 0 is 0.
+}
+
+TEST_F(SimplifyTest, ASumOfOneTermIsTheTerm) {
+  ExpectInput(AddN({x_}), x_);
+  ExpectLeft(AddN({x_, x_}));
+}
+
+TEST_F(SimplifyTest, NoOneIsLeftOutThatStretchesTheOther) {
+  const Var scalar = graph_.Input("scalar", {});
+  ExpectLeft(scalar * Fill(&graph_, {2, 3}, 1));
+}
+
+TEST_F(SimplifyTest, WhatIsNegatedTwiceIsItself) {
+  ExpectInput(-(-x_), x_);
+  ExpectInput(-(-i_), i_);
+  EXPECT_EQ(Simplified({-(-(-x_))}), Simplified({-x_}));
+}
+
+TEST_F(SimplifyTest, WhatChangesNothingASecondTimeIsDoneOnce) {
+  EXPECT_EQ(Simplified({Relu(Relu(x_))}), Simplified({Relu(x_)}));
+  EXPECT_EQ(Simplified({Abs(Abs(x_))}), Simplified({Abs(x_)}));
+  EXPECT_EQ(Simplified({Sign(Sign(x_))}), Simplified({Sign(x_)}));
+  EXPECT_EQ(Simplified({Floor(Floor(x_))}), Simplified({Floor(x_)}));
+  ExpectLeft(Exp(Exp(x_)));
+  ExpectLeft(Abs(Relu(x_)));
+}
+
+TEST_F(SimplifyTest, TheReshapeOfAReshapeIsOne) {
+  EXPECT_EQ(Simplified({Reshape(Reshape(x_, {3, 2}), {6})}),
+            Simplified({Reshape(x_, {6})}));
+  ExpectInput(Reshape(Reshape(x_, {6}), {2, 3}), x_);
+}
+
+TEST_F(SimplifyTest, AReshapeToTheShapeThatTheBatchGivesIsNone) {
+  const Var rows = graph_.Input("rows", {kBatch, 3});
+  const Var y = Reshape(Reshape(rows, {kBatch, 1, 3}), {kBatch, 3});
+  ExpectInput(y, rows);
+}
+
+TEST_F(SimplifyTest, TheBroadcastOfABroadcastIsOne) {
+  const Var row = graph_.Input("row", {3});
+  EXPECT_EQ(Simplified({BroadcastTo(BroadcastTo(row, {2, 3}), {4, 2, 3})}),
+            Simplified({BroadcastTo(row, {4, 2, 3})}));
+  ExpectInput(BroadcastTo(x_, {2, 3}), x_);
+  // Sums of sums would be taken in another order.
+  ExpectLeft(SumTo(SumTo(BroadcastTo(x_, {4, 2, 3}), {2, 3}), {3}));
+}
+
+TEST_F(SimplifyTest, TheLargerAndTheSmallerOfOneNumberIsIt) {
+  ExpectInput(Maximum(x_, x_), x_);
+  ExpectInput(Minimum(x_, x_), x_);
+  ExpectLeft(Maximum(x_, -x_));
+  ExpectLeft(Minimum(x_, -x_));
+}
+
+TEST_F(SimplifyTest, AChoiceThatIsKnownIsMade) {
+  const Var other = graph_.Input("other", {2, 3});
+  const Var condition = graph_.Input("condition", {2, 3}, DType::kUint8);
+  ExpectInput(Select(Number(1, DType::kUint8), x_, other), x_);
+  ExpectInput(Select(Number(7, DType::kUint8), x_, other), x_);
+  ExpectInput(Select(Number(0, DType::kUint8), other, x_), x_);
+  ExpectInput(Select(condition, x_, x_), x_);
+  ExpectLeft(Select(condition, x_, other));
+  // What is chosen is stretched to the condition's shape.
+  const Var yes = Fill(&graph_, {4, 2, 3}, 1, DType::kUint8);
+  ExpectLeft(Select(yes, x_, other));
+}
+
+TEST_F(SimplifyTest, WhatBecomesSimplerLetsItsReadersBecomeSo) {
+  ExpectInput(-(1 * (-(x_ - 0) / 1)), x_);
+}
+
+TEST_F(SimplifyTest, AFetchThatBecomesAnInputIsACopyOfIt) {
+  absl::StatusOr<Plan> plan = Compile(graph_, {.fetch = {x_ * 1}});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->Steps().size(), 1u);
+  EXPECT_EQ(plan->Steps()[0].name, "BroadcastTo");
+}
+
+// What the rules promise: the same bits with and without them.
+TEST_F(SimplifyTest, KeepsTheBitsOfNumbersThatAreSpecial) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  const Tensor x({2, 3},
+                 std::vector<float>{0.0f, -0.0f, nan, infinity, -infinity, -1});
+  const std::vector<Var> fetch = {x_ * 1,
+                                  x_ / 1,
+                                  x_ - 0,
+                                  x_ + 0,
+                                  x_ + Number(-0.0),
+                                  -(-x_),
+                                  Relu(Relu(x_)),
+                                  Abs(Abs(x_)),
+                                  Sign(Sign(x_)),
+                                  AddN({x_}),
+                                  Maximum(x_, x_),
+                                  Minimum(x_, x_),
+                                  Floor(Floor(x_))};
+  absl::StatusOr<Plan> with = Compile(graph_, {.fetch = fetch});
+  absl::StatusOr<Plan> without =
+      Compile(graph_, {.fetch = fetch, .without = {"simplify"}});
+  ASSERT_TRUE(with.ok() && without.ok());
+  ASSERT_TRUE(with->Run({{x_, x}}).ok());
+  ASSERT_TRUE(without->Run({{x_, x}}).ok());
+  for (size_t f = 0; f < fetch.size(); ++f) {
+    EXPECT_EQ(std::memcmp(with->Value(fetch[f]).data(),
+                          without->Value(fetch[f]).data(), x.type().bytes()),
+              0)
+        << f;
+  }
+}
+
+}  // namespace
+}  // namespace tape
