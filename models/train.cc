@@ -239,10 +239,11 @@ absl::Status TrainExperiment(const Experiment& experiment) {
   }
   absl::PrintF(
       "test accuracy %.4f, test loss %s, after %.1f s (%.0f training samples a "
-      "second, %s)\n",
+      "second, %s, plans made in %.0f ms)\n",
       kept.test.accuracy,
       std::isnan(loss) ? "nan" : absl::StrFormat("%.4f", loss), result->seconds,
-      result->samples_per_second, Count(result->threads, "thread"));
+      result->samples_per_second, Count(result->threads, "thread"),
+      result->compile_seconds * 1e3);
   if (!std::isfinite(loss) || !std::isfinite(kept.train.loss)) {
     absl::FPrintF(
         stderr,

@@ -91,6 +91,18 @@ Bands CutIntoBands(const MatMulShape& shape) {
   return bands;
 }
 
+// Makes oneDNN's code for products by its GEMM, which it would make, once for
+// the process, within the first of them to run: some 22 ms.
+void MakeGemmCode() {
+  [[maybe_unused]] static const dnnl_status_t made = [] {
+    constexpr int64_t kSize = 16;
+    const std::array<float, kSize* kSize> zeros = {};
+    std::array<float, kSize * kSize> product;
+    return dnnl_sgemm('N', 'N', kSize, kSize, kSize, 1, zeros.data(), kSize,
+                      zeros.data(), kSize, 0, product.data(), kSize);
+  }();
+}
+
 // A prepared product of a band: the primitive, and what it is called with.
 class BandProduct {
  public:
@@ -127,6 +139,9 @@ class BandProduct {
     const auto scratch = description.scratchpad_desc();
     scratch_bytes_ = scratch.get_size();
     primitive_ = dnnl::matmul(description);
+    if (std::strstr(description.impl_info_str(), "gemm:") != nullptr) {
+      MakeGemmCode();
+    }
     memories_ = {dnnl::memory(a, Engine(), nullptr),
                  dnnl::memory(b, Engine(), nullptr),
                  dnnl::memory(c, Engine(), nullptr),

@@ -187,6 +187,13 @@ TEST(BatchesTest, StandsAtEpochZeroAtFirst) {
   EXPECT_EQ(first, Epoch(batches, 0));
 }
 
+// Each of some sizes once; equal ones stand together.
+std::vector<int64_t> Once(const std::vector<int>& sizes) {
+  std::vector<int64_t> once(sizes.begin(), sizes.end());
+  once.erase(std::unique(once.begin(), once.end()), once.end());
+  return once;
+}
+
 TEST(BatchesTest, KeepsOrDropsAShortLastBatch) {
   const auto expect = [](int samples, int64_t batch_size, LastBatch last,
                          const std::vector<int>& sizes) {
@@ -196,6 +203,7 @@ TEST(BatchesTest, KeepsOrDropsAShortLastBatch) {
                       {.batch_size = batch_size, .order = order, .last = last});
       EXPECT_EQ(Sizes(batches), sizes);
       EXPECT_EQ(batches.batches_per_epoch(), sizes.size());
+      EXPECT_EQ(batches.sizes(), Once(sizes));
     }
   };
   expect(10, 4, LastBatch::kKeep, {4, 4, 2});
@@ -258,6 +266,7 @@ TEST(SampledBatchesTest, AreAllFull) {
           {.batch_size = batch_size, .order = Order::kSampled, .last = last});
       EXPECT_EQ(Sizes(batches), sizes);
       EXPECT_EQ(batches.batches_per_epoch(), sizes.size());
+      EXPECT_EQ(batches.sizes(), Once(sizes));
     }
   };
   expect(10, 4, {4, 4});

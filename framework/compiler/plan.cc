@@ -57,6 +57,7 @@ Plan::Impl::Impl(const Graph& graph, Program program, std::vector<Var> fetches,
     has_batch_ |=
         !node.type.shape.is_bound() || !node.attributes.shape.is_bound();
   }
+  team_.Run([](int) {});  // Threads have started before the first step.
   fed_.resize(inputs_.size());
   needed_.resize(needed.size());
 }

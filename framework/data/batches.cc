@@ -53,6 +53,14 @@ int64_t Batches::batches_per_epoch() const {
   return end_ / options_.batch_size + (end_ % options_.batch_size > 0 ? 1 : 0);
 }
 
+std::vector<int64_t> Batches::sizes() const {
+  std::vector<int64_t> sizes;
+  if (end_ >= options_.batch_size) sizes.push_back(options_.batch_size);
+  const int64_t rest = end_ % options_.batch_size;
+  if (rest > 0) sizes.push_back(rest);
+  return sizes;
+}
+
 void Batches::StartEpoch(int epoch) {
   next_ = 0;
   if (options_.order == Order::kFixed) return;

@@ -67,6 +67,8 @@ class Batches {
   Batches(Dataset&& dataset, BatchOptions options) = delete;  // Would dangle.
 
   int64_t batches_per_epoch() const;
+  // The sizes that an epoch's batches have, each once, the first batch's first.
+  std::vector<int64_t> sizes() const;
 
   // Goes to the start of an epoch. What is random of it depends on
   // (seed, epoch) alone, so a resumed training sees what an uninterrupted one

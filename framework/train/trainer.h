@@ -73,6 +73,9 @@ struct TrainResult {
   int threads = 0;
   double seconds = 0;             // Of the whole run, evaluations included.
   double samples_per_second = 0;  // Of training alone.
+  // Of making the plans (Plan::compile_seconds), which for the training steps is
+  // done before `seconds` begin.
+  double compile_seconds = 0;
 };
 
 // Trains `model` on data.train; evaluates it on data.validation, if that has
