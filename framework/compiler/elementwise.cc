@@ -27,15 +27,16 @@ enum class Access {
              // periods: laid out once for all blocks.
   kRow,      // It repeats every `period` elements, and a block lies within one
              // period.
-  kGather,   // Anything else: collected element by element for each block.
+  kGather,   // Anything else: collected run by run for each block.
 };
 
 struct Operand {
   Access access;
   size_t element_bytes;
   int64_t period = 1;
-  // For kGather: the operand's step for a step along each axis of the shape.
-  std::vector<int64_t> strides = {};
+  // For kGather: the shape, with axes along which the operand goes on in one
+  // step taken together, and the operand's step along each; the last is 0 or 1.
+  std::vector<int64_t> dims = {}, strides = {};
   int slot = kNoSlot;  // The scratch slot of kPattern and kGather.
 
   static constexpr int kNoSlot = -1;
@@ -55,16 +56,46 @@ int64_t Period(const Shape& operand, const Shape& shape) {
   return period;
 }
 
-std::vector<int64_t> BroadcastStrides(const Shape& operand,
-                                      const Shape& shape) {
-  std::vector<int64_t> strides(shape.rank(), 0);
-  int64_t stride = 1;
-  for (int back = 1; back <= operand.rank(); ++back) {
-    const int64_t dim = operand[operand.rank() - back];
-    if (dim != 1) strides[shape.rank() - back] = stride;
-    stride *= dim;
+// Sets dims and strides.
+void SetSteps(const Shape& from, const Shape& shape, Operand* operand) {
+  std::vector<int64_t>& dims = operand->dims;
+  std::vector<int64_t>& strides = operand->strides;
+  // From the last axis to the first.
+  int64_t elements = 1;
+  for (int back = 1; back <= shape.rank(); ++back) {
+    const int64_t dim = shape[shape.rank() - back];
+    const int64_t own = back <= from.rank() ? from[from.rank() - back] : 1;
+    const int64_t stride = own == 1 ? 0 : elements;
+    elements *= own;
+    if (dim == 1) continue;
+    if (!dims.empty() && stride == strides.back() * dims.back()) {
+      dims.back() *= dim;
+    } else {
+      dims.push_back(dim);
+      strides.push_back(stride);
+    }
   }
-  return strides;
+  std::reverse(dims.begin(), dims.end());
+  std::reverse(strides.begin(), strides.end());
+}
+
+// Writes `length` elements from `from` on to `to`, or the first as often.
+template <typename T>
+void CopyRun(const std::byte* from, bool repeat, int64_t length,
+             std::byte* to) {
+  if (!repeat) {
+    std::memcpy(to, from, length * sizeof(T));
+    return;
+  }
+  T value;
+  std::memcpy(&value, from, sizeof(T));
+  // The first few, and then copies of what there is.
+  constexpr int64_t kFew = 64 / sizeof(T);
+  std::fill_n(reinterpret_cast<T*>(to), std::min(length, kFew), value);
+  for (int64_t done = kFew; done < length; done *= 2) {
+    std::memcpy(to + done * sizeof(T), to,
+                std::min(done, length - done) * sizeof(T));
+  }
 }
 
 template <typename T>
@@ -162,7 +193,7 @@ class ElementwiseKernel : public Kernel {
             period == 1 || (period <= kBlock && runs == Runs::kAny);
         operand.access = is_pattern ? Access::kPattern : Access::kRow;
       } else {
-        operand.strides = BroadcastStrides(type.shape, code_.shape);
+        SetSteps(type.shape, code_.shape, &operand);
       }
       operands_.push_back(std::move(operand));
     }
@@ -316,15 +347,31 @@ class ElementwiseKernel : public Kernel {
 
   void Gather(const Operand& operand, const std::byte* memory, int64_t begin,
               int64_t count, std::byte* to) const {
-    for (int64_t i = begin; i < begin + count; ++i) {
-      int64_t rest = i, element = 0;
-      for (int axis = code_.shape.rank(); axis-- > 0;) {
-        element += rest % code_.shape[axis] * operand.strides[axis];
-        rest /= code_.shape[axis];
+    const std::vector<int64_t>& dims = operand.dims;
+    const int last = static_cast<int>(dims.size()) - 1;
+    for (int64_t i = begin; i < begin + count;) {
+      const int64_t column = i % dims[last];
+      int64_t rest = i / dims[last];
+      int64_t element = column * operand.strides[last];
+      for (int axis = last; axis-- > 0;) {
+        element += rest % dims[axis] * operand.strides[axis];
+        rest /= dims[axis];
       }
-      std::memcpy(to, memory + element * operand.element_bytes,
-                  operand.element_bytes);
-      to += operand.element_bytes;
+      const int64_t length = std::min(begin + count - i, dims[last] - column);
+      const std::byte* const from = memory + element * operand.element_bytes;
+      const bool repeat = operand.strides[last] == 0;
+      switch (operand.element_bytes) {
+        case 1:
+          CopyRun<uint8_t>(from, repeat, length, to);
+          break;
+        case 4:
+          CopyRun<uint32_t>(from, repeat, length, to);
+          break;
+        default:
+          TAPE_CHECK(false);
+      }
+      i += length;
+      to += length * operand.element_bytes;
     }
   }
 
