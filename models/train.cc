@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "framework/compiler/compile.h"
 #include "framework/data/batches.h"
 #include "framework/data/dataset.h"
 #include "framework/train/progress.h"
@@ -63,6 +64,9 @@ ABSL_FLAG(uint64_t, seed, 0,
 ABSL_FLAG(std::optional<int>, threads, std::nullopt,
           "how many threads to use; by default all processors. The results are "
           "the same, bit by bit, for any number");
+ABSL_FLAG(std::string, precision, "float32",
+          "what matrix products read: float32, or bf16, which they add up in "
+          "float32, on processors that have it; by default float32");
 ABSL_FLAG(std::string, run_dir, "",
           "folder to write metrics.csv and summary.json to; made if missing, "
           "refused if it holds a run already. By default nothing is written");
@@ -82,7 +86,7 @@ constexpr ShownFlag kFlags[] = {
     {"learning_rate", "X"}, {"l1", "X"},         {"l2", "X"},
     {"proximal_l1", "X"},   {"validation", "X"}, {"stratified", ""},
     {"report", ""},         {"seed", "N"},       {"threads", "N"},
-    {"run_dir", "DIR"},     {"profile", "FILE"}};
+    {"precision", "NAME"},  {"run_dir", "DIR"},  {"profile", "FILE"}};
 
 // The experiment's settings with the flags' changes.
 absl::StatusOr<Settings> SettingsFromFlags(const Experiment& experiment) {
@@ -141,6 +145,12 @@ absl::StatusOr<Settings> SettingsFromFlags(const Experiment& experiment) {
       ThreadsFromFlag(absl::GetFlag(FLAGS_threads));
   if (!threads.ok()) return threads.status();
   settings.train.threads = *threads;
+  const std::string precision = absl::GetFlag(FLAGS_precision);
+  if (precision == "bf16") {
+    settings.train.precision = Precision::kBFloat16;
+  } else if (precision != "float32") {
+    return WrongFlag("precision", "float32 or bf16", precision);
+  }
   return settings;
 }
 
@@ -189,6 +199,18 @@ absl::Status TrainExperiment(const Experiment& experiment) {
   const absl::StatusOr<Classifier> model =
       DeclareModel(experiment, *settings, *data, graph);
   if (!model.ok()) return model.status();
+
+  if (settings->train.precision != Precision::kFloat32) {
+    const absl::Status status =
+        Compile(graph, {.fetch = {model->loss},
+                        .precision = settings->train.precision})
+            .status();
+    if (!status.ok()) {
+      return WrongFlag(
+          "precision", "float32",
+          absl::StrCat(absl::GetFlag(FLAGS_precision), ": ", status.message()));
+    }
+  }
 
   Profile profile;
   const std::string trace = absl::GetFlag(FLAGS_profile);

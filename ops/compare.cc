@@ -65,6 +65,10 @@ absl::StatusOr<TensorType> CompareRule(absl::Span<const TensorType> x,
     return absl::InvalidArgumentError(absl::StrCat(
         "dtypes ", Name(x[0].dtype), " and ", Name(x[1].dtype), " differ"));
   }
+  if (x[0].dtype == DType::kBFloat16) {
+    return absl::InvalidArgumentError(
+        "expected float32, int32 or uint8, found bfloat16");
+  }
   absl::StatusOr<Shape> shape = Broadcast(x[0].shape, x[1].shape);
   if (!shape.ok()) return shape.status();
   return TensorType{DType::kUint8, *shape};
@@ -155,30 +159,36 @@ constexpr OpDef kSelect = {
     .traits = {.elementwise = true},
 };
 
-// ---- Cast: y = x in another dtype ----
-constexpr OpDef kCast = {
+}  // namespace
+
+// ---- Cast: y = x in another dtype, rounded to it ----
+constinit const OpDef kCast = {
     .name = "Cast",
     .operands = {"x"},
     .shape = [](absl::Span<const TensorType> x,
                 const Attributes& attributes) -> absl::StatusOr<TensorType> {
       const DType from = x[0].dtype, to = attributes.dtype;
       const bool exists = (to == DType::kFloat32 && from != DType::kFloat32) ||
-                          (to == DType::kInt32 && from == DType::kUint8);
+                          (to == DType::kInt32 && from == DType::kUint8) ||
+                          (to == DType::kBFloat16 && from == DType::kFloat32);
       if (!exists) {
         return absl::InvalidArgumentError(absl::StrCat(
             "there is no conversion from ", Name(from), " to ", Name(to)));
       }
       return TensorType{to, x[0].shape};
     },
-    .reference = MapReference<[](double x) { return x; }>,
+    .reference = MapReference<[](const Attributes& attributes, double x) {
+      if (attributes.dtype != DType::kBFloat16) return x;
+      return static_cast<double>(BFloat16(static_cast<float>(x)));
+    }>,
     .block = [](absl::Span<const DType> x, DType y) -> Block {
+      if (y == DType::kBFloat16) return vector::FloatToBFloat16;
+      if (x[0] == DType::kBFloat16) return vector::BFloat16ToFloat;
       if (x[0] == DType::kInt32) return vector::IntToFloat;
       return y == DType::kInt32 ? vector::ByteToInt : vector::ByteToFloat;
     },
     .traits = {.elementwise = true},
 };
-
-}  // namespace
 
 Var Maximum(Var a, Var b, Loc loc) { return Append(kMaximum, {a, b}, {}, loc); }
 Var Minimum(Var a, Var b, Loc loc) { return Append(kMinimum, {a, b}, {}, loc); }

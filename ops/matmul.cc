@@ -20,10 +20,21 @@ Matrix Seen(const TensorType& type, bool transposed) {
   return transposed ? Matrix{shape[1], shape[0]} : Matrix{shape[0], shape[1]};
 }
 
+// Whether both matrices are bfloat16.
+bool IsBFloat16(absl::Span<const TensorType> x) {
+  return x[0].dtype == DType::kBFloat16 && x[1].dtype == DType::kBFloat16;
+}
+
 absl::StatusOr<TensorType> ProductType(absl::Span<const TensorType> x,
                                        const Attributes& attributes) {
-  for (const TensorType& type : x) {
+  const bool in_bfloat16 = IsBFloat16(x);
+  for (const TensorType& type : x.subspan(in_bfloat16 ? 2 : 0)) {
     if (absl::Status status = ExpectFloat32(type); !status.ok()) return status;
+  }
+  if (in_bfloat16) {
+    if (absl::Status status = onednn::HasBFloat16(); !status.ok()) {
+      return status;
+    }
   }
   if (x[0].shape.rank() != 2 || x[1].shape.rank() != 2) {
     return absl::InvalidArgumentError(
@@ -43,6 +54,8 @@ absl::StatusOr<TensorType> ProductType(absl::Span<const TensorType> x,
 // a^T gy and gy b^T, with what is transposed already taken into account.
 Adjoints ProductAdjoints(Var a, Var b, Var gy, const Attributes& attributes) {
   const bool at = attributes.transpose_lhs, bt = attributes.transpose_rhs;
+  a = Cast(a, DType::kFloat32);
+  b = Cast(b, DType::kFloat32);
   return {at ? MatMul(b, gy, {.lhs = bt, .rhs = true})
              : MatMul(gy, b, {.lhs = false, .rhs = !bt}),
           bt ? MatMul(gy, a, {.lhs = true, .rhs = at})
@@ -76,16 +89,16 @@ void ProductReference(const Attributes& attributes, absl::Span<const Tensor> x,
 std::unique_ptr<Kernel> MakeProductKernel(const KernelSpec& spec,
                                           onednn::Scales scales) {
   const Matrix a = Seen(spec.inputs[0], spec.attributes.transpose_lhs);
-  return onednn::MakeMatMulKernel(
-      {.m = a.rows,
-       .k = a.columns,
-       .n = spec.output.shape[1],
-       .transpose_a = spec.attributes.transpose_lhs,
-       .transpose_b = spec.attributes.transpose_rhs},
-      scales,
-      spec.alone   ? onednn::Cut::kNone
-      : spec.apart ? onednn::Cut::kApart
-                   : onednn::Cut::kIntoBands);
+  return onednn::MakeMatMulKernel({.m = a.rows,
+                                   .k = a.columns,
+                                   .n = spec.output.shape[1],
+                                   .transpose_a = spec.attributes.transpose_lhs,
+                                   .transpose_b = spec.attributes.transpose_rhs,
+                                   .in_bfloat16 = IsBFloat16(spec.inputs)},
+                                  scales,
+                                  spec.alone   ? onednn::Cut::kNone
+                                  : spec.apart ? onednn::Cut::kApart
+                                               : onednn::Cut::kIntoBands);
 }
 
 // ---- MatMulAdd: y = alpha a b + beta c; da, db as MatMul's times alpha, ----
@@ -126,7 +139,7 @@ constexpr OpDef kMatMulAdd = {
       return MakeProductKernel(spec, {.product = spec.attributes.alpha,
                                       .addend = spec.attributes.beta});
     },
-    .traits = {.in_place = 2},
+    .traits = {.in_place = 2, .low_precision = {.inputs = 2, .cast = &kCast}},
 };
 
 // ---- MatMul: y = a b; da = gy b^T, db = a^T gy ----
@@ -152,7 +165,9 @@ constexpr OpDef kMatMul = {
                      ? RowRole::kSummed
                      : RowRole::kMixed;
         },
-    .traits = {.regions = true, .plus = &kMatMulAdd},
+    .traits = {.regions = true,
+               .plus = &kMatMulAdd,
+               .low_precision = {.inputs = 2, .cast = &kCast}},
 };
 
 }  // namespace

@@ -43,11 +43,13 @@ const dnnl::engine& Engine() {
   return *engine;
 }
 
-// A float32 matrix of rows by columns, whose element (r, c) is at r * row_step
-// + c * column_step.
-dnnl::memory::desc Matrix(int64_t rows, int64_t columns, int64_t row_step,
-                          int64_t column_step) {
-  return dnnl::memory::desc({rows, columns}, dnnl::memory::data_type::f32,
+using Number = dnnl::memory::data_type;
+
+// A matrix of rows by columns, whose element (r, c) is at r * row_step +
+// c * column_step.
+dnnl::memory::desc Matrix(Number number, int64_t rows, int64_t columns,
+                          int64_t row_step, int64_t column_step) {
+  return dnnl::memory::desc({rows, columns}, number,
                             dnnl::memory::dims{row_step, column_step});
 }
 
@@ -109,11 +111,12 @@ class BandProduct {
   // `width`: of the matrix that the band is written to.
   BandProduct(const MatMulShape& shape, int64_t rows, int64_t columns,
               int64_t width, Scales scales) {
-    const auto a = shape.transpose_a ? Matrix(rows, shape.k, 1, shape.m)
-                                     : Matrix(rows, shape.k, shape.k, 1);
-    const auto b = shape.transpose_b ? Matrix(shape.k, columns, 1, shape.k)
-                                     : Matrix(shape.k, columns, shape.n, 1);
-    const auto c = Matrix(rows, columns, width, 1);
+    const Number in = shape.in_bfloat16 ? Number::bf16 : Number::f32;
+    const auto a = shape.transpose_a ? Matrix(in, rows, shape.k, 1, shape.m)
+                                     : Matrix(in, rows, shape.k, shape.k, 1);
+    const auto b = shape.transpose_b ? Matrix(in, shape.k, columns, 1, shape.k)
+                                     : Matrix(in, shape.k, columns, shape.n, 1);
+    const auto c = Matrix(Number::f32, rows, columns, width, 1);
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     dnnl::post_ops post_ops;
@@ -155,9 +158,10 @@ class BandProduct {
   size_t scratch_bytes() const { return scratch_bytes_; }
 
   // By the C interface: the C++ one makes a new list of arguments at each call.
-  void Run(const float* a, const float* b, float* c, std::byte* scratch) {
-    Point(memories_[0], const_cast<float*>(a));
-    Point(memories_[1], const_cast<float*>(b));
+  void Run(const std::byte* a, const std::byte* b, float* c,
+           std::byte* scratch) {
+    Point(memories_[0], const_cast<std::byte*>(a));
+    Point(memories_[1], const_cast<std::byte*>(b));
     Point(memories_[2], c);
     Point(memories_[3], scratch);
     const dnnl_status_t status = dnnl_primitive_execute(
@@ -213,13 +217,14 @@ class MatMulKernel : public Kernel {
 
   void Run(int chunk, const KernelArguments& arguments) const override {
     const OneThread one_thread;
-    const float* a = static_cast<const float*>(arguments.inputs[0]);
-    const float* b = static_cast<const float*>(arguments.inputs[1]);
+    const auto* a = static_cast<const std::byte*>(arguments.inputs[0]);
+    const auto* b = static_cast<const std::byte*>(arguments.inputs[1]);
     float* c = static_cast<float*>(arguments.outputs[0]);
     if (has_addend_ && arguments.inputs[2] != c) CopyAddend(chunk, arguments);
     const Region band = region(chunk);
-    a += band.row * (shape_.transpose_a ? 1 : shape_.k);
-    b += band.column * (shape_.transpose_b ? shape_.k : 1);
+    const int64_t bytes = shape_.in_bfloat16 ? 2 : 4;  // Of an element.
+    a += bytes * band.row * (shape_.transpose_a ? 1 : shape_.k);
+    b += bytes * band.column * (shape_.transpose_b ? shape_.k : 1);
     if (!apart_) c += band.row * shape_.n + band.column;
     products_[chunk].Run(a, b, c, arguments.scratch);
   }
@@ -269,6 +274,17 @@ class EmptyMatMulKernel : public Kernel {
 };
 
 }  // namespace
+
+absl::Status HasBFloat16() {
+  // The sets of instructions that have these have their bits.
+  constexpr auto kNeeded =
+      static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  const auto found = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  if ((found & kNeeded) == kNeeded) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "products of bfloat16 need a processor with the instructions "
+      "AVX512_BF16, which this one lacks");
+}
 
 std::unique_ptr<Kernel> MakeMatMulKernel(const MatMulShape& shape,
                                          Scales scales, Cut cut) {

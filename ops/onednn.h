@@ -6,19 +6,26 @@
 #include <cstdint>
 #include <memory>
 
+#include "absl/status/status.h"
 #include "framework/core/kernel.h"
 
 namespace tape::onednn {
 
-// c = op(a) op(b), float32 and row-major: op(a) is [m,k], op(b) is [k,n], c is
-// [m,n]; an operand is transposed if it is stored as [k,m] or [n,k].
+// c = op(a) op(b), row-major: op(a) is [m,k], op(b) is [k,n], c is [m,n]; an
+// operand is transposed if it is stored as [k,m] or [n,k]. All are float32, but
+// for a and b in_bfloat16; the sums are float32 always.
 struct MatMulShape {
   int64_t m;
   int64_t k;
   int64_t n;
   bool transpose_a;
   bool transpose_b;
+  bool in_bfloat16 = false;
 };
+
+// An error that says what is missing, if this processor cannot multiply in
+// bfloat16, or only slower than in float32.
+absl::Status HasBFloat16();
 
 // c = product op(a) op(b) + addend d.
 struct Scales {

@@ -98,8 +98,9 @@ Var Clip(Var x, double low, double high, Loc loc = Loc::Current());
 // a where condition (uint8) is not 0, else b; a and b both float32 or both
 // int32.
 Var Select(Var condition, Var a, Var b, Loc loc = Loc::Current());
-// The same numbers in another dtype: to float32 from int32 or uint8, to int32
-// from uint8, and from any to itself. Not differentiable.
+// The same numbers in another dtype: to float32 from any other, to int32 from
+// uint8, to bfloat16 from float32, rounded, and from any to itself. Not
+// differentiable.
 Var Cast(Var x, DType dtype, Loc loc = Loc::Current());
 
 // ---- Products. ops/matmul.cc ----
@@ -108,7 +109,9 @@ struct Transposes {
   bool rhs = false;
 };
 // [m,k] by [k,n] to [m,n]; an operand named in `transposes` is given as its
-// transpose.
+// transpose. Both may be bfloat16, where the processor multiplies that; the
+// result is float32 all the same. (CompileOptions::precision has this done
+// throughout a graph of float32.)
 Var MatMul(Var lhs, Var rhs, Transposes transposes = {},
            Loc loc = Loc::Current());
 struct MatMulAddOptions {

@@ -11,6 +11,9 @@ namespace tape {
 // An error unless `type` is float32.
 absl::Status ExpectFloat32(const TensorType& type);
 
+// Cast (compare.cc), which other ops name in their traits.
+extern const OpDef kCast;
+
 // The shape of the first input, which must be float32.
 absl::StatusOr<TensorType> SameAsFloatInput(absl::Span<const TensorType> inputs,
                                             const Attributes& attributes);

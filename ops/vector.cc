@@ -284,6 +284,36 @@ void IntToFloat(const BlockArguments& block) {
   MapUnary<int32_t, float>(block, Floats(), f);
 }
 
+// By hand: Highway's own conversion need not round to the nearest.
+void FloatToBFloat16(const BlockArguments& block) {
+  const auto f = [](auto d, const float* in, uint16_t* y) HWY_ATTR {
+    const hn::Rebind<uint16_t, decltype(d)> d16;
+    const hn::Rebind<int32_t, decltype(d)> d32;
+    const hn::Rebind<uint32_t, decltype(d)> du32;
+    const auto x = hn::LoadU(d, in);
+    const auto word = hn::BitCast(du32, x);
+    const auto is_odd =
+        hn::And(hn::ShiftRight<16>(word), hn::Set(du32, uint32_t{1}));
+    const auto nearest =
+        hn::Add(word, hn::Add(is_odd, hn::Set(du32, uint32_t{0x7FFF})));
+    // So that a NaN does not become infinite with what it loses.
+    const auto nan = hn::Or(word, hn::Set(du32, uint32_t{0x400000}));
+    const auto half = hn::ShiftRight<16>(
+        hn::IfThenElse(hn::RebindMask(du32, hn::IsNaN(x)), nan, nearest));
+    hn::StoreU(hn::DemoteTo(d16, hn::BitCast(d32, half)), d16, y);
+  };
+  MapUnary<float, uint16_t>(block, Floats(), f);
+}
+void BFloat16ToFloat(const BlockArguments& block) {
+  const auto f = [](auto d, const uint16_t* x, float* y) HWY_ATTR {
+    const hn::Rebind<uint16_t, decltype(d)> d16;
+    const hn::Rebind<uint32_t, decltype(d)> du32;
+    const auto wide = hn::PromoteTo(du32, hn::LoadU(d16, x));
+    hn::StoreU(hn::BitCast(d, hn::ShiftLeft<16>(wide)), d, y);
+  };
+  MapUnary<uint16_t, float>(block, Floats(), f);
+}
+
 // ---- Rows of softmax ----
 
 // The first `count` lanes from `x`, and `padding` in the others, without a touch

@@ -50,7 +50,9 @@ namespace tape::vector {
   X(EqualByte)                \
   X(ByteToFloat)              \
   X(ByteToInt)                \
-  X(IntToFloat)
+  X(IntToFloat)               \
+  X(FloatToBFloat16)          \
+  X(BFloat16ToFloat)
 
 #define TAPE_DECLARE_BLOCK(name) void name(const BlockArguments& block);
 TAPE_VECTOR_BLOCKS(TAPE_DECLARE_BLOCK)

@@ -15,12 +15,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "framework/compiler/compile.h"
 #include "framework/core/gradients.h"
 #include "ops/ops.h"
+#include "tests/bfloat16_testing.h"
 
 namespace {
 
@@ -149,7 +151,7 @@ TEST(AllocationTest, CountsEveryWayToAllocate) {
 // A net of some depth, its loss and its momentum, with every kind of step: cut
 // into chunks or not, in place, copied.
 struct Training {
-  explicit Training(int threads) {
+  explicit Training(int threads, Precision precision = Precision::kFloat32) {
     Var h = x;
     for (int layer = 0; layer < 2; ++layer) {
       const int64_t inputs = h.shape()[1];
@@ -159,8 +161,10 @@ struct Training {
       h = Relu(MatMul(h, w) + b);
     }
     const Var loss = Mean(SoftmaxCrossEntropy(h, label));
-    CompileOptions options = {
-        .fetch = {loss, ArgMax(h), x}, .updates = {}, .threads = threads};
+    CompileOptions options = {.fetch = {loss, ArgMax(h), x},
+                              .updates = {},
+                              .threads = threads,
+                              .precision = precision};
     const std::vector<Var> parameters = graph.parameters();
     const std::vector<Var> grads = Gradients(loss, parameters);
     for (size_t i = 0; i < parameters.size(); ++i) {
@@ -191,8 +195,14 @@ struct Training {
 TEST(AllocationTest, AStepAllocatesNothingAndOneDnnAlwaysAsMuch) {
   const Tensor images(TensorType{DType::kFloat32, {128, 300}});
   const Tensor labels(TensorType{DType::kInt32, {128}});
-  for (int threads : {1, 2}) {
-    Training training(threads);
+  std::vector<std::pair<int, Precision>> ways = {{1, Precision::kFloat32},
+                                                 {2, Precision::kFloat32}};
+  if (HasBFloat16Products()) {
+    ways.push_back({1, Precision::kBFloat16});
+    ways.push_back({2, Precision::kBFloat16});
+  }
+  for (const auto& [threads, precision] : ways) {
+    Training training(threads, precision);
     training.Step(images, labels);
     bool chunks = false;
     for (const StepCost& step : training.plan->Steps()) {

@@ -185,11 +185,13 @@ TEST(GraphErrorTest, RefusesAParameterTaggedState) {
             "state: declare it by State");
 }
 
-TEST(GraphErrorTest, RefusesAStateOfUint8) {
+TEST(GraphErrorTest, RefusesAStateOfUint8OrBFloat16) {
   Graph graph;
   graph.State("s", {2}, Zeros(), DType::kUint8, At(1));
+  graph.State("t", {2}, Zeros(), DType::kBFloat16, At(2));
   EXPECT_EQ(Errors(graph),
-            "xor.cc:1: state \"s\": expected float32 or int32, found uint8");
+            "xor.cc:1: state \"s\": expected float32 or int32, found uint8\n"
+            "xor.cc:2: state \"t\": expected float32 or int32, found bfloat16");
 }
 
 TEST(GraphErrorTest, KeepsWhatAnInitializerRefuses) {

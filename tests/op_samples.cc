@@ -69,6 +69,8 @@ Tensor SampleValues(const OpSample& sample, int index, int64_t batch) {
       return Rounded<int32_t>(type, values);
     case DType::kUint8:
       return Rounded<uint8_t>(type, values);
+    case DType::kBFloat16:
+      return Rounded<BFloat16>(type, values);
     default:
       return Rounded<float>(type, values);
   }

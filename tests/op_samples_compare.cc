@@ -1,6 +1,7 @@
 // The rows of ops/compare.cc (op_samples.h).
 #include <cfloat>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -348,6 +349,47 @@ void AddCastRows(SampleTable* table) {
     add("uint8_to_float32", Bytes(shape), DType::kFloat32);
     add("uint8_to_int32", Bytes(shape), DType::kInt32);
   }
+  for (const auto& [name, shape] :
+       {std::pair<const char*, Shape>{"ordinary", {3, 5}},
+        {"blocks", {5, 211}},
+        {"chunks", {3, 100003}}}) {
+    SampleInput low = Floats(shape);
+    low.dtype = DType::kBFloat16;
+    for (const auto& [conversion, input, to] :
+         {std::tuple("float32_to_bfloat16", Floats(shape), DType::kBFloat16),
+          std::tuple("bfloat16_to_float32", low, DType::kFloat32)}) {
+      table->Add({.op = "Cast",
+                  .name = absl::StrCat(conversion, "_", name),
+                  .inputs = {input},
+                  .build = CastTo(to),
+                  .output = {to, shape},
+                  .differentiated = Differentiated::kRefused});
+    }
+  }
+  // Halfway between two, a little to either side, and at the ends.
+  const std::vector<double> to_be_rounded = {0,
+                                             -0.0,
+                                             1 + 0x1p-8,
+                                             1 + 0x3p-8,
+                                             1 + 0x1p-8 + 0x1p-23,
+                                             1 + 0x3p-8 - 0x1p-23,
+                                             kInf,
+                                             -kInf,
+                                             kNan,
+                                             FLT_MAX,
+                                             -FLT_MAX,
+                                             FLT_MIN,
+                                             kDenormal,
+                                             255,
+                                             256,
+                                             257};
+  table->Add({.op = "Cast",
+              .name = "float32_to_bfloat16_extremes",
+              .inputs = {Given(to_be_rounded)},
+              .build = CastTo(DType::kBFloat16),
+              .output = {DType::kBFloat16,
+                         {static_cast<int64_t>(to_be_rounded.size())}},
+              .differentiated = Differentiated::kRefused});
   // 2^24 + 1 lies halfway between two float32s, and is rounded to the even one.
   table->Add({.op = "Cast",
               .name = "int32_extremes",
@@ -368,6 +410,10 @@ void AddCastErrors(SampleTable* table) {
       "Cast", "int32_to_uint8", {Int({2})}, CastTo(DType::kUint8),
       "Cast: there is no conversion from int32 to uint8 (x int32[2] is input "
       "\"x0\", x.cc:0)");
+  table->AddError(
+      "Cast", "uint8_to_bfloat16", {Byte({2})}, CastTo(DType::kBFloat16),
+      "Cast: there is no conversion from uint8 to bfloat16 (x uint8[2] is "
+      "input \"x0\", x.cc:0)");
   table->AddError(
       "Cast", "to_float64", {Float({2})}, CastTo(DType::kFloat64),
       "Cast: there is no conversion from float32 to float64 (x [2] is input "

@@ -1,10 +1,12 @@
 // The rows of ops/matmul.cc (op_samples.h).
 #include <cstdint>
+#include <string>
 #include <tuple>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "ops/ops.h"
+#include "tests/bfloat16_testing.h"
 #include "tests/op_samples_internal.h"
 
 namespace tape::samples {
@@ -110,7 +112,66 @@ void AddMatMulRows(SampleTable* table) {
               .tolerance = {.absolute = 6 * kRounding}});
 }
 
+// Where the processor has no such products, they are refused.
+void AddBFloat16Rows(SampleTable* table) {
+  for (const Transposes transposes :
+       {Transposes{}, Transposes{.lhs = true}, Transposes{.rhs = true},
+        Transposes{.lhs = true, .rhs = true}}) {
+    for (const auto& [size, m, k, n] :
+         {std::tuple("odd", 17, 19, 23), std::tuple("no_terms", 3, 0, 5),
+          std::tuple("chunks_of_rows", 331, 127, 120),
+          std::tuple("chunks_of_columns", 120, 127, 331)}) {
+      SampleInput a = Whole(transposes.lhs ? Shape{k, m} : Shape{m, k});
+      SampleInput b = Whole(transposes.rhs ? Shape{n, k} : Shape{k, n});
+      a.dtype = b.dtype = DType::kBFloat16;
+      const std::string name =
+          absl::StrCat("bfloat16_", size, transposes.lhs ? "_lhs" : "",
+                       transposes.rhs ? "_rhs" : "",
+                       transposes.lhs || transposes.rhs ? "_transposed" : "");
+      const BuildSample product = [transposes](const SampleOperands& in) {
+        return MatMul(in.x[0], in.x[1], transposes, in.loc);
+      };
+      const BuildSample sum = [transposes](const SampleOperands& in) {
+        return MatMulAdd(in.x[0], in.x[1], in.x[2],
+                         {.alpha = -2, .beta = 0.5, .transposes = transposes},
+                         in.loc);
+      };
+      if (!HasBFloat16Products()) {
+        const auto type = [](const SampleInput& input) {
+          return TensorType{input.dtype, input.shape};
+        };
+        table->AddError(
+            "MatMul", name.c_str(), {type(a), type(b)}, product,
+            absl::StrCat("MatMul: ", kNoBFloat16Products, " (lhs ",
+                         type(a).ToString(), " is input \"x0\", x.cc:0; rhs ",
+                         type(b).ToString(), " is input \"x1\", x.cc:1)"));
+        continue;
+      }
+      table->Add({.op = "MatMul",
+                  .name = name,
+                  .inputs = {a, b},
+                  .build = product,
+                  .output = Float({m, n}),
+                  .differentiated = Differentiated::kNotAsked});
+      table->Add({.op = "MatMulAdd",
+                  .name = name,
+                  .inputs = {a, b, Whole({m, n})},
+                  .build = sum,
+                  .output = Float({m, n}),
+                  .differentiated = Differentiated::kNotAsked});
+    }
+  }
+}
+
 void AddMatMulErrors(SampleTable* table) {
+  table->AddError(
+      "MatMul", "bfloat16_and_float32",
+      {{DType::kBFloat16, {2, 3}}, Float({3, 4})},
+      [](const SampleOperands& in) {
+        return MatMul(in.x[0], in.x[1], {}, in.loc);
+      },
+      "MatMul: expected float32, found bfloat16 (lhs bfloat16[2,3] is input "
+      "\"x0\", x.cc:0; rhs [3,4] is input \"x1\", x.cc:1)");
   const auto mat_mul = [](Transposes transposes) -> BuildSample {
     return [transposes](const SampleOperands& in) {
       return MatMul(in.x[0], in.x[1], transposes, in.loc);
@@ -160,6 +221,7 @@ void AddMatMulAddErrors(SampleTable* table) {
 
 void AddMatMulSamples(SampleTable* table) {
   AddMatMulRows(table);
+  AddBFloat16Rows(table);
   AddMatMulErrors(table);
   AddMatMulAddErrors(table);
 }

@@ -38,10 +38,12 @@ TEST(DTypeTest, HasTheNameAndSizeOfItsNumbers) {
   EXPECT_STREQ(Name(DType::kFloat32), "float32");
   EXPECT_STREQ(Name(DType::kInt32), "int32");
   EXPECT_STREQ(Name(DType::kUint8), "uint8");
+  EXPECT_STREQ(Name(DType::kBFloat16), "bfloat16");
   EXPECT_STREQ(Name(DType::kFloat64), "float64");
   EXPECT_EQ(SizeOf(DType::kFloat32), sizeof(float));
   EXPECT_EQ(SizeOf(DType::kInt32), sizeof(int32_t));
   EXPECT_EQ(SizeOf(DType::kUint8), sizeof(uint8_t));
+  EXPECT_EQ(SizeOf(DType::kBFloat16), sizeof(BFloat16));
   EXPECT_EQ(SizeOf(DType::kFloat64), sizeof(double));
 }
 
@@ -49,6 +51,7 @@ TEST(DTypeTest, IsKnownOfEachCppType) {
   EXPECT_EQ(kDTypeOf<float>, DType::kFloat32);
   EXPECT_EQ(kDTypeOf<int32_t>, DType::kInt32);
   EXPECT_EQ(kDTypeOf<uint8_t>, DType::kUint8);
+  EXPECT_EQ(kDTypeOf<BFloat16>, DType::kBFloat16);
   EXPECT_EQ(kDTypeOf<double>, DType::kFloat64);
 }
 

@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "models/experiment.h"
 #include "nlohmann/json.hpp"
+#include "tests/bfloat16_testing.h"
 #include "tests/file_testing.h"
 #include "tests/program_testing.h"
 
@@ -55,6 +56,26 @@ std::string LabelFile(int count, uint8_t label) {
 void ExpectRefusal(const std::vector<std::string>& arguments,
                    const std::vector<std::string>& expected) {
   ExpectOneLineOfError(Execute(arguments), expected);
+}
+
+// Where the processor has bfloat16, oneDNN is told to do without.
+TEST(TrainProgramTest, RefusesBFloat16WhereTheProcessorLacksIt) {
+  setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE", /*overwrite=*/1);
+  ExpectRefusal({"--precision=bf16", "--epochs=1"},
+                {absl::StrCat("--precision: expected float32, found bf16: "),
+                 kNoBFloat16Products});
+  unsetenv("ONEDNN_MAX_CPU_ISA");
+}
+
+TEST(TrainProgramTest, TrainsInBFloat16WhereTheProcessorHasIt) {
+  const Outcome outcome =
+      Execute({"--experiment=fashion_mlp", "--epochs=1", "--precision=bf16"});
+  if (!HasBFloat16Products()) {
+    ExpectOneLineOfError(outcome, {kNoBFloat16Products});
+    return;
+  }
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("test accuracy 0.8"));
 }
 
 TEST(TrainProgramTest, ListsNameVariantAndDescriptionOfEachExperiment) {
@@ -140,6 +161,8 @@ TEST(TrainProgramTest, RefusesWrongFlags) {
   ExpectRefusal({"--profile=/no/such/trace.json"},
                 {"--profile: expected a file to write, found "
                  "/no/such/trace.json: cannot write the trace: No such file"});
+  ExpectRefusal({"--precision=half"},
+                {"--precision: expected float32 or bf16, found half"});
   ExpectRefusal({"--threads=0"}, {"--threads: expected 1 to 1024, found 0"});
   ExpectRefusal({"--threads=-2"}, {"--threads: expected 1 to 1024, found -2"});
   ExpectRefusal({"--epochs=0"}, {"--epochs: expected at least 1, found 0"});

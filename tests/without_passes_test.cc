@@ -12,6 +12,7 @@
 #include "models/experiment.h"
 #include "models/run.h"
 #include "ops/ops.h"
+#include "tests/bfloat16_testing.h"
 #include "tests/model_testing.h"
 
 namespace tape {
@@ -96,6 +97,19 @@ TEST_P(WithoutPassesTest, TrainsToTheSameBitsOnAnyNumberOfThreads) {
     const auto found = Train(GetParam(), samples, 3, {.threads = threads});
     // Not EXPECT_EQ, which would print all of it. NaN is not expected here.
     EXPECT_TRUE(found == one) << threads << " threads";
+  }
+}
+
+TEST_P(WithoutPassesTest, TrainsInBFloat16ToTheSameBitsOnAnyNumberOfThreads) {
+  if (!HasBFloat16Products()) return;  // Refused: lower_precision_test.cc.
+  const int64_t samples = SamplesOf(GetParam());
+  const auto train = [&](int threads) {
+    return Train(GetParam(), samples, 3,
+                 {.threads = threads, .precision = Precision::kBFloat16});
+  };
+  const auto one = train(1);
+  for (int threads : {2, 3, 8}) {
+    EXPECT_TRUE(train(threads) == one) << threads << " threads";
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "framework/compiler/lower_precision.h"
 #include "framework/compiler/plan_impl.h"
 
 namespace tape {
@@ -112,11 +113,18 @@ absl::StatusOr<Plan> Compile(const Graph& graph,
   }
   const int threads =
       options.threads == 0 ? AvailableThreads() : options.threads;
+  Program program = Extract(graph, options.fetch, options.updates.assignments,
+                            options.replace);
+  if (options.precision == Precision::kBFloat16) {
+    if (absl::Status status = CheckLowPrecision(program); !status.ok()) {
+      return status;
+    }
+  }
   auto impl = std::make_unique<Plan::Impl>(
-      graph,
-      Extract(graph, options.fetch, options.updates.assignments,
-              options.replace),
-      options.fetch, threads, *passes);
+      graph, std::move(program), options.fetch,
+      Executable::Options{.threads = threads,
+                          .passes = *passes,
+                          .precision = options.precision});
   std::vector<int64_t> batch_sizes = options.batch_sizes;
   if (!impl->has_batch()) batch_sizes = {0};
   for (int64_t batch : batch_sizes) {

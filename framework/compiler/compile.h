@@ -17,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "framework/compiler/plan.h"
+#include "framework/compiler/precision.h"
 #include "framework/core/graph.h"
 #include "framework/core/updates.h"
 
@@ -38,6 +39,9 @@ struct CompileOptions {
   // process may run on. If the system does not give so many, there are fewer
   // (Plan::threads); the results are the same.
   int threads = 0;
+  // What products read. kBFloat16 is refused on a processor that does not
+  // multiply it by instructions of its own, if there are products.
+  Precision precision = Precision::kFloat32;
   // Names of passes to leave out (PassNames), for finding faults: the results
   // are the same but for rounding.
   std::vector<std::string> without = {};

@@ -281,6 +281,9 @@ class ElementwiseKernel : public Kernel {
         case DType::kUint8:
           FillBlock<uint8_t>(code_.constants[k].value, count, to);
           break;
+        case DType::kBFloat16:
+          FillBlock<BFloat16>(code_.constants[k].value, count, to);
+          break;
         default:
           FillBlock<float>(code_.constants[k].value, count, to);
       }

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "framework/compiler/dump.h"
+#include "framework/compiler/lower_precision.h"
 #include "framework/compiler/passes.h"
 #include "framework/core/basic_ops.h"
 #include "framework/core/check.h"
@@ -64,6 +65,10 @@ void Executable::RunPasses(const Program& program) {
   };
   if (options_.use == Use::kPlan) {
     run(kFirstRewrites);
+    if (options_.precision == Precision::kBFloat16) {
+      program_ = LowerPrecision(std::move(program_));
+      Verify(program_);
+    }
     if (options_.passes.Has(Pass::kTileBatch)) {
       tiles_ = Tiles::Make(program_, batch_, options_.passes, &program_);
       Verify(program_);

@@ -12,6 +12,7 @@
 #include "framework/compiler/memory_plan.h"
 #include "framework/compiler/pass_set.h"
 #include "framework/compiler/plan.h"
+#include "framework/compiler/precision.h"
 #include "framework/compiler/profile.h"
 #include "framework/compiler/program.h"
 #include "framework/compiler/threads.h"
@@ -32,6 +33,8 @@ class Executable {
     int threads = 1;
     PassSet passes = {};
     Use use = Use::kPlan;
+    // Of a tile's program: its plan has seen to that.
+    Precision precision = Precision::kFloat32;
   };
   // Runs the passes over `program`, which is bound to `batch`, fuses, lays out
   // memory and builds the kernels. `variables` must outlive it.

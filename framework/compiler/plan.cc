@@ -32,14 +32,15 @@ Plan::Plan(Plan&&) noexcept = default;
 Plan& Plan::operator=(Plan&&) noexcept = default;
 
 Plan::Impl::Impl(const Graph& graph, Program program, std::vector<Var> fetches,
-                 int threads, PassSet passes)
+                 const Executable::Options& options)
     : graph_(&graph),
       program_(std::move(program)),
       fetches_(std::move(fetches)),
       variables_(graph.shared_variables()),
-      team_(threads),
-      passes_(passes),
+      team_(options.threads),
+      options_(options),
       graph_size_(graph.size()) {
+  options_.threads = team_.size();
   const std::vector<int> needed = program_.Inputs();
   for (int id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
@@ -72,10 +73,8 @@ absl::StatusOr<Executable*> Plan::Impl::Prepare(int64_t batch) {
     return absl::InvalidArgumentError(absl::StrCat(
         status.message(), ", with a batch of ", batch, " samples"));
   }
-  executables_.push_back(std::make_unique<Executable>(
-      bound, batch,
-      Executable::Options{.threads = team_.size(), .passes = passes_},
-      *variables_));
+  executables_.push_back(
+      std::make_unique<Executable>(bound, batch, options_, *variables_));
   executables_.back()->Record(profile_, team_.size());
   compile_seconds_ += SecondsSince(start);
   return executables_.back().get();

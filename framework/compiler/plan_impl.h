@@ -20,7 +20,7 @@ namespace tape {
 class Plan::Impl {
  public:
   Impl(const Graph& graph, Program program, std::vector<Var> fetches,
-       int threads, PassSet passes);
+       const Executable::Options& options);
 
   // The executable for a batch size, built if there is none. An error if an op
   // refuses what the size makes of a shape, say 0.
@@ -56,7 +56,7 @@ class Plan::Impl {
   std::vector<Var> fetches_;
   std::shared_ptr<Variables> variables_;
   ThreadTeam team_;
-  PassSet passes_;
+  Executable::Options options_;
   Profile* profile_ = nullptr;
   int graph_size_;  // At Compile. What is declared later is of no use here.
   std::vector<PlanInput> inputs_;

@@ -140,6 +140,11 @@ constinit const OpDef kBroadcastTo = {
           std::memmove(block.output, block.inputs[0], block.count);
         };
       }
+      if (SizeOf(x[0]) == 2) {
+        return [](const BlockArguments& block) {
+          std::memmove(block.output, block.inputs[0], block.count * 2);
+        };
+      }
       return [](const BlockArguments& block) {
         std::memmove(block.output, block.inputs[0], block.count * 4);
       };

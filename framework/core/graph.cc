@@ -138,9 +138,9 @@ Var Graph::Parameter(absl::string_view name, Shape shape,
 
 Var Graph::State(absl::string_view name, Shape shape,
                  const Initializer& initializer, DType dtype, Loc loc) {
-  if (dtype == DType::kUint8) {
+  if (dtype == DType::kUint8 || dtype == DType::kBFloat16) {
     ReportError(loc, absl::StrCat("state \"", name, "\""),
-                "expected float32 or int32, found uint8");
+                absl::StrCat("expected float32 or int32, found ", Name(dtype)));
     return Var(this, kNone);
   }
   return AppendVariable(name, {dtype, std::move(shape)}, initializer,

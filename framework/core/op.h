@@ -129,6 +129,16 @@ enum class Linearity {
   kBilinear,       // In either of two, the other held fixed: a b.
 };
 
+// How an op can read numbers of less precision than float32.
+struct LowPrecision {
+  // So many of the first inputs, all of them together, may be bfloat16 where
+  // they are float32; the output's type stays, and what is added up within is
+  // float32. Whether this processor can, the shape rule says.
+  int inputs = 0;
+  // The op that rounds a float32 input, to attributes.dtype.
+  const OpDef* cast = nullptr;
+};
+
 // What passes may ask of an op.
 struct Traits {
   // Element i of the output depends on element i of each input (after
@@ -153,6 +163,7 @@ struct Traits {
   // gives alpha y + beta c in one go, for the same attributes but alpha and
   // beta. Null: there is none.
   const OpDef* plus = nullptr;
+  LowPrecision low_precision = {};
 };
 
 struct OpDef {

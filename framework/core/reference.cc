@@ -48,6 +48,9 @@ Tensor ToFloat64(const TensorView& tensor) {
     case DType::kUint8:
       CopyToDouble<uint8_t>(tensor, result);
       break;
+    case DType::kBFloat16:
+      CopyToDouble<BFloat16>(tensor, result);
+      break;
     case DType::kFloat64:
       CopyToDouble<double>(tensor, result);
       break;

@@ -24,6 +24,8 @@ const char* Name(DType dtype) {
       return "int32";
     case DType::kUint8:
       return "uint8";
+    case DType::kBFloat16:
+      return "bfloat16";
     case DType::kFloat64:
       return "float64";
   }
@@ -37,6 +39,8 @@ size_t SizeOf(DType dtype) {
       return 4;
     case DType::kUint8:
       return 1;
+    case DType::kBFloat16:
+      return 2;
     case DType::kFloat64:
       return 8;
   }
@@ -54,6 +58,7 @@ bool CanHold(DType dtype, double value) {
     case DType::kUint8:
       return is_whole_from(0, std::numeric_limits<uint8_t>::max());
     case DType::kFloat32:
+    case DType::kBFloat16:
     case DType::kFloat64:
       return true;
   }

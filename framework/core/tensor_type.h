@@ -7,6 +7,8 @@
 #ifndef TAPE_FRAMEWORK_CORE_TENSOR_TYPE_H_
 #define TAPE_FRAMEWORK_CORE_TENSOR_TYPE_H_
 
+#include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -22,7 +24,23 @@ enum class DType : uint8_t {
   kFloat32,
   kInt32,
   kUint8,
-  kFloat64,  // The references' own numbers (op.h); no node of a graph has it.
+  kBFloat16,  // What products may read; there is no other arithmetic.
+  kFloat64,   // The references' own numbers (op.h); no node of a graph has it.
+};
+
+// The upper half of a float32: its sign, its exponent, and 8 bits of precision.
+struct BFloat16 {
+  BFloat16() = default;
+  // The nearest, of two the even one; a NaN stays one.
+  explicit BFloat16(float value) {
+    const auto word = std::bit_cast<uint32_t>(value);
+    const uint32_t half =
+        std::isnan(value) ? word | 0x400000 : word + 0x7FFF + (word >> 16 & 1);
+    bits = static_cast<uint16_t>(half >> 16);
+  }
+  operator float() const { return std::bit_cast<float>(uint32_t{bits} << 16); }
+
+  uint16_t bits = 0;
 };
 
 // "float32", "int32", ….
@@ -47,6 +65,10 @@ struct DTypeOf<int32_t> {
 template <>
 struct DTypeOf<uint8_t> {
   static constexpr DType kValue = DType::kUint8;
+};
+template <>
+struct DTypeOf<BFloat16> {
+  static constexpr DType kValue = DType::kBFloat16;
 };
 template <>
 struct DTypeOf<double> {

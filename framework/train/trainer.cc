@@ -270,7 +270,8 @@ bool IsEvaluated(int epoch, const TrainOptions& options) {
 // The plan with the updates, ready for its first step.
 absl::StatusOr<Plan> CompileTraining(const Classifier& model,
                                      absl::Span<const Shown> shown,
-                                     const Batches& batches, int threads) {
+                                     const Batches& batches,
+                                     const TrainOptions& options) {
   std::vector<Var> fetch = {model.loss, model.predicted};
   if (!model.updates.learning_rate.empty()) {
     fetch.push_back(model.updates.learning_rate);
@@ -280,7 +281,8 @@ absl::StatusOr<Plan> CompileTraining(const Classifier& model,
   }
   return Compile(*model.graph, {.fetch = fetch,
                                 .updates = model.updates,
-                                .threads = threads,
+                                .threads = options.threads,
+                                .precision = options.precision,
                                 .batch_sizes = batches.sizes()});
 }
 
@@ -321,12 +323,13 @@ absl::StatusOr<TrainResult> Train(
   }
   const std::vector<Shown> shown = ShownBy(model.updates);
   absl::StatusOr<Plan> train =
-      CompileTraining(model, shown, batches, options.threads);
+      CompileTraining(model, shown, batches, options);
   if (!train.ok()) return train.status();
   train->Record(options.profile);
-  absl::StatusOr<Plan> evaluate = Compile(
-      *model.graph,
-      {.fetch = {model.loss, model.predicted}, .threads = options.threads});
+  absl::StatusOr<Plan> evaluate =
+      Compile(*model.graph, {.fetch = {model.loss, model.predicted},
+                             .threads = options.threads,
+                             .precision = options.precision});
   if (!evaluate.ok()) return evaluate.status();
 
   Evaluations evaluations(data, options);

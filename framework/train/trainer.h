@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "framework/compiler/precision.h"
 #include "framework/compiler/profile.h"
 #include "framework/core/graph.h"
 #include "framework/core/updates.h"
@@ -59,7 +60,9 @@ struct TrainOptions {
   // Asked after each epoch that is evaluated. Without it the run makes all its
   // epochs, and ends with the last one's weights.
   std::optional<EarlyStoppingOptions> early_stopping = std::nullopt;
-  int threads = 0;             // As CompileOptions::threads.
+  int threads = 0;  // As CompileOptions::threads.
+  // As CompileOptions::precision; of training and evaluations.
+  Precision precision = Precision::kFloat32;
   Profile* profile = nullptr;  // If given, the training steps are added to it.
 };
 
