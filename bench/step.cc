@@ -42,7 +42,7 @@ void SetRate(benchmark::State& state, const StepConfig& config) {
 }
 
 void TrainStep(benchmark::State& state, const StepConfig& config,
-               const Dataset& data, int threads) {
+               const Dataset& data, int threads, Precision precision) {
   Graph graph;
   const auto [images, labels] = SampleInputs(graph, config.sizes[0]);
   const bool relu = config.activation == StepConfig::Activation::kRelu;
@@ -54,8 +54,14 @@ void TrainStep(benchmark::State& state, const StepConfig& config,
   const std::vector<Var> parameters = graph.parameters();
   const Updates updates = Chain(MakeOptimizer(config))
                               .Apply(parameters, Gradients(loss, parameters));
-  absl::StatusOr<Plan> plan =
-      Compile(graph, {.fetch = {loss}, .updates = updates, .threads = threads});
+  absl::StatusOr<Plan> plan = Compile(graph, {.fetch = {loss},
+                                              .updates = updates,
+                                              .threads = threads,
+                                              .precision = precision});
+  if (absl::IsFailedPrecondition(plan.status())) {  // No bfloat16 here.
+    state.SkipWithError(std::string(plan.status().message()).c_str());
+    return;
+  }
   if (!plan.ok()) std::exit(Fail(plan.status()));
 
   Batches batches(data, {.batch_size = config.batch,
@@ -96,7 +102,14 @@ void RegisterSteps(absl::Span<const StepConfig> configs,
            {benchmark::RegisterBenchmark(
                 ("TrainStep/" + of).c_str(),
                 [&config, data, threads](benchmark::State& state) {
-                  TrainStep(state, config, data(), threads);
+                  TrainStep(state, config, data(), threads,
+                            Precision::kFloat32);
+                }),
+            benchmark::RegisterBenchmark(
+                ("BFloat16Step/" + of).c_str(),
+                [&config, data, threads](benchmark::State& state) {
+                  TrainStep(state, config, data(), threads,
+                            Precision::kBFloat16);
                 }),
             benchmark::RegisterBenchmark(
                 ("GemmFloor/" + of).c_str(),

@@ -14,8 +14,10 @@ namespace tape {
 // - TrainStep/<config>/threads:<n> takes the next batch of `data` and runs a
 //   plan: forward, loss, backward, regulariser, update. `data` is called when
 //   the first of them runs.
+// - BFloat16Step/<config>/threads:<n> is the same with products of bfloat16, or
+//   an error where the processor has none.
 // - GemmFloor/<config>/threads:<n> is oneDNN (gemm_floor.h).
-// Both run once before they are timed, because the first run prepares. Their
+// All run once before they are timed, because the first run prepares. Their
 // counter "FLOP/s" is the rate of the products' work (Flops in configs.h), so
 // that its ratio is that of the times.
 void RegisterSteps(absl::Span<const StepConfig> configs,

@@ -367,6 +367,9 @@ class ElementwiseKernel : public Kernel {
         case 1:
           CopyRun<uint8_t>(from, repeat, length, to);
           break;
+        case 2:
+          CopyRun<uint16_t>(from, repeat, length, to);
+          break;
         case 4:
           CopyRun<uint32_t>(from, repeat, length, to);
           break;
