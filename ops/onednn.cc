@@ -78,6 +78,9 @@ Bands CutIntoBands(const MatMulShape& shape) {
   // 4 from 13 MFLOP, 8 from 51, 16 from 205, 32 from 819.
   constexpr double kFlopsOfOneSquared = 0.8e6;
   constexpr int kMaxChunks = 32;
+  // oneDNN lays out the other operand anew for each band: of 32 rows, a product
+  // of 512 x 512 x 512 takes 1.23 times as long as of 128.
+  constexpr int64_t kShortest = 96;
   Bands bands;
   bands.of_rows = shape.m >= shape.n;
   bands.extent = bands.of_rows ? shape.m : shape.n;
@@ -85,7 +88,8 @@ Bands CutIntoBands(const MatMulShape& shape) {
   // A power of two, so that two, four or eight threads get equal shares.
   int wanted = flops < kFlopsOfTwo ? 1 : 2;
   while (wanted < kMaxChunks &&
-         flops >= kFlopsOfOneSquared * (2 * wanted) * (2 * wanted)) {
+         flops >= kFlopsOfOneSquared * (2 * wanted) * (2 * wanted) &&
+         bands.extent >= kShortest * (2 * wanted)) {
     wanted *= 2;
   }
   bands.count = static_cast<int>(std::min<int64_t>(
