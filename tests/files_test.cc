@@ -72,6 +72,17 @@ TEST_F(FilesTest, AFullDiskLeavesTheOldFile) {
   EXPECT_EQ(Count(), 1);
 }
 
+TEST_F(FilesTest, RefusesAFileLargerThanTheMemory) {
+  // All of it is a hole, which takes no room.
+  const std::string path = WriteText(folder_ + "/file", "");
+  std::filesystem::resize_file(path, uint64_t{1} << 43);
+  const absl::Status status = ReadWholeFile(path, "a file").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(status.message(),
+            path + ": its 8796093022208 bytes are more than this machine has "
+                   "of memory");
+}
+
 TEST_F(FilesTest, SaysWhatItExpectedWhereNothingIs) {
   const absl::Status status =
       ReadWholeFile(folder_ + "/none", "JSON lines").status();

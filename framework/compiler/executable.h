@@ -50,6 +50,11 @@ class Executable {
   // From now on, runs add to `profile`, which must outlive them; null: to none.
   void Record(Profile* profile, int threads);
 
+  // Runs each kernel once on zeros, unless that would take long: so that the
+  // first step does not wait for code and tables to be read in. Touches nothing
+  // of the user's.
+  void WarmUp() const;
+
   // Runs the steps. `fed` gives the memory of each of program.Inputs(), in
   // order. Does not allocate.
   void Run(ThreadTeam& team, absl::Span<const void* const> fed);

@@ -76,6 +76,7 @@ absl::StatusOr<Executable*> Plan::Impl::Prepare(int64_t batch) {
   executables_.push_back(
       std::make_unique<Executable>(bound, batch, options_, *variables_));
   executables_.back()->Record(profile_, team_.size());
+  executables_.back()->WarmUp();
   compile_seconds_ += SecondsSince(start);
   return executables_.back().get();
 }

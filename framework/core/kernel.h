@@ -45,7 +45,8 @@ struct KernelArguments {
 };
 
 // One step of a plan. Stateless between calls: chunks run in any order, on any
-// threads, at the same time.
+// threads, at the same time. A plan that is prepared may run it on zeros, to
+// have it at hand for its first step.
 class Kernel {
  public:
   virtual ~Kernel() = default;

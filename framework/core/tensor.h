@@ -4,6 +4,7 @@
 #ifndef TAPE_FRAMEWORK_CORE_TENSOR_H_
 #define TAPE_FRAMEWORK_CORE_TENSOR_H_
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -39,15 +40,34 @@ inline bool FitsInMemory(size_t bytes) {
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(size_t bytes)
-      : data_(static_cast<std::byte*>(
-            std::aligned_alloc(kAlignment, RoundUpToAlignment(bytes + 1)))) {
+  explicit Buffer(size_t bytes) : Buffer(bytes, nullptr) {}
+  // The same with a copy of `bytes` bytes from `from` on.
+  Buffer(size_t bytes, const void* from)
+      : data_(Allocate(RoundUpToAlignment(bytes + 1))) {
     TAPE_CHECK(data_ != nullptr);
-    std::memset(data_.get(), 0, RoundUpToAlignment(bytes + 1));
+    size_t copied = 0;
+    if (from != nullptr) {
+      std::memcpy(data_.get(), from, bytes);
+      copied = bytes;
+    }
+    std::memset(data_.get() + copied, 0,
+                RoundUpToAlignment(bytes + 1) - copied);
   }
   std::byte* data() const { return data_.get(); }
 
  private:
+  // A large buffer is on huge pages, where the system has them: one costs as
+  // much to get as a small one, and what is read at random is found sooner.
+  static std::byte* Allocate(size_t bytes) {
+    constexpr size_t kHugePage = 2 << 20;
+    if (bytes < kHugePage) {
+      return static_cast<std::byte*>(std::aligned_alloc(kAlignment, bytes));
+    }
+    bytes = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+    void* const data = std::aligned_alloc(kHugePage, bytes);
+    if (data != nullptr) madvise(data, bytes, MADV_HUGEPAGE);
+    return static_cast<std::byte*>(data);
+  }
   struct Free {
     void operator()(std::byte* data) const { std::free(data); }
   };
@@ -63,13 +83,12 @@ class Tensor {
   // `values` in row-major order; their number must be the shape's.
   template <typename T>
   Tensor(Shape shape, const std::vector<T>& values)
-      : Tensor(TensorType{kDTypeOf<T>, std::move(shape)}) {
+      : type_{kDTypeOf<T>, std::move(shape)},
+        buffer_(values.size() * sizeof(T), values.data()) {
     TAPE_CHECK_EQ(elements(), static_cast<int64_t>(values.size()));
-    std::copy(values.begin(), values.end(), this->values<T>().begin());
   }
-  Tensor(const Tensor& other) : Tensor(other.type_) {
-    std::memcpy(data(), other.data(), type_.bytes());
-  }
+  Tensor(const Tensor& other)
+      : type_(other.type_), buffer_(other.type_.bytes(), other.data()) {}
   Tensor& operator=(const Tensor& other) { return *this = Tensor(other); }
   Tensor(Tensor&&) = default;
   Tensor& operator=(Tensor&&) = default;

@@ -62,11 +62,6 @@ int ReadAll(int file, char* to, size_t size, size_t& count) {
 
 }  // namespace
 
-FileBytes::FileBytes(size_t size)
-    : size_(size), data_(std::make_unique_for_overwrite<char[]>(size + 1)) {
-  data_[size] = '\0';
-}
-
 absl::StatusOr<FileBytes> ReadWholeFile(const std::string& path,
                                         absl::string_view kind) {
   // Looked at before it is opened: opening a pipe might never end.
@@ -80,6 +75,11 @@ absl::StatusOr<FileBytes> ReadWholeFile(const std::string& path,
   if (S_ISDIR(status.st_mode)) return WrongData(path, kind, "a folder");
   if (!S_ISREG(status.st_mode)) {
     return WrongData(path, kind, "a pipe, device or socket");
+  }
+  if (!FitsInMemory(status.st_size)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path, ": its ", status.st_size,
+                     " bytes are more than this machine has of memory"));
   }
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return SystemError(errno, path, "cannot open it");

@@ -7,13 +7,13 @@
 
 #include <cstddef>
 #include <initializer_list>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "framework/core/tensor.h"
 
 namespace tape {
 
@@ -21,20 +21,23 @@ namespace tape {
 // byte beyond the end.
 class FileBytes {
  public:
-  explicit FileBytes(size_t size);
+  explicit FileBytes(size_t size) : size_(size), buffer_(size + 1) {}
   size_t size() const { return size_; }
-  char* data() { return data_.get(); }
-  absl::string_view view() const { return {data_.get(), size_}; }
+  char* data() { return reinterpret_cast<char*>(buffer_.data()); }
+  absl::string_view view() const {
+    return {reinterpret_cast<const char*>(buffer_.data()), size_};
+  }
 
  private:
   size_t size_;
-  std::unique_ptr<char[]> data_;
+  Buffer buffer_;  // Zeroed.
 };
 
 // All bytes of the file `path`, which should be `kind` ("an IDX file"). Errors,
 // all of which name the path: kNotFound if there is no such file,
-// kInvalidArgument if it is a folder, pipe, device or socket, kDataLoss if the
-// file became shorter meanwhile, otherwise what the system said.
+// kInvalidArgument if it is a folder, pipe, device or socket,
+// kResourceExhausted if it is larger than this machine's memory, kDataLoss if
+// the file became shorter meanwhile, otherwise what the system said.
 absl::StatusOr<FileBytes> ReadWholeFile(const std::string& path,
                                         absl::string_view kind);
 

@@ -47,6 +47,8 @@ class Content {
   // Fills `to` with the next bytes. Returns how many there were: fewer than
   // `to` holds only if the content ends there, and is known to be sound.
   virtual absl::StatusOr<size_t> Read(absl::Span<uint8_t> to) = 0;
+  // How many more bytes there surely are.
+  virtual size_t available() const { return 0; }
 };
 
 class PlainContent : public Content {
@@ -59,6 +61,7 @@ class PlainContent : public Content {
     rest_.remove_prefix(count);
     return count;
   }
+  size_t available() const override { return rest_.size(); }
 
  private:
   absl::string_view rest_;
@@ -205,12 +208,14 @@ class Parser {
   absl::StatusOr<std::vector<uint8_t>> ReadValues(const Shape& shape) {
     const size_t claimed = shape.elements();
     std::vector<uint8_t> values;
-    // Grows as elements arrive, since what the header claims may be false, and
-    // is reserved first, since resize() alone may take twice as much.
+    // Grows as elements arrive, or as far as they surely will, since what the
+    // header claims may be false; and is reserved first, since resize() alone may
+    // take twice as much.
     while (values.size() < claimed) {
       const size_t arrived = values.size();
       const size_t step =
-          std::min(claimed - arrived, std::max(arrived, kFirstAllocation));
+          std::min(claimed - arrived,
+                   std::max({arrived, kFirstAllocation, content_.available()}));
       values.reserve(arrived + step);
       values.resize(arrived + step);
       absl::StatusOr<size_t> count =
