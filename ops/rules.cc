@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "framework/core/basic_ops.h"
 
 namespace tape {
 
@@ -49,6 +50,19 @@ absl::StatusOr<TensorType> BroadcastFloats(absl::Span<const TensorType> inputs,
   return BroadcastNumbers(inputs, attributes);
 }
 
+absl::StatusOr<TensorType> SameFloats(absl::Span<const TensorType> inputs,
+                                      const Attributes&) {
+  for (const TensorType& input : inputs) {
+    if (absl::Status status = ExpectFloat32(input); !status.ok()) return status;
+    if (!(input.shape == inputs[0].shape)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("shapes ", inputs[0].shape.ToString(), " and ",
+                       input.shape.ToString(), " differ"));
+    }
+  }
+  return inputs[0];
+}
+
 absl::Status ExpectLastAxis(const TensorType& type) {
   if (absl::Status status = ExpectFloat32(type); !status.ok()) return status;
   const Shape& shape = type.shape;
@@ -58,6 +72,18 @@ absl::Status ExpectLastAxis(const TensorType& type) {
                      "shape ", shape.ToString()));
   }
   return absl::OkStatus();
+}
+
+Composing::Composing(Composite& op, std::initializer_list<Var> operands,
+                     Loc loc, const Attributes& attributes)
+    : graph_(GraphOf(operands)) {
+  if (graph_ == nullptr) return;
+  if (!graph_->Infer(op, operands, attributes, loc).has_value()) return;
+  scope_.emplace(graph_, graph_->loc_scope().line > 0 ? Loc() : loc);
+}
+
+Var Constant(Var x, double value) {
+  return Fill(x.graph(), {}, value, x.dtype());
 }
 
 }  // namespace tape

@@ -2,6 +2,9 @@
 #ifndef TAPE_OPS_RULES_H_
 #define TAPE_OPS_RULES_H_
 
+#include <initializer_list>
+#include <optional>
+
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "framework/core/graph.h"
@@ -26,6 +29,10 @@ absl::StatusOr<TensorType> BroadcastNumbers(absl::Span<const TensorType> inputs,
 absl::StatusOr<TensorType> BroadcastFloats(absl::Span<const TensorType> inputs,
                                            const Attributes& attributes);
 
+// The shape of two inputs, both float32, which must be the same.
+absl::StatusOr<TensorType> SameFloats(absl::Span<const TensorType> inputs,
+                                      const Attributes& attributes);
+
 // An error unless `type` is float32 and its last axis has at least one element.
 absl::Status ExpectLastAxis(const TensorType& type);
 
@@ -45,6 +52,28 @@ inline Adjoints ZeroGradient(absl::Span<const Var>, Var, Var,
                              const Attributes&) {
   return {};
 }
+
+// What is composed of other ops: only its name, operands and shape rule are
+// used, to refuse as an op of that name would.
+using Composite = const OpDef;
+
+// The declaration of a composite. While it lives, what is appended bears the
+// line of the call, unless a scope that is open already has another.
+class Composing {
+ public:
+  Composing(Composite& op, std::initializer_list<Var> operands, Loc loc,
+            const Attributes& attributes = {});
+  // False if the operands are refused; the result then is `mistake`.
+  bool ok() const { return scope_.has_value(); }
+  Var mistake() const { return graph_ == nullptr ? Var() : Var(graph_, kNone); }
+
+ private:
+  Graph* graph_;
+  std::optional<Graph::LocScope> scope_;
+};
+
+// A number that broadcasts to x's shape, of its dtype.
+Var Constant(Var x, double value);
 
 }  // namespace tape
 

@@ -40,6 +40,7 @@ std::string Attributes::ToString() const {
     parts.push_back(absl::StrCat("stream=", stream));
   }
   if (axis != defaults.axis) parts.push_back(absl::StrCat("axis=", axis));
+  if (reverse) parts.push_back("reverse");
   if (transpose_lhs) parts.push_back("transpose_lhs");
   if (transpose_rhs) parts.push_back("transpose_rhs");
   if (dtype != defaults.dtype) {
@@ -158,27 +159,23 @@ std::vector<Var> Graph::parameters() {
   return parameters;
 }
 
-Var Graph::Append(const OpDef& op, absl::Span<const Var> inputs,
-                  Attributes attributes, Loc loc) {
-  if (gradient_of_ != kNone) {
-    loc = nodes_[gradient_of_].loc;
-  } else if (loc_scope_.line > 0) {
-    loc = loc_scope_;
-  }
-  const Var invalid(this, kNone);
+Loc Graph::LocNow(const Loc& loc) const {
+  if (gradient_of_ != kNone) return nodes_[gradient_of_].loc;
+  return loc_scope_.line > 0 ? loc_scope_ : loc;
+}
+
+std::optional<TensorType> Graph::Infer(const OpDef& op,
+                                       absl::Span<const Var> inputs,
+                                       const Attributes& attributes, Loc loc) {
   const auto fail = [&](absl::string_view message) {
-    ReportError(loc, op.name, message);
-    return invalid;
+    ReportError(LocNow(loc), op.name, message);
+    return std::nullopt;
   };
   if (!op.variadic) TAPE_CHECK_EQ(inputs.size(), Arity(op));
   if (op.variadic && inputs.empty()) {
     return fail("expected at least one operand, found none");
   }
 
-  Node node{.op = &op,
-            .attributes = std::move(attributes),
-            .loc = loc,
-            .gradient_of = gradient_of_};
   absl::InlinedVector<TensorType, 3> types;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].graph() != this) {
@@ -186,12 +183,11 @@ Var Graph::Append(const OpDef& op, absl::Span<const Var> inputs,
           "operand ", OperandName(op, i),
           inputs[i].empty() ? " is an empty Var" : " is of another graph"));
     }
-    if (!inputs[i].valid()) return invalid;
-    node.inputs.push_back(inputs[i].id());
+    if (!inputs[i].valid()) return std::nullopt;
     types.push_back(inputs[i].type());
   }
 
-  absl::StatusOr<TensorType> type = op.shape(types, node.attributes);
+  absl::StatusOr<TensorType> type = op.shape(types, attributes);
   if (!type.ok()) {
     std::vector<std::string> operands;
     for (size_t i = 0; i < inputs.size(); ++i) {
@@ -209,7 +205,19 @@ Var Graph::Append(const OpDef& op, absl::Span<const Var> inputs,
                              type->shape.ToString(),
                              ", more than 2^40 elements"));
   }
-  node.type = *std::move(type);
+  return *std::move(type);
+}
+
+Var Graph::Append(const OpDef& op, absl::Span<const Var> inputs,
+                  Attributes attributes, Loc loc) {
+  std::optional<TensorType> type = Infer(op, inputs, attributes, loc);
+  if (!type.has_value()) return Var(this, kNone);
+  Node node{.op = &op,
+            .attributes = std::move(attributes),
+            .type = *std::move(type),
+            .loc = LocNow(loc),
+            .gradient_of = gradient_of_};
+  for (Var input : inputs) node.inputs.push_back(input.id());
   nodes_.push_back(std::move(node));
   return Var(this, size() - 1);
 }

@@ -18,6 +18,7 @@
 #include <deque>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -113,6 +114,12 @@ class Graph {
   Var Append(const OpDef& op, absl::Span<const Var> inputs,
              Attributes attributes, Loc loc);
 
+  // The type that op(inputs) would have; nothing appended. If it would be a
+  // mistake, that is kept as Append keeps it, and there is none. For what is
+  // composed of other ops.
+  std::optional<TensorType> Infer(const OpDef& op, absl::Span<const Var> inputs,
+                                  const Attributes& attributes, Loc loc);
+
   // Keeps a mistake: "file:line: what: message".
   void ReportError(Loc loc, absl::string_view what, absl::string_view message);
   // OK, or the mistakes kept so far, a line each.
@@ -155,6 +162,9 @@ class Graph {
     int outer_;
   };
 
+  // The line that appended nodes bear, if one is set (LocScope), or none.
+  const Loc& loc_scope() const { return loc_scope_; }
+
   // While one lives, appended nodes bear `loc`: that of the user's line which made
   // us append them. An empty Loc changes nothing.
   class LocScope {
@@ -170,6 +180,8 @@ class Graph {
   };
 
  private:
+  // The line that a node appended now bears, if it is declared on `loc`.
+  Loc LocNow(const Loc& loc) const;
   Var AppendSource(const OpDef& op, absl::string_view name, TensorType type,
                    Loc loc);
   Var AppendVariable(absl::string_view name, TensorType type,

@@ -37,6 +37,7 @@ struct Attributes {
   uint64_t seed = 0;              // RandomNormal.
   uint64_t stream = 0;            // RandomNormal.
   int axis = 0;                   // ArgMax, Softmax, ….
+  bool reverse = false;           // CumSum, ….
   bool transpose_lhs = false;     // MatMul.
   bool transpose_rhs = false;     // MatMul.
   DType dtype = DType::kFloat32;  // Cast, Fill, sources.
