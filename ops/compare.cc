@@ -74,6 +74,12 @@ absl::StatusOr<TensorType> CompareRule(absl::Span<const TensorType> x,
   return TensorType{DType::kUint8, *shape};
 }
 
+absl::StatusOr<TensorType> FloatTest(absl::Span<const TensorType> x,
+                                     const Attributes&) {
+  if (absl::Status status = ExpectFloat32(x[0]); !status.ok()) return status;
+  return TensorType{DType::kUint8, x[0].shape};
+}
+
 // One block for each dtype.
 template <Block for_float, Block for_int, Block for_byte>
 Block ByAnyDType(absl::Span<const DType> x, DType) {
@@ -109,18 +115,66 @@ constexpr OpDef kGreater = {
     .traits = {.elementwise = true},
 };
 
+// ---- NotEqual: y = 1 where a != b, else 0 ----
+constexpr OpDef kNotEqual = {
+    .name = "NotEqual",
+    .operands = {"lhs", "rhs"},
+    .shape = CompareRule,
+    .reference = MapReference<[](double a, double b) { return (a != b); }>,
+    .block = ByAnyDType<vector::NotEqualFloat, vector::NotEqualInt,
+                        vector::NotEqualByte>,
+    .traits = {.elementwise = true},
+};
+
+// ---- GreaterEqual: y = 1 where a >= b, else 0 ----
+constexpr OpDef kGreaterEqual = {
+    .name = "GreaterEqual",
+    .operands = {"lhs", "rhs"},
+    .shape = CompareRule,
+    .reference = MapReference<[](double a, double b) { return (a >= b); }>,
+    .block = ByAnyDType<vector::GreaterEqualFloat, vector::GreaterEqualInt,
+                        vector::GreaterEqualByte>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Less: y = 1 where a < b, else 0 ----
+constexpr OpDef kLess = {
+    .name = "Less",
+    .operands = {"lhs", "rhs"},
+    .shape = CompareRule,
+    .reference = MapReference<[](double a, double b) { return (a < b); }>,
+    .block = ByAnyDType<vector::LessFloat, vector::LessInt, vector::LessByte>,
+    .traits = {.elementwise = true},
+};
+
+// ---- LessEqual: y = 1 where a <= b, else 0 ----
+constexpr OpDef kLessEqual = {
+    .name = "LessEqual",
+    .operands = {"lhs", "rhs"},
+    .shape = CompareRule,
+    .reference = MapReference<[](double a, double b) { return (a <= b); }>,
+    .block = ByAnyDType<vector::LessEqualFloat, vector::LessEqualInt,
+                        vector::LessEqualByte>,
+    .traits = {.elementwise = true},
+};
+
 // ---- IsFinite: y = 1 where x is neither infinite nor NaN, else 0 ----
 constexpr OpDef kIsFinite = {
     .name = "IsFinite",
     .operands = {"x"},
-    .shape = [](absl::Span<const TensorType> x,
-                const Attributes&) -> absl::StatusOr<TensorType> {
-      if (absl::Status status = ExpectFloat32(x[0]); !status.ok())
-        return status;
-      return TensorType{DType::kUint8, x[0].shape};
-    },
+    .shape = FloatTest,
     .reference = MapReference<[](double x) { return std::isfinite(x); }>,
     .block = Only<vector::IsFiniteFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- IsNan: y = 1 where x is NaN, else 0 ----
+constexpr OpDef kIsNan = {
+    .name = "IsNan",
+    .operands = {"x"},
+    .shape = FloatTest,
+    .reference = MapReference<[](double x) { return std::isnan(x); }>,
+    .block = Only<vector::IsNanFloat>,
     .traits = {.elementwise = true},
 };
 
@@ -213,6 +267,17 @@ Var Clip(Var x, double low, double high, Loc loc) {
 }
 Var Equal(Var a, Var b, Loc loc) { return Append(kEqual, {a, b}, {}, loc); }
 Var Greater(Var a, Var b, Loc loc) { return Append(kGreater, {a, b}, {}, loc); }
+Var NotEqual(Var a, Var b, Loc loc) {
+  return Append(kNotEqual, {a, b}, {}, loc);
+}
+Var GreaterEqual(Var a, Var b, Loc loc) {
+  return Append(kGreaterEqual, {a, b}, {}, loc);
+}
+Var Less(Var a, Var b, Loc loc) { return Append(kLess, {a, b}, {}, loc); }
+Var LessEqual(Var a, Var b, Loc loc) {
+  return Append(kLessEqual, {a, b}, {}, loc);
+}
+Var IsNan(Var x, Loc loc) { return Append(kIsNan, {x}, {}, loc); }
 Var IsFinite(Var x, Loc loc) { return Append(kIsFinite, {x}, {}, loc); }
 Var Select(Var condition, Var a, Var b, Loc loc) {
   return Append(kSelect, {condition, a, b}, {}, loc);

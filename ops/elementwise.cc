@@ -2,6 +2,7 @@
 // tests/op_test.cc through the sample table.
 #include <cmath>
 #include <initializer_list>
+#include <numbers>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -169,6 +170,34 @@ constexpr OpDef kLog = {
     .traits = {.elementwise = true},
 };
 
+// ---- Log1p: y = ln(1 + x), dy/dx = 1 / (1 + x) ----
+constexpr OpDef kLog1p = {
+    .name = "Log1p",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints { return {gy / (1 + x[0])}; },
+    .reference = MapReference<[](double x) { return std::log1p(x); }>,
+    .block = Only<vector::Log1pFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Erf: y = 2 / sqrt(pi) times the integral of e^-t^2 from 0 to x ----
+// dy/dx = 2 / sqrt(pi) e^-x^2.
+constexpr OpDef kErf = {
+    .name = "Erf",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints {
+      constexpr double kScale = 2 * std::numbers::inv_sqrtpi;
+      return {gy * (kScale * Exp(-Square(x[0])))};
+    },
+    .reference = MapReference<[](double x) { return std::erf(x); }>,
+    .block = Only<vector::ErfFloat>,
+    .traits = {.elementwise = true},
+};
+
 // ---- Sign: y = -1, 0 or 1 as x is below, at or above 0; dy/dx = 0 ----
 constexpr OpDef kSign = {
     .name = "Sign",
@@ -232,6 +261,28 @@ constexpr OpDef kFloor = {
     .traits = {.elementwise = true},
 };
 
+// ---- Ceil: y = the smallest whole number that is not below x; dy/dx = 0 ----
+constexpr OpDef kCeil = {
+    .name = "Ceil",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = ZeroGradient,
+    .reference = MapReference<[](double x) { return std::ceil(x); }>,
+    .block = Only<vector::CeilFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Round: y = the whole number next to x, of two the even; dy/dx = 0 ----
+constexpr OpDef kRound = {
+    .name = "Round",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = ZeroGradient,
+    .reference = MapReference<[](double x) { return std::nearbyint(x); }>,
+    .block = Only<vector::RoundFloat>,
+    .traits = {.elementwise = true},
+};
+
 }  // namespace
 
 Var Add(Var a, Var b, Loc loc) { return Append(kAdd, {a, b}, {}, loc); }
@@ -244,9 +295,13 @@ Var Sqrt(Var x, Loc loc) { return Append(kSqrt, {x}, {}, loc); }
 Var Exp(Var x, Loc loc) { return Append(kExp, {x}, {}, loc); }
 Var Expm1(Var x, Loc loc) { return Append(kExpm1, {x}, {}, loc); }
 Var Log(Var x, Loc loc) { return Append(kLog, {x}, {}, loc); }
+Var Log1p(Var x, Loc loc) { return Append(kLog1p, {x}, {}, loc); }
+Var Erf(Var x, Loc loc) { return Append(kErf, {x}, {}, loc); }
 Var Sin(Var x, Loc loc) { return Append(kSin, {x}, {}, loc); }
 Var Cos(Var x, Loc loc) { return Append(kCos, {x}, {}, loc); }
 Var Floor(Var x, Loc loc) { return Append(kFloor, {x}, {}, loc); }
+Var Ceil(Var x, Loc loc) { return Append(kCeil, {x}, {}, loc); }
+Var Round(Var x, Loc loc) { return Append(kRound, {x}, {}, loc); }
 Var Sign(Var x, Loc loc) { return Append(kSign, {x}, {}, loc); }
 Var Abs(Var x, Loc loc) { return Append(kAbs, {x}, {}, loc); }
 

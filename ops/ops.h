@@ -66,11 +66,24 @@ Var Sqrt(Var x, Loc loc = Loc::Current());        // sqrt(x)
 Var Exp(Var x, Loc loc = Loc::Current());         // e^x
 Var Expm1(Var x, Loc loc = Loc::Current());       // e^x - 1, exact near 0
 Var Log(Var x, Loc loc = Loc::Current());         // ln x
+Var Log1p(Var x, Loc loc = Loc::Current());       // ln(1 + x), exact near 0
+Var Erf(Var x, Loc loc = Loc::Current());         // the error function
 Var Abs(Var x, Loc loc = Loc::Current());         // |x|; its derivative is Sign
 Var Sign(Var x, Loc loc = Loc::Current());        // -1, 0 or 1; derivative 0
 Var Floor(Var x, Loc loc = Loc::Current());       // rounded down; derivative 0
+Var Ceil(Var x, Loc loc = Loc::Current());        // rounded up; derivative 0
+Var Round(Var x, Loc loc = Loc::Current());       // half to even; derivative 0
 Var Sin(Var x, Loc loc = Loc::Current());         // sin x, x in radians
 Var Cos(Var x, Loc loc = Loc::Current());         // cos x, x in radians
+
+// ---- Powers, elementwise. ops/power.cc ----
+Var Reciprocal(Var x, Loc loc = Loc::Current());  // 1 / x
+Var Rsqrt(Var x, Loc loc = Loc::Current());       // 1 / sqrt(x)
+// base^exponent as IEEE 754's pow. The derivative by an exponent is NaN where
+// the base is negative, and 0 where the base is 0 and the exponent is not
+// negative.
+Var Pow(Var base, Var exponent, Loc loc = Loc::Current());
+Var Pow(Var base, double exponent, Loc loc = Loc::Current());
 
 // ---- Activations, elementwise. ops/activation.cc ----
 Var Relu(Var x, Loc loc = Loc::Current());     // max(x, 0); derivative 0 at 0
@@ -79,13 +92,38 @@ Var Tanh(Var x, Loc loc = Loc::Current());     // tanh x
 // x where x > 0, else slope x; derivative slope at 0. The slope must be at
 // least 0.
 Var LeakyRelu(Var x, double slope = 0.01, Loc loc = Loc::Current());
+// x where x > 0, else alpha (e^x - 1); derivative alpha at 0.
+Var Elu(Var x, double alpha = 1, Loc loc = Loc::Current());
+// 1.0507… Elu(x, 1.6733…); the derivative at 0 is that of the negative side.
+Var Selu(Var x, Loc loc = Loc::Current());
+// kErf:  x/2 (1 + erf(x / sqrt(2))).
+// kTanh: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), which is close to it.
+enum class GeluForm { kErf, kTanh };
+Var Gelu(Var x, GeluForm form = GeluForm::kErf, Loc loc = Loc::Current());
+Var Silu(Var x, Loc loc = Loc::Current());      // x Sigmoid(x)
+Var Softplus(Var x, Loc loc = Loc::Current());  // ln(1 + e^x), never infinite
+                                                // for a finite x
+Var Softsign(Var x, Loc loc = Loc::Current());  // x / (1 + |x|)
+Var HardTanh(Var x, Loc loc = Loc::Current());  // Clip(x, -1, 1)
 
 // ---- Comparison, elementwise, not differentiable. ops/compare.cc ----
 // 1 where it holds, else 0, as uint8; a and b of one dtype, which may be any.
-Var Equal(Var a, Var b, Loc loc = Loc::Current());    // a = b
-Var Greater(Var a, Var b, Loc loc = Loc::Current());  // a > b
-// x is neither infinite nor NaN; x float32.
+Var Equal(Var a, Var b, Loc loc = Loc::Current());         // a = b
+Var NotEqual(Var a, Var b, Loc loc = Loc::Current());      // a != b
+Var Greater(Var a, Var b, Loc loc = Loc::Current());       // a > b
+Var GreaterEqual(Var a, Var b, Loc loc = Loc::Current());  // a >= b
+Var Less(Var a, Var b, Loc loc = Loc::Current());          // a < b
+Var LessEqual(Var a, Var b, Loc loc = Loc::Current());     // a <= b
+// x, float32, is NaN; is neither infinite nor NaN.
+Var IsNan(Var x, Loc loc = Loc::Current());
 Var IsFinite(Var x, Loc loc = Loc::Current());
+
+// ---- Logic, elementwise, not differentiable. ops/logical.cc ----
+// From uint8, of which all but 0 holds, to 1 where the result holds, else 0.
+Var And(Var a, Var b, Loc loc = Loc::Current());
+Var Or(Var a, Var b, Loc loc = Loc::Current());
+Var Xor(Var a, Var b, Loc loc = Loc::Current());
+Var Not(Var x, Loc loc = Loc::Current());
 
 // ---- Choice and conversion, elementwise. ops/compare.cc ----
 // The larger and the smaller of a and b; NaN if either is. Derivative 1 by the

@@ -48,6 +48,32 @@ namespace tape::vector {
   X(EqualFloat)               \
   X(EqualInt)                 \
   X(EqualByte)                \
+  X(Log1pFloat)               \
+  X(ErfFloat)                 \
+  X(CeilFloat)                \
+  X(RoundFloat)               \
+  X(ReciprocalFloat)          \
+  X(RsqrtFloat)               \
+  X(PowFloat)                 \
+  X(SoftplusFloat)            \
+  X(SigmoidCrossEntropyFloat) \
+  X(NotEqualFloat)            \
+  X(NotEqualInt)              \
+  X(NotEqualByte)             \
+  X(GreaterEqualFloat)        \
+  X(GreaterEqualInt)          \
+  X(GreaterEqualByte)         \
+  X(LessFloat)                \
+  X(LessInt)                  \
+  X(LessByte)                 \
+  X(LessEqualFloat)           \
+  X(LessEqualInt)             \
+  X(LessEqualByte)            \
+  X(IsNanFloat)               \
+  X(AndByte)                  \
+  X(OrByte)                   \
+  X(XorByte)                  \
+  X(NotByte)                  \
   X(ByteToFloat)              \
   X(ByteToInt)                \
   X(IntToFloat)               \

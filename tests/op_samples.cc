@@ -17,7 +17,9 @@ const samples::SampleTable& Table() {
     auto* const table = new samples::SampleTable;
     samples::AddElementwiseSamples(table);
     samples::AddActivationSamples(table);
+    samples::AddPowerSamples(table);
     samples::AddCompareSamples(table);
+    samples::AddLogicalSamples(table);
     samples::AddMatMulSamples(table);
     samples::AddReduceSamples(table);
     samples::AddLayoutSamples(table);

@@ -67,6 +67,103 @@ void AddActivations(SampleTable* table) {
       "input \"x0\", x.cc:0)");
 }
 
+// ---- Softplus, and what is composed ----
+
+BuildSample Elus(double alpha) {
+  return
+      [alpha](const SampleOperands& in) { return Elu(in.x[0], alpha, in.loc); };
+}
+
+BuildSample Gelus(GeluForm form) {
+  return
+      [form](const SampleOperands& in) { return Gelu(in.x[0], form, in.loc); };
+}
+
+void AddSmoothActivations(SampleTable* table) {
+  constexpr Draw kUniform = Draw::kUniform, kEitherSign = Draw::kEitherSign;
+  const std::vector<double> flat = {
+      3.9,  -3.9, 5,     -5,    5.5,     -5.5,    8,     -8,   10,
+      -10,  15,   -15,   17,    -17,     20,      -20,   87,   -87,
+      88.8, 89,   -88.8, 104,   -104,    1e-5,    -1e-5, 1e-8, -1e-8,
+      1e19, 1e20, -1e19, -1e20, FLT_MIN, -FLT_MIN};
+  // e^-|x| is off by 1.5 ulp, its ln(1 + …) by as much and by 5.5 of its own
+  // (op_samples_elementwise.cc); the sum is rounded.
+  constexpr Tolerance kSoftplus = {7.5 * kUlp};
+  // Expm1 is off by 4.5 ulp; alpha and the product are rounded, and the sum of
+  // which one term is 0 is not.
+  constexpr Tolerance kElu = {5.5 * kUlp};
+  // Scale and product are rounded too.
+  constexpr Tolerance kSelu = {6.5 * kUlp};
+  // Sigmoid's 2.5 ulp, and a product. Below FLT_MIN the sigmoid is 0, from x =
+  // -87.3 on; x times that is lost, until at -104 the reference's, rounded, is 0
+  // too.
+  constexpr Tolerance kSilu = {3 * kUlp, 104 * FLT_MIN};
+  // A sum and a quotient, and the reference's own rounding.
+  constexpr Tolerance kSoftsign = {3 * kRounding};
+  // 1 + erf or 1 + tanh is off by the function's 4.5 units of at most kUlp / 2,
+  // by half of it for the sum, and by what the function makes of its operand's
+  // error, at most 4 roundings times |u f'(u)| < 0.5: below 4 kUlp. |x| / 2
+  // times that is 8 kUlp for the operands here that are not so large that both
+  // are exact.
+  constexpr Tolerance kGelu = {4 * kUlp, 8 * kUlp};
+  for (const UnaryOp& op : std::vector<UnaryOp>{
+           {"Softplus", Unary(Softplus), kUniform, -4, 4, kSoftplus, flat},
+           {"Elu", Elus(1), kEitherSign, 0.1, 3, kElu, flat},
+           {"Selu", Unary(Selu), kEitherSign, 0.1, 3, kSelu, flat},
+           {"Silu", Unary(Silu), kUniform, -4, 4, kSilu, flat},
+           {"Softsign", Unary(Softsign), kEitherSign, 0.1, 4, kSoftsign, flat},
+           {"Gelu", Gelus(GeluForm::kErf), kUniform, -4, 4, kGelu, flat},
+           {.name = "Gelu",
+           .build = Gelus(GeluForm::kTanh),
+           .draw = kUniform,
+           .low = -4,
+           .high = 4,
+           .tolerance = kGelu,
+           .extremes = flat,
+           .rows = "tanh_"},
+           {"HardTanh",
+            Unary(HardTanh),
+            kUniform,
+            -2,
+            2,
+            kExact,
+            {1, -1, 0.99999994, 1.0000001}}}) {
+    AddUnaryRows(op, table);
+    if (op.rows.empty()) AddUnaryErrors(op, table);
+  }
+  for (double alpha : {0.0, 0.5, 2.0, -1.0}) {
+    const UnaryOp elu = {.name = "Elu",
+                         .build = Elus(alpha),
+                         .draw = kEitherSign,
+                         .low = 0.1,
+                         .high = 3,
+                         .rows = absl::StrCat("alpha_",
+                                              alpha == 0.5 ? "half"
+                                              : alpha < 0  ? "minus_1"
+                                              : alpha == 0 ? "0"
+                                                           : "2",
+                                              "_")};
+    AddKinkRow(elu, {0, -0.0, 2}, {alpha, alpha, 1}, Differentiated::kOnce,
+               table);
+  }
+  const UnaryOp hard_tanh = {"HardTanh", Unary(HardTanh), kUniform, -2, 2};
+  AddKinkRow(hard_tanh, {-1, 1, -1.0000001, 1.0000001, 0}, {1, 1, 0, 0, 1},
+             Differentiated::kOnce, table);
+  // These are smooth at 0, of which their parts are not.
+  AddKinkRow({"Softplus", Unary(Softplus), kUniform, -1, 1, kSoftplus},
+             {0, -0.0}, {0.5, 0.5}, Differentiated::kTwice, table);
+  AddKinkRow({"Softsign", Unary(Softsign), kUniform, -1, 1, kSoftsign},
+             {0, -0.0}, {1, 1}, Differentiated::kOnce, table);
+  AddKinkRow({"Gelu", Gelus(GeluForm::kErf), kUniform, -1, 1, kGelu}, {0, -0.0},
+             {0.5, 0.5}, Differentiated::kTwice, table);
+  table->AddError("Elu", "infinite_alpha", {Float({2})}, Elus(kInf),
+                  "Elu: expected a finite alpha, found inf (x [2] is input "
+                  "\"x0\", x.cc:0)");
+  table->AddError("Elu", "nan_alpha", {Float({2})}, Elus(kNan),
+                  "Elu: expected a finite alpha, found nan (x [2] is input "
+                  "\"x0\", x.cc:0)");
+}
+
 // ---- LeakyReluGradient: no function of ops.h, but in the gradients of Relu
 // and LeakyRelu ----
 
@@ -104,6 +201,7 @@ void AddLeakyReluGradientRows(SampleTable* table) {
 
 void AddActivationSamples(SampleTable* table) {
   AddActivations(table);
+  AddSmoothActivations(table);
   AddLeakyReluGradientRows(table);
 }
 

@@ -12,7 +12,7 @@
 namespace tape::samples {
 namespace {
 
-// ---- Equal and Greater ----
+// ---- Comparisons ----
 
 // Every number with every other of the same dtype.
 void AddCrossRow(const BinaryOp& op, const char* name, DType dtype,
@@ -30,17 +30,17 @@ void AddCrossRow(const BinaryOp& op, const char* name, DType dtype,
 void AddComparisons(SampleTable* table) {
   // Numbers that are often equal; bytes on either side of 128, which a
   // comparison of signed ones would get wrong.
-  const BinaryOp equal = {
-      .name = "Equal",
-      .f = Equal,
-      .operands = {Whole({}, 0, 2), Ints({}, 0, 2), Bytes({}, 0, 2)},
-      .compares = true};
-  const BinaryOp greater = {
-      .name = "Greater",
-      .f = Greater,
-      .operands = {Whole({}, -1, 2), Ints({}, -2, 3), Bytes({})},
-      .compares = true};
-  for (const BinaryOp& op : {equal, greater}) {
+  const std::vector<SampleInput> two = {Whole({}, 0, 2), Ints({}, 0, 2),
+                                        Bytes({}, 0, 2)};
+  const std::vector<SampleInput> few = {Whole({}, -1, 2), Ints({}, -2, 3),
+                                        Bytes({}, 126, 130)};
+  for (BinaryOp op : std::vector<BinaryOp>{{"Equal", Equal, two},
+                                           {"NotEqual", NotEqual, two},
+                                           {"Greater", Greater, few},
+                                           {"GreaterEqual", GreaterEqual, few},
+                                           {"Less", Less, few},
+                                           {"LessEqual", LessEqual, few}}) {
+    op.compares = true;
     AddBinaryRows(op, table);
     AddBinaryErrors(op, table);
     AddCrossRow(op, "uint8_extremes", DType::kUint8,
@@ -62,29 +62,33 @@ void AddComparisons(SampleTable* table) {
   }
 }
 
-// ---- IsFinite ----
+// ---- IsFinite and IsNan ----
 
-void AddIsFinite(SampleTable* table) {
-  const UnaryOp op = {.name = "IsFinite",
-                      .build = Unary(IsFinite),
-                      .draw = Draw::kUniform,
-                      .low = -2,
-                      .high = 2,
-                      .extremes = {FLT_MAX, -FLT_MAX, FLT_MIN, -kNan},
-                      .output = DType::kUint8};
-  AddUnaryRows(op, table);
-  AddUnaryErrors(op, table);
-  // More than two blocks of which each number is one of these.
-  std::vector<double> values;
-  for (int i = 0; i < 1055; ++i) {
-    values.push_back(i % 3 == 0 ? i : i % 5 == 0 ? kNan : kInf);
+void AddFloatTests(SampleTable* table) {
+  for (const auto& [name, f] :
+       std::vector<std::pair<const char*, Var (*)(Var, Loc)>>{
+           {"IsFinite", IsFinite}, {"IsNan", IsNan}}) {
+    const UnaryOp op = {.name = name,
+                        .build = Unary(f),
+                        .draw = Draw::kUniform,
+                        .low = -2,
+                        .high = 2,
+                        .extremes = {FLT_MAX, -FLT_MAX, FLT_MIN, -kNan},
+                        .output = DType::kUint8};
+    AddUnaryRows(op, table);
+    AddUnaryErrors(op, table);
+    // More than two blocks of which each number is one of these.
+    std::vector<double> values;
+    for (int i = 0; i < 1055; ++i) {
+      values.push_back(i % 3 == 0 ? i : i % 5 == 0 ? kNan : kInf);
+    }
+    table->Add({.op = name,
+                .name = "infinite_and_nan_in_blocks",
+                .inputs = {Given(values)},
+                .build = Unary(f),
+                .output = Byte({1055}),
+                .differentiated = Differentiated::kRefused});
   }
-  table->Add({.op = "IsFinite",
-              .name = "infinite_and_nan_in_blocks",
-              .inputs = {Given(values)},
-              .build = Unary(IsFinite),
-              .output = Byte({1055}),
-              .differentiated = Differentiated::kRefused});
 }
 
 // ---- Maximum, Minimum and Clip ----
@@ -424,7 +428,7 @@ void AddCastErrors(SampleTable* table) {
 
 void AddCompareSamples(SampleTable* table) {
   AddComparisons(table);
-  AddIsFinite(table);
+  AddFloatTests(table);
   AddMaximumAndMinimum(table);
   AddClip(table);
   AddSelectRows(table);

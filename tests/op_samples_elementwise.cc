@@ -43,7 +43,27 @@ void AddFunctions(SampleTable* table) {
       -2147483648.0, 3e9,        -3e9,       FLT_MAX,     FLT_MIN,   -FLT_MIN};
   const UnaryOp abs = {"Abs", Unary(Abs), kEitherSign, 0.1, 2, kExact};
   const UnaryOp sign = {"Sign", Unary(Sign), kEitherSign, 0.1, 2, kExact};
+  // Log's 4 ulp, times a correction that is rounded twice.
+  constexpr Tolerance kLog1p = {5.5 * kUlp};
+  // By exhaustion, see VectorErf in ops/vector.cc: 1.2 ulp, exp's ulp counts a
+  // fourth; half an ulp more for the rounding of the reference.
+  constexpr Tolerance kErf = {2 * kUlp};
+  const std::vector<double> log1p_extremes = {
+      FLT_MIN, -FLT_MIN, FLT_MAX,    1e-8,       -1e-8,      6e-8,     -6e-8,
+      1e-5,    -1e-5,    -0.9999999, -0.9999994, -1.0000001, 16777216, 1e10};
+  // On either side of where the formula changes, and where erf becomes 1.
+  const std::vector<double> erf_extremes = {
+      0.9277343, 0.92773437, 0.9277344, -0.9277344, 1e-5,    -1e-8,   2,   -2,
+      3,         3.8325067,  3.9192059, 3.93,       -3.93,   4,       4.5, -5,
+      1e19,      9,          -FLT_MIN,  FLT_MIN,    FLT_MAX, -FLT_MAX};
   const UnaryOp floor = {"Floor", Unary(Floor), kUniform, -3, 3, kExact, steps};
+  const UnaryOp ceil = {"Ceil", Unary(Ceil), kUniform, -3, 3, kExact, steps};
+  std::vector<double> halves = {1.5,  -1.5,       2.5,       -2.5,
+                                3.5,  0.49999997, 0.5000001, -0.49999997,
+                                1e10, 4194302.5,  4194304.5, 16777219};
+  halves.insert(halves.end(), steps.begin(), steps.end());
+  const UnaryOp round = {"Round", Unary(Round), kUniform, -3,
+                         3,       kExact,       halves};
   for (const UnaryOp& op : std::vector<UnaryOp>{
            {"Square",
             Unary(Square),
@@ -56,11 +76,15 @@ void AddFunctions(SampleTable* table) {
            {"Exp", Unary(Exp), kUniform, -4, 4, kExp, exp_extremes},
            {"Expm1", Unary(Expm1), kUniform, -4, 4, kFour, exp_extremes},
            {"Log", Unary(Log), kUniform, 0.1, 10, kFour, log_extremes},
+           {"Log1p", Unary(Log1p), kUniform, -0.9, 10, kLog1p, log1p_extremes},
+           {"Erf", Unary(Erf), kUniform, -4, 4, kErf, erf_extremes},
            {"Sin", Unary(Sin), kUniform, -10, 10, kThree, angles},
            {"Cos", Unary(Cos), kUniform, -10, 10, kThree, angles},
            abs,
            sign,
-           floor}) {
+           floor,
+           ceil,
+           round}) {
     AddUnaryRows(op, table);
     AddUnaryErrors(op, table);
   }
@@ -69,8 +93,10 @@ void AddFunctions(SampleTable* table) {
   // The derivative is 0 on a step as well.
   AddKinkRow(sign, {0, -1, 1, -0.0}, {0, 0, 0, 0}, Differentiated::kCompiled,
              table);
-  AddKinkRow(floor, {0, -1, 1.5, 8388608}, {0, 0, 0, 0},
-             Differentiated::kCompiled, table);
+  for (const UnaryOp& op : {floor, ceil, round}) {
+    AddKinkRow(op, {0, -1, 1.5, 8388608}, {0, 0, 0, 0},
+               Differentiated::kCompiled, table);
+  }
 }
 
 // Angles from 39000 on, where the C library's functions are used.

@@ -92,7 +92,7 @@ void AddUnaryRows(const UnaryOp& op, SampleTable* table) {
     if (op.output != DType::kFloat32) differentiated = Differentiated::kRefused;
     const TensorType output = {op.output, input.shape};
     table->Add({.op = op.name,
-                .name = name,
+                .name = absl::StrCat(op.rows, name),
                 .inputs = {std::move(input)},
                 .build = op.build,
                 .output = output,
@@ -124,7 +124,7 @@ void AddKinkRow(const UnaryOp& op, std::vector<double> x,
                 SampleTable* table) {
   const SampleInput input = Given(std::move(x));
   table->Add({.op = op.name,
-              .name = "kink",
+              .name = absl::StrCat(op.rows, "kink"),
               .inputs = {input},
               .build = op.build,
               .output = Float(input.shape),
@@ -201,6 +201,7 @@ void AddBinaryRows(const BinaryOp& op, SampleTable* table) {
           a, b, stretch.y, stretch.differentiated);
     }
   }
+  if (op.operands[0].dtype != DType::kFloat32) return;
   // Every extreme with every other.
   const std::vector<double> extremes = {
       300,  -300,  1,    -1,    0,    -0.0, kDenormal, -kDenormal,

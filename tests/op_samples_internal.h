@@ -30,7 +30,9 @@ struct SampleTable {
 
 void AddElementwiseSamples(SampleTable* table);
 void AddActivationSamples(SampleTable* table);
+void AddPowerSamples(SampleTable* table);
 void AddCompareSamples(SampleTable* table);
+void AddLogicalSamples(SampleTable* table);
 void AddMatMulSamples(SampleTable* table);
 void AddReduceSamples(SampleTable* table);
 void AddLayoutSamples(SampleTable* table);
@@ -94,6 +96,8 @@ struct UnaryOp {
   std::vector<double> extremes = {};
   // If not float32, the op is not differentiable.
   DType output = DType::kFloat32;
+  // What the names of the rows begin with.
+  std::string rows = {};
 };
 
 // The shapes that there are, and the extremes.
@@ -112,8 +116,8 @@ void AddKinkRow(const UnaryOp& op, std::vector<double> x,
 struct BinaryOp {
   const char* name;
   Var (*f)(Var, Var, Loc);
-  // How operands are drawn, for each dtype that the op takes, float32 first;
-  // the shapes are not looked at.
+  // How operands are drawn, for each dtype that the op takes, float32, if it is
+  // one of them, first; the shapes are not looked at.
   std::vector<SampleInput> operands;
   // What is expected of Gradients at the extremes of float32.
   Differentiated extremes = Differentiated::kNotAsked;

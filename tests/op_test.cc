@@ -43,10 +43,11 @@ void PrintTo(const OpErrorSample& sample, std::ostream* out) {
 
 namespace {
 
-// What is composed of ops, and so is no node itself.
+// What is composed of ops, at least of some operands, and so is no node itself.
 const std::set<std::string>& Composed() {
   static const auto* const composed =
-      new std::set<std::string>{"Clip", "Mean", "Sum"};
+      new std::set<std::string>{"Clip", "Elu",  "Gelu", "HardTanh", "Mean",
+                                "Pow",  "Selu", "Silu", "Softsign", "Sum"};
   return *composed;
 }
 
