@@ -1,5 +1,4 @@
-// Softmax and the loss made of it (ops.h), along the last axis. Tested by
-// tests/op_test.cc through the sample table.
+// Losses (ops.h). Tested by tests/op_test.cc through the sample table.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -7,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "framework/core/reference.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
 #include "ops/vector.h"
@@ -77,35 +77,12 @@ const float* Floats(const KernelArguments& arguments, int input) {
   return static_cast<const float*>(arguments.inputs[input]);
 }
 
-// The kernel of a map from rows to rows.
-template <void (*run)(const float*, int64_t, int64_t, float*)>
-std::unique_ptr<Kernel> MakeRowMap(const KernelSpec& spec) {
-  return MakeRowsKernel(
-      spec.output.shape, [](const KernelArguments& arguments, int64_t begin,
-                            int64_t rows, int64_t columns) {
-        const int64_t offset = begin * columns;
-        run(Floats(arguments, 0) + offset, rows, columns,
-            static_cast<float*>(arguments.outputs[0]) + offset);
-      });
-}
-
 // ln sum e^x of one row, in double.
 double LogSumExp(const double* x, int64_t columns) {
   const double max = *std::max_element(x, x + columns);
   double sum = 0;
   for (int64_t c = 0; c < columns; ++c) sum += std::exp(x[c] - max);
   return max + std::log(sum);
-}
-
-// The reference of a map f(x, ln sum e^x of x's row).
-template <auto f>
-void RowReference(const Attributes&, absl::Span<const Tensor> x, Tensor& y) {
-  const Rows rows = RowsOf(y.shape());
-  const double* const in = x[0].values<double>().data();
-  for (int64_t i = 0; i < y.elements(); ++i) {
-    const double* const row = in + i / rows.columns * rows.columns;
-    y.values<double>()[i] = f(in[i], LogSumExp(row, rows.columns));
-  }
 }
 
 // Of what works along the last axis: rows are apart unless that is axis 0.
@@ -115,39 +92,6 @@ RowRole LastAxisRows(const RowQuery& query) {
   return all && query.inputs[0].shape.rank() > 1 ? RowRole::kApart
                                                  : RowRole::kMixed;
 }
-
-absl::StatusOr<TensorType> LastAxisMap(absl::Span<const TensorType> x,
-                                       const Attributes&) {
-  if (absl::Status status = ExpectLastAxis(x[0]); !status.ok()) return status;
-  return x[0];
-}
-
-// ---- Softmax: y = e^x / sum e^x; dx = y (gy - sum(gy y)) ----
-constexpr OpDef kSoftmax = {
-    .name = "Softmax",
-    .operands = {"x"},
-    .shape = LastAxisMap,
-    .gradient = [](absl::Span<const Var>, Var y, Var gy, const Attributes&)
-        -> Adjoints { return {y * (gy - SumLastAxis(gy * y))}; },
-    .reference = RowReference<[](double x, double log_sum) {
-      return std::exp(x - log_sum);
-    }>,
-    .kernel = MakeRowMap<vector::SoftmaxRows>,
-    .rows = LastAxisRows,
-};
-
-// ---- LogSoftmax: y = x - ln sum e^x; dx = gy - softmax(x) sum(gy) ----
-constexpr OpDef kLogSoftmax = {
-    .name = "LogSoftmax",
-    .operands = {"x"},
-    .shape = LastAxisMap,
-    .gradient = [](absl::Span<const Var> x, Var, Var gy, const Attributes&)
-        -> Adjoints { return {gy - Softmax(x[0]) * SumLastAxis(gy)}; },
-    .reference =
-        RowReference<[](double x, double log_sum) { return x - log_sum; }>,
-    .kernel = MakeRowMap<vector::LogSoftmaxRows>,
-    .rows = LastAxisRows,
-};
 
 // ---- SoftmaxCrossEntropy: loss = -sum p logsoftmax(z) ----
 // where p is the one-hot label or the label itself;
@@ -229,12 +173,145 @@ constexpr OpDef kSoftmaxCrossEntropy = {
     .rows = LastAxisRows,
 };
 
+// ---- SigmoidCrossEntropy: loss = max(z, 0) - z p + ln(1 + e^-|z|) ----
+// which is -p ln s - (1 - p) ln(1 - s), s = sigmoid(z); dz = gy (s - p),
+// dp = -gy z.
+constexpr OpDef kSigmoidCrossEntropy = {
+    .name = "SigmoidCrossEntropy",
+    .operands = {"logits", "labels"},
+    .shape = SameFloats,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints {
+      return {gy * (Sigmoid(x[0]) - x[1]), -(gy * x[0])};
+    },
+    .reference = MapReference<[](double z, double p) {
+      return (z < 0 ? 0 : z) - z * p + std::log1p(std::exp(-std::fabs(z)));
+    }>,
+    .block = Only<vector::SigmoidCrossEntropyFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- What is composed ----
+
+constexpr Composite kMeanSquaredError = {.name = "MeanSquaredError",
+                                         .operands = {"prediction", "target"},
+                                         .shape = SameFloats};
+constexpr Composite kMeanAbsoluteError = {.name = "MeanAbsoluteError",
+                                          .operands = {"prediction", "target"},
+                                          .shape = SameFloats};
+constexpr Composite kHinge = {
+    .name = "Hinge", .operands = {"prediction", "target"}, .shape = SameFloats};
+constexpr Composite kHuber = {
+    .name = "Huber",
+    .operands = {"prediction", "target"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      if (!(attributes.value > 0) || !std::isfinite(attributes.value)) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "expected a finite delta above 0, found ", attributes.value));
+      }
+      return SameFloats(x, attributes);
+    }};
+constexpr Composite kKlDivergence = {
+    .name = "KlDivergence",
+    .operands = {"log_probabilities", "labels"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      if (absl::Status status = ExpectLastAxis(x[0]); !status.ok()) {
+        return status;
+      }
+      return SameFloats(x, attributes);
+    }};
+// What SoftmaxCrossEntropy has beyond the op of that name.
+constexpr Composite kSmoothing = {
+    .name = "SoftmaxCrossEntropy",
+    .operands = {"logits", "labels"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      if (!(attributes.value >= 0 && attributes.value <= 1)) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "expected a label smoothing of 0 to 1, found ", attributes.value));
+      }
+      return kSoftmaxCrossEntropy.shape(x, attributes);
+    }};
+
+Var Reduce(Var losses, Reduction reduction) {
+  switch (reduction) {
+    case Reduction::kMean:
+      return Mean(losses);
+    case Reduction::kSum:
+      return Sum(losses);
+    default:
+      return losses;
+  }
+}
+
 }  // namespace
 
-Var Softmax(Var x, Loc loc) { return Append(kSoftmax, {x}, {}, loc); }
-Var LogSoftmax(Var x, Loc loc) { return Append(kLogSoftmax, {x}, {}, loc); }
-Var SoftmaxCrossEntropy(Var logits, Var labels, Loc loc) {
-  return Append(kSoftmaxCrossEntropy, {logits, labels}, {}, loc);
+Var SoftmaxCrossEntropy(Var logits, Var labels,
+                        SoftmaxCrossEntropyOptions options, Loc loc) {
+  const double smoothing = options.label_smoothing;
+  const Composing loss(kSmoothing, {logits, labels}, loc, {.value = smoothing});
+  if (!loss.ok()) return loss.mistake();
+  const auto of = [&](Var target) {
+    return Append(kSoftmaxCrossEntropy, {logits, target}, {}, loc);
+  };
+  Var losses = of(labels);
+  if (smoothing != 0) {
+    const Shape& shape = logits.shape();
+    const double classes = static_cast<double>(shape[shape.rank() - 1]);
+    const Var uniform = Fill(logits.graph(), shape, 1 / classes);
+    losses = (1 - smoothing) * losses + smoothing * of(uniform);
+  }
+  return Reduce(losses, options.reduction);
+}
+
+Var SigmoidCrossEntropy(Var logits, Var labels, Reduction reduction, Loc loc) {
+  const Composing loss(kSigmoidCrossEntropy, {logits, labels}, loc);
+  if (!loss.ok()) return loss.mistake();
+  return Reduce(Append(kSigmoidCrossEntropy, {logits, labels}, {}, loc),
+                reduction);
+}
+
+Var MeanSquaredError(Var prediction, Var target, Reduction reduction, Loc loc) {
+  const Composing loss(kMeanSquaredError, {prediction, target}, loc);
+  if (!loss.ok()) return loss.mistake();
+  return Reduce(Square(prediction - target), reduction);
+}
+
+Var MeanAbsoluteError(Var prediction, Var target, Reduction reduction,
+                      Loc loc) {
+  const Composing loss(kMeanAbsoluteError, {prediction, target}, loc);
+  if (!loss.ok()) return loss.mistake();
+  return Reduce(Abs(prediction - target), reduction);
+}
+
+Var Huber(Var prediction, Var target, HuberOptions options, Loc loc) {
+  const Composing loss(kHuber, {prediction, target}, loc,
+                       {.value = options.delta});
+  if (!loss.ok()) return loss.mistake();
+  // Without |d|, whose second derivative at 0 is not that of d^2 / 2.
+  const Var d = prediction - target;
+  const Var clipped = Clip(d, -options.delta, options.delta);
+  return Reduce(clipped * (d - 0.5 * clipped), options.reduction);
+}
+
+Var KlDivergence(Var log_probabilities, Var labels, Reduction reduction,
+                 Loc loc) {
+  const Composing loss(kKlDivergence, {log_probabilities, labels}, loc);
+  if (!loss.ok()) return loss.mistake();
+  // 0 ln 0 is 0, and so is 0 times a log-probability of -infinity.
+  const Var p = labels, none = Constant(p, 0);
+  const Var is_zero = Equal(p, none);
+  const Var log_p = Log(Select(is_zero, Constant(p, 1), p));
+  const Var log_q = Select(is_zero, none, log_probabilities);
+  return Reduce(Sum(p * (log_p - log_q), {-1}), reduction);
+}
+
+Var Hinge(Var prediction, Var target, Reduction reduction, Loc loc) {
+  const Composing loss(kHinge, {prediction, target}, loc);
+  if (!loss.ok()) return loss.mistake();
+  return Reduce(Relu(1 - target * prediction), reduction);
 }
 
 }  // namespace tape

@@ -163,14 +163,52 @@ struct MatMulAddOptions {
 Var MatMulAdd(Var lhs, Var rhs, Var addend, MatMulAddOptions options = {},
               Loc loc = Loc::Current());
 
-// ---- Reductions. ops/reduce.cc ----
-// The axes count from the front, or from the back if negative, and are dropped
-// from the shape; none given means all.
-Var Sum(Var x, absl::Span<const int> axes = {}, Loc loc = Loc::Current());
-Var Mean(Var x, absl::Span<const int> axes = {}, Loc loc = Loc::Current());
-// Where along `axis` x is largest, the first of equals, a NaN above all: int32,
-// not differentiable. That axis is dropped and must have at least one element.
-Var ArgMax(Var x, int axis = -1, Loc loc = Loc::Current());
+// ---- Reductions. ops/reduce.cc, ops/extremum.cc, ops/scan.cc ----
+// The axes count from the front, or from the back if negative; none given means
+// all. What is reduced is dropped from the shape, or kept as 1.
+enum class Axes { kDrop, kKeep };
+Var Sum(Var x, absl::Span<const int> axes = {}, Axes reduced = Axes::kDrop,
+        Loc loc = Loc::Current());
+Var Mean(Var x, absl::Span<const int> axes = {}, Axes reduced = Axes::kDrop,
+         Loc loc = Loc::Current());
+Var Prod(Var x, absl::Span<const int> axes = {}, Axes reduced = Axes::kDrop,
+         Loc loc = Loc::Current());
+// ln sum e^x: -infinity, with derivatives 0, where all of x is. ops/softmax.cc
+Var LogSumExp(Var x, absl::Span<const int> axes = {},
+              Axes reduced = Axes::kDrop, Loc loc = Loc::Current());
+// The largest and the smallest element, NaN if there is one. Derivative 1 by
+// that element, of equals by the first in row-major order. Each axis must have
+// at least one element.
+Var Max(Var x, absl::Span<const int> axes = {}, Axes reduced = Axes::kDrop,
+        Loc loc = Loc::Current());
+Var Min(Var x, absl::Span<const int> axes = {}, Axes reduced = Axes::kDrop,
+        Loc loc = Loc::Current());
+// Where along `axis` they are: int32, not differentiable.
+Var ArgMax(Var x, int axis = -1, Axes reduced = Axes::kDrop,
+           Loc loc = Loc::Current());
+Var ArgMin(Var x, int axis = -1, Axes reduced = Axes::kDrop,
+           Loc loc = Loc::Current());
+// The sum of (x - mean)^2 over n - correction, of n elements each.
+struct VarianceOptions {
+  double correction = 0;  // 1: unbiased for samples of a larger whole.
+  Axes reduced = Axes::kDrop;
+};
+Var Variance(Var x, absl::Span<const int> axes = {},
+             VarianceOptions options = {}, Loc loc = Loc::Current());
+// sum |x|, sqrt(sum x^2) or max |x|, of order 1, 2 or infinity. x^2 must not be
+// beyond float32. At 0 the derivatives are 0.
+struct NormOptions {
+  double order = 2;
+  Axes reduced = Axes::kDrop;
+};
+Var Norm(Var x, absl::Span<const int> axes = {}, NormOptions options = {},
+         Loc loc = Loc::Current());
+// y[i] = x[0] + … + x[i] along `axis`, or if reverse x[i] + … to the last.
+struct CumSumOptions {
+  bool reverse = false;
+};
+Var CumSum(Var x, int axis = -1, CumSumOptions options = {},
+           Loc loc = Loc::Current());
 // How many elements `shape` has, as a float32 of rank 0; known when kBatch is.
 Var ElementCount(Graph* graph, Shape shape, Loc loc = Loc::Current());
 
@@ -196,14 +234,54 @@ struct RandomKey {
 Var RandomNormal(Var step, Shape shape, RandomKey key,
                  Loc loc = Loc::Current());
 
-// ---- Losses and what they are made of: along the last axis, which has at
-// least one element. ops/loss.cc ----
-Var Softmax(Var x, Loc loc = Loc::Current());     // e^x / sum e^x
-Var LogSoftmax(Var x, Loc loc = Loc::Current());  // x - ln sum e^x
+// ---- Softmax: along an axis of at least one element. ops/softmax.cc ----
+Var Softmax(Var x, int axis = -1, Loc loc = Loc::Current());  // e^x / sum e^x
+// x - ln sum e^x
+Var LogSoftmax(Var x, int axis = -1, Loc loc = Loc::Current());
+
+// ---- Losses. ops/loss.cc ----
+// One for each element, or row, or their mean or sum.
+enum class Reduction { kNone, kMean, kSum };
 // logits [...,classes] to [...]: with labels int32 [...], -LogSoftmax(logits)
 // at the label (NaN if there is no such class); with labels float32
-// [...,classes], the sum of -label LogSoftmax(logits).
-Var SoftmaxCrossEntropy(Var logits, Var labels, Loc loc = Loc::Current());
+// [...,classes], the sum of -label LogSoftmax(logits). Smoothing by s makes of
+// a label p the label (1 - s) p + s / classes.
+struct SoftmaxCrossEntropyOptions {
+  double label_smoothing = 0;
+  Reduction reduction = Reduction::kNone;
+};
+Var SoftmaxCrossEntropy(Var logits, Var labels,
+                        SoftmaxCrossEntropyOptions options = {},
+                        Loc loc = Loc::Current());
+// [...,classes] to [...]: the sum of p (ln p - log_probability) for labels p,
+// where 0 ln 0 = 0, with the derivative 0 by that p.
+Var KlDivergence(Var log_probabilities, Var labels,
+                 Reduction reduction = Reduction::kNone,
+                 Loc loc = Loc::Current());
+// The others are for each element; both operands have one shape.
+// -p ln s - (1 - p) ln(1 - s), for labels p and s = Sigmoid(logits).
+Var SigmoidCrossEntropy(Var logits, Var labels,
+                        Reduction reduction = Reduction::kNone,
+                        Loc loc = Loc::Current());
+// (prediction - target)^2
+Var MeanSquaredError(Var prediction, Var target,
+                     Reduction reduction = Reduction::kMean,
+                     Loc loc = Loc::Current());
+// |prediction - target|; derivative 0 where they are equal.
+Var MeanAbsoluteError(Var prediction, Var target,
+                      Reduction reduction = Reduction::kMean,
+                      Loc loc = Loc::Current());
+// With d = prediction - target, d^2 / 2 where |d| <= delta, else
+// delta (|d| - delta / 2).
+struct HuberOptions {
+  double delta = 1;
+  Reduction reduction = Reduction::kNone;
+};
+Var Huber(Var prediction, Var target, HuberOptions options = {},
+          Loc loc = Loc::Current());
+// max(0, 1 - target prediction), for targets 1 and -1; derivative 0 at the kink.
+Var Hinge(Var prediction, Var target, Reduction reduction = Reduction::kNone,
+          Loc loc = Loc::Current());
 
 }  // namespace tape
 

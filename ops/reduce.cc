@@ -1,7 +1,11 @@
-// Reductions (ops.h). Sum and Mean are written in other ops; the sums
-// themselves are the framework's SumTo. Tested by tests/op_test.cc through the
+// Reductions that are made of sums (ops.h), which are the framework's SumTo, and
+// what all reductions share (reduce.h). Tested by tests/op_test.cc through the
 // sample table.
+#include "ops/reduce.h"
+
 #include <cmath>
+#include <limits>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -10,100 +14,6 @@
 
 namespace tape {
 namespace {
-
-// A tensor seen along one axis: `outer` times `inner` lines of `length`
-// elements, each `inner` apart.
-struct Lines {
-  int64_t outer = 1;
-  int64_t length = 1;
-  int64_t inner = 1;
-};
-
-Lines Along(const Shape& shape, int axis) {
-  Lines lines;
-  lines.length = shape[axis];
-  for (int i = 0; i < axis; ++i) lines.outer *= shape[i];
-  for (int i = axis + 1; i < shape.rank(); ++i) lines.inner *= shape[i];
-  return lines;
-}
-
-// Where a line is largest: the first of equals; a NaN is above all, as in
-// NumPy.
-template <typename T>
-int64_t LineArgMax(const T* line, const Lines& lines) {
-  int64_t best = 0;
-  for (int64_t i = 1; i < lines.length && !std::isnan(line[best * lines.inner]);
-       ++i) {
-    const T element = line[i * lines.inner];
-    if (element > line[best * lines.inner] || std::isnan(element)) best = i;
-  }
-  return best;
-}
-
-template <typename T, typename Index>
-void ArgMaxLines(const T* x, const Lines& lines, Index* y) {
-  for (int64_t o = 0; o < lines.outer; ++o) {
-    for (int64_t i = 0; i < lines.inner; ++i) {
-      *y++ = static_cast<Index>(
-          LineArgMax(x + o * lines.length * lines.inner + i, lines));
-    }
-  }
-}
-
-class ArgMaxKernel : public Kernel {
- public:
-  explicit ArgMaxKernel(const Lines& lines) : lines_(lines) {}
-  void Run(int, const KernelArguments& arguments) const override {
-    ArgMaxLines(static_cast<const float*>(arguments.inputs[0]), lines_,
-                static_cast<int32_t*>(arguments.outputs[0]));
-  }
-
- private:
-  Lines lines_;
-};
-
-// ---- ArgMax: y = the place of the largest element along an axis ----
-constexpr OpDef kArgMax = {
-    .name = "ArgMax",
-    .operands = {"x"},
-    .shape = [](absl::Span<const TensorType> x,
-                const Attributes& attributes) -> absl::StatusOr<TensorType> {
-      if (absl::Status status = ExpectFloat32(x[0]); !status.ok())
-        return status;
-      const Shape& shape = x[0].shape;
-      const absl::StatusOr<int> axis =
-          ResolveAxis(attributes.axis, shape.rank());
-      if (!axis.ok()) return axis.status();
-      if (shape[*axis] == 0) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("expected at least one element along axis ",
-                         attributes.axis, ", found shape ", shape.ToString()));
-      }
-      absl::InlinedVector<int64_t, 4> dims(shape.dims().begin(),
-                                           shape.dims().end());
-      dims.erase(dims.begin() + *axis);
-      return TensorType{DType::kInt32, Shape(dims)};
-    },
-    .reference =
-        [](const Attributes& attributes, absl::Span<const Tensor> x,
-           Tensor& y) {
-          const int axis = *ResolveAxis(attributes.axis, x[0].shape().rank());
-          ArgMaxLines(x[0].values<double>().data(), Along(x[0].shape(), axis),
-                      y.values<double>().data());
-        },
-    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
-      const Shape& shape = spec.inputs[0].shape;
-      return std::make_unique<ArgMaxKernel>(
-          Along(shape, *ResolveAxis(spec.attributes.axis, shape.rank())));
-    },
-    .rows =
-        [](const RowQuery& query) {
-          const int rank = query.inputs[0].shape.rank();
-          return *ResolveAxis(query.attributes.axis, rank) > 0
-                     ? RowRole::kApart
-                     : RowRole::kMixed;
-        },
-};
 
 class ElementCountKernel : public Kernel {
  public:
@@ -142,16 +52,38 @@ constexpr OpDef kElementCount = {
     },
 };
 
-// The shape of x with the given axes (none: all) kept as 1, and the shape of
-// those axes alone.
-struct Reduction {
-  Shape kept;
-  Shape dropped;
-  Shape reduced;
-};
+// ---- What is composed ----
 
-absl::StatusOr<Reduction> Reduce(const TensorType& x,
-                                 absl::Span<const int> axes) {
+constexpr Composite kVariance = {
+    .name = "Variance",
+    .operands = {"x"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      if (!(attributes.value >= 0) || !std::isfinite(attributes.value)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("expected a finite correction of at least 0, found ",
+                         attributes.value));
+      }
+      return SameAsFloatInput(x, attributes);
+    }};
+
+constexpr Composite kNorm = {
+    .name = "Norm",
+    .operands = {"x"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      const double order = attributes.value;
+      if (order != 1 && order != 2 &&
+          order != std::numeric_limits<double>::infinity()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("expected order 1, 2 or infinity, found ", order));
+      }
+      return SameAsFloatInput(x, attributes);
+    }};
+
+// The shape of x with the given axes (none: all) kept as 1, dropped, and alone.
+absl::StatusOr<Reduced> Reduce(const TensorType& x,
+                               absl::Span<const int> axes) {
   if (absl::Status status = ExpectFloat32(x); !status.ok()) return status;
   const Shape& shape = x.shape;
   std::vector<bool> reduced(shape.rank(), axes.empty());
@@ -165,34 +97,55 @@ absl::StatusOr<Reduction> Reduce(const TensorType& x,
     reduced[*resolved] = true;
   }
   absl::InlinedVector<int64_t, 4> kept, dropped, gone;
+  Reduced over;
   for (int axis = 0; axis < shape.rank(); ++axis) {
+    if (reduced[axis]) over.axes.push_back(axis);
     kept.push_back(reduced[axis] ? 1 : shape[axis]);
     (reduced[axis] ? gone : dropped).push_back(shape[axis]);
   }
-  return Reduction{Shape(kept), Shape(dropped), Shape(gone)};
-}
-
-// Checks x for the composite `name` and says over what it goes; keeps an error
-// and returns nothing if it cannot.
-absl::StatusOr<Reduction> CheckReduction(absl::string_view name, Var x,
-                                         absl::Span<const int> axes, Loc loc) {
-  absl::StatusOr<Reduction> reduction = Reduce(x.type(), axes);
-  if (!reduction.ok()) {
-    x.graph()->ReportError(loc, name,
-                           absl::StrCat(reduction.status().message(), " (x ",
-                                        x.graph()->Describe(x.id()), ")"));
-  }
-  return reduction;
-}
-
-Var SumOver(Var x, const Reduction& reduction, Loc loc) {
-  return Reshape(SumTo(x, reduction.kept, loc), reduction.dropped, loc);
+  over.kept = Shape(kept);
+  over.dropped = Shape(dropped);
+  over.gone = Shape(gone);
+  return over;
 }
 
 }  // namespace
 
-Var ArgMax(Var x, int axis, Loc loc) {
-  return Append(kArgMax, {x}, {.axis = axis}, loc);
+std::optional<Reduced> CheckReduction(absl::string_view name, Var x,
+                                      absl::Span<const int> axes, Loc loc) {
+  absl::StatusOr<Reduced> over = Reduce(x.type(), axes);
+  if (over.ok()) return *std::move(over);
+  x.graph()->ReportError(loc, name,
+                         absl::StrCat(over.status().message(), " (x ",
+                                      x.graph()->Describe(x.id()), ")"));
+  return std::nullopt;
+}
+
+Var KeepOrDrop(Var y, const Reduced& over, Axes reduced, Loc loc) {
+  return reduced == Axes::kKeep ? y : Reshape(y, over.dropped, loc);
+}
+
+Var ReduceEach(const OpDef& op, Var x, absl::Span<const int> axes, Axes reduced,
+               Loc loc) {
+  if (!x.valid()) return x;
+  const Var mistake(x.graph(), kNone);
+  const std::optional<Reduced> over = CheckReduction(op.name, x, axes, loc);
+  if (!over.has_value()) return mistake;
+  // All axes before the first node, so that an error tells of x itself, by the
+  // axis that the caller gave if it is the only one.
+  const auto attributes = [&](int axis) {
+    return Attributes{.axis = axes.size() == 1 ? axes[0] : axis};
+  };
+  for (int axis : over->axes) {
+    if (!x.graph()->Infer(op, {x}, attributes(axis), loc).has_value()) {
+      return mistake;
+    }
+  }
+  Var y = x;
+  for (size_t i = over->axes.size(); i-- > 0;) {
+    y = Append(op, {y}, attributes(over->axes[i]), loc);
+  }
+  return KeepOrDrop(y, *over, reduced, loc);
 }
 
 Var ElementCount(Graph* graph, Shape shape, Loc loc) {
@@ -200,22 +153,53 @@ Var ElementCount(Graph* graph, Shape shape, Loc loc) {
 }
 
 // ---- Sum: y = the sum of x over some axes; dx = gy, repeated ----
-Var Sum(Var x, absl::Span<const int> axes, Loc loc) {
+Var Sum(Var x, absl::Span<const int> axes, Axes reduced, Loc loc) {
   if (!x.valid()) return x;
-  const absl::StatusOr<Reduction> reduction =
-      CheckReduction("Sum", x, axes, loc);
-  if (!reduction.ok()) return Var(x.graph(), kNone);
-  return SumOver(x, *reduction, loc);
+  const std::optional<Reduced> over = CheckReduction("Sum", x, axes, loc);
+  if (!over.has_value()) return Var(x.graph(), kNone);
+  return KeepOrDrop(SumTo(x, over->kept, loc), *over, reduced, loc);
 }
 
 // ---- Mean: y = Sum(x) / n, n elements to a sum; dx = gy / n, repeated ----
-Var Mean(Var x, absl::Span<const int> axes, Loc loc) {
+Var Mean(Var x, absl::Span<const int> axes, Axes reduced, Loc loc) {
   if (!x.valid()) return x;
-  const absl::StatusOr<Reduction> reduction =
-      CheckReduction("Mean", x, axes, loc);
-  if (!reduction.ok()) return Var(x.graph(), kNone);
-  return Div(SumOver(x, *reduction, loc),
-             ElementCount(x.graph(), reduction->reduced, loc), loc);
+  const std::optional<Reduced> over = CheckReduction("Mean", x, axes, loc);
+  if (!over.has_value()) return Var(x.graph(), kNone);
+  return Div(KeepOrDrop(SumTo(x, over->kept, loc), *over, reduced, loc),
+             ElementCount(x.graph(), over->gone, loc), loc);
+}
+
+// ---- Variance: y = Sum((x - Mean(x))^2) / (n - correction) ----
+Var Variance(Var x, absl::Span<const int> axes, VarianceOptions options,
+             Loc loc) {
+  const Composing variance(kVariance, {x}, loc, {.value = options.correction});
+  if (!variance.ok()) return variance.mistake();
+  const std::optional<Reduced> over = CheckReduction("Variance", x, axes, loc);
+  if (!over.has_value()) return variance.mistake();
+  const Var count = ElementCount(x.graph(), over->gone);
+  const Var from_mean = x - SumTo(x, over->kept) / count;
+  const Var sum = SumTo(Square(from_mean), over->kept);
+  return KeepOrDrop(sum, *over, options.reduced, loc) /
+         (options.correction == 0 ? count : count - options.correction);
+}
+
+// ---- Norm: y = Sum(|x|), sqrt(Sum(x^2)) or Max(|x|) ----
+Var Norm(Var x, absl::Span<const int> axes, NormOptions options, Loc loc) {
+  const Composing norm(kNorm, {x}, loc, {.value = options.order});
+  if (!norm.ok()) return norm.mistake();
+  const std::optional<Reduced> over = CheckReduction("Norm", x, axes, loc);
+  if (!over.has_value()) return norm.mistake();
+  if (options.order == 1) {
+    return KeepOrDrop(SumTo(Abs(x), over->kept), *over, options.reduced, loc);
+  }
+  if (options.order != 2) return Max(Abs(x), axes, options.reduced, loc);
+  const Var sum =
+      KeepOrDrop(SumTo(Square(x), over->kept), *over, options.reduced, loc);
+  // The root's derivative at 0 would be infinite, and the norm's NaN. A choice
+  // on either side keeps it away from all derivatives.
+  const Var is_zero = Equal(sum, Constant(sum, 0));
+  return Select(is_zero, Constant(sum, 0),
+                Sqrt(Select(is_zero, Constant(sum, 1), sum)));
 }
 
 }  // namespace tape

@@ -527,6 +527,95 @@ void LogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
   }
 }
 
+void LogSumExpRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  for (int64_t r = 0; r < rows; ++r, x += columns) {
+    const float max = RowMax(x, columns);
+    // Of an infinite row exp(x) itself is 0 or infinite, as it should be.
+    const float shift = std::isfinite(max) ? max : 0;
+    y[r] = shift + std::log(RowExpSum(x, columns, shift, nullptr));
+  }
+}
+
+// ---- Columns of softmax ----
+// A vector's lanes are as many columns.
+
+// `count` lanes from x: a whole vector, or what is left at the end.
+HWY_INLINE auto LoadUpTo(const float* x, int64_t count) {
+  const Floats d;
+  if (count == static_cast<int64_t>(hn::Lanes(d))) return hn::LoadU(d, x);
+  return LoadSome(x, count, 0);
+}
+
+// Calls f(column, columns) for each vector of `count` columns.
+template <class F>
+HWY_INLINE void ForColumns(int64_t count, F f) {
+  const int64_t lanes = hn::Lanes(Floats());
+  for (int64_t c = 0; c < count; c += lanes) f(c, std::min(lanes, count - c));
+}
+
+HWY_INLINE auto ColumnMax(const float* x, int64_t length, int64_t stride,
+                          int64_t columns) {
+  const Floats d;
+  auto max = hn::Set(d, -kInfinity);
+  for (int64_t i = 0; i < length; ++i) {
+    max = hn::Max(LoadUpTo(x + i * stride, columns), max);
+  }
+  return max;
+}
+
+// The sum of exp(x - shift); if y is given, stores exp(x - shift) there.
+template <class V>
+HWY_INLINE V ColumnExpSum(const float* x, int64_t length, int64_t stride,
+                          int64_t columns, V shift, float* y) {
+  const Floats d;
+  V sum = hn::Zero(d);
+  for (int64_t i = 0; i < length; ++i) {
+    const V e = SafeExp(d, hn::Sub(LoadUpTo(x + i * stride, columns), shift));
+    if (y != nullptr) StoreSome(e, columns, y + i * stride);
+    sum = hn::Add(sum, e);
+  }
+  return sum;
+}
+
+void SoftmaxColumns(const float* x, int64_t length, int64_t stride,
+                    int64_t count, float* y) {
+  const Floats d;
+  ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
+    const auto max = ColumnMax(x + c, length, stride, n);
+    const auto sum = ColumnExpSum(x + c, length, stride, n, max, y + c);
+    const auto scale = hn::Div(hn::Set(d, 1.0f), sum);
+    for (int64_t i = 0; i < length; ++i) {
+      float* const row = y + c + i * stride;
+      StoreSome(hn::Mul(LoadUpTo(row, n), scale), n, row);
+    }
+  });
+}
+
+void LogSoftmaxColumns(const float* x, int64_t length, int64_t stride,
+                       int64_t count, float* y) {
+  const Floats d;
+  ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
+    const auto max = ColumnMax(x + c, length, stride, n);
+    const auto log_sum =
+        SafeLog(d, ColumnExpSum(x + c, length, stride, n, max, nullptr));
+    for (int64_t i = 0; i < length; ++i) {
+      const auto row = LoadUpTo(x + c + i * stride, n);
+      StoreSome(hn::Sub(hn::Sub(row, max), log_sum), n, y + c + i * stride);
+    }
+  });
+}
+
+void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
+                      int64_t count, float* y) {
+  const Floats d;
+  ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
+    const auto max = ColumnMax(x + c, length, stride, n);
+    const auto shift = hn::IfThenElseZero(hn::IsFinite(max), max);
+    const auto sum = ColumnExpSum(x + c, length, stride, n, shift, nullptr);
+    StoreSome(hn::Add(shift, SafeLog(d, sum)), n, y + c);
+  });
+}
+
 void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
                       int64_t columns, float* loss) {
   for (int64_t r = 0; r < rows; ++r, x += columns) {
@@ -564,6 +653,10 @@ TAPE_VECTOR_BLOCKS(TAPE_EXPORT_BLOCK)
 
 HWY_EXPORT(SoftmaxRows);
 HWY_EXPORT(LogSoftmaxRows);
+HWY_EXPORT(LogSumExpRows);
+HWY_EXPORT(SoftmaxColumns);
+HWY_EXPORT(LogSoftmaxColumns);
+HWY_EXPORT(LogSumExpColumns);
 HWY_EXPORT(CrossEntropyRows);
 HWY_EXPORT(ProbabilityCrossEntropyRows);
 
@@ -572,6 +665,21 @@ void SoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
 }
 void LogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
   HWY_DYNAMIC_DISPATCH(LogSoftmaxRows)(x, rows, columns, y);
+}
+void LogSumExpRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  HWY_DYNAMIC_DISPATCH(LogSumExpRows)(x, rows, columns, y);
+}
+void SoftmaxColumns(const float* x, int64_t length, int64_t stride,
+                    int64_t count, float* y) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxColumns)(x, length, stride, count, y);
+}
+void LogSoftmaxColumns(const float* x, int64_t length, int64_t stride,
+                       int64_t count, float* y) {
+  HWY_DYNAMIC_DISPATCH(LogSoftmaxColumns)(x, length, stride, count, y);
+}
+void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
+                      int64_t count, float* y) {
+  HWY_DYNAMIC_DISPATCH(LogSumExpColumns)(x, length, stride, count, y);
 }
 void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
                       int64_t columns, float* loss) {

@@ -89,6 +89,16 @@ TAPE_VECTOR_BLOCKS(TAPE_DECLARE_BLOCK)
 void SoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y);
 // y = x - log(sum of exp(x)), per row.
 void LogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y);
+// y[r] = log(sum of exp(x)): -infinity where all x are.
+void LogSumExpRows(const float* x, int64_t rows, int64_t columns, float* y);
+// The same for `count` columns that lie side by side in a matrix whose rows,
+// `length` of them, are `stride` apart.
+void SoftmaxColumns(const float* x, int64_t length, int64_t stride,
+                    int64_t count, float* y);
+void LogSoftmaxColumns(const float* x, int64_t length, int64_t stride,
+                       int64_t count, float* y);
+void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
+                      int64_t count, float* y);
 // loss[r] = log(sum of exp(x)) - x[label[r]]; NaN for a label outside 0 …
 // columns - 1.
 void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,

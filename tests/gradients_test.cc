@@ -271,7 +271,8 @@ TEST(GradientsErrorTest, NamesTheOpThatIsNotDifferentiableAndBothLines) {
   Graph graph;
   const Var x = graph.Input("x", {2}, DType::kFloat32, At(1));
   const Var equal = Equal(x, x, At(2));
-  const Var y = Sum(Cast(equal, DType::kFloat32, At(3)), {}, At(4));
+  const Var y =
+      Sum(Cast(equal, DType::kFloat32, At(3)), {}, Axes::kDrop, At(4));
   EXPECT_FALSE(Gradients(y, {x}, {}, At(5))[0].valid());
   EXPECT_EQ(Errors(graph),
             "net.cc:3: Gradients: Cast is not differentiable (asked for at "

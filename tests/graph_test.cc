@@ -371,7 +371,7 @@ TEST(GraphTest, DumpsALineANode) {
   const Var w = graph.Parameter("w", {3, 4}, Zeros(), Tag::kAuto, At(2));
   const Var n = graph.Input("n", {kBatch}, DType::kInt32, At(3));
   const Var product = MatMul(x, w, {.rhs = true}, At(4));
-  const Var loss = Sum(LeakyRelu(product, 0.01, At(5)), {}, At(6));
+  const Var loss = Sum(LeakyRelu(product, 0.01, At(5)), {}, Axes::kDrop, At(6));
   OneHot(n, 3, At(7));
   Fill(&graph, {2}, 0, DType::kInt32, At(8));
   Gradients(loss, {w}, {}, At(9));

@@ -22,6 +22,9 @@ const samples::SampleTable& Table() {
     samples::AddLogicalSamples(table);
     samples::AddMatMulSamples(table);
     samples::AddReduceSamples(table);
+    samples::AddExtremumSamples(table);
+    samples::AddScanSamples(table);
+    samples::AddSoftmaxSamples(table);
     samples::AddLayoutSamples(table);
     samples::AddIndexSamples(table);
     samples::AddRandomSamples(table);

@@ -1,4 +1,6 @@
-// The rows of ops/reduce.cc (op_samples.h).
+// The rows of ops/reduce.cc, and of all reductions over any axes
+// (op_samples.h).
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,7 +37,7 @@ void AddReductionRows(SampleTable* table) {
                 .inputs = {Whole(c.x)},
                 .build =
                     [axes = c.axes](const SampleOperands& in) {
-                      return Sum(in.x[0], axes, in.loc);
+                      return Sum(in.x[0], axes, Axes::kDrop, in.loc);
                     },
                 .output = Float(c.y)});
     // The sum is exact, the quotient rounded correctly.
@@ -44,7 +46,7 @@ void AddReductionRows(SampleTable* table) {
                 .inputs = {Whole(c.x)},
                 .build =
                     [axes = c.axes](const SampleOperands& in) {
-                      return Mean(in.x[0], axes, in.loc);
+                      return Mean(in.x[0], axes, Axes::kDrop, in.loc);
                     },
                 .output = Float(c.y)});
   }
@@ -55,7 +57,8 @@ void AddReductionRows(SampleTable* table) {
                 .inputs = {Floats({0, 3})},
                 .build =
                     [mean](const SampleOperands& in) {
-                      return (mean ? Mean : Sum)(in.x[0], {0}, in.loc);
+                      return (mean ? Mean : Sum)(in.x[0], {0}, Axes::kDrop,
+                                                 in.loc);
                     },
                 .output = Float({3}),
                 .differentiated = Differentiated::kCompiled});
@@ -67,7 +70,7 @@ void AddReductionErrors(SampleTable* table) {
     const char* const op = mean ? "Mean" : "Sum";
     const auto over = [mean](std::vector<int> axes) -> BuildSample {
       return [mean, axes](const SampleOperands& in) {
-        return (mean ? Mean : Sum)(in.x[0], axes, in.loc);
+        return (mean ? Mean : Sum)(in.x[0], axes, Axes::kDrop, in.loc);
       };
     };
     table->AddError(
@@ -88,54 +91,198 @@ void AddReductionErrors(SampleTable* table) {
   }
 }
 
-void AddArgMaxRows(SampleTable* table) {
-  const auto arg_max = [&](const char* name, SampleInput input, int axis,
-                           Shape y) {
-    table->Add({.op = "ArgMax",
-                .name = name,
-                .inputs = {std::move(input)},
-                .build =
-                    [axis](const SampleOperands& in) {
-                      return ArgMax(in.x[0], axis, in.loc);
-                    },
-                .output = Int(std::move(y)),
-                .differentiated = Differentiated::kRefused});
+// ---- Variance and Norm, and what all of them have of axes ----
+
+using Reduces = std::function<Var(const SampleOperands& in,
+                                  absl::Span<const int> axes, Axes reduced)>;
+
+// The rows of a reduction over any axes, of operands drawn like `drawn`. The
+// tolerance is that of a sum of one term, and of each term more.
+struct ReductionOp {
+  const char* name;
+  std::string rows;  // What the names of the rows begin with.
+  Reduces reduce;
+  SampleInput drawn;
+  Tolerance first = kExact;
+  double each = 0;
+};
+
+void AddAxesRows(const ReductionOp& op, SampleTable* table) {
+  struct Case {
+    const char* name;
+    Shape x;
+    std::vector<int> axes;
+    Shape dropped;
+    Shape kept;
+    int terms;
   };
-  arg_max("ordinary", Floats({3, 5}), -1, {3});
-  arg_max("first_axis", Floats({3, 5}), 0, {5});
-  arg_max("middle_axis", Floats({2, 30, 4}), 1, {2, 4});
-  arg_max("negative_axis", Floats({2, 30, 4}), -2, {2, 4});
-  arg_max("vector", Floats({700}), 0, {});
-  arg_max("one_element", Floats({3, 1}), 1, {3});
-  arg_max("empty", Floats({0, 5}), 1, {0});
-  arg_max("batch", Floats({kBatch, 3}), -1, {kBatch});
-  arg_max("of_the_batch", Floats({kBatch, 3}), 0, {3});
-  arg_max("many_rows", Floats({20000, 10}), -1, {20000});
-  // The first of equals; a NaN is above all, and the first NaN counts.
-  arg_max("equals", Whole({200, 7}, 0, 3), -1, {200});
-  arg_max("extremes",
-          Given({6, 3}, {1, kNan, kInf, -kInf, -kInf, -kInf, -kInf, -1e38,
-                         -kInf, kNan, 1, kNan, 0, -0.0, 0, 1e38, kInf, kInf}),
-          -1, {6});
+  for (const Case& c : std::vector<Case>{
+           {"all", {2, 3, 4}, {}, {}, {1, 1, 1}, 24},
+           {"first_axis", {2, 3, 4}, {0}, {3, 4}, {1, 3, 4}, 2},
+           {"middle_axis", {2, 3, 4}, {1}, {2, 4}, {2, 1, 4}, 3},
+           {"last_axis", {2, 3, 4}, {-1}, {2, 3}, {2, 3, 1}, 4},
+           {"negative_axes", {2, 3, 4}, {-1, -3}, {3}, {1, 3, 1}, 8},
+           {"wide", {3, 5, 97}, {1}, {3, 97}, {3, 1, 97}, 5},
+           {"of_a_scalar", {}, {}, {}, {}, 1},
+           {"one_element", {1, 1}, {0}, {1}, {1, 1}, 1},
+           {"batch", {kBatch, 3}, {0}, {3}, {1, 3}, kSampleBatch},
+           {"batch_kept", {kBatch, 3}, {1}, {kBatch}, {kBatch, 1}, 3},
+           {"empty_result", {0, 3}, {1}, {0}, {0, 1}, 3}}) {
+    for (const Axes reduced : {Axes::kDrop, Axes::kKeep}) {
+      const bool keeps = reduced == Axes::kKeep;
+      SampleInput input = op.drawn;
+      input.shape = c.x;
+      table->Add({.op = op.name,
+                  .name = absl::StrCat(op.rows, keeps ? "kept_" : "", c.name),
+                  .inputs = {input},
+                  .build =
+                      [reduce = op.reduce, axes = c.axes,
+                       reduced](const SampleOperands& in) {
+                        return reduce(in, axes, reduced);
+                      },
+                  .output = Float(keeps ? c.kept : c.dropped),
+                  .tolerance = {op.first.relative + c.terms * op.each,
+                                op.first.absolute}});
+    }
+  }
 }
 
-void AddArgMaxErrors(SampleTable* table) {
-  const auto arg_max = [](int axis) -> BuildSample {
-    return [axis](const SampleOperands& in) {
-      return ArgMax(in.x[0], axis, in.loc);
+void AddAxesErrors(const ReductionOp& op, SampleTable* table) {
+  const auto over = [&](std::vector<int> axes) -> BuildSample {
+    return [reduce = op.reduce, axes](const SampleOperands& in) {
+      return reduce(in, axes, Axes::kDrop);
     };
   };
   table->AddError(
-      "ArgMax", "axis", {Float({2, 3})}, arg_max(-3),
-      "ArgMax: axis -3 does not exist in a tensor of rank 2 (x [2,3] is input "
-      "\"x0\", x.cc:0)");
+      op.name, "axis", {Float({2, 3})}, over({2}),
+      absl::StrCat(op.name,
+                   ": axis 2 does not exist in a tensor of rank 2 (x [2,3] is "
+                   "input \"x0\", x.cc:0)"));
+  table->AddError(op.name, "axis_twice", {Float({2, 3})}, over({1, -1}),
+                  absl::StrCat(op.name,
+                               ": axis -1 is given twice (x [2,3] is input "
+                               "\"x0\", x.cc:0)"));
   table->AddError(
-      "ArgMax", "of_nothing", {Float({2, 0})}, arg_max(-1),
-      "ArgMax: expected at least one element along axis -1, found shape [2,0] "
-      "(x [2,0] is input \"x0\", x.cc:0)");
+      op.name, "int32", {Int({2, 3})}, over({}),
+      absl::StrCat(op.name,
+                   ": expected float32, found int32 (x int32[2,3] is input "
+                   "\"x0\", x.cc:0)"));
+}
+
+// Of a function of ops.h.
+Reduces Of(Var (*f)(Var, absl::Span<const int>, Axes, Loc)) {
+  return [f](const SampleOperands& in, absl::Span<const int> axes,
+             Axes reduced) { return f(in.x[0], axes, reduced, in.loc); };
+}
+Reduces Variances(double correction) {
+  return [correction](const SampleOperands& in, absl::Span<const int> axes,
+                      Axes reduced) {
+    return Variance(in.x[0], axes,
+                    {.correction = correction, .reduced = reduced}, in.loc);
+  };
+}
+Reduces Norms(double order) {
+  return [order](const SampleOperands& in, absl::Span<const int> axes,
+                 Axes reduced) {
+    return Norm(in.x[0], axes, {.order = order, .reduced = reduced}, in.loc);
+  };
+}
+
+void AddReductions(SampleTable* table) {
+  const SampleInput whole = Whole({}), positive = Floats({}, 0.5, 2);
+  // A difference, its square and their quotient are rounded, and each sum once
+  // a term. That the mean is rounded counts in the square of the rounding only,
+  // for the differences have the sum 0.
+  constexpr Tolerance kVariance = {5 * kRounding, 1e-12};
+  // Of these exp is off by 1.5 ulp and by 4 more, because its operand of at most
+  // 1.5 is rounded; the log of the sum by that and by 4.5 of its own, below 8;
+  // then the sum of both is rounded. Over several axes, as many times.
+  constexpr Tolerance kLogSumExp = {.absolute = 3 * 14 * kUlp};
+  for (const ReductionOp& op : std::vector<ReductionOp>{
+           {"Max", "", Of(Max), Floats({})},
+           {"Min", "", Of(Min), Floats({})},
+           {"Prod", "", Of(Prod), positive, {0, 0}, kRounding},
+           {"LogSumExp", "", Of(LogSumExp), positive, kLogSumExp},
+           {"Variance", "", Variances(0), whole, kVariance, kRounding},
+           {"Norm", "", Norms(2), whole},
+           {"Norm", "order_1_", Norms(1), NotZero({}), {}, kRounding},
+           {"Norm", "order_inf_", Norms(kInf), NotZero({})}}) {
+    AddAxesRows(op, table);
+    if (op.rows.empty()) AddAxesErrors(op, table);
+  }
+  AddAxesRows({"Sum", "any_", Of(Sum), whole}, table);
+  AddAxesRows({"Mean", "any_", Of(Mean), whole}, table);
+}
+
+void AddVarianceAndNorm(SampleTable* table) {
+  const auto add = [&](const char* op, const char* name, SampleInput input,
+                       Reduces reduce, Shape y, Tolerance tolerance,
+                       Differentiated differentiated,
+                       std::vector<std::vector<double>> derivatives = {}) {
+    table->Add({.op = op,
+                .name = name,
+                .inputs = {std::move(input)},
+                .build =
+                    [reduce](const SampleOperands& in) {
+                      return reduce(in, {1}, Axes::kDrop);
+                    },
+                .output = Float(std::move(y)),
+                .tolerance = tolerance,
+                .differentiated = differentiated,
+                .derivatives = std::move(derivatives)});
+  };
+  constexpr Differentiated kTwice = Differentiated::kTwice,
+                           kCompiled = Differentiated::kCompiled,
+                           kNotAsked = Differentiated::kNotAsked;
+  const Tolerance seven = {12 * kRounding, 1e-12};
+  add("Variance", "corrected", Floats({4, 7}), Variances(1), {4}, seven,
+      kTwice);
+  // Far from 0: the mean's digits are not the variance's.
+  add("Variance", "far_from_zero",
+      Given({2, 4}, {1e4 + 1, 1e4 - 1, 1e4 + 3, 1e4 - 3, -1e6, -1e6 - 2,
+                     -1e6 + 2, -1e6}),
+      Variances(0), {2}, seven, kCompiled);
+  // One element has no spread, and none to be corrected: 0 / 0.
+  add("Variance", "of_one", Floats({3, 1}), Variances(0), {3}, {}, kTwice);
+  add("Variance", "of_one_corrected", Floats({3, 1}), Variances(1), {3}, {},
+      kNotAsked);
+  add("Variance", "over_nothing", Floats({3, 0}), Variances(0), {3}, {},
+      kCompiled);
+  const std::vector<double> extremes = {300,  -300, 0,    -0.0, kDenormal, 1,
+                                        kInf, 1,    kNan, 1,    -kInf,     2};
+  add("Variance", "extremes", Given({6, 2}, extremes), Variances(0), {6}, seven,
+      kCompiled);
   table->AddError(
-      "ArgMax", "int32", {Int({2, 3})}, arg_max(0),
-      "ArgMax: expected float32, found int32 (x int32[2,3] is input \"x0\", "
+      "Variance", "negative_correction", {Float({2})},
+      [](const SampleOperands& in) {
+        return Variance(in.x[0], {}, {.correction = -1}, in.loc);
+      },
+      "Variance: expected a finite correction of at least 0, found -1 (x [2] "
+      "is input \"x0\", x.cc:0)");
+
+  add("Norm", "chunks", Whole({3, 100003}), Norms(2), {3},
+      // As many terms, summed in blocks of 128 (SumTo).
+      {(128 + 100003 / 128) * kRounding}, kCompiled);
+  // Large and small as far as their squares are in float32; infinities and NaN.
+  add("Norm", "extremes",
+      Given({6, 2}, {3e18, -4e18, 3e-18, 4e-18, kInf, 1, kNan, 1, -kInf, kInf,
+                     300, -400}),
+      Norms(2), {6}, {3 * kRounding}, kNotAsked);
+  add("Norm", "order_1_extremes",
+      Given({3, 2}, {1e38, -1e38, -kInf, 1, kNan, kInf}), Norms(1), {3}, {},
+      kCompiled);
+  // At 0 there is no NaN, nor of its neighbours, and no second derivative.
+  add("Norm", "kink", Given({3, 2}, {0, 0, -4, 0, 0, -0.0}), Norms(2), {3},
+      {2 * kRounding}, kNotAsked, {{0, 0, -1, 0, 0, 0}});
+  add("Norm", "order_1_kink", Given({1, 3}, {0, -2, 2}), Norms(1), {1}, {},
+      Differentiated::kOnce, {{0, -1, 1}});
+  add("Norm", "over_nothing", Floats({3, 0}), Norms(2), {3}, {}, kCompiled);
+  table->AddError(
+      "Norm", "order", {Float({2})},
+      [](const SampleOperands& in) {
+        return Norm(in.x[0], {}, {.order = 3}, in.loc);
+      },
+      "Norm: expected order 1, 2 or infinity, found 3 (x [2] is input \"x0\", "
       "x.cc:0)");
 }
 
@@ -177,8 +324,8 @@ void AddElementCountErrors(SampleTable* table) {
 void AddReduceSamples(SampleTable* table) {
   AddReductionRows(table);
   AddReductionErrors(table);
-  AddArgMaxRows(table);
-  AddArgMaxErrors(table);
+  AddReductions(table);
+  AddVarianceAndNorm(table);
   AddElementCountRows(table);
   AddElementCountErrors(table);
 }

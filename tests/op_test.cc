@@ -46,15 +46,35 @@ namespace {
 // What is composed of ops, at least of some operands, and so is no node itself.
 const std::set<std::string>& Composed() {
   static const auto* const composed =
-      new std::set<std::string>{"Clip", "Elu",  "Gelu", "HardTanh", "Mean",
-                                "Pow",  "Selu", "Silu", "Softsign", "Sum"};
+      new std::set<std::string>{"Clip",
+                                "Elu",
+                                "Gelu",
+                                "HardTanh",
+                                "Hinge",
+                                "Huber",
+                                "KlDivergence",
+                                "LogSumExp",
+                                "Max",
+                                "Mean",
+                                "MeanAbsoluteError",
+                                "MeanSquaredError",
+                                "Min",
+                                "Norm",
+                                "Pow",
+                                "Prod",
+                                "Selu",
+                                "Silu",
+                                "Softsign",
+                                "Sum",
+                                "Variance"};
   return *composed;
 }
 
 // Ops that no call from outside can declare wrongly.
 const std::set<std::string>& CannotFail() {
-  // Declared only by the gradient rules of Relu and LeakyRelu.
-  static const auto* const ops = new std::set<std::string>{"LeakyReluGradient"};
+  // Declared only by the gradient rules of Relu, Max and Prod, and their like.
+  static const auto* const ops =
+      new std::set<std::string>{"AtIndex", "LeakyReluGradient", "Recurrence"};
   return *ops;
 }
 

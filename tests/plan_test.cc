@@ -558,7 +558,7 @@ TEST(PlanTest, RefusesFeedsFromMemoryThatTheRunWrites) {
 TEST(PlanTest, RefusesABatchSizeThatAnOpRefuses) {
   Graph g;
   const Var x = g.Input("x", {kBatch});
-  const Var y = ArgMax(x, 0, {"user.cc", 7});
+  const Var y = ArgMax(x, 0, Axes::kDrop, {"user.cc", 7});
   absl::StatusOr<Plan> plan = Compile(g, {.fetch = {y}});
   ASSERT_TRUE(plan.ok()) << plan.status();
   const std::string message =

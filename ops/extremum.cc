@@ -1,0 +1,190 @@
+// The largest and the smallest elements along axes, and where they are (ops.h).
+// Tested by tests/op_test.cc through the sample table.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "ops/lines.h"
+#include "ops/ops.h"
+#include "ops/reduce.h"
+#include "ops/rules.h"
+
+namespace tape {
+namespace {
+
+// Finds the extremes of lines: the first of equals; a NaN is beyond all, and the
+// first NaN counts, as in NumPy. Writes the place of each if `place`, else the
+// element itself.
+template <bool largest, bool place>
+void FindExtremes(const Attributes&, const KernelArguments& arguments,
+                  const Piece& piece) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const float* const x =
+      static_cast<const float*>(arguments.inputs[0]) + piece.begin;
+  // Lines that lie side by side are looked through together.
+  constexpr int64_t kTile = 64;
+  const int64_t tile = piece.line_step == 1 ? kTile : 1;
+  for (int64_t first = 0; first < piece.count; first += tile) {
+    const int64_t count = std::min(tile, piece.count - first);
+    float best[kTile];
+    int32_t where[kTile] = {};
+    std::fill_n(best, count, largest ? -kInfinity : kInfinity);
+    for (int64_t i = 0; i < piece.length; ++i) {
+      const float* const row = x + first * piece.line_step + i * piece.step;
+      for (int64_t j = 0; j < count; ++j) {
+        const bool beyond = largest ? row[j] > best[j] : row[j] < best[j];
+        const bool wins =
+            !std::isnan(best[j]) && (beyond || std::isnan(row[j]));
+        best[j] = wins ? row[j] : best[j];
+        where[j] = wins ? static_cast<int32_t>(i) : where[j];
+      }
+    }
+    const int64_t line = piece.line + first;
+    if constexpr (place) {
+      std::copy_n(where, count,
+                  static_cast<int32_t*>(arguments.outputs[0]) + line);
+    } else {
+      std::copy_n(best, count,
+                  static_cast<float*>(arguments.outputs[0]) + line);
+    }
+  }
+}
+
+// Where a line's extreme is.
+template <bool largest>
+int64_t PlaceOfExtreme(const ReferenceLine& line) {
+  const auto nan = std::find_if(line.begin(), line.end(),
+                                [](double x) { return std::isnan(x); });
+  if (nan != line.end()) return nan - line.begin();
+  return (largest ? std::max_element(line.begin(), line.end())
+                  : std::min_element(line.begin(), line.end())) -
+         line.begin();
+}
+
+template <bool largest>
+void ExtremeOfLine(const Attributes&, absl::Span<const ReferenceLine> x,
+                   ReferenceLine& y) {
+  y[0] = x[0][PlaceOfExtreme<largest>(x[0])];
+}
+
+template <bool largest>
+void PlaceInLine(const Attributes&, absl::Span<const ReferenceLine> x,
+                 ReferenceLine& y) {
+  y[0] = static_cast<double>(PlaceOfExtreme<largest>(x[0]));
+}
+
+template <DType dtype>
+absl::StatusOr<TensorType> ExtremeRule(absl::Span<const TensorType> x,
+                                       const Attributes& attributes) {
+  if (absl::Status status = ExpectElements(x[0], attributes.axis);
+      !status.ok()) {
+    return status;
+  }
+  return TensorType{dtype, WithAxisOne(x[0].shape, attributes.axis)};
+}
+
+// ---- AtIndex: y = 1 where the place along an axis is the index, else 0 ----
+// x gives the shape alone.
+void MarkIndex(const Attributes&, const KernelArguments& arguments,
+               const Piece& piece) {
+  const int32_t* const index =
+      static_cast<const int32_t*>(arguments.inputs[1]) + piece.line;
+  uint8_t* const y = static_cast<uint8_t*>(arguments.outputs[0]) + piece.begin;
+  for (int64_t i = 0; i < piece.length; ++i) {
+    for (int64_t j = 0; j < piece.count; ++j) {
+      y[i * piece.step + j * piece.line_step] = index[j] == i;
+    }
+  }
+}
+
+constexpr OpDef kAtIndex = {
+    .name = "AtIndex",
+    .operands = {"x", "index"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes&) -> absl::StatusOr<TensorType> {
+      return TensorType{DType::kUint8, x[0].shape};
+    },
+    .gradient = ZeroGradient,
+    .reference =
+        LineReference<[](const Attributes&, absl::Span<const ReferenceLine> x,
+                         ReferenceLine& y) {
+          for (size_t i = 0; i < y.size(); ++i) y[i] = x[1][0] == i;
+        }>,
+    .kernel = MakeLinesKernel<MarkIndex>,
+    .rows = RowsOfLines,
+};
+
+// gy where `index` is along the axis, else 0.
+Var ToIndex(Var x, Var index, Var gy, int axis) {
+  return Select(Append(kAtIndex, {x, index}, {.axis = axis}, Loc::Current()),
+                gy, Constant(gy, 0));
+}
+
+// ---- ArgMax, ArgMin: y = the place of the largest or smallest element along an
+// axis ----
+constexpr OpDef kArgMax = {
+    .name = "ArgMax",
+    .operands = {"x"},
+    .shape = ExtremeRule<DType::kInt32>,
+    .reference = LineReference<PlaceInLine<true>>,
+    .kernel = MakeLinesKernel<FindExtremes<true, true>>,
+    .rows = RowsOfLines,
+};
+
+constexpr OpDef kArgMin = {
+    .name = "ArgMin",
+    .operands = {"x"},
+    .shape = ExtremeRule<DType::kInt32>,
+    .reference = LineReference<PlaceInLine<false>>,
+    .kernel = MakeLinesKernel<FindExtremes<false, true>>,
+    .rows = RowsOfLines,
+};
+
+// ---- Max, Min: y = the largest or smallest element along an axis ----
+// gy goes to it, of equals to the first.
+constexpr OpDef kMax = {
+    .name = "Max",
+    .operands = {"x"},
+    .shape = ExtremeRule<DType::kFloat32>,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes& attributes) -> Adjoints {
+      const int axis = attributes.axis;
+      return {ToIndex(x[0], ArgMax(x[0], axis, Axes::kKeep), gy, axis)};
+    },
+    .reference = LineReference<ExtremeOfLine<true>>,
+    .kernel = MakeLinesKernel<FindExtremes<true, false>>,
+    .rows = RowsOfLines,
+};
+
+constexpr OpDef kMin = {
+    .name = "Min",
+    .operands = {"x"},
+    .shape = ExtremeRule<DType::kFloat32>,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes& attributes) -> Adjoints {
+      const int axis = attributes.axis;
+      return {ToIndex(x[0], ArgMin(x[0], axis, Axes::kKeep), gy, axis)};
+    },
+    .reference = LineReference<ExtremeOfLine<false>>,
+    .kernel = MakeLinesKernel<FindExtremes<false, false>>,
+    .rows = RowsOfLines,
+};
+
+}  // namespace
+
+Var Max(Var x, absl::Span<const int> axes, Axes reduced, Loc loc) {
+  return ReduceEach(kMax, x, axes, reduced, loc);
+}
+Var Min(Var x, absl::Span<const int> axes, Axes reduced, Loc loc) {
+  return ReduceEach(kMin, x, axes, reduced, loc);
+}
+Var ArgMax(Var x, int axis, Axes reduced, Loc loc) {
+  return ReduceEach(kArgMax, x, {axis}, reduced, loc);
+}
+Var ArgMin(Var x, int axis, Axes reduced, Loc loc) {
+  return ReduceEach(kArgMin, x, {axis}, reduced, loc);
+}
+
+}  // namespace tape
