@@ -76,6 +76,10 @@ struct OpSample {
   // that of the sum of y by each float32 operand, exactly. If empty, the row
   // does not say.
   std::vector<std::vector<double>> derivatives = {};
+  // What y is, to 1e-6 of it and of 1: for what is composed, whose reference is
+  // that of its parts, and so cannot tell that they are the wrong ones. If
+  // empty, the row does not say.
+  std::vector<double> values = {};
 };
 
 // A declaration that is a mistake.

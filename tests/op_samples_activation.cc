@@ -164,6 +164,49 @@ void AddSmoothActivations(SampleTable* table) {
                   "\"x0\", x.cc:0)");
 }
 
+// What the formulas give at four places, computed apart from all this.
+void AddActivationValues(SampleTable* table) {
+  const auto add = [&](const char* op, const char* name, BuildSample build,
+                       std::vector<double> values) {
+    table->Add({.op = op,
+                .name = name,
+                .inputs = {Given({-3, -0.5, 0.25, 2})},
+                .build = std::move(build),
+                .output = Float({4}),
+                .tolerance = {1e-6, 1e-6},  // The rows above are exact on it.
+                .values = std::move(values)});
+  };
+  add("Elu", "values",
+      [](const SampleOperands& in) { return Elu(in.x[0], 0.5, in.loc); },
+      {-0.475106465816068, -0.1967346701436833, 0.25, 2.0});
+  add("Selu", "values",
+      [](const SampleOperands& in) { return Selu(in.x[0], in.loc); },
+      {-1.6705687287671118, -0.6917581878028713, 0.2626752468388701,
+       2.101401974710961});
+  add("Gelu", "values",
+      [](const SampleOperands& in) {
+        return Gelu(in.x[0], GeluForm::kErf, in.loc);
+      },
+      {-0.004049694094890287, -0.15426876936299344, 0.14967658142073093,
+       1.9544997361036416});
+  add("Gelu", "values_tanh",
+      [](const SampleOperands& in) {
+        return Gelu(in.x[0], GeluForm::kTanh, in.loc);
+      },
+      {-0.0036373920817729943, -0.15428599017485606, 0.149675350701685,
+       1.954597694087775});
+  add("Silu", "values",
+      [](const SampleOperands& in) { return Silu(in.x[0], in.loc); },
+      {-0.14227761953270035, -0.1887703343990727, 0.14054412522144952,
+       1.7615941559557646});
+  add("Softsign", "values",
+      [](const SampleOperands& in) { return Softsign(in.x[0], in.loc); },
+      {-0.75, -0.3333333333333333, 0.2, 0.6666666666666666});
+  add("HardTanh", "values",
+      [](const SampleOperands& in) { return HardTanh(in.x[0], in.loc); },
+      {-1.0, -0.5, 0.25, 1.0});
+}
+
 // ---- LeakyReluGradient: no function of ops.h, but in the gradients of Relu
 // and LeakyRelu ----
 
@@ -202,6 +245,7 @@ void AddLeakyReluGradientRows(SampleTable* table) {
 void AddActivationSamples(SampleTable* table) {
   AddActivations(table);
   AddSmoothActivations(table);
+  AddActivationValues(table);
   AddLeakyReluGradientRows(table);
 }
 

@@ -429,6 +429,94 @@ void AddKlDivergence(SampleTable* table) {
                   "x.cc:0; labels [] is input \"x1\", x.cc:1)");
 }
 
+// ---- What the formulas give, computed apart from all this ----
+
+void AddLossValues(SampleTable* table) {
+  const auto add = [&](const char* op, const char* name, SampleInput a,
+                       SampleInput b, BuildSample build, Shape y,
+                       std::vector<double> values) {
+    table->Add({.op = op,
+                .name = name,
+                .inputs = {std::move(a), std::move(b)},
+                .build = std::move(build),
+                .output = Float(std::move(y)),
+                .tolerance = {1e-6, 1e-6},  // The rows above are exact on it.
+                .differentiated = Differentiated::kCompiled,
+                .values = std::move(values)});
+  };
+  add("MeanSquaredError", "values", Given({-2, 0.5, 3}), Given({1, 0.25, -0.5}),
+      [](const SampleOperands& in) {
+        return MeanSquaredError(in.x[0], in.x[1], Reduction::kMean, in.loc);
+      },
+      {}, {7.104166666666667});
+  add("MeanSquaredError", "values_apart", Given({-2, 0.5, 3}),
+      Given({1, 0.25, -0.5}),
+      [](const SampleOperands& in) {
+        return MeanSquaredError(in.x[0], in.x[1], Reduction::kNone, in.loc);
+      },
+      {3}, {9.0, 0.0625, 12.25});
+  add("MeanSquaredError", "values_summed", Given({-2, 0.5, 3}),
+      Given({1, 0.25, -0.5}),
+      [](const SampleOperands& in) {
+        return MeanSquaredError(in.x[0], in.x[1], Reduction::kSum, in.loc);
+      },
+      {}, {21.3125});
+  add("MeanAbsoluteError", "values", Given({-2, 0.5, 3}),
+      Given({1, 0.25, -0.5}),
+      [](const SampleOperands& in) {
+        return MeanAbsoluteError(in.x[0], in.x[1], Reduction::kNone, in.loc);
+      },
+      {3}, {3.0, 0.25, 3.5});
+  add("Huber", "values", Given({-2, 0.5, 3}), Given({1, 0.25, -0.5}),
+      [](const SampleOperands& in) {
+        return Huber(in.x[0], in.x[1], {.delta = 1.5}, in.loc);
+      },
+      {3}, {3.375, 0.03125, 4.125});
+  add("Huber", "values_summed", Given({-2, 0.5, 3}), Given({1, 0.25, -0.5}),
+      [](const SampleOperands& in) {
+        return Huber(in.x[0], in.x[1],
+                     {.delta = 1.5, .reduction = Reduction::kSum}, in.loc);
+      },
+      {}, {7.53125});
+  add("Hinge", "values", Given({-2, 0.5, 3}), Given({1, 0.25, -0.5}),
+      [](const SampleOperands& in) {
+        return Hinge(in.x[0], in.x[1], Reduction::kNone, in.loc);
+      },
+      {3}, {3.0, 0.875, 2.5});
+  add("SigmoidCrossEntropy", "values", Given({-2, 0.5, 3}), Given({0.3, 1, 0}),
+      [](const SampleOperands& in) {
+        return SigmoidCrossEntropy(in.x[0], in.x[1], Reduction::kNone, in.loc);
+      },
+      {3}, {0.7269280110429724, 0.4740769841801067, 3.048587351573742});
+  add("KlDivergence", "values", Given({2, 3}, {1, 2, 0.5, -1, 0, 3}),
+      Given({2, 3}, {0.2, 0.5, 0.3, 0.6, 0, 0.4}),
+      [](const SampleOperands& in) {
+        return KlDivergence(in.x[0], in.x[1], Reduction::kNone, in.loc);
+      },
+      {2}, {-2.3796530140645737, -1.2730116670092566});
+  add("SoftmaxCrossEntropy", "values", Given({2, 3}, {1, 2, 0.5, -1, 0, 3}),
+      Given({2, 0}, DType::kInt32),
+      [](const SampleOperands& in) {
+        return SoftmaxCrossEntropy(in.x[0], in.x[1], {}, in.loc);
+      },
+      {2}, {1.9643687841079447, 4.065883903757429});
+  add("SoftmaxCrossEntropy", "values_smoothed",
+      Given({2, 3}, {1, 2, 0.5, -1, 0, 3}), Given({2, 0}, DType::kInt32),
+      [](const SampleOperands& in) {
+        return SoftmaxCrossEntropy(in.x[0], in.x[1], {.label_smoothing = 0.1},
+                                   in.loc);
+      },
+      {2}, {1.897702117441278, 3.8992172370907627});
+  add("SoftmaxCrossEntropy", "values_of_probabilities_smoothed",
+      Given({2, 3}, {1, 2, 0.5, -1, 0, 3}), Given({2, 3}, {0, 0, 1, 1, 0, 0}),
+      [](const SampleOperands& in) {
+        return SoftmaxCrossEntropy(
+            in.x[0], in.x[1],
+            {.label_smoothing = 0.1, .reduction = Reduction::kMean}, in.loc);
+      },
+      {}, {2.8984596772660205});
+}
+
 }  // namespace
 
 void AddLossSamples(SampleTable* table) {
@@ -437,6 +525,7 @@ void AddLossSamples(SampleTable* table) {
   AddSmoothedRows(table);
   AddPairLosses(table);
   AddKlDivergence(table);
+  AddLossValues(table);
 }
 
 }  // namespace tape::samples

@@ -1,6 +1,7 @@
 // The rows of ops/power.cc (op_samples.h).
 #include <cfloat>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -84,6 +85,23 @@ void AddPowOfNumber(SampleTable* table) {
                   .extremes = {4, 0.25, -4, FLT_MAX, FLT_MIN},
                   .rows = rows},
                  table);
+  }
+  for (const auto& [name, exponent, values] :
+       std::vector<std::tuple<const char*, double, std::vector<double>>>{
+           {"values_to_0", 0, {1, 1}},
+           {"values_to_1", 1, {2, 4}},
+           {"values_to_2", 2, {4, 16}},
+           {"values_to_minus_1", -1, {0.5, 0.25}},
+           {"values_to_a_half", 0.5, {1.41421356237, 2}}}) {
+    table->Add({.op = "Pow",
+                .name = name,
+                .inputs = {Given({2, 4})},
+                .build =
+                    [exponent = exponent](const SampleOperands& in) {
+                      return Pow(in.x[0], exponent, in.loc);
+                    },
+                .output = Float({2}),
+                .values = values});
   }
   table->AddError(
       "Pow", "int32_to_2", {Int({2})},

@@ -214,6 +214,40 @@ void AddReductions(SampleTable* table) {
   AddAxesRows({"Mean", "any_", Of(Mean), whole}, table);
 }
 
+// What the formulas give, computed apart from all this.
+void AddReductionValues(SampleTable* table) {
+  const auto add = [&](const char* op, const char* name, Reduces reduce,
+                       std::vector<int> axes, Shape y,
+                       std::vector<double> values) {
+    table->Add({.op = op,
+                .name = name,
+                .inputs = {Given({2, 3}, {1, -2, 4, 3, 0.5, -1})},
+                .build =
+                    [reduce, axes](const SampleOperands& in) {
+                      return reduce(in, axes, Axes::kDrop);
+                    },
+                .output = Float(std::move(y)),
+                .tolerance = {1e-6, 1e-6},  // The rows above are exact on it.
+                .values = std::move(values)});
+  };
+  add("Variance", "values", Variances(0), {1}, {2}, {6.0, 2.722222222222222});
+  add("Variance", "values_corrected", Variances(1), {}, {},
+      {5.241666666666666});
+  add("Norm", "values", Norms(2), {0}, {3},
+      {3.1622776601683795, 2.0615528128088303, 4.123105625617661});
+  add("Norm", "order_1_values", Norms(1), {1}, {2}, {7.0, 4.5});
+  add("Norm", "order_inf_values", Norms(kInf), {1}, {2}, {4.0, 3.0});
+  add("Max", "values", Of(Max), {0}, {3}, {3.0, 0.5, 4.0});
+  add("Max", "values_of_all", Of(Max), {}, {}, {4.0});
+  add("Min", "values", Of(Min), {1}, {2}, {-2.0, -1.0});
+  add("Min", "values_of_all", Of(Min), {}, {}, {-2.0});
+  add("Prod", "values", Of(Prod), {1}, {2}, {-8.0, -1.5});
+  add("Prod", "values_of_all", Of(Prod), {}, {}, {12.0});
+  add("LogSumExp", "values", Of(LogSumExp), {0}, {3},
+      {3.1269280110429727, 0.5788897342925498, 4.006715348489118});
+  add("LogSumExp", "values_of_all", Of(LogSumExp), {}, {}, {4.376434839435808});
+}
+
 void AddVarianceAndNorm(SampleTable* table) {
   const auto add = [&](const char* op, const char* name, SampleInput input,
                        Reduces reduce, Shape y, Tolerance tolerance,
@@ -325,6 +359,7 @@ void AddReduceSamples(SampleTable* table) {
   AddReductionRows(table);
   AddReductionErrors(table);
   AddReductions(table);
+  AddReductionValues(table);
   AddVarianceAndNorm(table);
   AddElementCountRows(table);
   AddElementCountErrors(table);

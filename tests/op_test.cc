@@ -279,6 +279,18 @@ TEST_P(OpTest, DeclaresItsOpOnItsLine) {
   EXPECT_TRUE(found) << built.graph.Dump();
 }
 
+TEST_P(OpTest, BearsTheLineOfTheScopeInWhichItIsDeclared) {
+  Graph graph;
+  const SampleOperands operands = DeclareOperands(&graph, GetParam());
+  const int begin = graph.size();
+  const Graph::LocScope scope(&graph, {"scope.cc", 5});
+  GetParam().build(operands);
+  for (int id = begin; id < graph.size(); ++id) {
+    if (graph.node(id).op->traits.source) continue;
+    EXPECT_EQ(graph.node(id).loc.ToString(), "scope.cc:5") << graph.Dump();
+  }
+}
+
 TEST_P(OpTest, ComputesWhatItsReferenceDoes) {
   Built built(GetParam());
   const Expected expected = Evaluate({built.y}, built.feeds);
@@ -507,6 +519,27 @@ INSTANTIATE_TEST_SUITE_P(All, OpDerivativesTest,
                          })),
                          RowName<OpSample>);
 
+class OpValuesTest : public testing::TestWithParam<OpSample> {};
+
+TEST_P(OpValuesTest, AreWhatTheRowSays) {
+  Built built(GetParam());
+  const auto found = EvaluateReference({built.y}, built.feeds);
+  ASSERT_TRUE(found.ok()) << found.status();
+  const auto values = (*found)[0].values<double>();
+  ASSERT_EQ(values.size(), GetParam().values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double expected = GetParam().values[i];
+    // The operands are rounded to float32.
+    EXPECT_NEAR(values[i], expected, 1e-6 * (1 + std::fabs(expected))) << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OpValuesTest,
+                         testing::ValuesIn(RowsThat([](const OpSample& sample) {
+                           return !sample.values.empty();
+                         })),
+                         RowName<OpSample>);
+
 // To float32 from any dtype, with gy for a derivative, so that Gradients gets
 // as far as an op that makes integers.
 constexpr OpDef kToFloat = {
@@ -639,6 +672,15 @@ TEST(OpSamplesTest, EveryOpHasASample) {
   std::set<std::string> known = defined;
   known.insert(Composed().begin(), Composed().end());
   EXPECT_EQ(Missing(rows, known), "") << "have rows, but are no ops";
+}
+
+TEST(OpSamplesTest, EveryComposedOpHasARowWithItsValues) {
+  // Of which the ops' own rows say what is to be said.
+  std::set<std::string> rows = {"Clip", "Mean", "Sum"};
+  for (const OpSample& sample : OpSamples()) {
+    if (!sample.values.empty()) rows.insert(sample.op);
+  }
+  EXPECT_EQ(Missing(Composed(), rows), "") << "have no row with values";
 }
 
 TEST(OpSamplesTest, EveryOpThatCanFailHasAnErrorSample) {

@@ -91,6 +91,9 @@ TEST(TileBatchTest, LeavesWhatCannotBeCut) {
   EXPECT_FALSE(Cut({MatMul(square, x)}, 8, 2).has_value());  // Mixes rows.
   EXPECT_FALSE(Cut({MatMul(x, x, {.rhs = true})}, 8, 2).has_value());
   EXPECT_FALSE(Cut({ArgMax(x, 0)}, 8, 2).has_value());
+  EXPECT_FALSE(Cut({Softmax(x, 0)}, 8, 2).has_value());
+  EXPECT_FALSE(Cut({CumSum(x, 0)}, 8, 2).has_value());
+  EXPECT_TRUE(Cut({CumSum(x, 1)}, 8, 2).has_value());
   // An axis of as many elements as rows is not the rows.
   EXPECT_FALSE(Cut({square + Sum(square, {1})}, 8, 2).has_value());
 }
