@@ -9,6 +9,7 @@
 #include "framework/compiler/compile.h"
 #include "framework/compiler/plan.h"
 #include "framework/compiler/profile.h"
+#include "framework/core/calculus.h"
 #include "framework/core/gradient_check.h"
 #include "framework/core/gradients.h"
 #include "framework/core/graph.h"

@@ -204,7 +204,7 @@ TEST(GradientsTest, MarksWhatItAppendsWithTheNodeAndItsLine) {
   EXPECT_EQ(graph.Dump(),
             "%0 = Input(\"x\") []  # net.cc:1\n"
             "%1 = Exp(%0) []  # net.cc:2\n"
-            "%2 = Fill(value=1) []  # net.cc:3\n"
+            "%2 = Fill(value=1) [] gradient of %1  # net.cc:3\n"
             "%3 = Mul(%2, %1) [] gradient of %1  # net.cc:2\n");
 }
 
@@ -277,6 +277,28 @@ TEST(GradientsErrorTest, NamesTheOpThatIsNotDifferentiableAndBothLines) {
   EXPECT_EQ(Errors(graph),
             "net.cc:3: Gradients: Cast is not differentiable (asked for at "
             "net.cc:5)");
+}
+
+TEST(GradientsErrorTest, NamesEveryMistakeAtOnce) {
+  Graph graph;
+  const Var x = graph.Input("x", {2}, DType::kFloat32, At(1));
+  const Var a = graph.Input("a", {}, DType::kFloat32, At(2));
+  const Var b = graph.Input("b", {}, DType::kFloat32, At(3));
+  const Var wrong = Cast(Equal(x, x, At(4)), DType::kFloat32, At(5));
+  const Var wrong_too = Cast(Greater(x, x, At(6)), DType::kFloat32, At(7));
+  const Var y = Sum(Add(wrong, wrong_too, At(8)), {}, At(9));
+  for (Var gradient : Gradients(y, {x, a, b}, {}, At(10))) {
+    EXPECT_FALSE(gradient.valid());
+  }
+  EXPECT_EQ(Errors(graph),
+            "net.cc:7: Gradients: Cast is not differentiable (asked for at "
+            "net.cc:10)\n"
+            "net.cc:5: Gradients: Cast is not differentiable (asked for at "
+            "net.cc:10)\n"
+            "net.cc:10: Gradients: y ([] from Reshape at net.cc:9) does not "
+            "depend on x ([] is input \"a\", net.cc:2)\n"
+            "net.cc:10: Gradients: y ([] from Reshape at net.cc:9) does not "
+            "depend on x ([] is input \"b\", net.cc:3)");
 }
 
 TEST(GradientsErrorTest, RefusesAYThatIsNoScalarWithoutASeed) {

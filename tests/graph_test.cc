@@ -386,7 +386,7 @@ TEST(GraphTest, DumpsALineANode) {
 %6 = Reshape(%5) []  # xor.cc:6
 %7 = OneHot(%2; depth=3) [batch,3]  # xor.cc:7
 %8 = Fill(dtype=int32, shape=[2]) int32[2]  # xor.cc:8
-%9 = Fill(value=1) []  # xor.cc:9
+%9 = Fill(value=1) [] gradient of %6  # xor.cc:9
 %10 = Reshape(%9; shape=[1,1]) [1,1] gradient of %6  # xor.cc:6
 %11 = BroadcastTo(%10; shape=[batch,3]) [batch,3] gradient of %5  # xor.cc:6
 %12 = LeakyReluGradient(%11, %4; value=0.01) [batch,3] gradient of %4  # xor.cc:5

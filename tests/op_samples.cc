@@ -30,6 +30,7 @@ const samples::SampleTable& Table() {
     samples::AddRandomSamples(table);
     samples::AddLossSamples(table);
     samples::AddCoreSamples(table);
+    samples::AddCalculusSamples(table);
     return table;
   }();
   return *table;

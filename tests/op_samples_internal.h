@@ -43,6 +43,7 @@ void AddIndexSamples(SampleTable* table);
 void AddRandomSamples(SampleTable* table);
 void AddLossSamples(SampleTable* table);
 void AddCoreSamples(SampleTable* table);  // framework/core/basic_ops.cc
+void AddCalculusSamples(SampleTable* table);  // framework/core/calculus.cc
 
 // ---- Numbers ----
 

@@ -74,7 +74,8 @@ const std::set<std::string>& Composed() {
 const std::set<std::string>& CannotFail() {
   // Declared only by the gradient rules of Relu, Max and Prod, and their like.
   static const auto* const ops =
-      new std::set<std::string>{"AtIndex", "LeakyReluGradient", "Recurrence"};
+      new std::set<std::string>{"AtIndex", "LeakyReluGradient", "Recurrence",
+                                "StopGradient"};
   return *ops;
 }
 
@@ -601,7 +602,8 @@ INSTANTIATE_TEST_SUITE_P(All, OpErrorTest, testing::ValuesIn(OpErrorSamples()),
 // The names of all ops that are defined in the sources, which are this test's
 // data.
 std::set<std::string> DefinedOps() {
-  std::vector<std::filesystem::path> files = {"framework/core/basic_ops.cc"};
+  std::vector<std::filesystem::path> files = {"framework/core/basic_ops.cc",
+                                              "framework/core/calculus.cc"};
   for (const auto& entry : std::filesystem::directory_iterator("ops")) {
     if (entry.path().extension() == ".cc") files.push_back(entry.path());
   }

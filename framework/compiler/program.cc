@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "framework/core/check.h"
@@ -20,26 +21,39 @@ Program Extract(const Graph& graph, absl::Span<const Var> fetches,
   }
   for (int id = graph.size(); id-- > 0;) {
     if (!needed[id]) continue;
-    for (int input : graph.node(id).inputs) needed[input] = true;
+    const Node& node = graph.node(id);
+    const int same_as = node.op->traits.same_as;
+    if (same_as >= 0) {
+      needed[node.inputs[same_as]] = true;
+      continue;
+    }
+    for (int input : node.inputs) needed[input] = true;
   }
 
   Program program;
   std::vector<int> new_id(graph.size(), kNone);
   for (int id = 0; id < graph.size(); ++id) {
     if (!needed[id]) continue;
+    const int same_as = graph.node(id).op->traits.same_as;
+    if (same_as >= 0) {
+      new_id[id] = new_id[graph.node(id).inputs[same_as]];
+      continue;
+    }
     new_id[id] = program.size();
     program.nodes.push_back(graph.node(id));
     program.tape_ids.push_back(id);
     for (int& input : program.nodes.back().inputs) input = new_id[input];
   }
+  absl::flat_hash_map<absl::string_view, absl::string_view> replaced_by;
+  for (const Replacement& replacement : replace) {
+    replaced_by.emplace(replacement.variable, replacement.by);
+  }
   for (Node& node : program.nodes) {
-    for (const Replacement& replacement : replace) {
-      if (node.variable != kNone && node.name == replacement.variable) {
-        node.variable = graph.variables().Find(replacement.by);
-        node.name = replacement.by;
-        break;
-      }
-    }
+    if (node.variable == kNone) continue;
+    const auto by = replaced_by.find(node.name);
+    if (by == replaced_by.end()) continue;
+    node.variable = graph.variables().Find(by->second);
+    node.name = std::string(by->second);
   }
   for (Var fetch : fetches) program.fetches.push_back(new_id[fetch.id()]);
   for (const Assignment& assignment : assignments) {
@@ -57,6 +71,15 @@ std::vector<int> Program::Inputs() const {
     }
   }
   return inputs;
+}
+
+std::vector<int> Program::Storages() const {
+  std::vector<int> storages(size());
+  for (int id = 0; id < size(); ++id) {
+    storages[id] =
+        nodes[id].op->traits.view ? storages[nodes[id].inputs[0]] : id;
+  }
+  return storages;
 }
 
 Program Bind(const Program& program, int64_t batch) {
@@ -96,7 +119,10 @@ std::string Dump(const Program& program) {
   return text;
 }
 
-absl::Status CheckTypes(const Program& program) {
+absl::Status CheckTypes(const Program& program, absl::string_view suffix) {
+  constexpr size_t kMaxErrors = 20;
+  std::vector<std::string> errors;
+  int64_t left_out = 0;
   absl::InlinedVector<TensorType, 3> types;
   for (const Node& node : program.nodes) {
     types.clear();
@@ -104,13 +130,20 @@ absl::Status CheckTypes(const Program& program) {
     const absl::StatusOr<TensorType> type =
         node.op->shape(types, node.attributes);
     if (type.ok() && *type == node.type) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
+    if (errors.size() == kMaxErrors) {
+      ++left_out;
+      continue;
+    }
+    errors.push_back(absl::StrCat(
         node.loc.ToString(), ": ", node.op->name, ": ",
         type.ok() ? absl::StrCat("has type ", node.type.ToString(),
                                  ", but its op gives ", type->ToString())
-                  : type.status().message()));
+                  : type.status().message(),
+        suffix));
   }
-  return absl::OkStatus();
+  if (errors.empty()) return absl::OkStatus();
+  if (left_out > 0) errors.push_back(absl::StrCat("and ", left_out, " more"));
+  return absl::InvalidArgumentError(absl::StrJoin(errors, "\n"));
 }
 
 void Verify(const Program& program) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "framework/core/graph.h"
 #include "framework/core/updates.h"
@@ -40,10 +41,13 @@ struct Program {
     while (nodes[id].op->traits.view) id = nodes[id].inputs[0];
     return id;
   }
+  // The same of every node, in time linear in their number: views may be views
+  // of views.
+  std::vector<int> Storages() const;
 };
 
 // The nodes that the fetches and the updates depend on, with the variables that
-// `replace` names replaced.
+// `replace` names replaced; what Traits::same_as names is left out.
 Program Extract(const Graph& graph, absl::Span<const Var> fetches,
                 absl::Span<const Assignment> assignments,
                 absl::Span<const Replacement> replace = {});
@@ -54,9 +58,10 @@ Program Bind(const Program& program, int64_t batch);
 // Stable text: a line a node, then fetches and updates.
 std::string Dump(const Program& program);
 
-// The first node whose type is not what its op's shape rule gives for it, as an
-// error with its line: a rule may refuse what a batch size makes of a shape.
-absl::Status CheckTypes(const Program& program);
+// The nodes whose type is not what their op's shape rule gives for them, as an
+// error with `suffix` and the line of each: a rule may refuse what a batch size
+// makes of a shape. After 20 they are counted.
+absl::Status CheckTypes(const Program& program, absl::string_view suffix = "");
 
 // Aborts unless every node's inputs stand before it and its type is what its
 // op's shape rule gives for them. Called between the passes.

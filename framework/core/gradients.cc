@@ -5,11 +5,13 @@
 // differentiated. Tested by tests/gradients_test.cc.
 #include "framework/core/gradients.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/basic_ops.h"
+#include "framework/core/calculus.h"
 
 namespace tape {
 namespace {
@@ -26,14 +28,14 @@ Var Total(const std::vector<Var>& adjoints) {
   return adjoints.size() == 1 ? adjoints[0] : AddN(adjoints);
 }
 
-// For each node up to y, whether it depends on some x.
-std::vector<bool> DependsOn(const Graph& graph, int y,
+// For each node up to `end`, whether it depends on some x.
+std::vector<bool> DependsOn(const Graph& graph, int end,
                             absl::Span<const Var> x) {
-  std::vector<bool> depends(y + 1, false);
+  std::vector<bool> depends(end + 1, false);
   for (Var var : x) {
-    if (var.id() <= y) depends[var.id()] = true;
+    if (var.id() <= end) depends[var.id()] = true;
   }
-  for (int id = 0; id <= y; ++id) {
+  for (int id = 0; id <= end; ++id) {
     for (int input : graph.node(id).inputs) {
       if (depends[input]) depends[id] = true;
     }
@@ -41,56 +43,40 @@ std::vector<bool> DependsOn(const Graph& graph, int y,
   return depends;
 }
 
-}  // namespace
+// For each node up to `end`, whether some y depends on it.
+std::vector<bool> NeededBy(const Graph& graph, int end,
+                           absl::Span<const Var> y) {
+  std::vector<bool> needed(end + 1, false);
+  for (Var var : y) needed[var.id()] = true;
+  for (int id = end; id >= 0; --id) {
+    if (!needed[id]) continue;
+    for (int input : graph.node(id).inputs) needed[input] = true;
+  }
+  return needed;
+}
 
-std::vector<Var> Gradients(Var y, absl::Span<const Var> x,
-                           GradientOptions options, Loc loc) {
-  Graph* const graph = y.graph() != nullptr ? y.graph() : GraphOf(x);
+// One backward sweep: d (sum over k of seeds[k] y[k]) / d x[i], which `what` was
+// asked for at `loc`. All Vars are valid and of `graph`, each seed of its y's
+// type. Mistakes are kept, every one; then all results are invalid.
+std::vector<Var> Sweep(Graph* graph, absl::string_view what,
+                       absl::Span<const Var> y, absl::Span<const Var> seeds,
+                       absl::Span<const Var> x, Unconnected unconnected,
+                       Loc loc) {
   const std::vector<Var> invalid(x.size(), Var(graph, kNone));
-  if (graph == nullptr) return invalid;
-  const auto fail = [&](const Loc& where, absl::string_view message) {
-    graph->ReportError(where, "Gradients", message);
-    return invalid;
-  };
-  if (y.empty()) return fail(loc, "y is an empty Var");
-  if (!y.valid()) return invalid;
+  int end = -1;
+  for (Var var : y) end = std::max(end, var.id());
+  const std::vector<bool> depends = DependsOn(*graph, end, x);
+  std::vector<bool> is_x(end + 1, false);
   for (Var var : x) {
-    if (var.graph() != graph) {
-      return fail(loc, var.empty() ? "an x is an empty Var"
-                                   : "an x is of another graph than y");
-    }
-    if (!var.valid()) return invalid;
+    if (var.id() <= end) is_x[var.id()] = true;
   }
-  if (y.dtype() != DType::kFloat32) {
-    return fail(loc, absl::StrCat("expected a float32 y, found ",
-                                  graph->Describe(y.id())));
-  }
-  if (options.seed.empty()) {
-    if (y.shape().rank() != 0) {
-      return fail(loc, absl::StrCat("expected a y of rank 0, or a seed, found ",
-                                    graph->Describe(y.id())));
-    }
-    options.seed = Fill(graph, {}, 1, DType::kFloat32, loc);
-  }
-  if (options.seed.graph() != graph) {
-    return fail(loc, "the seed is of another graph than y");
-  }
-  if (!options.seed.valid()) return invalid;
-  if (!(options.seed.type() == y.type())) {
-    return fail(
-        loc, absl::StrCat("expected a seed of y's type ", y.type().ToString(),
-                          ", found ", options.seed.type().ToString()));
-  }
-
-  const std::vector<bool> depends = DependsOn(*graph, y.id(), x);
-  std::vector<bool> is_x(y.id() + 1, false);
-  for (Var var : x) {
-    if (var.id() <= y.id()) is_x[var.id()] = true;
-  }
-  std::vector<std::vector<Var>> adjoints(y.id() + 1);
+  std::vector<std::vector<Var>> adjoints(end + 1);
   absl::flat_hash_map<int, Var> gradient_of;  // Of the nodes in x.
-  adjoints[y.id()].push_back(options.seed);
-  for (int id = y.id(); id >= 0; --id) {
+  for (size_t k = 0; k < y.size(); ++k) {
+    adjoints[y[k].id()].push_back(seeds[k]);
+  }
+  bool failed = false;
+  for (int id = end; id >= 0; --id) {
     if (!depends[id] || adjoints[id].empty()) continue;
     const Node& node = graph->node(id);
     const Graph::GradientScope scope(graph, id);
@@ -101,10 +87,12 @@ std::vector<Var> Gradients(Var y, absl::Span<const Var> x,
     for (int input : node.inputs) needed |= depends[input];
     if (!needed) continue;
     if (node.op->gradient == nullptr) {
-      return fail(
-          node.loc,
+      graph->ReportError(
+          node.loc, what,
           absl::StrCat(node.op->name, " is not differentiable (asked for at ",
                        loc.ToString(), ")"));
+      failed = true;
+      continue;
     }
     absl::InlinedVector<Var, 3> inputs;
     for (int input : node.inputs) inputs.push_back(Var(graph, input));
@@ -113,27 +101,135 @@ std::vector<Var> Gradients(Var y, absl::Span<const Var> x,
     for (size_t i = 0; i < by_input.size(); ++i) {
       if (by_input[i].empty() || !depends[inputs[i].id()]) continue;
       const Var adjoint = FitTo(by_input[i], inputs[i].shape());
-      if (!adjoint.valid()) return invalid;
+      if (!adjoint.valid()) {
+        failed = true;
+        continue;
+      }
       adjoints[inputs[i].id()].push_back(adjoint);
     }
   }
 
   std::vector<Var> gradients;
+  std::vector<bool> connected;  // Empty until it is asked for.
   for (Var var : x) {
     const auto found = gradient_of.find(var.id());
     if (found != gradient_of.end()) {
       gradients.push_back(found->second);
-    } else if (options.unconnected == Unconnected::kZero ||
-               DependsOn(*graph, y.id(), {&var, 1})[y.id()]) {
-      // By the rules on the way the derivative is zero everywhere.
-      gradients.push_back(Fill(graph, var.shape(), 0, DType::kFloat32, loc));
-    } else {
-      return fail(loc, absl::StrCat("y (", graph->Describe(y.id()),
-                                    ") does not depend on x (",
-                                    graph->Describe(var.id()), ")"));
+      continue;
+    }
+    if (unconnected == Unconnected::kRefuse) {
+      if (connected.empty()) connected = NeededBy(*graph, end, y);
+      if (var.id() > end || !connected[var.id()]) {
+        graph->ReportError(loc, what,
+                           absl::StrCat("y (", graph->Describe(y[0].id()),
+                                        ") does not depend on x (",
+                                        graph->Describe(var.id()), ")"));
+        failed = true;
+        continue;
+      }
+    }
+    // By the rules on the way the derivative is zero everywhere.
+    if (failed) continue;
+    const Graph::GradientScope scope(graph, std::max(end, 0), loc);
+    gradients.push_back(Fill(graph, var.shape(), 0, DType::kFloat32, loc));
+  }
+  return failed ? invalid : gradients;
+}
+
+// Keeps what is wrong with the Vars of a call, every mistake of them; whether
+// all are valid and fit.
+bool Check(Graph* graph, absl::string_view what, absl::Span<const Var> y,
+           absl::Span<const Var> x, Loc loc) {
+  bool right = true;
+  const auto fail = [&](absl::string_view message) {
+    graph->ReportError(loc, what, message);
+    right = false;
+  };
+  for (Var var : y) {
+    if (var.empty()) {
+      fail("y is an empty Var");
+    } else if (var.graph() != graph) {
+      fail("a y is of another graph than the first");
+    } else if (!var.valid()) {
+      right = false;  // The graph says why.
+    } else if (var.dtype() != DType::kFloat32) {
+      fail(absl::StrCat("expected a float32 y, found ",
+                        graph->Describe(var.id())));
     }
   }
-  return gradients;
+  for (Var var : x) {
+    if (var.graph() != graph) {
+      fail(var.empty() ? "an x is an empty Var"
+                       : "an x is of another graph than y");
+    } else if (!var.valid()) {
+      right = false;
+    }
+  }
+  return right;
+}
+
+bool CheckSeed(Graph* graph, absl::string_view what, Var y, Var seed, Loc loc) {
+  const auto fail = [&](absl::string_view message) {
+    graph->ReportError(loc, what, message);
+    return false;
+  };
+  if (seed.graph() != graph) {
+    return fail(seed.empty() ? "a seed is an empty Var"
+                             : "the seed is of another graph than y");
+  }
+  if (!seed.valid()) return false;
+  if (!(seed.type() == y.type())) {
+    return fail(absl::StrCat("expected a seed of y's type ",
+                             y.type().ToString(), ", found ",
+                             seed.type().ToString()));
+  }
+  return true;
+}
+
+}  // namespace
+
+std::vector<Var> Gradients(Var y, absl::Span<const Var> x,
+                           GradientOptions options, Loc loc) {
+  Graph* const graph = y.graph() != nullptr ? y.graph() : GraphOf(x);
+  const std::vector<Var> invalid(x.size(), Var(graph, kNone));
+  if (graph == nullptr) return invalid;
+  if (!Check(graph, "Gradients", {y}, x, loc)) return invalid;
+  if (options.seed.empty()) {
+    if (y.shape().rank() != 0) {
+      graph->ReportError(
+          loc, "Gradients",
+          absl::StrCat("expected a y of rank 0, or a seed, found ",
+                       graph->Describe(y.id())));
+      return invalid;
+    }
+    const Graph::GradientScope scope(graph, y.id(), loc);
+    options.seed = Fill(graph, {}, 1, DType::kFloat32, loc);
+  }
+  if (!CheckSeed(graph, "Gradients", y, options.seed, loc)) return invalid;
+  return Sweep(graph, "Gradients", {y}, {options.seed}, x, options.unconnected,
+               loc);
+}
+
+std::vector<Var> Vjp(absl::Span<const Var> y, absl::Span<const Var> seeds,
+                     absl::Span<const Var> x, Unconnected unconnected,
+                     Loc loc) {
+  Graph* const graph = GraphOf(y) != nullptr ? GraphOf(y) : GraphOf(x);
+  const std::vector<Var> invalid(x.size(), Var(graph, kNone));
+  if (graph == nullptr) return invalid;
+  if (y.empty() || y.size() != seeds.size()) {
+    graph->ReportError(loc, "Vjp",
+                       absl::StrCat("expected one y or more, and as many "
+                                    "seeds, found ",
+                                    y.size(), " and ", seeds.size()));
+    return invalid;
+  }
+  bool right = Check(graph, "Vjp", y, x, loc);
+  if (!right) return invalid;
+  for (size_t k = 0; k < y.size(); ++k) {
+    right &= CheckSeed(graph, "Vjp", y[k], seeds[k], loc);
+  }
+  if (!right) return invalid;
+  return Sweep(graph, "Vjp", y, seeds, x, unconnected, loc);
 }
 
 }  // namespace tape

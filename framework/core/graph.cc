@@ -160,7 +160,7 @@ std::vector<Var> Graph::parameters() {
 }
 
 Loc Graph::LocNow(const Loc& loc) const {
-  if (gradient_of_ != kNone) return nodes_[gradient_of_].loc;
+  if (gradient_of_ != kNone) return gradient_loc_;
   return loc_scope_.line > 0 ? loc_scope_ : loc;
 }
 
@@ -220,6 +220,11 @@ Var Graph::Append(const OpDef& op, absl::Span<const Var> inputs,
   for (Var input : inputs) node.inputs.push_back(input.id());
   nodes_.push_back(std::move(node));
   return Var(this, size() - 1);
+}
+
+int64_t Graph::KeepRule(UserGradientRule rule) {
+  rules_.push_back(std::move(rule));
+  return static_cast<int64_t>(rules_.size()) - 1;
 }
 
 void Graph::ReportError(Loc loc, absl::string_view what,
@@ -306,12 +311,18 @@ std::string Graph::Dump() const {
   return text;
 }
 
-Graph::GradientScope::GradientScope(Graph* graph, int of)
-    : graph_(graph), outer_(graph->gradient_of_) {
+Graph::GradientScope::GradientScope(Graph* graph, int of, Loc loc)
+    : graph_(graph),
+      outer_(graph->gradient_of_),
+      outer_loc_(graph->gradient_loc_) {
   graph_->gradient_of_ = of;
+  graph_->gradient_loc_ = loc.line > 0 ? loc : graph_->nodes_[of].loc;
 }
 
-Graph::GradientScope::~GradientScope() { graph_->gradient_of_ = outer_; }
+Graph::GradientScope::~GradientScope() {
+  graph_->gradient_of_ = outer_;
+  graph_->gradient_loc_ = outer_loc_;
+}
 
 Graph::LocScope::LocScope(Graph* graph, Loc loc)
     : graph_(graph), outer_(graph->loc_scope_) {

@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -64,6 +65,11 @@ class Var {
 };
 
 inline constexpr int kNone = -1;
+
+// A gradient rule (op.h) that is part of one declaration, and may hold what it
+// needs of it.
+using UserGradientRule =
+    std::function<Adjoints(absl::Span<const Var> x, Var y, Var gy)>;
 
 // One record of the tape. Never knows how it runs.
 struct Node {
@@ -120,6 +126,11 @@ class Graph {
   std::optional<TensorType> Infer(const OpDef& op, absl::Span<const Var> inputs,
                                   const Attributes& attributes, Loc loc);
 
+  // Keeps a gradient rule of the user's for a node (WithGradient, calculus.h);
+  // its number.
+  int64_t KeepRule(UserGradientRule rule);
+  const UserGradientRule& rule(int64_t number) const { return rules_[number]; }
+
   // Keeps a mistake: "file:line: what: message".
   void ReportError(Loc loc, absl::string_view what, absl::string_view message);
   // OK, or the mistakes kept so far, a line each.
@@ -147,12 +158,15 @@ class Graph {
   std::string Describe(int id) const;
   // The whole tape as stable text, a line a node.
   std::string Dump() const;
+  // The whole tape in the language of Graphviz: boxes, ellipses for inputs and
+  // variables, and dashed boxes for what Gradients appended.
+  std::string Graphviz() const;
 
-  // While one lives, appended nodes bear the given node's line and are marked
-  // as its gradient's.
+  // While one lives, appended nodes are marked as the given node's gradient's,
+  // and bear its line or, if it is not empty, `loc`.
   class GradientScope {
    public:
-    GradientScope(Graph* graph, int of);
+    GradientScope(Graph* graph, int of, Loc loc = {});
     ~GradientScope();
     GradientScope(const GradientScope&) = delete;
     GradientScope& operator=(const GradientScope&) = delete;
@@ -160,6 +174,7 @@ class Graph {
    private:
     Graph* graph_;
     int outer_;
+    Loc outer_loc_;
   };
 
   // The line that appended nodes bear, if one is set (LocScope), or none.
@@ -191,7 +206,9 @@ class Graph {
   std::deque<Node> nodes_;
   std::shared_ptr<Variables> variables_;
   absl::flat_hash_map<std::string, int> node_of_name_;
+  std::deque<UserGradientRule> rules_;
   int gradient_of_ = kNone;
+  Loc gradient_loc_;
   Loc loc_scope_;
   std::vector<std::string> errors_;
   int64_t errors_left_out_ = 0;

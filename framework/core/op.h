@@ -33,7 +33,7 @@ struct Attributes {
   double value = 0;               // Fill, LeakyRelu, ….
   double alpha = 1;               // MatMulAdd: factor of the product,
   double beta = 1;                // and of the addend.
-  int64_t depth = 0;              // OneHot.
+  int64_t depth = 0;              // OneHot, WithGradient, BlockOf, PlaceBlock.
   uint64_t seed = 0;              // RandomNormal.
   uint64_t stream = 0;            // RandomNormal.
   int axis = 0;                   // ArgMax, Softmax, ….
@@ -150,6 +150,10 @@ struct Traits {
   Linearity linearity = Linearity::kNone;
   // The output is the input's memory under another shape.
   bool view = false;
+  // The input that the output is, to the bit: what differs is the gradient.
+  // Programs have the input in its place, so it costs nothing and needs no
+  // kernel. Negative: none.
+  int same_as = -1;
   // The numbers come from outside the plan: an input or a variable.
   bool source = false;
   // Every element is attributes.value.

@@ -59,7 +59,8 @@ Tensor ToFloat64(const TensorView& tensor) {
 }
 
 absl::StatusOr<std::vector<Tensor>> EvaluateReference(
-    absl::Span<const Var> fetches, const ReferenceFeeds& feeds) {
+    absl::Span<const Var> fetches, const ReferenceFeeds& feeds,
+    const ReferenceFeeds& held) {
   Graph* const graph = GraphOf(fetches);
   if (graph == nullptr) return std::vector<Tensor>();
   if (absl::Status status = graph->status(); !status.ok()) return status;
@@ -74,10 +75,14 @@ absl::StatusOr<std::vector<Tensor>> EvaluateReference(
   // What the fetches depend on.
   int end = 0;
   for (Var fetch : fetches) end = std::max(end, fetch.id() + 1);
-  std::vector<bool> needed(end, false);
+  std::vector<bool> needed(end, false), is_held(end, false);
   for (Var fetch : fetches) needed[fetch.id()] = true;
+  for (const auto& [var, tensor] : held) {
+    TAPE_CHECK(var.graph() == graph && var.valid());
+    if (var.id() < end) is_held[var.id()] = true;
+  }
   for (int id = end; id-- > 0;) {
-    if (!needed[id]) continue;
+    if (!needed[id] || is_held[id]) continue;
     for (int input : graph->node(id).inputs) needed[input] = true;
   }
 
@@ -102,6 +107,9 @@ absl::StatusOr<std::vector<Tensor>> EvaluateReference(
     }
   }
 
+  for (const auto& [var, tensor] : held) {
+    if (var.id() < end && needed[var.id()]) values[var.id()] = tensor;
+  }
   for (int id = 0; id < end; ++id) {
     if (!needed[id] || values[id].has_value()) continue;
     const Node& node = graph->node(id);

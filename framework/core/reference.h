@@ -27,8 +27,12 @@ using ReferenceFeeds = std::vector<std::pair<Var, Tensor>>;
 // Every input that they depend on must be in `feeds` (of any dtype, of its
 // shape with kBatch one and the same number); variables have the values they
 // hold unless fed. An error names the fetch or input that is missing or does not fit.
+//
+// What is in `held`, any nodes of the graph, each but once, has these values
+// (float64, of the node's bound shape) and is not computed.
 absl::StatusOr<std::vector<Tensor>> EvaluateReference(
-    absl::Span<const Var> fetches, const ReferenceFeeds& feeds = {});
+    absl::Span<const Var> fetches, const ReferenceFeeds& feeds = {},
+    const ReferenceFeeds& held = {});
 
 // `tensor` with its elements as doubles.
 Tensor ToFloat64(const TensorView& tensor);
