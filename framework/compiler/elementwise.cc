@@ -472,6 +472,18 @@ bool ElementwiseCode::MayOverwrite(int output, int operand) const {
   return true;
 }
 
+std::vector<int> ElementwiseCode::LastReads() const {
+  std::vector<int> last(operands.size(), -1);
+  for (size_t i = 0; i < instructions.size(); ++i) {
+    for (int input : instructions[i].inputs) {
+      if (input < static_cast<int>(last.size())) {
+        last[input] = static_cast<int>(i);
+      }
+    }
+  }
+  return last;
+}
+
 std::unique_ptr<Kernel> MakeElementwiseKernel(ElementwiseCode code) {
   return std::make_unique<ElementwiseKernel>(std::move(code));
 }

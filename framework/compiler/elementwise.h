@@ -46,6 +46,8 @@ struct ElementwiseCode {
   // `operand`: it has the same elements, and no instruction reads the operand
   // after the one that makes the output.
   bool MayOverwrite(int output, int operand) const;
+  // For each operand the last instruction that reads it; -1 if none does.
+  std::vector<int> LastReads() const;
 };
 
 std::unique_ptr<Kernel> MakeElementwiseKernel(ElementwiseCode code);

@@ -19,6 +19,9 @@ namespace {
 
 using Form = std::map<int, double>;  // From node to its factor.
 constexpr size_t kMaxTerms = 2;
+// A node of more inputs stands for itself: each input's factor takes time in
+// proportion to their number.
+constexpr size_t kMaxInputs = 8;
 
 // Whether the node, whose inputs are Fills where `constant` says so, is linear
 // in the others together.
@@ -44,6 +47,7 @@ bool IsLinear(const Node& node, const std::vector<bool>& constant) {
 Form FormOf(const Program& program, int id, const std::vector<Form>& forms) {
   const Form itself = {{id, 1}};
   const Node& node = program[id];
+  if (node.inputs.size() > kMaxInputs) return itself;
   std::vector<bool> constant;
   std::vector<double> values;
   for (int input : node.inputs) {

@@ -25,6 +25,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "framework/core/check.h"
@@ -182,6 +183,7 @@ std::vector<bool> Escaping(const Program& program,
 // circle.
 std::vector<int> ProductsOf(const Program& program,
                             const std::vector<std::vector<int>>& groups,
+                            const std::vector<int>& storages,
                             const std::vector<bool>& wanted_outside) {
   std::vector<int> reading_group(program.size(), kNone);
   constexpr int kSeveral = -2;
@@ -205,15 +207,18 @@ std::vector<int> ProductsOf(const Program& program,
   };
   // Whether a pass reads what the product does: it may want to write over it,
   // which it cannot while there are regions to be made of it.
-  const auto share_operand = [&](const std::vector<int>& group, int product) {
-    for (int id : group) {
-      for (int input : program[id].inputs) {
-        for (int operand : program[product].inputs) {
-          if (program.StorageOf(input) == program.StorageOf(operand)) {
-            return true;
-          }
+  absl::flat_hash_map<int, absl::flat_hash_set<int>> read_by_group;
+  const auto share_operand = [&](int group, int product) {
+    const auto [read, is_new] = read_by_group.try_emplace(group);
+    if (is_new) {
+      for (int id : groups[group]) {
+        for (int input : program[id].inputs) {
+          read->second.insert(storages[input]);
         }
       }
+    }
+    for (int operand : program[product].inputs) {
+      if (read->second.contains(storages[operand])) return true;
     }
     return false;
   };
@@ -222,7 +227,7 @@ std::vector<int> ProductsOf(const Program& program,
     const int g = reading_group[id];
     if (!program[id].op->traits.regions || g < 0 || wanted_outside[id] ||
         !IsSoftShape(program[id], program[groups[g][0]]) ||
-        share_operand(groups[g], id)) {
+        share_operand(g, id)) {
       continue;
     }
     if (products[g] == kNone || flops(id) > flops(products[g])) {
@@ -321,6 +326,7 @@ Step MakeStep(const Program& program, int id) {
 // order in which the tape ends them. (A group may hold early nodes, so its
 // place is that of its last.)
 std::vector<Step> Order(const Program& program, std::vector<Step> steps,
+                        const std::vector<int>& storages,
                         const std::vector<int>& last_node) {
   std::vector<int> maker(program.size(), kNone);
   for (size_t s = 0; s < steps.size(); ++s) {
@@ -330,7 +336,7 @@ std::vector<Step> Order(const Program& program, std::vector<Step> steps,
   std::vector<int> waits_for(steps.size(), 0);
   for (size_t s = 0; s < steps.size(); ++s) {
     for (int input : steps[s].inputs) {
-      const int from = maker[program.StorageOf(input)];
+      const int from = maker[storages[input]];
       if (from == kNone) continue;  // A source.
       readers[from].push_back(static_cast<int>(s));
       ++waits_for[s];
@@ -359,14 +365,15 @@ std::vector<Step> Order(const Program& program, std::vector<Step> steps,
 std::vector<Step> Fuse(const Program& program, PassSet passes) {
   const std::vector<std::vector<int>> groups = Group(program, passes);
   const std::vector<bool> escapes = Escaping(program, groups);
+  const std::vector<int> storages = program.Storages();
   std::vector<int> products(groups.size(), kNone);
   if (passes.Has(Pass::kFuseProducts)) {
     std::vector<bool> wanted(program.size(), false);
-    for (int fetch : program.fetches) wanted[program.StorageOf(fetch)] = true;
+    for (int fetch : program.fetches) wanted[storages[fetch]] = true;
     for (const Program::Update& update : program.updates) {
-      wanted[program.StorageOf(update.value)] = true;
+      wanted[storages[update.value]] = true;
     }
-    products = ProductsOf(program, groups, wanted);
+    products = ProductsOf(program, groups, storages, wanted);
   }
   std::vector<bool> taken_in(program.size(), false);
   for (int product : products) {
@@ -382,7 +389,7 @@ std::vector<Step> Fuse(const Program& program, PassSet passes) {
                         : MakeStep(program, group[0]));
     last_node.push_back(group.back());
   }
-  return Order(program, std::move(steps), last_node);
+  return Order(program, std::move(steps), storages, last_node);
 }
 
 }  // namespace tape

@@ -109,58 +109,58 @@ Program Prune(Program program) {
 }
 
 Program Materialize(Program program) {
-  // Whether node `id` has no memory that this plan makes for it.
-  const auto borrowed = [](const Program& in, int id) {
-    const Traits& traits = in[in.StorageOf(id)].op->traits;
-    return traits.source || traits.uniform;
+  Program result;
+  result.nodes.reserve(program.size());
+  std::vector<int> storages;  // Of the nodes of `result`.
+  const auto add = [&](Node node, int tape_id) {
+    const int id = result.size();
+    storages.push_back(node.op->traits.view ? storages[node.inputs[0]] : id);
+    result.nodes.push_back(std::move(node));
+    result.tape_ids.push_back(tape_id);
+    return id;
+  };
+  const auto storage_traits = [&](int id) -> const Traits& {
+    return result[storages[id]].op->traits;
   };
   absl::flat_hash_map<int, int> copy_of;
-  const auto copy = [&](Program& into, int id) {
-    const auto [found, is_new] = copy_of.try_emplace(id, into.size());
+  const auto copy = [&](int id) {
+    const auto [found, is_new] = copy_of.try_emplace(id, result.size());
     if (is_new) {
-      Node node{.op = &kBroadcastTo,
-                .inputs = {id},
-                .attributes = {.shape = into[id].type.shape},
-                .type = into[id].type,
-                .loc = into[id].loc};
-      into.nodes.push_back(std::move(node));
-      into.tape_ids.push_back(kNone);
+      add({.op = &kBroadcastTo,
+           .inputs = {id},
+           .attributes = {.shape = result[id].type.shape},
+           .type = result[id].type,
+           .loc = result[id].loc},
+          kNone);
     }
     return found->second;
   };
-
-  const auto is_uniform = [](const Program& in, int id) {
-    return in[in.StorageOf(id)].op->traits.uniform;
-  };
   // The same numbers as node `id` by a node that a pass can read: a Fill has no
   // memory that could be seen under another shape.
-  const auto readable = [&](Program& into, int id) {
-    if (!into[id].op->traits.view || !is_uniform(into, id)) return id;
-    const double value = into[into.StorageOf(id)].attributes.value;
-    into.nodes.push_back(MakeFill(value, into[id].type, into[id].loc));
-    into.tape_ids.push_back(kNone);
-    return into.size() - 1;
+  const auto readable = [&](int id) {
+    if (!result[id].op->traits.view || !storage_traits(id).uniform) return id;
+    const double value = result[storages[id]].attributes.value;
+    return add(MakeFill(value, result[id].type, result[id].loc), kNone);
   };
 
-  Program result;
   std::vector<int> new_id(program.size(), kNone);
   for (int id = 0; id < program.size(); ++id) {
     Node node = program[id];
     for (int& input : node.inputs) {
       input = new_id[input];
       if (node.op->traits.view) continue;
-      input = readable(result, input);
-      if (is_uniform(result, input) && !node.op->traits.elementwise) {
-        input = copy(result, input);
+      input = readable(input);
+      if (storage_traits(input).uniform && !node.op->traits.elementwise) {
+        input = copy(input);
       }
     }
-    new_id[id] = result.size();
-    result.nodes.push_back(std::move(node));
-    result.tape_ids.push_back(program.tape_ids[id]);
+    new_id[id] = add(std::move(node), program.tape_ids[id]);
   }
+  // What is wanted outside has memory that this plan makes for it.
   const auto own = [&](int id) {
-    id = readable(result, new_id[id]);
-    return borrowed(result, id) ? copy(result, id) : id;
+    id = readable(new_id[id]);
+    const Traits& traits = storage_traits(id);
+    return traits.source || traits.uniform ? copy(id) : id;
   };
   for (int fetch : program.fetches) result.fetches.push_back(own(fetch));
   for (const Program::Update& update : program.updates) {

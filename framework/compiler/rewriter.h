@@ -14,7 +14,10 @@ namespace tape {
 class Rewriter {
  public:
   explicit Rewriter(Program old)
-      : old_(std::move(old)), new_id_(old_.size(), kNone) {}
+      : old_(std::move(old)), new_id_(old_.size(), kNone) {
+    new_.nodes.reserve(old_.size());
+    new_.tape_ids.reserve(old_.size());
+  }
 
   const Program& old() const { return old_; }
   // The new program, as far as it is made.
