@@ -118,6 +118,63 @@ TEST(CompileErrorTest, RefusesNegativeNumbersOfThreadsAndSamples) {
             "Compile: expected a batch size of at least 0, found -2");
 }
 
+TEST(CompileErrorTest, NamesEveryMistakeAtOnce) {
+  Graph graph, other;
+  const Var x = graph.Input("x", {2}, DType::kInt32, At(1));
+  const Var a = State(graph, "a", {2}, 2);
+  const Var b = State(graph, "b", {3}, 3);
+  const Var wrong = Relu(x, At(4));
+  EXPECT_EQ(
+      Refusal(graph, {.fetch = {wrong, Var(), other.Input("x", {2})},
+                      .updates = {.assignments = {{a, wrong},
+                                                  {a, b},
+                                                  {x, a},
+                                                  {Var(), Var()}}},
+                      .replace = {{"b", "a"}, {"c", "d"}},
+                      .threads = -1,
+                      .without = {"nothing"},
+                      .batch_sizes = {-1, 2, -3}}),
+      "net.cc:4: Relu: expected float32, found int32 (x int32[2] is input "
+      "\"x\", net.cc:1)\n"
+      // Of fetch 0 and assignment 0 the line above says enough.
+      "Compile: fetch 1 is an empty Var\n"
+      "Compile: fetch 2 is of another graph\n"
+      "Compile: \"a\" (net.cc:2) is assigned to twice\n"
+      "Compile: assignment 1 to \"a\" ([2] is state \"a\", net.cc:2) has "
+      "another type ([3] is state \"b\", net.cc:3)\n"
+      "Compile: assignment 2 is to no variable, but to int32[2] is input "
+      "\"x\", net.cc:1\n"
+      "Compile: the variable of assignment 3 is an empty Var\n"
+      "Compile: the value of assignment 3 is an empty Var\n"
+      "Compile: a plan with replacements cannot make updates\n"
+      "Compile: \"b\" ([3]) cannot be replaced by \"a\" ([2])\n"
+      "Compile: a replacement names \"c\", which is no variable of the "
+      "graph\n"
+      "Compile: a replacement names \"d\", which is no variable of the "
+      "graph\n"
+      "Compile: expected 1 to 1024 threads, or 0 for all, found -1\n"
+      "Compile: expected a batch size of at least 0, found -1\n"
+      "Compile: expected a batch size of at least 0, found -3\n"
+      "Compile: there is no pass \"nothing\" to leave out; known are "
+      "fold_constants, share_common_subexpressions, prune, tile_batch, "
+      "fold_into_products, fuse, fuse_products, reuse_memory");
+}
+
+TEST(CompileErrorTest, NamesAllThatABatchSizeMakesWrong) {
+  Graph graph;
+  const Var x = graph.Input("x", {kBatch, 2}, DType::kFloat32, At(1));
+  const Var most = ArgMax(x, 0, At(2));
+  const Var most_too = ArgMax(Exp(x, At(3)), 0, At(4));
+  const std::string refusal = Refusal(
+      graph, {.fetch = {most, most_too}, .batch_sizes = {0}});
+  EXPECT_TRUE(absl::StartsWith(refusal, "net.cc:2: ArgMax: ")) << refusal;
+  EXPECT_TRUE(absl::StrContains(
+      refusal, ", with a batch of 0 samples\nnet.cc:4: ArgMax: "))
+      << refusal;
+  EXPECT_TRUE(absl::EndsWith(refusal, ", with a batch of 0 samples"))
+      << refusal;
+}
+
 TEST(FailTest, PrintsTheMessageAndGivesTheExitCodeOfAFailure) {
   testing::internal::CaptureStderr();
   const int code = Fail(absl::InvalidArgumentError("net.cc:1: wrong"));

@@ -10,107 +10,130 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "framework/compiler/lower_precision.h"
 #include "framework/compiler/plan_impl.h"
 
 namespace tape {
 namespace {
 
-absl::Status CheckVar(const Graph& graph, Var var, absl::string_view what) {
-  if (var.graph() == &graph && var.valid()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "Compile: ", what,
-      var.empty() ? " is an empty Var"
-                  : (var.graph() == &graph ? " is not valid"
-                                           : " is of another graph")));
-}
+// Finds all that is wrong with the options.
+class OptionsChecker {
+ public:
+  OptionsChecker(const Graph& graph, const CompileOptions& options)
+      : graph_(graph), options_(options) {}
 
-absl::Status CheckOptions(const Graph& graph, const CompileOptions& options) {
-  for (size_t i = 0; i < options.fetch.size(); ++i) {
-    absl::Status status =
-        CheckVar(graph, options.fetch[i], absl::StrCat("fetch ", i));
-    if (!status.ok()) return status;
+  // A line each.
+  std::vector<std::string> Mistakes() {
+    for (size_t i = 0; i < options_.fetch.size(); ++i) {
+      IsOfGraph(options_.fetch[i], absl::StrCat("fetch ", i));
+    }
+    for (size_t i = 0; i < options_.updates.assignments.size(); ++i) {
+      CheckAssignment(i);
+    }
+    if (!options_.replace.empty() && !options_.updates.assignments.empty()) {
+      Add("a plan with replacements cannot make updates");
+    }
+    for (const Replacement& replacement : options_.replace) {
+      CheckReplacement(replacement);
+    }
+    if (options_.threads < 0 || options_.threads > kMaxThreads) {
+      Add(absl::StrCat("expected 1 to ", kMaxThreads,
+                       " threads, or 0 for all, found ", options_.threads));
+    }
+    for (int64_t batch : options_.batch_sizes) {
+      if (batch >= 0) continue;
+      Add(absl::StrCat("expected a batch size of at least 0, found ", batch));
+    }
+    const absl::StatusOr<PassSet> passes = PassSet::Without(options_.without);
+    if (!passes.ok()) Add(passes.status().message());
+    return std::move(mistakes_);
   }
-  absl::flat_hash_set<int> updated;
-  for (size_t i = 0; i < options.updates.assignments.size(); ++i) {
-    const Assignment& assignment = options.updates.assignments[i];
+
+ private:
+  void Add(absl::string_view message) {
+    mistakes_.push_back(absl::StrCat("Compile: ", message));
+  }
+
+  bool IsOfGraph(Var var, absl::string_view what) {
+    if (var.graph() != &graph_) {
+      Add(absl::StrCat(
+          what, var.empty() ? " is an empty Var" : " is of another graph"));
+      return false;
+    }
+    // What is not valid for a mistake that the graph has kept is named there.
+    if (!var.valid() && graph_.status().ok()) {
+      Add(absl::StrCat(what, " is not valid"));
+    }
+    return var.valid();
+  }
+
+  void CheckAssignment(size_t i) {
+    const Assignment& assignment = options_.updates.assignments[i];
     const std::string what = absl::StrCat("assignment ", i);
-    absl::Status status = CheckVar(graph, assignment.variable,
-                                   absl::StrCat("the variable of ", what));
-    if (!status.ok()) return status;
-    status =
-        CheckVar(graph, assignment.value, absl::StrCat("the value of ", what));
-    if (!status.ok()) return status;
-    const Node& variable = graph.node(assignment.variable);
+    const bool has_variable =
+        IsOfGraph(assignment.variable, absl::StrCat("the variable of ", what));
+    const bool has_value =
+        IsOfGraph(assignment.value, absl::StrCat("the value of ", what));
+    if (!has_variable) return;
+    const Node& variable = graph_.node(assignment.variable);
     if (variable.variable == kNone) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("Compile: ", what, " is to no variable, but to ",
-                       graph.Describe(assignment.variable.id())));
+      Add(absl::StrCat(what, " is to no variable, but to ",
+                       graph_.Describe(assignment.variable.id())));
+      return;
     }
-    if (!(variable.type == assignment.value.type())) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "Compile: ", what, " to \"", variable.name, "\" (",
-          graph.Describe(assignment.variable.id()), ") has another type (",
-          graph.Describe(assignment.value.id()), ")"));
+    if (!updated_.insert(variable.variable).second) {
+      Add(absl::StrCat("\"", variable.name, "\" (", variable.loc.ToString(),
+                       ") is assigned to twice"));
     }
-    if (!updated.insert(variable.variable).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("Compile: \"", variable.name, "\" (",
-                       variable.loc.ToString(), ") is assigned to twice"));
+    if (has_value && !(variable.type == assignment.value.type())) {
+      Add(absl::StrCat(what, " to \"", variable.name, "\" (",
+                       graph_.Describe(assignment.variable.id()),
+                       ") has another type (",
+                       graph_.Describe(assignment.value.id()), ")"));
     }
   }
-  if (!options.replace.empty() && !options.updates.assignments.empty()) {
-    return absl::InvalidArgumentError(
-        "Compile: a plan with replacements cannot make updates");
-  }
-  for (const Replacement& replacement : options.replace) {
-    TensorType types[2];
+
+  void CheckReplacement(const Replacement& replacement) {
+    const TensorType* types[2] = {};
     const std::string* const names[2] = {&replacement.variable,
                                          &replacement.by};
     for (int i = 0; i < 2; ++i) {
-      const int index = graph.variables().Find(*names[i]);
+      const int index = graph_.variables().Find(*names[i]);
       if (index < 0) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("Compile: a replacement names \"", *names[i],
+        Add(absl::StrCat("a replacement names \"", *names[i],
                          "\", which is no variable of the graph"));
+      } else {
+        types[i] = &graph_.variables()[index].value.type();
       }
-      types[i] = graph.variables()[index].value.type();
     }
-    if (!(types[0] == types[1])) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("Compile: \"", replacement.variable, "\" (",
-                       types[0].ToString(), ") cannot be replaced by \"",
-                       replacement.by, "\" (", types[1].ToString(), ")"));
+    if (types[0] == nullptr || types[1] == nullptr || *types[0] == *types[1]) {
+      return;
     }
+    Add(absl::StrCat("\"", replacement.variable, "\" (", types[0]->ToString(),
+                     ") cannot be replaced by \"", replacement.by, "\" (",
+                     types[1]->ToString(), ")"));
   }
-  if (options.threads < 0 || options.threads > kMaxThreads) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Compile: expected 1 to ", kMaxThreads,
-                     " threads, or 0 for all, found ", options.threads));
-  }
-  for (int64_t batch : options.batch_sizes) {
-    if (batch < 0) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "Compile: expected a batch size of at least 0, found ", batch));
-    }
-  }
-  return absl::OkStatus();
-}
+
+  const Graph& graph_;
+  const CompileOptions& options_;
+  absl::flat_hash_set<int> updated_;
+  std::vector<std::string> mistakes_;
+};
 
 }  // namespace
 
 absl::StatusOr<Plan> Compile(const Graph& graph,
                              const CompileOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  if (absl::Status status = graph.status(); !status.ok()) return status;
-  if (absl::Status status = CheckOptions(graph, options); !status.ok()) {
-    return status;
+  std::vector<std::string> mistakes = OptionsChecker(graph, options).Mistakes();
+  if (absl::Status status = graph.status(); !status.ok()) {
+    mistakes.insert(mistakes.begin(), std::string(status.message()));
   }
-  const absl::StatusOr<PassSet> passes = PassSet::Without(options.without);
-  if (!passes.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Compile: ", passes.status().message()));
+  if (!mistakes.empty()) {
+    return absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
   }
+  const PassSet passes = *PassSet::Without(options.without);
   const int threads =
       options.threads == 0 ? AvailableThreads() : options.threads;
   Program program = Extract(graph, options.fetch, options.updates.assignments,
@@ -122,14 +145,21 @@ absl::StatusOr<Plan> Compile(const Graph& graph,
   }
   auto impl = std::make_unique<Plan::Impl>(
       graph, std::move(program), options.fetch,
-      Executable::Options{.threads = threads,
-                          .passes = *passes,
-                          .precision = options.precision});
+      Executable::Options{
+          .threads = threads,
+          .passes = options.check_finite ? PassSet::None() : passes,
+          .precision = options.precision},
+      options.check_finite);
   std::vector<int64_t> batch_sizes = options.batch_sizes;
   if (!impl->has_batch()) batch_sizes = {0};
   for (int64_t batch : batch_sizes) {
     const auto prepared = impl->Prepare(batch);
-    if (!prepared.ok()) return prepared.status();
+    if (!prepared.ok()) {
+      mistakes.push_back(std::string(prepared.status().message()));
+    }
+  }
+  if (!mistakes.empty()) {
+    return absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
   }
   impl->set_compile_seconds(
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)

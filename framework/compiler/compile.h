@@ -45,13 +45,21 @@ struct CompileOptions {
   // Names of passes to leave out (PassNames), for finding faults: the results
   // are the same but for rounding.
   std::vector<std::string> without = {};
+  // For finding where numbers go wrong: Run looks at each float32 value of the
+  // tape as it is made, in the tape's order, what is fed and the variables read
+  // included, and returns an error (kOutOfRange) at the first that is infinite
+  // or not a number: its op, line, the number of the run (the first is 1) and
+  // the first such element. The run ends there: no variable is changed, and
+  // nothing can be read from the plan until a run succeeds. No passes are made
+  // then, one thread runs it all, and no profile is kept of it.
+  bool check_finite = false;
   // Batch sizes to prepare for now, rather than when they are first seen.
   std::vector<int64_t> batch_sizes = {};
 };
 
 // A plan for what `options` asks of `graph`, which stays as it is and may be
 // compiled again: plans of one graph share its variables. An error gives the
-// graph's mistakes, a line each, or says which of the options does not fit.
+// graph's mistakes and what of the options does not fit, a line each.
 absl::StatusOr<Plan> Compile(const Graph& graph, const CompileOptions& options);
 
 // The passes that CompileOptions::without may name, in the order in which they

@@ -56,14 +56,14 @@ bool IsSame(const Place& a, const Place& b) {
 
 // What value `id`, made by `step` (null: by none), has its memory from, if not
 // for itself alone.
-std::string Alias(const Program& program, const MemoryPlan& memory, int id,
-                  const Step* step) {
+std::string Alias(const Program& program, const std::vector<int>& storages,
+                  const MemoryPlan& memory, int id, const Step* step) {
   if (program[id].op->traits.view) {
-    return absl::StrCat("view of %", program.StorageOf(id));
+    return absl::StrCat("view of %", storages[id]);
   }
   if (step == nullptr) return "";
   for (int input : step->inputs) {
-    const int storage = program.StorageOf(input);
+    const int storage = storages[input];
     if (IsSame(memory.places[storage], memory.places[id])) {
       return absl::StrCat("over %", storage);
     }
@@ -95,17 +95,18 @@ std::string StepTable(absl::Span<const StepCost> costs,
 
 std::string MemoryMap(const Program& program, const std::vector<Step>& steps,
                       const MemoryPlan& memory, const PlaceName& name_of) {
+  const std::vector<int> storages = program.Storages();
   std::vector<int> maker(program.size(), kNone), last(program.size(), kNone);
   for (size_t s = 0; s < steps.size(); ++s) {
     for (int output : steps[s].outputs) maker[output] = static_cast<int>(s);
     for (int input : steps[s].inputs) {
       last[input] = static_cast<int>(s);
-      last[program.StorageOf(input)] = static_cast<int>(s);
+      last[storages[input]] = static_cast<int>(s);
     }
   }
   std::vector<bool> outlives(program.size(), false);
   const auto keep = [&](int id) {
-    outlives[id] = outlives[program.StorageOf(id)] = true;
+    outlives[id] = outlives[storages[id]] = true;
   };
   for (int fetch : program.fetches) keep(fetch);
   for (const Program::Update& update : program.updates) keep(update.value);
@@ -121,7 +122,7 @@ std::string MemoryMap(const Program& program, const std::vector<Step>& steps,
                absl::StrCat(node.type.bytes()), step_text(maker[id]),
                outlives[id] ? "end" : step_text(last[id]),
                name_of(memory.places[id]),
-               Alias(program, memory, id,
+               Alias(program, storages, memory, id,
                      maker[id] == kNone ? nullptr : &steps[maker[id]])});
   }
   return table.ToString();

@@ -3,6 +3,7 @@
 #include "framework/compiler/executable.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <utility>
 
@@ -107,15 +108,18 @@ Executable::Executable(const Program& program, int64_t batch,
                        const Options& options, Variables& variables)
     : batch_(batch), options_(options), variables_(&variables) {
   RunPasses(program);
-  const std::vector<Step> steps = Fuse(program_, options_.passes);
-  memory_ = PlanMemory(program_, steps, options_.passes);
+  steps_ = Fuse(program_, options_.passes);
+  memory_ = PlanMemory(program_, steps_, options_.passes);
 
-  for (const Step& step : steps) {
-    Call call{.name = step.name, .kernel = MakeKernel(step)};
+  const std::vector<int> storage_of = program_.Storages();
+  for (const Step& step : steps_) {
+    Call call{.name = step.name,
+              .kernel = MakeKernel(step),
+              .node = step.outputs.empty() ? kNone : step.outputs[0]};
     absl::flat_hash_set<int> storages;  // An operand may be named twice.
     for (int id : step.inputs) {
       call.read.push_back(memory_.places[id]);
-      if (storages.insert(program_.StorageOf(id)).second) {
+      if (storages.insert(storage_of[id]).second) {
         call.bytes_read += static_cast<double>(program_[id].type.bytes());
       }
     }
@@ -125,8 +129,6 @@ Executable::Executable(const Program& program, int64_t batch,
     }
     AddCall(std::move(call));
   }
-  memory_map_ = MemoryMap(program_, steps, memory_,
-                          [&](const Place& place) { return PlaceText(place); });
   for (const Program::Update& copy : memory_.copies) {
     const auto bytes = static_cast<double>(program_[copy.value].type.bytes());
     AddCall({.name = "Copy",
@@ -240,6 +242,79 @@ void Executable::RunAlone(absl::Span<const void* const> fed) {
       call.kernel->Run(chunk, arguments);
     }
   }
+}
+
+absl::Status Executable::CheckFinite(int node, const void* memory,
+                                     int64_t run) const {
+  const Node& made = program_[node];
+  if (made.type.dtype != DType::kFloat32) return absl::OkStatus();
+  const absl::Span<const float> values(static_cast<const float*>(memory),
+                                       made.type.shape.elements());
+  const auto bad = std::find_if(values.begin(), values.end(), [](float value) {
+    return !std::isfinite(value);
+  });
+  if (bad == values.end()) return absl::OkStatus();
+  std::vector<int64_t> index(made.type.shape.rank());
+  int64_t rest = bad - values.begin();
+  for (int axis = made.type.shape.rank(); axis-- > 0;) {
+    index[axis] = rest % made.type.shape[axis];
+    rest /= made.type.shape[axis];
+  }
+  const std::string what =
+      !made.op->traits.source ? absl::StrCat(made.op->name, " made ")
+      : made.variable != kNone
+          ? absl::StrCat("variable \"", made.name, "\" has ")
+          : absl::StrCat("input \"", made.name, "\" has ");
+  return absl::OutOfRangeError(absl::StrCat(made.loc.ToString(), ": ", what,
+                                            std::isnan(*bad) ? "nan"
+                                            : *bad > 0       ? "inf"
+                                                             : "-inf",
+                                            " at [", absl::StrJoin(index, ","),
+                                            "] of ", made.type.ToString(),
+                                            " in run ", run));
+}
+
+absl::Status Executable::RunChecked(absl::Span<const void* const> fed,
+                                    int64_t run) {
+  const FlushDenormals flush_denormals;
+  Feed(fed);
+  // Steps without passes are in the program's order, and what updates copy comes
+  // after them all.
+  size_t next = 0;
+  const auto make = [&] {
+    const Call& call = calls_[next++];
+    const KernelArguments arguments = {.inputs = call.inputs.data(),
+                                       .outputs = call.outputs.data(),
+                                       .scratch = scratch_.data()};
+    for (int chunk = 0; chunk < call.chunks; ++chunk) {
+      call.kernel->Run(chunk, arguments);
+    }
+  };
+  size_t next_fed = 0;
+  for (int id = 0; id < program_.size(); ++id) {
+    const Node& node = program_[id];
+    const void* memory = nullptr;
+    if (node.op->traits.source) {
+      memory = node.variable == kNone ? fed[next_fed++]
+                                      : Address(memory_.places[id]);
+    } else if (next < calls_.size() && calls_[next].node == id) {
+      make();
+      memory = calls_[next - 1].outputs[0];
+    } else if (node.op->traits.uniform) {
+      const auto value = static_cast<float>(node.attributes.value);
+      if (std::isfinite(value) || node.type.shape.elements() == 0) continue;
+      const std::vector<float> all(node.type.shape.elements(), value);
+      return CheckFinite(id, all.data(), run);
+    }
+    if (memory == nullptr) continue;  // A view of what was checked.
+    absl::Status status = CheckFinite(id, memory, run);
+    if (!status.ok()) return status;
+  }
+  while (next < calls_.size()) {
+    TAPE_CHECK_EQ(calls_[next].node, kNone);
+    make();
+  }
+  return absl::OkStatus();
 }
 
 void Executable::Run(ThreadTeam& team, absl::Span<const void* const> fed) {
@@ -358,7 +433,10 @@ std::string Executable::Dump() const {
           absl::StrCat(absl::StrJoin(call.read, ", ", append_place), " -> ",
                        absl::StrJoin(call.written, ", ", append_place)));
     }
-    absl::StrAppend(&text, StepTable(Steps(), accesses), memory_map_);
+    absl::StrAppend(
+        &text, StepTable(Steps(), accesses),
+        MemoryMap(program_, steps_, memory_,
+                  [&](const Place& place) { return PlaceText(place); }));
   }
   if (tiles_ != nullptr) absl::StrAppend(&text, tiles_->Dump());
   return text;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "framework/compiler/fuse.h"
 #include "framework/compiler/memory_plan.h"
@@ -60,6 +61,10 @@ class Executable {
   void Run(ThreadTeam& team, absl::Span<const void* const> fed);
   // The same on the calling thread, denormals as they are.
   void RunAlone(absl::Span<const void* const> fed);
+  // The same on the calling thread, until a value is not finite. An error says
+  // which, and that it was in run `run`; then no variable has been changed. Of
+  // an executable that was made without any pass.
+  absl::Status RunChecked(absl::Span<const void* const> fed, int64_t run);
 
   // Whether a run writes to the memory of `value`.
   bool Overwrites(const TensorView& value) const;
@@ -75,6 +80,7 @@ class Executable {
   struct Call {
     std::string name;
     std::unique_ptr<Kernel> kernel;
+    int node = kNone;  // The first that it makes; of a copy, none.
     std::vector<Place> read = {}, written = {};
     std::vector<const void*> inputs = {};
     std::vector<void*> outputs = {};
@@ -99,6 +105,9 @@ class Executable {
   void* Address(const Place& place) const;
   void Feed(absl::Span<const void* const> fed);
   void RunMember(ThreadTeam& team, int members, int member);
+  // Of a node that is not the compiler's own. An error if it has a value that is
+  // not finite at `memory`.
+  absl::Status CheckFinite(int node, const void* memory, int64_t run) const;
 
   int64_t batch_;
   Options options_;
@@ -108,7 +117,7 @@ class Executable {
   int first_profiled_ = 0;        // The first step's number in it.
   std::unique_ptr<Tiles> tiles_;  // Null: the batch is not cut into tiles.
   MemoryPlan memory_;
-  std::string memory_map_;  // As text: the steps it tells of are not kept.
+  std::vector<Step> steps_;  // For Dump.
   std::vector<Call> calls_;
   std::vector<FedArgument> fed_arguments_;
   std::vector<TensorView> fetched_;

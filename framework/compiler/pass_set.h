@@ -28,6 +28,11 @@ enum class Pass {
 class PassSet {
  public:
   PassSet() = default;  // All.
+  static PassSet None() {
+    PassSet set;
+    set.left_out_ = ~0u;
+    return set;
+  }
 
   // All but those of these names (PassNames, compile.h). An error for one that is unknown lists the
   // known ones.

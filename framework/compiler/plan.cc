@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "framework/compiler/plan_impl.h"
 #include "framework/core/check.h"
 
@@ -24,6 +25,19 @@ std::string NameOf(const Node& input) {
                       ")");
 }
 
+// Whether `fed` is of the declared type, for some batch size.
+bool Fits(const TensorType& declared, const TensorType& fed) {
+  if (fed.dtype != declared.dtype ||
+      fed.shape.rank() != declared.shape.rank() || !fed.shape.is_bound()) {
+    return false;
+  }
+  for (int axis = 0; axis < declared.shape.rank(); ++axis) {
+    const int64_t dim = declared.shape[axis];
+    if (dim != kBatch && dim != fed.shape[axis]) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Plan::Plan(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -32,26 +46,24 @@ Plan::Plan(Plan&&) noexcept = default;
 Plan& Plan::operator=(Plan&&) noexcept = default;
 
 Plan::Impl::Impl(const Graph& graph, Program program, std::vector<Var> fetches,
-                 const Executable::Options& options)
+                 const Executable::Options& options, bool check_finite)
     : graph_(&graph),
       program_(std::move(program)),
       fetches_(std::move(fetches)),
       variables_(graph.shared_variables()),
       team_(options.threads),
       options_(options),
-      graph_size_(graph.size()) {
+      graph_size_(graph.size()),
+      check_finite_(check_finite) {
   options_.threads = team_.size();
   const std::vector<int> needed = program_.Inputs();
+  size_t next = 0;  // Of the needed inputs, which are in the tape's order.
   for (int id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
     if (!node.op->traits.source || node.variable != kNone) continue;
-    const auto found = std::find_if(
-        needed.begin(), needed.end(),
-        [&](int program_id) { return program_.tape_ids[program_id] == id; });
-    inputs_.push_back({id, node,
-                       found == needed.end()
-                           ? kNone
-                           : static_cast<int>(found - needed.begin())});
+    const bool is_needed =
+        next < needed.size() && program_.tape_ids[needed[next]] == id;
+    inputs_.push_back({id, node, is_needed ? static_cast<int>(next++) : kNone});
   }
   for (const Node& node : program_.nodes) {
     // The batch may be in an attribute alone: ElementCount's type has none.
@@ -69,9 +81,10 @@ absl::StatusOr<Executable*> Plan::Impl::Prepare(int64_t batch) {
   }
   const Clock::time_point start = Clock::now();
   const Program bound = Bind(program_, batch);
-  if (absl::Status status = CheckTypes(bound); !status.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        status.message(), ", with a batch of ", batch, " samples"));
+  const std::string with_batch =
+      absl::StrCat(", with a batch of ", batch, " samples");
+  if (absl::Status status = CheckTypes(bound, with_batch); !status.ok()) {
+    return status;
   }
   executables_.push_back(
       std::make_unique<Executable>(bound, batch, options_, *variables_));
@@ -91,61 +104,65 @@ void Plan::Impl::Record(Profile* profile) {
 absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
   int64_t batch = kBatch;  // Not known yet.
   const PlanInput* batch_from = nullptr;
+  std::vector<std::string> mistakes;  // Allocates nothing while empty.
   std::fill(fed_.begin(), fed_.end(), nullptr);
   for (const Feed& feed : feeds) {
     const int index = IndexOf(feed.input);
     if (feed.input.graph() != graph_ || !feed.input.valid() ||
         (index == kNone && feed.input.id() < graph_size_)) {
-      return absl::InvalidArgumentError(
+      mistakes.push_back(
           "Run: what is fed is not an input of the plan's graph");
+      continue;
     }
     if (index == kNone) continue;  // Declared since.
     const PlanInput& input = inputs_[index];
-    const TensorType& declared = input.node.type;
-    const auto wrong = [&] {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "Run: ", NameOf(input.node), " was declared as ", declared.ToString(),
-          ", and fed ", feed.value.type().ToString()));
-    };
     if (fed_[index] != nullptr) {
-      return absl::InvalidArgumentError(
+      mistakes.push_back(
           absl::StrCat("Run: ", NameOf(input.node), " is fed twice"));
-    }
-    if (feed.value.dtype() != declared.dtype ||
-        feed.value.shape().rank() != declared.shape.rank() ||
-        !feed.value.shape().is_bound()) {
-      return wrong();
-    }
-    for (int axis = 0; axis < declared.shape.rank(); ++axis) {
-      const int64_t dim = feed.value.shape()[axis];
-      if (declared.shape[axis] != kBatch) {
-        if (dim != declared.shape[axis]) return wrong();
-      } else if (batch == kBatch) {
-        batch = dim;
-        batch_from = &input;
-      } else if (dim != batch) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("Run: the batch has ", batch, " samples in ",
-                         NameOf(batch_from->node), ", and ", dim, " in ",
-                         NameOf(input.node)));
-      }
+      continue;
     }
     // No samples may have no memory; but what is fed is not null.
     static constexpr std::byte kNoSamples{};
-    const bool empty = feed.value.shape().elements() == 0;
-    fed_[index] = empty ? &kNoSamples : feed.value.data();
+    const Shape& fed = feed.value.shape();
+    const bool is_empty = !fed.is_bound() || fed.elements() == 0;
+    fed_[index] = is_empty ? &kNoSamples : feed.value.data();
+    if (!Fits(input.node.type, feed.value.type())) {
+      mistakes.push_back(absl::StrCat("Run: ", NameOf(input.node),
+                                      " was declared as ",
+                                      input.node.type.ToString(), ", and fed ",
+                                      feed.value.type().ToString()));
+      continue;
+    }
+    const Shape& declared = input.node.type.shape;
+    for (int axis = 0; axis < declared.rank(); ++axis) {
+      if (declared[axis] != kBatch) continue;
+      const int64_t dim = fed[axis];
+      if (batch == kBatch) {
+        batch = dim;
+        batch_from = &input;
+      } else if (dim != batch) {
+        mistakes.push_back(absl::StrCat("Run: the batch has ", batch,
+                                        " samples in ",
+                                        NameOf(batch_from->node), ", and ", dim,
+                                        " in ", NameOf(input.node)));
+        break;
+      }
+    }
   }
   for (size_t i = 0; i < inputs_.size(); ++i) {
     if (inputs_[i].needed_as == kNone) continue;
     needed_[inputs_[i].needed_as] = fed_[i];
     if (fed_[i] == nullptr) {
-      return absl::InvalidArgumentError(
+      mistakes.push_back(
           absl::StrCat("Run: ", NameOf(inputs_[i].node), " is not fed"));
     }
   }
-  if (has_batch_ && batch == kBatch) {
-    return absl::InvalidArgumentError(
+  if (has_batch_ && batch == kBatch && mistakes.empty()) {
+    mistakes.push_back(
         "Run: the batch size is not known: no input that is fed has it");
+  }
+  if (!mistakes.empty()) {
+    return absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
   }
   const absl::StatusOr<Executable*> executable =
       Prepare(has_batch_ ? batch : 0);
@@ -161,6 +178,11 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
     }
   }
   last_ = *executable;
+  if (check_finite_) {
+    const absl::Status status = last_->RunChecked(needed_, ++runs_);
+    has_run_ = status.ok();
+    return status;
+  }
   last_->Run(team_, needed_);
   has_run_ = true;
   return absl::OkStatus();

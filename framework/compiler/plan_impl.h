@@ -20,7 +20,7 @@ namespace tape {
 class Plan::Impl {
  public:
   Impl(const Graph& graph, Program program, std::vector<Var> fetches,
-       const Executable::Options& options);
+       const Executable::Options& options, bool check_finite);
 
   // The executable for a batch size, built if there is none. An error if an op
   // refuses what the size makes of a shape, say 0.
@@ -67,6 +67,8 @@ class Plan::Impl {
   Executable* last_ = nullptr;
   bool has_run_ = false;
   double compile_seconds_ = 0;  // And of Prepare since.
+  const bool check_finite_;
+  int64_t runs_ = 0;  // With check_finite_.
 };
 
 }  // namespace tape

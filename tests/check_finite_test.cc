@@ -1,0 +1,144 @@
+// CompileOptions::check_finite: that a run ends at the first value that is not
+// finite, says which it is, and leaves the variables alone.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "framework/framework.h"
+#include "ops/ops.h"
+
+namespace tape {
+namespace {
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+Loc At(int line) { return Loc{"net.cc", line}; }
+
+Plan MustCompile(const Graph& graph, CompileOptions options) {
+  options.check_finite = true;
+  absl::StatusOr<Plan> plan = Compile(graph, options);
+  EXPECT_TRUE(plan.ok()) << plan.status();
+  return *std::move(plan);
+}
+
+Tensor Floats(Shape shape, std::vector<float> values) {
+  return Tensor(std::move(shape), std::move(values));
+}
+
+TEST(CheckFiniteTest, NamesOpLineRunAndFirstIndex) {
+  Graph graph;
+  const Var x = graph.Input("x", {kBatch, 3}, DType::kFloat32, At(1));
+  const Var y = Sum(Exp(Log(x, At(2)), At(3)), {}, At(4));
+  Plan plan = MustCompile(graph, {.fetch = {y}});
+  const Tensor good = Floats({2, 3}, {1, 2, 3, 4, 5, 6});
+  const Tensor bad = Floats({2, 3}, {1, 2, 3, 4, -1, 0});
+  ASSERT_TRUE(plan.Run({{x, good}}).ok());
+  EXPECT_NEAR(plan.Scalar(y), 21, 1e-4);
+  ASSERT_TRUE(plan.Run({{x, good}}).ok());
+  const absl::Status status = plan.Run({{x, bad}});
+  EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(status.message(),
+            "net.cc:2: Log made nan at [1,1] of [2,3] in run 3");
+  // Once more all is well.
+  ASSERT_TRUE(plan.Run({{x, good}}).ok());
+  EXPECT_NEAR(plan.Scalar(y), 21, 1e-4);
+}
+
+// The first of the tape, where several are made that do not depend on each
+// other, in a plan that would fuse, share and fold them.
+TEST(CheckFiniteTest, NamesTheFirstOnTheTape) {
+  Graph graph;
+  const Var x = graph.Input("x", {2}, DType::kFloat32, At(1));
+  const Var a = Exp(x * 1000, At(2));
+  const Var b = Log(x - x, At(3));
+  const Var y = b + a;
+  const auto message = [&](float value) {
+    Plan plan = MustCompile(graph, {.fetch = {y}});
+    return std::string(plan.Run({{x, Floats({2}, {0, value})}}).message());
+  };
+  EXPECT_EQ(message(1), "net.cc:2: Exp made inf at [1] of [2] in run 1");
+  EXPECT_EQ(message(0), "net.cc:3: Log made -inf at [0] of [2] in run 1");
+}
+
+TEST(CheckFiniteTest, NamesAnInputAVariableAndAConstant) {
+  Graph graph;
+  const Var x = graph.Input("x", {2}, DType::kFloat32, At(1));
+  const Var w = graph.Parameter("w", {}, Zeros(), Tag::kAuto, At(2));
+  Plan plan = MustCompile(graph, {.fetch = {x * w}});
+  EXPECT_EQ(plan.Run({{x, Floats({2}, {0, -kInf})}}).message(),
+            "net.cc:1: input \"x\" has -inf at [1] of [2] in run 1");
+  ASSERT_TRUE(graph.SetValue(w, Floats({}, {kNan})).ok());
+  EXPECT_EQ(plan.Run({{x, Floats({2}, {0, 1})}}).message(),
+            "net.cc:2: variable \"w\" has nan at [] of [] in run 2");
+  const Var infinite = Fill(&graph, {3}, kInf, DType::kFloat32, At(3));
+  EXPECT_EQ(MustCompile(graph, {.fetch = {infinite}}).Run().message(),
+            "net.cc:3: Fill made inf at [0] of [3] in run 1");
+}
+
+TEST(CheckFiniteTest, LeavesEveryVariableAloneAtAnError) {
+  Graph graph;
+  const Var x = graph.Input("x", {2});
+  const Var count = graph.State("count", {}, Zeros(), DType::kInt32);
+  const Var w = graph.Parameter("w", {2}, Constant(3));
+  const Var average = graph.State("average", {2}, Constant(5));
+  // The first two are finite; the last is not.
+  Plan plan = MustCompile(
+      graph,
+      {.fetch = {w},
+       .updates = {.assignments = {
+                       {count, count + 1}, {w, w + x}, {average, Log(x)}}}});
+  EXPECT_FALSE(plan.Run({{x, Floats({2}, {1, -1})}}).ok());
+  EXPECT_EQ(graph.Value(count).values<int32_t>()[0], 0);
+  EXPECT_EQ(graph.Value(w).values<float>(), (std::vector<float>{3, 3}));
+  EXPECT_EQ(graph.Value(average).values<float>(), (std::vector<float>{5, 5}));
+  // And makes them where all is finite.
+  ASSERT_TRUE(plan.Run({{x, Floats({2}, {1, 1})}}).ok());
+  EXPECT_EQ(plan.Value(w).values<float>(), (std::vector<float>{3, 3}));
+  EXPECT_EQ(graph.Value(count).values<int32_t>()[0], 1);
+  EXPECT_EQ(graph.Value(w).values<float>(), (std::vector<float>{4, 4}));
+  EXPECT_EQ(graph.Value(average).values<float>(), (std::vector<float>{0, 0}));
+}
+
+TEST(CheckFiniteTest, TrainsToTheSameNumbersButForRounding) {
+  const auto train = [](bool check_finite) {
+    Graph graph;
+    const Var x = graph.Input("x", {kBatch, 2});
+    const Var w = graph.Parameter("w", {2, 1}, Constant(0.5));
+    const Var loss = Mean(Square(Tanh(MatMul(x, w)) - 1));
+    const Updates updates =
+        Chain(Adam({.learning_rate = 0.1}))
+            .Apply(graph.parameters(), Gradients(loss, graph.parameters()));
+    Plan plan = *Compile(
+        graph,
+        {.fetch = {loss}, .updates = updates, .check_finite = check_finite});
+    for (int step = 0; step < 20; ++step) {
+      EXPECT_TRUE(plan.Run({{x, Floats({2, 2}, {1, 2, 3, 4})}}).ok());
+    }
+    return plan.Scalar(loss);
+  };
+  EXPECT_NEAR(train(true), train(false), 1e-6);
+}
+
+TEST(CheckFiniteTest, TakesNoSamplesForFinite) {
+  Graph graph;
+  const Var x = graph.Input("x", {kBatch});
+  Plan plan = MustCompile(graph, {.fetch = {Log(x)}});
+  EXPECT_TRUE(plan.Run({{x, Floats({0}, {})}}).ok());
+}
+
+TEST(CheckFiniteDeathTest, HasNothingToReadAfterAnError) {
+  Graph graph;
+  const Var x = graph.Input("x", {});
+  const Var y = Log(x);
+  Plan plan = MustCompile(graph, {.fetch = {y}});
+  ASSERT_TRUE(plan.Run({{x, Floats({}, {1})}}).ok());
+  ASSERT_FALSE(plan.Run({{x, Floats({}, {0})}}).ok());
+  EXPECT_DEATH(plan.Value(y), "has not run");
+}
+
+}  // namespace
+}  // namespace tape
