@@ -7,6 +7,7 @@
 #define TAPE_FRAMEWORK_FRAMEWORK_H_
 
 #include "framework/compiler/compile.h"
+#include "framework/compiler/kernel_check.h"
 #include "framework/compiler/plan.h"
 #include "framework/compiler/profile.h"
 #include "framework/core/calculus.h"

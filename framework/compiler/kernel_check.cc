@@ -1,0 +1,238 @@
+// CheckKernels (kernel_check.h). Tested by tests/kernel_check_test.cc.
+#include "framework/compiler/kernel_check.h"
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "framework/compiler/compile.h"
+
+namespace tape {
+namespace {
+
+// How a plan is made.
+struct Way {
+  std::vector<std::string> without;
+  int threads;
+
+  std::string ToString() const {
+    std::string text = without.empty()
+                           ? "all passes"
+                           : absl::StrCat("no ", absl::StrJoin(without, ", "));
+    return absl::StrCat(" (", text, "; ", threads, " threads)");
+  }
+};
+
+template <typename T>
+Tensor Rounded(const Tensor& doubles) {
+  Tensor rounded(TensorType{kDTypeOf<T>, doubles.shape()});
+  for (int64_t i = 0; i < doubles.elements(); ++i) {
+    rounded.values<T>()[i] = static_cast<T>(doubles.values<double>()[i]);
+  }
+  return rounded;
+}
+
+// The feeds in the dtypes that they were declared with.
+ReferenceFeeds InDeclaredTypes(const ReferenceFeeds& feeds) {
+  ReferenceFeeds rounded;
+  for (const auto& [var, tensor] : feeds) {
+    if (!var.valid()) {  // EvaluateReference says so.
+      rounded.emplace_back(var, tensor);
+      continue;
+    }
+    const Tensor doubles = ToFloat64(tensor);
+    switch (var.dtype()) {
+      case DType::kInt32:
+        rounded.emplace_back(var, Rounded<int32_t>(doubles));
+        break;
+      case DType::kUint8:
+        rounded.emplace_back(var, Rounded<uint8_t>(doubles));
+        break;
+      default:
+        rounded.emplace_back(var, Rounded<float>(doubles));
+    }
+  }
+  return rounded;
+}
+
+// What the references compute. A plan may take a denormal operand for 0, so
+// there are two right answers: with and without denormals.
+struct Expected {
+  std::vector<Tensor> exact, flushed;
+};
+
+absl::StatusOr<Expected> Evaluate(absl::Span<const Var> fetches,
+                                  const ReferenceFeeds& feeds) {
+  absl::StatusOr<std::vector<Tensor>> exact = EvaluateReference(fetches, feeds);
+  if (!exact.ok()) return exact.status();
+  ReferenceFeeds without_denormals = feeds;
+  bool has_denormals = false;
+  for (auto& [var, tensor] : without_denormals) {
+    if (tensor.dtype() != DType::kFloat32) continue;
+    for (float& value : tensor.values<float>()) {
+      if (std::fpclassify(value) != FP_SUBNORMAL) continue;
+      value = std::copysign(0.0f, value);
+      has_denormals = true;
+    }
+  }
+  if (!has_denormals) return Expected{*exact, *exact};
+  absl::StatusOr<std::vector<Tensor>> flushed =
+      EvaluateReference(fetches, without_denormals);
+  if (!flushed.ok()) return flushed.status();
+  return Expected{*std::move(exact), *std::move(flushed)};
+}
+
+absl::StatusOr<std::vector<Tensor>> RunPlan(const Graph& graph,
+                                            absl::Span<const Var> fetches,
+                                            const ReferenceFeeds& feeds,
+                                            const Way& way) {
+  absl::StatusOr<Plan> plan =
+      Compile(graph, {.fetch = {fetches.begin(), fetches.end()},
+                      .threads = way.threads,
+                      .without = way.without});
+  if (!plan.ok()) return plan.status();
+  std::vector<Feed> fed;
+  for (const auto& [var, tensor] : feeds) {
+    if (graph.node(var).variable == kNone) fed.push_back({var, tensor});
+  }
+  if (absl::Status status = plan->Run(fed); !status.ok()) return status;
+  std::vector<Tensor> values;
+  for (Var fetch : fetches) {
+    const TensorView view = plan->Value(fetch);
+    values.push_back(Tensor(view.type()));
+    if (view.type().bytes() == 0) continue;
+    std::memcpy(values.back().data(), view.data(), view.type().bytes());
+  }
+  return values;
+}
+
+constexpr double kWrong = std::numeric_limits<double>::infinity();
+
+// How many times the tolerance `found` is from the reference's; above 1 is
+// wrong.
+double Excess(DType dtype, double found, double expected,
+              const KernelCheckOptions& options) {
+  if (dtype != DType::kFloat32) return found == expected ? 0 : kWrong;
+  const float rounded = static_cast<float>(expected);
+  if (std::isnan(rounded)) return std::isnan(found) ? 0 : kWrong;
+  if (std::isinf(rounded)) return found == rounded ? 0 : kWrong;
+  if (!std::isfinite(found)) return kWrong;
+  // FLT_MIN: where the result is denormal, it may be 0.
+  return std::fabs(found - rounded) /
+         (options.relative * std::fabs(rounded) + options.absolute + FLT_MIN);
+}
+
+// What is wrong with `found`; empty if nothing is.
+std::string Difference(const Graph& graph, Var fetch, const Tensor& found,
+                       const Expected& all_expected, size_t index,
+                       const KernelCheckOptions& options) {
+  const Tensor& expected = all_expected.exact[index];
+  if (!(found.shape() == expected.shape())) {
+    return absl::StrCat(graph.Describe(fetch.id()), " has shape ",
+                        found.shape().ToString(), ", the reference's ",
+                        expected.shape().ToString());
+  }
+  const Tensor doubles = ToFloat64(found);
+  double worst = 1;
+  int64_t at = -1, wrong = 0;
+  for (int64_t i = 0; i < found.elements(); ++i) {
+    double excess = kWrong;
+    for (const Tensor* const right :
+         {&expected, &all_expected.flushed[index]}) {
+      excess =
+          std::min(excess, Excess(found.dtype(), doubles.values<double>()[i],
+                                  right->values<double>()[i], options));
+    }
+    if (!(excess > 1)) continue;
+    ++wrong;
+    if (excess <= worst) continue;
+    worst = excess;
+    at = i;
+  }
+  if (wrong == 0) return "";
+  return absl::StrCat(
+      graph.Describe(fetch.id()), " is ", doubles.values<double>()[at],
+      " at element ", at, ", the reference's ", expected.values<double>()[at],
+      "; the worst of ", wrong, " wrong among ", found.elements());
+}
+
+// The first node that a fetch depends on whose value differs from the
+// reference's, in a plan that fetches them all.
+std::string FirstDifference(Graph* graph, absl::Span<const Var> fetches,
+                            const ReferenceFeeds& feeds,
+                            const KernelCheckOptions& options) {
+  std::vector<bool> needed(graph->size(), false);
+  for (Var fetch : fetches) needed[fetch.id()] = true;
+  for (int id = graph->size(); id-- > 0;) {
+    if (!needed[id]) continue;
+    for (int input : graph->node(id).inputs) needed[input] = true;
+  }
+  std::vector<Var> all;
+  for (int id = 0; id < graph->size(); ++id) {
+    if (needed[id]) all.push_back(Var(graph, id));
+  }
+  const Way way = {{PassNames().begin(), PassNames().end()}, 1};
+  const auto found = RunPlan(*graph, all, feeds, way);
+  const auto expected = Evaluate(all, feeds);
+  if (!found.ok() || !expected.ok()) return "";
+  for (size_t i = 0; i < all.size(); ++i) {
+    const std::string wrong =
+        Difference(*graph, all[i], (*found)[i], *expected, i, options);
+    if (!wrong.empty())
+      return absl::StrCat("\nthe first that differs: ", wrong);
+  }
+  return "\neach node agrees where all are fetched";
+}
+
+}  // namespace
+
+absl::Status CheckKernels(absl::Span<const Var> fetches,
+                          const ReferenceFeeds& feeds,
+                          const KernelCheckOptions& options) {
+  Graph* const graph = GraphOf(fetches);
+  if (graph == nullptr) {
+    return absl::InvalidArgumentError(
+        "CheckKernels: expected fetches, found none, or empty Vars");
+  }
+  const ReferenceFeeds rounded = InDeclaredTypes(feeds);
+  const auto expected = Evaluate(fetches, rounded);
+  if (!expected.ok()) return expected.status();
+
+  const std::vector<std::string> all(PassNames().begin(), PassNames().end());
+  std::vector<Way> ways = {{{}, 1}, {{}, 2}, {all, 1}, {all, 2}};
+  for (const std::string& pass : all) ways.push_back({{pass}, 1});
+  std::vector<Tensor> before;
+  for (const Way& way : ways) {
+    absl::StatusOr<std::vector<Tensor>> found =
+        RunPlan(*graph, fetches, rounded, way);
+    if (!found.ok()) return found.status();
+    for (size_t i = 0; i < fetches.size(); ++i) {
+      const std::string wrong =
+          Difference(*graph, fetches[i], (*found)[i], *expected, i, options);
+      if (!wrong.empty()) {
+        return absl::InternalError(absl::StrCat(
+            graph->node(fetches[i]).loc.ToString(), ": CheckKernels: ", wrong,
+            way.ToString(), FirstDifference(graph, fetches, rounded, options)));
+      }
+      if (way.threads == 2 && std::memcmp((*found)[i].data(), before[i].data(),
+                                          before[i].type().bytes()) != 0) {
+        return absl::InternalError(absl::StrCat(
+            graph->node(fetches[i]).loc.ToString(),
+            ": CheckKernels: ", graph->Describe(fetches[i].id()),
+            " has other bits on two threads than on one", way.ToString()));
+      }
+    }
+    before = *std::move(found);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tape

@@ -1,0 +1,155 @@
+// CheckKernels (framework/compiler/kernel_check.h): that it finds kernels and
+// blocks that are wrong, by ops declared here with such ones.
+#include "framework/compiler/kernel_check.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "framework/core/gradients.h"
+#include "ops/ops.h"
+
+namespace tape {
+namespace {
+
+absl::StatusOr<TensorType> SameType(absl::Span<const TensorType> x,
+                                    const Attributes&) {
+  return x[0];
+}
+
+// 2 x by its reference; the block is given.
+constexpr OpDef MakeOp(const char* name,
+                       Block (*block)(absl::Span<const DType>, DType)) {
+  return {.name = name,
+          .operands = {"x"},
+          .shape = SameType,
+          .reference = MapReference<[](double x) { return 2 * x; }>,
+          .block = block,
+          .traits = {.elementwise = true}};
+}
+
+template <typename F>
+void ForEach(const BlockArguments& block, F f) {
+  for (size_t i = 0; i < block.count; ++i) {
+    static_cast<float*>(block.output)[i] =
+        f(i, static_cast<const float*>(block.inputs[0])[i]);
+  }
+}
+
+constexpr OpDef kRight =
+    MakeOp("Right", [](absl::Span<const DType>, DType) -> Block {
+      return [](const BlockArguments& block) {
+        ForEach(block, [](size_t, float x) { return x + x; });
+      };
+    });
+constexpr OpDef kLastIsWrong =
+    MakeOp("LastIsWrong", [](absl::Span<const DType>, DType) -> Block {
+      return [](const BlockArguments& block) {
+        ForEach(block, [&](size_t i, float x) {
+          return i + 1 == block.count ? 3 * x : 2 * x;
+        });
+      };
+    });
+
+class KernelCheckTest : public testing::Test {
+ protected:
+  Var Declare() {
+    return graph_.Input("x", {kBatch}, DType::kFloat32, {"x.cc", 1});
+  }
+  // Given in double: rounded to float32 by the check.
+  static ReferenceFeeds Feed(Var x, std::vector<double> values) {
+    const auto size = static_cast<int64_t>(values.size());
+    return {{x, Tensor(Shape{size}, std::move(values))}};
+  }
+  Graph graph_;
+};
+
+TEST_F(KernelCheckTest, PassesWhatIsRight) {
+  const Var x = Declare();
+  const Var y = graph_.Append(kRight, {x}, {}, {"y.cc", 2});
+  const Var z = Exp(y * 3) + Cast(Equal(x, y), DType::kFloat32);
+  const absl::Status status =
+      CheckKernels({y, z, x}, Feed(x, {0.1, -2, 0, 1e30, 1e-44}));
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST_F(KernelCheckTest, NamesTheWorstElementAndTheFirstNodeThatDiffers) {
+  const Var x = Declare();
+  const Var y = graph_.Append(kLastIsWrong, {x}, {}, {"y.cc", 2});
+  const Var z = Mul(y, y, {"z.cc", 3});
+  const absl::Status status = CheckKernels({z}, Feed(x, {1, 2, 3}));
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(
+      status.message(),
+      "z.cc:3: CheckKernels: [batch] from Mul at z.cc:3 is 81 at element "
+      "2, the reference's 36; the worst of 1 wrong among 3 (all passes; "
+      "1 threads)\n"
+      "the first that differs: [batch] from LastIsWrong at y.cc:2 is 9 at "
+      "element 2, the reference's 6; the worst of 1 wrong among 3");
+}
+
+// Writes the output to be what it was, plus x: wrong the second time.
+class ChunksKernel : public Kernel {
+ public:
+  explicit ChunksKernel(int64_t elements) : elements_(elements) {}
+  int chunks() const override { return 2; }
+  void Run(int chunk, const KernelArguments& arguments) const override {
+    // The second chunk makes but half of what is left.
+    const int64_t end = chunk == 0 ? elements_ / 2 : elements_ * 3 / 4;
+    for (int64_t i = chunk * (elements_ / 2); i < end; ++i) {
+      static_cast<float*>(arguments.outputs[0])[i] =
+          2 * static_cast<const float*>(arguments.inputs[0])[i];
+    }
+  }
+
+ private:
+  int64_t elements_;
+};
+
+TEST_F(KernelCheckTest, FindsAKernelThatLeavesElementsOut) {
+  static constexpr OpDef kHalf = {
+      .name = "Half",
+      .operands = {"x"},
+      .shape = SameType,
+      .reference = MapReference<[](double x) { return 2 * x; }>,
+      .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
+        return std::make_unique<ChunksKernel>(spec.output.shape.elements());
+      }};
+  const Var x = Declare();
+  const Var y = graph_.Append(kHalf, {Neg(x)}, {}, {"y.cc", 2});
+  EXPECT_TRUE(absl::StartsWith(
+      CheckKernels({y}, Feed(x, std::vector<double>(100, 1.0))).message(),
+      "y.cc:2: CheckKernels: [batch] from Half at y.cc:2 is "));
+}
+
+TEST_F(KernelCheckTest, FindsAnIdentityThatIsNone) {
+  // Right by itself; within a pass it is left out.
+  static constexpr OpDef kNoIdentity = [] {
+    OpDef op = kRight;
+    op.name = "NoIdentity";
+    op.traits.identity = true;
+    return op;
+  }();
+  const Var x = Declare();
+  const Var y = graph_.Append(kNoIdentity, {x}, {}, {"y.cc", 2});
+  EXPECT_TRUE(CheckKernels({y}, Feed(x, {1, 2})).ok());
+  EXPECT_FALSE(CheckKernels({y + 1}, Feed(x, {1, 2})).ok());
+}
+
+TEST_F(KernelCheckTest, ReturnsTheMistakesOfTheGraphAndOfFeeds) {
+  const Var x = Declare();
+  EXPECT_EQ(CheckKernels({x}).message(),
+            "x.cc:1: input \"x\" is needed and was not fed");
+  EXPECT_EQ(CheckKernels({}).message(),
+            "CheckKernels: expected fetches, found none, or empty Vars");
+  graph_.ReportError({"z.cc", 9}, "Oops", "a mistake");
+  EXPECT_EQ(CheckKernels({x}, Feed(x, {1})).message(),
+            "z.cc:9: Oops: a mistake");
+}
+
+}  // namespace
+}  // namespace tape
