@@ -279,6 +279,31 @@ TEST(PlanErrorTest, NamesTheInputThatIsNotFed) {
                             "Run: input \"x\" (net.cc:1) is not fed"));
 }
 
+TEST(PlanErrorTest, NamesEveryMistakeAtOnce) {
+  Graph graph, other;
+  const auto input = [](Graph& graph, const char* name, int line) {
+    return graph.Input(name, {kBatch, 2}, DType::kFloat32, {"net.cc", line});
+  };
+  const Var a = input(graph, "a", 1), b = input(graph, "b", 2),
+            c = input(graph, "c", 3), d = input(graph, "d", 4);
+  Plan plan = PlanOf(graph, {.fetch = {a + b + c + d}});
+  const Tensor one({1, 2}, Floats{1, 2}), two({2, 2}, Floats{1, 2, 3, 4}),
+      wrong({1, 3}, Floats{1, 2, 3});
+  EXPECT_EQ(plan.Run({{a, one},
+                      {b, two},
+                      {c, wrong},
+                      {a, one},
+                      {input(other, "x", 5), one}})
+                .message(),
+            "Run: the batch has 1 samples in input \"a\" (net.cc:1), and 2 in "
+            "input \"b\" (net.cc:2)\n"
+            "Run: input \"c\" (net.cc:3) was declared as [batch,2], and fed "
+            "[1,3]\n"
+            "Run: input \"a\" (net.cc:1) is fed twice\n"
+            "Run: what is fed is not an input of the plan's graph\n"
+            "Run: input \"d\" (net.cc:4) is not fed");
+}
+
 TEST(PlanErrorTest, RefusesAnInputThatIsFedTwice) {
   Small small;
   Plan plan = PlanOf(small.graph, {.fetch = {small.y}});

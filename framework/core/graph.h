@@ -3,7 +3,8 @@
 // a loop.
 //
 // Where to read on: tensor_type.h (shapes) and op.h (what a node's op brings)
-// come before this file; after it gradients.h (nodes that compute derivatives),
+// come before this file; after it gradients.h and calculus.h (nodes that compute
+// derivatives),
 // ../compiler/compile.h (from nodes to a plan), ../../ops/ops.h (the
 // vocabulary), ../train/transform.h (who consumes gradients).
 //
