@@ -185,12 +185,22 @@ TEST_F(GradientCheckTest, TellsOperandsThatAreOneNodeApart) {
 
 TEST_F(GradientCheckTest, FindsTheRuleWithABatchAndAttributes) {
   const Var x = graph_.Input("x", {kBatch, 2});
-  const Var stretched = BroadcastTo(x, {3, kBatch, 2});
-  const Var y = graph_.Append(kWrongSign, {stretched}, {}, {"y.cc", 2});
+  static constexpr OpDef kStretch = {
+      .name = "Stretch",
+      .operands = {"x"},
+      .shape = [](absl::Span<const TensorType>,
+                  const Attributes& attributes) -> absl::StatusOr<TensorType> {
+        return TensorType{DType::kFloat32, attributes.shape};
+      },
+      .gradient = [](absl::Span<const Var>, Var, Var gy,
+                     const Attributes&) -> Adjoints { return {2 * gy}; },
+      .reference = MapReference<[](double x) { return x; }>};
+  const Var y =
+      graph_.Append(kStretch, {x}, {.shape = {3, kBatch, 2}}, {"y.cc", 2});
   const absl::Status status = CheckGradients(
       y, {x}, {{x, Tensor(Shape{2, 2}, std::vector<double>{1, 2, 3, 4})}});
   EXPECT_TRUE(absl::StrContains(WrongRule(status),
-                                "y.cc:2: the gradient rule of WrongSign"))
+                                "y.cc:2: the gradient rule of Stretch"))
       << status;
 }
 
@@ -250,18 +260,32 @@ TEST_F(GradientCheckTest, StillFindsWhatIsWrongWhereTheStepIsChosen) {
 }
 
 TEST_F(GradientCheckTest, TellsAKinkFromACurveWhateverTheStep) {
-  // Two kinks, 1e-4 apart: at the first the slopes are 0 and 1.
+  // Two kinks, 1e-7 apart: at the first the slopes are 0 and 1.
   static constexpr OpDef kKinks =
-      MakeOp<[](double x) { return std::fmin(std::fmax(x, 0), 1e-4); }>(
+      MakeOp<[](double x) { return std::fmin(std::fmax(x, 0), 1e-7); }>(
           "Kinks",
           [](absl::Span<const Var> x, Var, Var gy, const Attributes&)
-              -> Adjoints { return {gy * (0.5 + 0.0 * x[0])}; });
-  EXPECT_TRUE(Check(kKinks, {0, 1e-4}).ok());
+              -> Adjoints { return {gy * (0.8 + 0.0 * x[0])}; });
+  EXPECT_TRUE(Check(kKinks, {0, 1e-7}).ok());
   Graph graph;
   const Var x = graph.Input("x", {1});
   const Var y = Append(kKinks, {x}, {}, Loc::Current());
-  const absl::Status between = CheckGradients(y, {x}, Feed(x, {5e-5}));
+  const absl::Status between = CheckGradients(y, {x}, Feed(x, {5e-8}));
   EXPECT_TRUE(absl::StrContains(between.message(), "wrong among 1")) << between;
+}
+
+TEST_F(GradientCheckTest, TakesNoSlopesThatDecideNothingForAnExcuse) {
+  // At 0 the quotient is 0.5 and 1.5 by turns, as steps get four times smaller.
+  static constexpr OpDef kSwings = MakeOp<[](double x) {
+    if (x == 0) return 0.0;
+    return x + 0.5 * x *
+                   std::cos(M_PI * std::log(std::fabs(x) / 1e-2) / std::log(4));
+  }>("Swings",
+     [](absl::Span<const Var>, Var, Var gy, const Attributes&) -> Adjoints {
+       return {gy};
+     });
+  const absl::Status status = Check(kSwings, {0});
+  EXPECT_TRUE(absl::StrContains(status.message(), ", give or take ")) << status;
 }
 
 TEST_F(GradientCheckTest, ChecksDerivativesByNodesBetween) {

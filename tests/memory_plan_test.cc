@@ -237,6 +237,24 @@ TEST(MemoryPlanTest, MakesAResultOverAnOperandThatDiesWithIt) {
   EXPECT_EQ(planned.memory.unshared_bytes, 2048u);
 }
 
+TEST(MemoryPlanTest, MakesNoResultOverAnOperandThatThePassReadsAfterIt) {
+  Graph graph;
+  const Var x = graph.Input("x", {16, 16});
+  const Var a = Softmax(x), b = LogSoftmax(x);
+  // The first output comes before the last read of a, the pass's first operand,
+  // by the very next op, but after that of b.
+  const Var negative = -a;
+  const Var first = b * 2;
+  const Var second = first + a + negative;
+  const Planned planned = PlanOf(graph, {first, second});
+  ExpectSound(planned);
+  const auto& places = planned.memory.places;
+  const Program& program = planned.program;
+  EXPECT_TRUE(SamePlace(places[program.fetches[0]], places[b.id()]));
+  EXPECT_TRUE(SamePlace(places[program.fetches[1]], places[a.id()]));
+  EXPECT_EQ(planned.memory.arena_bytes, 2048u);
+}
+
 TEST(MemoryPlanTest, KeepsAnOperandThatIsStillNeeded) {
   Graph graph;
   const Var x = graph.Input("x", {16, 16});
