@@ -32,7 +32,7 @@ Tensor Floats(Shape shape, std::vector<float> values) {
 TEST(CheckFiniteTest, NamesOpLineRunAndFirstIndex) {
   Graph graph;
   const Var x = graph.Input("x", {kBatch, 3}, DType::kFloat32, At(1));
-  const Var y = Sum(Exp(Log(x, At(2)), At(3)), {}, At(4));
+  const Var y = Sum(Exp(Log(x, At(2)), At(3)), {}, Axes::kDrop, At(4));
   Plan plan = MustCompile(graph, {.fetch = {y}});
   const Tensor good = Floats({2, 3}, {1, 2, 3, 4, 5, 6});
   const Tensor bad = Floats({2, 3}, {1, 2, 3, 4, -1, 0});

@@ -163,8 +163,8 @@ TEST(CompileErrorTest, NamesEveryMistakeAtOnce) {
 TEST(CompileErrorTest, NamesAllThatABatchSizeMakesWrong) {
   Graph graph;
   const Var x = graph.Input("x", {kBatch, 2}, DType::kFloat32, At(1));
-  const Var most = ArgMax(x, 0, At(2));
-  const Var most_too = ArgMax(Exp(x, At(3)), 0, At(4));
+  const Var most = ArgMax(x, 0, Axes::kDrop, At(2));
+  const Var most_too = ArgMax(Exp(x, At(3)), 0, Axes::kDrop, At(4));
   const std::string refusal = Refusal(
       graph, {.fetch = {most, most_too}, .batch_sizes = {0}});
   EXPECT_TRUE(absl::StartsWith(refusal, "net.cc:2: ArgMax: ")) << refusal;

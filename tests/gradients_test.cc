@@ -286,7 +286,7 @@ TEST(GradientsErrorTest, NamesEveryMistakeAtOnce) {
   const Var b = graph.Input("b", {}, DType::kFloat32, At(3));
   const Var wrong = Cast(Equal(x, x, At(4)), DType::kFloat32, At(5));
   const Var wrong_too = Cast(Greater(x, x, At(6)), DType::kFloat32, At(7));
-  const Var y = Sum(Add(wrong, wrong_too, At(8)), {}, At(9));
+  const Var y = Sum(Add(wrong, wrong_too, At(8)), {}, Axes::kDrop, At(9));
   for (Var gradient : Gradients(y, {x, a, b}, {}, At(10))) {
     EXPECT_FALSE(gradient.valid());
   }
