@@ -125,15 +125,14 @@ TEST(CompileErrorTest, NamesEveryMistakeAtOnce) {
   const Var b = State(graph, "b", {3}, 3);
   const Var wrong = Relu(x, At(4));
   EXPECT_EQ(
-      Refusal(graph, {.fetch = {wrong, Var(), other.Input("x", {2})},
-                      .updates = {.assignments = {{a, wrong},
-                                                  {a, b},
-                                                  {x, a},
-                                                  {Var(), Var()}}},
-                      .replace = {{"b", "a"}, {"c", "d"}},
-                      .threads = -1,
-                      .without = {"nothing"},
-                      .batch_sizes = {-1, 2, -3}}),
+      Refusal(graph,
+              {.fetch = {wrong, Var(), other.Input("x", {2})},
+               .updates = {.assignments =
+                               {{a, wrong}, {a, b}, {x, a}, {Var(), Var()}}},
+               .replace = {{"b", "a"}, {"c", "d"}},
+               .threads = -1,
+               .without = {"nothing"},
+               .batch_sizes = {-1, 2, -3}}),
       "net.cc:4: Relu: expected float32, found int32 (x int32[2] is input "
       "\"x\", net.cc:1)\n"
       // Of fetch 0 and assignment 0 the line above says enough.
@@ -156,8 +155,8 @@ TEST(CompileErrorTest, NamesEveryMistakeAtOnce) {
       "Compile: expected a batch size of at least 0, found -1\n"
       "Compile: expected a batch size of at least 0, found -3\n"
       "Compile: there is no pass \"nothing\" to leave out; known are "
-      "fold_constants, share_common_subexpressions, prune, tile_batch, "
-      "fold_into_products, fuse, fuse_products, reuse_memory");
+      "fold_constants, simplify, share_common_subexpressions, prune, "
+      "tile_batch, fold_into_products, fuse, fuse_products, reuse_memory");
 }
 
 TEST(CompileErrorTest, NamesAllThatABatchSizeMakesWrong) {
@@ -165,8 +164,8 @@ TEST(CompileErrorTest, NamesAllThatABatchSizeMakesWrong) {
   const Var x = graph.Input("x", {kBatch, 2}, DType::kFloat32, At(1));
   const Var most = ArgMax(x, 0, Axes::kDrop, At(2));
   const Var most_too = ArgMax(Exp(x, At(3)), 0, Axes::kDrop, At(4));
-  const std::string refusal = Refusal(
-      graph, {.fetch = {most, most_too}, .batch_sizes = {0}});
+  const std::string refusal =
+      Refusal(graph, {.fetch = {most, most_too}, .batch_sizes = {0}});
   EXPECT_TRUE(absl::StartsWith(refusal, "net.cc:2: ArgMax: ")) << refusal;
   EXPECT_TRUE(absl::StrContains(
       refusal, ", with a batch of 0 samples\nnet.cc:4: ArgMax: "))

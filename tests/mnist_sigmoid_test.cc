@@ -317,9 +317,10 @@ Experiment CountedAsWritten(const Experiment& experiment) {
                                                    const Settings& settings,
                                                    int64_t updates) {
     Classifier model = declare(graph, pixels, settings, updates);
-    const Var x(&graph, graph.node(model.predicted).inputs[0]);
-    const Var largest = Sum(x * OneHot(model.predicted, 10), {1});
-    const Var z = x - Reshape(largest, {kBatch, 1});
+    // It is the ArgMax of x, reshaped.
+    const Var arg_max(&graph, graph.node(model.predicted).inputs[0]);
+    const Var x(&graph, graph.node(arg_max).inputs[0]);
+    const Var z = x - Max(x, {1}, Axes::kKeep);
     model.predicted = ArgMax(z - Log(Sum(Exp(z), {0})));
     return model;
   };
