@@ -101,6 +101,29 @@ std::unique_ptr<Kernel> MakeProductKernel(const KernelSpec& spec,
                                                : onednn::Cut::kIntoBands);
 }
 
+// The product of a matrix that is a transpose reads it as it lies.
+Simpler SimplifyTransposed(const SimplifyQuery& query) {
+  for (int i : {0, 1}) {
+    const auto& input = query.inputs[i];
+    if (input.op != &kTranspose) continue;
+    // Of the last two axes, and no others?
+    const auto& axes = input.attributes.axes;
+    const int rank = static_cast<int>(axes.size());
+    bool last_two = rank >= 2;
+    for (int axis = 0; axis < rank; ++axis) {
+      const int other = axis < rank - 2 ? axis : 2 * rank - 3 - axis;
+      last_two = last_two && axes[axis] == other;
+    }
+    if (!last_two) continue;
+    Simpler simpler = {Simpler::kWithoutInput, i, query.attributes};
+    bool& flag = i == 0 ? simpler.attributes->transpose_lhs
+                        : simpler.attributes->transpose_rhs;
+    flag = !flag;
+    return simpler;
+  }
+  return {};
+}
+
 // ---- MatMulAdd: y = alpha a b + beta c; da, db as MatMul's times alpha, ----
 // dc = beta gy
 constexpr OpDef kMatMulAdd = {
@@ -139,6 +162,7 @@ constexpr OpDef kMatMulAdd = {
       return MakeProductKernel(spec, {.product = spec.attributes.alpha,
                                       .addend = spec.attributes.beta});
     },
+    .simplify = SimplifyTransposed,
     .traits = {.in_place = 2, .low_precision = {.inputs = 2, .cast = &kCast}},
 };
 
@@ -165,6 +189,7 @@ constexpr OpDef kMatMul = {
                      ? RowRole::kSummed
                      : RowRole::kMixed;
         },
+    .simplify = SimplifyTransposed,
     .traits = {.regions = true,
                .plus = &kMatMulAdd,
                .low_precision = {.inputs = 2, .cast = &kCast}},

@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "absl/types/span.h"
 #include "framework/core/basic_ops.h"
@@ -212,10 +213,48 @@ Var CumSum(Var x, int axis = -1, CumSumOptions options = {},
 // How many elements `shape` has, as a float32 of rank 0; known when kBatch is.
 Var ElementCount(Graph* graph, Shape shape, Loc loc = Loc::Current());
 
-// ---- Shape. ops/layout.cc ----
-// The elements of x (any dtype) in the same order under another shape of as
-// many.
+// ---- Shape, of any dtype. ops/layout.cc ----
+// Axes count from the front, or from the back if negative. These have the
+// elements of x in the same order:
+// under another shape of as many,
 Var Reshape(Var x, Shape shape, Loc loc = Loc::Current());
+// [a,b,c] as [a,b c]: the axes from `first` on as one,
+Var Flatten(Var x, int first = 1, Loc loc = Loc::Current());
+// without the given axes, which are 1, or if none are given without all such,
+Var Squeeze(Var x, absl::Span<const int> axes = {}, Loc loc = Loc::Current());
+// with an axis of 1 more, the result's `axis`.
+Var ExpandDims(Var x, int axis, Loc loc = Loc::Current());
+// BroadcastTo(x, shape), which repeats x along axes that are missing or 1, and
+// its adjoint SumTo are in framework/core/basic_ops.h.
+// y's axis i is x's axis axes[i]; none given, all in reverse.
+// ops/transpose.cc. A MatMul takes a transposed matrix as it lies.
+Var Transpose(Var x, absl::Span<const int> axes = {}, Loc loc = Loc::Current());
+
+// ---- Parts along an axis, whose length must not be kBatch. ops/slice.cc ----
+// x[begin], x[begin + step], …: `length` of them, all of which must be there.
+struct Range {
+  int64_t begin = 0;
+  int64_t length = 0;
+  int64_t step = 1;
+};
+Var Slice(Var x, int axis, Range range, Loc loc = Loc::Current());
+// x, with `value` so many times before it and after it.
+struct Padding {
+  int64_t before = 0;
+  int64_t after = 0;
+  double value = 0;
+};
+Var Pad(Var x, int axis, Padding padding, Loc loc = Loc::Current());
+// One after another: at least one, alike but for their lengths.
+Var Concat(absl::Span<const Var> x, int axis, Loc loc = Loc::Current());
+// Into parts of these lengths, whose sum is x's; or into so many equal parts.
+std::vector<Var> Split(Var x, int axis, absl::Span<const int64_t> lengths,
+                       Loc loc = Loc::Current());
+std::vector<Var> Split(Var x, int axis, int parts, Loc loc = Loc::Current());
+// y[i] = x[n - 1 - i]; along the batch as well.
+Var Reverse(Var x, int axis, Loc loc = Loc::Current());
+// x so many times along each axis: [a,b] to [r a,s b] for repeats r and s.
+Var Tile(Var x, absl::Span<const int64_t> repeats, Loc loc = Loc::Current());
 
 // ---- Index. ops/index.cc ----
 // indices int32 [...] to float32 [...,depth]: 1 at the index, else 0; all 0 for

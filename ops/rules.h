@@ -16,6 +16,8 @@ absl::Status ExpectFloat32(const TensorType& type);
 
 // Cast (compare.cc), which other ops name in their traits.
 extern const OpDef kCast;
+// Transpose (transpose.cc), which products take in.
+extern const OpDef kTranspose;
 
 // The shape of the first input, which must be float32.
 absl::StatusOr<TensorType> SameAsFloatInput(absl::Span<const TensorType> inputs,

@@ -26,6 +26,8 @@ const samples::SampleTable& Table() {
     samples::AddScanSamples(table);
     samples::AddSoftmaxSamples(table);
     samples::AddLayoutSamples(table);
+    samples::AddTransposeSamples(table);
+    samples::AddSliceSamples(table);
     samples::AddIndexSamples(table);
     samples::AddRandomSamples(table);
     samples::AddLossSamples(table);

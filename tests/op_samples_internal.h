@@ -39,6 +39,8 @@ void AddExtremumSamples(SampleTable* table);
 void AddScanSamples(SampleTable* table);
 void AddSoftmaxSamples(SampleTable* table);
 void AddLayoutSamples(SampleTable* table);
+void AddTransposeSamples(SampleTable* table);
+void AddSliceSamples(SampleTable* table);
 void AddIndexSamples(SampleTable* table);
 void AddRandomSamples(SampleTable* table);
 void AddLossSamples(SampleTable* table);

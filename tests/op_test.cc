@@ -48,6 +48,8 @@ const std::set<std::string>& Composed() {
   static const auto* const composed =
       new std::set<std::string>{"Clip",
                                 "Elu",
+                                "ExpandDims",
+                                "Flatten",
                                 "Gelu",
                                 "HardTanh",
                                 "Hinge",
@@ -65,7 +67,10 @@ const std::set<std::string>& Composed() {
                                 "Selu",
                                 "Silu",
                                 "Softsign",
+                                "Split",
+                                "Squeeze",
                                 "Sum",
+                                "Tile",
                                 "Variance"};
   return *composed;
 }

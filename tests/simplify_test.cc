@@ -123,6 +123,40 @@ TEST_F(SimplifyTest, TheBroadcastOfABroadcastIsOne) {
   ExpectLeft(SumTo(SumTo(BroadcastTo(x_, {4, 2, 3}), {2, 3}), {3}));
 }
 
+TEST_F(SimplifyTest, TheTransposeOfATransposeIsOne) {
+  const Var cube = graph_.Input("cube", {2, 3, 4});
+  EXPECT_EQ(Simplified({Transpose(Transpose(cube, {1, 2, 0}), {0, 2, 1})}),
+            Simplified({Transpose(cube, {1, 0, 2})}));
+  ExpectInput(Transpose(Transpose(cube, {1, 2, 0}), {2, 0, 1}), cube);
+  ExpectInput(Transpose(cube, {0, 1, 2}), cube);
+  ExpectLeft(Transpose(cube, {0, 2, 1}));
+}
+
+TEST_F(SimplifyTest, AProductReadsATransposeAsItLies) {
+  const Var a = graph_.Input("a", {3, 4}), b = graph_.Input("b", {3, 5});
+  EXPECT_EQ(Simplified({MatMul(Transpose(a), b)}),
+            Simplified({MatMul(a, b, {.lhs = true})}));
+  EXPECT_EQ(Simplified({MatMul(Transpose(a), Transpose(b), {.rhs = true})}),
+            Simplified({MatMul(a, b, {.lhs = true})}));
+  EXPECT_EQ(Simplified({MatMul(Transpose(Transpose(a)), b, {.lhs = true})}),
+            Simplified({MatMul(a, b, {.lhs = true})}));
+  ExpectLeft(MatMul(a, b, {.lhs = true}));
+}
+
+TEST_F(SimplifyTest, WhatIsReversedTwiceAlongOneAxisIsItself) {
+  ExpectInput(Reverse(Reverse(x_, 1), -1), x_);
+  ExpectLeft(Reverse(Reverse(x_, 1), 0));
+}
+
+TEST_F(SimplifyTest, APartThatIsAllIsTheWhole) {
+  ExpectInput(Slice(x_, 1, {0, 3}), x_);
+  ExpectInput(Pad(x_, 1, {0, 0}), x_);
+  ExpectInput(Concat({x_}, 0), x_);
+  ExpectLeft(Slice(x_, 1, {0, 2}));
+  ExpectLeft(Pad(x_, 1, {0, 1}));
+  ExpectLeft(Concat({x_, x_}, 0));
+}
+
 TEST_F(SimplifyTest, TheLargerAndTheSmallerOfOneNumberIsIt) {
   ExpectInput(Maximum(x_, x_), x_);
   ExpectInput(Minimum(x_, x_), x_);

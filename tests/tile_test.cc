@@ -94,6 +94,14 @@ TEST(TileBatchTest, LeavesWhatCannotBeCut) {
   EXPECT_FALSE(Cut({Softmax(x, 0)}, 8, 2).has_value());
   EXPECT_FALSE(Cut({CumSum(x, 0)}, 8, 2).has_value());
   EXPECT_TRUE(Cut({CumSum(x, 1)}, 8, 2).has_value());
+  EXPECT_FALSE(Cut({Reverse(x, 0)}, 8, 2).has_value());
+  EXPECT_TRUE(Cut({Reverse(x, 1)}, 8, 2).has_value());
+  EXPECT_FALSE(Cut({Slice(x, 0, {0, 8})}, 8, 2).has_value());
+  EXPECT_FALSE(Cut({Concat({x, x}, 0)}, 8, 2).has_value());
+  EXPECT_TRUE(Cut({Concat({x, x}, 1)}, 8, 2).has_value());
+  EXPECT_FALSE(Cut({Concat({x, x + row}, 0)}, 8, 2).has_value());
+  EXPECT_FALSE(Cut({Transpose(square)}, 8, 2).has_value());
+  EXPECT_TRUE(Cut({Transpose(ExpandDims(x, 1), {0, 2, 1})}, 8, 2).has_value());
   // An axis of as many elements as rows is not the rows.
   EXPECT_FALSE(Cut({square + Sum(square, {1})}, 8, 2).has_value());
 }

@@ -36,6 +36,7 @@ int SimplifyOnce(const Program& program, Node& node, bool& changed) {
     return program[source].type == node.type ? source : kNone;
   }
   node.inputs[simpler.input] = source;
+  if (simpler.attributes.has_value()) node.attributes = *simpler.attributes;
   changed = true;
   return kNone;
 }

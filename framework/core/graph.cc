@@ -35,6 +35,11 @@ std::string Attributes::ToString() const {
   if (alpha != defaults.alpha) parts.push_back(absl::StrCat("alpha=", alpha));
   if (beta != defaults.beta) parts.push_back(absl::StrCat("beta=", beta));
   if (depth != defaults.depth) parts.push_back(absl::StrCat("depth=", depth));
+  if (begin != defaults.begin) parts.push_back(absl::StrCat("begin=", begin));
+  if (step != defaults.step) parts.push_back(absl::StrCat("step=", step));
+  if (length != defaults.length) {
+    parts.push_back(absl::StrCat("length=", length));
+  }
   if (seed != defaults.seed) parts.push_back(absl::StrCat("seed=", seed));
   if (stream != defaults.stream) {
     parts.push_back(absl::StrCat("stream=", stream));
@@ -48,6 +53,9 @@ std::string Attributes::ToString() const {
   }
   if (!(shape == defaults.shape)) {
     parts.push_back(absl::StrCat("shape=", shape.ToString()));
+  }
+  if (!axes.empty()) {
+    parts.push_back(absl::StrCat("axes=[", absl::StrJoin(axes, ","), "]"));
   }
   return absl::StrJoin(parts, ", ");
 }

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/container/inlined_vector.h"
@@ -34,6 +35,9 @@ struct Attributes {
   double alpha = 1;               // MatMulAdd: factor of the product,
   double beta = 1;                // and of the addend.
   int64_t depth = 0;              // OneHot, WithGradient, BlockOf, PlaceBlock.
+  int64_t begin = 0;              // Slice, Pad: along `axis`, the first place,
+  int64_t step = 1;               // how far apart the next ones are,
+  int64_t length = 0;             // and the length of the result. TopKIndices.
   uint64_t seed = 0;              // RandomNormal.
   uint64_t stream = 0;            // RandomNormal.
   int axis = 0;                   // ArgMax, Softmax, ….
@@ -42,6 +46,7 @@ struct Attributes {
   bool transpose_rhs = false;     // MatMul.
   DType dtype = DType::kFloat32;  // Cast, Fill, sources.
   Shape shape = {};               // Fill, BroadcastTo, SumTo, Reshape.
+  absl::InlinedVector<int, 4> axes = {};  // Transpose.
 
   // The fields that differ from their defaults, as in "value=0.01,
   // shape=[4,1]".
@@ -118,6 +123,8 @@ struct Simpler {
   };
   Kind kind = kNothing;
   int input = 0;
+  // Of kWithoutInput: what the node's attributes become, if they change.
+  std::optional<Attributes> attributes = {};
 };
 // May give what is of another type than the node: then nothing is made of it.
 using SimplifyRule = Simpler (*)(const SimplifyQuery& query);
