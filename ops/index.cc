@@ -1,9 +1,16 @@
 // Indices (ops.h). Tested by tests/op_test.cc through the sample table.
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <numeric>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "ops/lines.h"
 #include "ops/ops.h"
+#include "ops/ranges.h"
 #include "ops/rules.h"
 
 namespace tape {
@@ -62,10 +69,435 @@ constexpr OpDef kOneHot = {
     .rows = [](const RowQuery&) { return RowRole::kApart; },
 };
 
+absl::Status ExpectIndices(const TensorType& type) {
+  if (type.dtype == DType::kInt32) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("expected int32 indices, found ", Name(type.dtype)));
+}
+
+// `shape` with one of its axes replaced by those of `indices`.
+Shape WithIndices(const Shape& shape, int axis, const Shape& indices) {
+  absl::InlinedVector<int64_t, 4> dims;
+  for (int i = 0; i < shape.rank(); ++i) {
+    if (i != axis) {
+      dims.push_back(shape[i]);
+    } else {
+      dims.insert(dims.end(), indices.dims().begin(), indices.dims().end());
+    }
+  }
+  return Shape(dims);
+}
+
+// `shape` with another length along an axis that it has.
+Shape WithLength(const Shape& shape, int axis, int64_t length) {
+  return WithIndices(shape, *ResolveAxis(axis, shape.rank()), {length});
+}
+
+const int32_t* Indices(const KernelArguments& arguments) {
+  return static_cast<const int32_t*>(arguments.inputs[1]);
+}
+
+// ---- Gather: y[j] = x[indices[j]] along an axis, 0 where that is outside ----
+// dx = gy, scattered.
+void GatherRuns(const Lines& x, int64_t indices, int64_t bytes,
+                const KernelArguments& arguments, int64_t begin, int64_t end) {
+  const auto each = [&](auto size) {
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t index = Indices(arguments)[row % indices];
+      std::byte* const to = Written(arguments) + row * bytes;
+      if (index < 0 || index >= x.length) {
+        std::memset(to, 0, size);
+      } else {
+        std::memcpy(
+            to, Read(arguments) + (row / indices * x.length + index) * bytes,
+            size);
+      }
+    }
+  };
+  if (bytes == 4) return each(std::integral_constant<size_t, 4>());
+  each(static_cast<size_t>(bytes));
+}
+
+constexpr OpDef kGather = {
+    .name = "Gather",
+    .operands = {"x", "indices"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      if (absl::Status status = ExpectIndices(x[1]); !status.ok()) {
+        return status;
+      }
+      const auto axis = ResolveAxis(attributes.axis, x[0].shape.rank());
+      if (!axis.ok()) return axis.status();
+      const TensorType y = {x[0].dtype,
+                            WithIndices(x[0].shape, *axis, x[1].shape)};
+      if (y.shape.is_valid()) return y;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "expected a result of at most 2^40 elements, found shape ",
+          y.shape.ToString()));
+    },
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes& attributes) -> Adjoints {
+      return {ScatterAdd(gy, x[1], x[0].shape(), attributes.axis), Var()};
+    },
+    .reference =
+        [](const Attributes& attributes, absl::Span<const Tensor> x,
+           Tensor& y) {
+          const Lines lines = Along(x[0].shape(), attributes.axis);
+          const int64_t indices = x[1].elements();
+          for (int64_t i = 0; i < y.elements(); ++i) {
+            const int64_t row = i / lines.inner;
+            const double index = x[1].values<double>()[row % indices];
+            if (index < 0 || index >= lines.length) continue;
+            const int64_t from =
+                row / indices * lines.length + static_cast<int64_t>(index);
+            y.values<double>()[i] =
+                x[0].values<double>()[from * lines.inner + i % lines.inner];
+          }
+        },
+    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
+      const Lines x = Along(spec.inputs[0].shape, spec.attributes.axis);
+      const int64_t indices = spec.inputs[1].shape.elements();
+      const int64_t bytes =
+          x.inner * static_cast<int64_t>(SizeOf(spec.output.dtype));
+      return MakeRangesKernel(
+          x.outer * indices, spec.output.bytes(),
+          [=](const KernelArguments& arguments, int64_t begin, int64_t end) {
+            GatherRuns(x, indices, bytes, arguments, begin, end);
+          });
+    },
+    .rows =
+        [](const RowQuery& query) {
+          const bool x = query.in_rows[0], indices = query.in_rows[1];
+          if (x && indices) return RowRole::kMixed;
+          const bool first = *ResolveAxis(query.attributes.axis,
+                                          query.inputs[0].shape.rank()) == 0;
+          return x != first ? RowRole::kApart : RowRole::kMixed;
+        },
+};
+
+// ---- ScatterAdd: y = 0, y[indices[j]] += updates[j] along an axis ----
+// What is outside is left out; d updates = gy, gathered. Each element is added
+// up in the order of the indices.
+constexpr OpDef kScatterAdd = {
+    .name = "ScatterAdd",
+    .operands = {"updates", "indices"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      if (absl::Status status = ExpectFloat32(x[0]); !status.ok()) {
+        return status;
+      }
+      if (absl::Status status = ExpectIndices(x[1]); !status.ok()) {
+        return status;
+      }
+      const Shape& shape = attributes.shape;
+      if (!shape.is_valid()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("expected dimensions of at least 0, or kBatch, found ",
+                         shape.ToString()));
+      }
+      const auto axis = ResolveAxis(attributes.axis, shape.rank());
+      if (!axis.ok()) return axis.status();
+      const Shape expected = WithIndices(shape, *axis, x[1].shape);
+      if (!(expected == x[0].shape)) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "expected updates ", expected.ToString(), " for the result ",
+            shape.ToString(), ", found ", x[0].shape.ToString()));
+      }
+      return TensorType{DType::kFloat32, shape};
+    },
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes& attributes) -> Adjoints {
+      return {Gather(gy, x[1], attributes.axis), Var()};
+    },
+    .reference =
+        [](const Attributes& attributes, absl::Span<const Tensor> x,
+           Tensor& y) {
+          const Lines lines = Along(y.shape(), attributes.axis);
+          const int64_t indices = x[1].elements();
+          for (int64_t i = 0; i < x[0].elements(); ++i) {
+            const int64_t row = i / lines.inner;
+            const double index = x[1].values<double>()[row % indices];
+            if (index < 0 || index >= lines.length) continue;
+            const int64_t to =
+                row / indices * lines.length + static_cast<int64_t>(index);
+            y.values<double>()[to * lines.inner + i % lines.inner] +=
+                x[0].values<double>()[i];
+          }
+        },
+    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
+      const Lines y = Along(spec.output.shape, spec.attributes.axis);
+      const int64_t indices = spec.inputs[1].shape.elements();
+      // A chunk has places of the result of its own, and looks through all
+      // indices for them.
+      return MakeRangesKernel(
+          y.outer * y.length, spec.output.bytes() + spec.inputs[0].bytes(),
+          [=](const KernelArguments& arguments, int64_t begin, int64_t end) {
+            const float* const updates =
+                static_cast<const float*>(arguments.inputs[0]);
+            float* const sums = static_cast<float*>(arguments.outputs[0]);
+            std::fill(sums + begin * y.inner, sums + end * y.inner, 0.0f);
+            for (int64_t outer = begin / y.length; outer * y.length < end;
+                 ++outer) {
+              const int64_t first = outer * y.length;
+              for (int64_t j = 0; j < indices; ++j) {
+                const int64_t index = Indices(arguments)[j];
+                const int64_t row = first + index;
+                if (index < 0 || index >= y.length || row < begin ||
+                    row >= end) {
+                  continue;
+                }
+                const float* const from =
+                    updates + (outer * indices + j) * y.inner;
+                float* const to = sums + row * y.inner;
+                for (int64_t i = 0; i < y.inner; ++i) to[i] += from[i];
+              }
+            }
+          });
+    },
+    .rows =
+        [](const RowQuery& query) {
+          const bool updates = query.in_rows[0], indices = query.in_rows[1];
+          const bool first = *ResolveAxis(query.attributes.axis,
+                                          query.output.shape.rank()) == 0;
+          if (updates && !indices && !first) return RowRole::kApart;
+          // A sum of each tile would be too much of a large table.
+          return updates && indices && first &&
+                         query.output.shape.elements() <=
+                             query.inputs[0].shape.elements()
+                     ? RowRole::kSummed
+                     : RowRole::kMixed;
+        },
+};
+
+// The lines of `indices`, along which those of another tensor have `length`
+// elements, in ranges of lines.
+template <typename F>
+std::unique_ptr<Kernel> MakeAlongKernel(const TensorType& indices, int axis,
+                                        const TensorType& other, F f) {
+  const Lines lines = Along(indices.shape, axis);
+  const int64_t length = Along(other.shape, axis).length;
+  return MakeRangesKernel(
+      lines.count(), indices.bytes() + other.bytes(),
+      [=](const KernelArguments& arguments, int64_t begin, int64_t end) {
+        for (int64_t line = begin; line < end; ++line) {
+          const int64_t outer = line / lines.inner, inner = line % lines.inner;
+          // Where the line begins among the indices, and in the other tensor.
+          const int64_t at = outer * lines.length * lines.inner + inner;
+          const int64_t other_at = outer * length * lines.inner + inner;
+          f(arguments, at, other_at, lines, length);
+        }
+      });
+}
+
+template <typename T>
+void GatherLine(const KernelArguments& arguments, int64_t at, int64_t x_at,
+                const Lines& lines, int64_t length) {
+  const T* const x = static_cast<const T*>(arguments.inputs[0]) + x_at;
+  T* const y = static_cast<T*>(arguments.outputs[0]) + at;
+  for (int64_t i = 0; i < lines.length; ++i) {
+    const int64_t index = Indices(arguments)[at + i * lines.inner];
+    y[i * lines.inner] =
+        index >= 0 && index < length ? x[index * lines.inner] : T();
+  }
+}
+
+Var ScatterAddAlong(Var updates, Var indices, Shape shape, int axis);
+
+// ---- GatherAlong: each line's y[j] = x[indices[j]], 0 where that is outside
+// ---- dx = gy, scattered ----
+constexpr OpDef kGatherAlong = {
+    .name = "GatherAlong",
+    .operands = {"x", "indices"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      if (absl::Status status = ExpectIndices(x[1]); !status.ok()) {
+        return status;
+      }
+      const auto axis = ResolveAxis(attributes.axis, x[0].shape.rank());
+      if (!axis.ok()) return axis.status();
+      if (x[1].shape.rank() != x[0].shape.rank() ||
+          !(WithLength(x[1].shape, *axis, 0) ==
+            WithLength(x[0].shape, *axis, 0))) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("expected indices of x's shape ",
+                         x[0].shape.ToString(), " but along axis ",
+                         attributes.axis, ", found ", x[1].shape.ToString()));
+      }
+      return TensorType{x[0].dtype, x[1].shape};
+    },
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes& attributes) -> Adjoints {
+      return {ScatterAddAlong(gy, x[1], x[0].shape(), attributes.axis), Var()};
+    },
+    .reference =
+        LineReference<[](const Attributes&, absl::Span<const ReferenceLine> x,
+                         ReferenceLine& y) {
+          for (size_t j = 0; j < y.size(); ++j) {
+            const double index = x[1][j];
+            if (index >= 0 && index < static_cast<double>(x[0].size())) {
+              y[j] = x[0][static_cast<size_t>(index)];
+            }
+          }
+        }>,
+    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
+      const auto make = [&](auto gather) {
+        return MakeAlongKernel(spec.inputs[1], spec.attributes.axis,
+                               spec.inputs[0], gather);
+      };
+      switch (SizeOf(spec.output.dtype)) {
+        case 1:
+          return make(GatherLine<uint8_t>);
+        case 2:
+          return make(GatherLine<uint16_t>);
+        default:
+          return make(GatherLine<uint32_t>);
+      }
+    },
+    .rows = RowsOfLines,
+};
+
+// ---- ScatterAddAlong: each line's y = 0, y[indices[j]] += updates[j] ----
+// GatherAlong's adjoint, and it is this one's.
+constexpr OpDef kScatterAddAlong = {
+    .name = "ScatterAddAlong",
+    .operands = {"updates", "indices"},
+    .shape = [](absl::Span<const TensorType>,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      return TensorType{DType::kFloat32, attributes.shape};
+    },
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes& attributes) -> Adjoints {
+      return {GatherAlong(gy, x[1], attributes.axis), Var()};
+    },
+    .reference =
+        LineReference<[](const Attributes&, absl::Span<const ReferenceLine> x,
+                         ReferenceLine& y) {
+          for (size_t j = 0; j < x[0].size(); ++j) {
+            const double index = x[1][j];
+            if (index >= 0 && index < static_cast<double>(y.size())) {
+              y[static_cast<size_t>(index)] += x[0][j];
+            }
+          }
+        }>,
+    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
+      return MakeAlongKernel(
+          spec.inputs[1], spec.attributes.axis, spec.output,
+          [](const KernelArguments& arguments, int64_t at, int64_t y_at,
+             const Lines& lines, int64_t length) {
+            const float* const updates =
+                static_cast<const float*>(arguments.inputs[0]) + at;
+            float* const y = static_cast<float*>(arguments.outputs[0]) + y_at;
+            for (int64_t i = 0; i < length; ++i) y[i * lines.inner] = 0;
+            for (int64_t i = 0; i < lines.length; ++i) {
+              const int64_t index = Indices(arguments)[at + i * lines.inner];
+              if (index < 0 || index >= length) continue;
+              y[index * lines.inner] += updates[i * lines.inner];
+            }
+          });
+    },
+    .rows = RowsOfLines,
+};
+
+Var ScatterAddAlong(Var updates, Var indices, Shape shape, int axis) {
+  return Append(kScatterAddAlong, {updates, indices},
+                {.axis = axis, .shape = std::move(shape)}, Loc::Current());
+}
+
+// Whether x[a] comes before x[b] among the largest.
+template <typename T>
+bool IsAhead(const T* x, int64_t step, int64_t a, int64_t b) {
+  const T left = x[a * step], right = x[b * step];
+  if (std::isnan(left) != std::isnan(right)) return std::isnan(left);
+  if (left > right || left < right) return left > right;
+  return a < b;
+}
+
+// ---- TopKIndices: where the largest elements along an axis are ----
+constexpr OpDef kTopKIndices = {
+    .name = "TopKIndices",
+    .operands = {"x"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      if (absl::Status status = ExpectAxis(x[0], attributes.axis);
+          !status.ok()) {
+        return status;
+      }
+      const int64_t length =
+          x[0].shape[*ResolveAxis(attributes.axis, x[0].shape.rank())];
+      if (length == kBatch || attributes.length < 0 ||
+          attributes.length > length) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("no ", attributes.length, " elements along axis ",
+                         attributes.axis, " of ", x[0].shape.ToString()));
+      }
+      return TensorType{DType::kInt32, WithLength(x[0].shape, attributes.axis,
+                                                  attributes.length)};
+    },
+    .reference =
+        LineReference<[](const Attributes&, absl::Span<const ReferenceLine> x,
+                         ReferenceLine& y) {
+          std::vector<int64_t> order(x[0].size());
+          std::iota(order.begin(), order.end(), 0);
+          std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+            return IsAhead(x[0].data(), 1, a, b);
+          });
+          std::copy_n(order.begin(), y.size(), y.begin());
+        }>,
+    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
+      const Lines x = Along(spec.inputs[0].shape, spec.attributes.axis);
+      const int64_t count = spec.attributes.length;
+      return MakeRangesKernel(
+          // Comparisons cost more than the bytes moved.
+          x.count(), 8 * spec.inputs[0].bytes(),
+          [=](const KernelArguments& arguments, int64_t begin, int64_t end) {
+            auto* const order = reinterpret_cast<int32_t*>(arguments.scratch);
+            for (int64_t line = begin; line < end; ++line) {
+              const int64_t outer = line / x.inner, inner = line % x.inner;
+              const float* const from =
+                  static_cast<const float*>(arguments.inputs[0]) +
+                  outer * x.length * x.inner + inner;
+              int32_t* const to = static_cast<int32_t*>(arguments.outputs[0]) +
+                                  outer * count * x.inner + inner;
+              std::iota(order, order + x.length, 0);
+              std::partial_sort(order, order + count, order + x.length,
+                                [&](int32_t a, int32_t b) {
+                                  return IsAhead(from, x.inner, a, b);
+                                });
+              for (int64_t i = 0; i < count; ++i) to[i * x.inner] = order[i];
+            }
+          },
+          x.length * sizeof(int32_t));
+    },
+    .rows = RowsOfLines,
+};
+
 }  // namespace
 
 Var OneHot(Var indices, int64_t depth, Loc loc) {
   return Append(kOneHot, {indices}, {.depth = depth}, loc);
+}
+
+Var Gather(Var x, Var indices, int axis, Loc loc) {
+  return Append(kGather, {x, indices}, {.axis = axis}, loc);
+}
+
+Var ScatterAdd(Var updates, Var indices, Shape shape, int axis, Loc loc) {
+  return Append(kScatterAdd, {updates, indices},
+                {.axis = axis, .shape = std::move(shape)}, loc);
+}
+
+Var GatherAlong(Var x, Var indices, int axis, Loc loc) {
+  return Append(kGatherAlong, {x, indices}, {.axis = axis}, loc);
+}
+
+Var TopKIndices(Var x, int64_t k, int axis, Loc loc) {
+  return Append(kTopKIndices, {x}, {.length = k, .axis = axis}, loc);
+}
+
+// ---- TopK: what GatherAlong finds at TopKIndices ----
+TopKResult TopK(Var x, int64_t k, int axis, Loc loc) {
+  const Var indices = TopKIndices(x, k, axis, loc);
+  return {GatherAlong(x, indices, axis, loc), indices};
 }
 
 }  // namespace tape

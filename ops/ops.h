@@ -256,10 +256,32 @@ Var Reverse(Var x, int axis, Loc loc = Loc::Current());
 // x so many times along each axis: [a,b] to [r a,s b] for repeats r and s.
 Var Tile(Var x, absl::Span<const int64_t> repeats, Loc loc = Loc::Current());
 
-// ---- Index. ops/index.cc ----
+// ---- Index: int32; there is nothing where one is outside. ops/index.cc ----
 // indices int32 [...] to float32 [...,depth]: 1 at the index, else 0; all 0 for
 // an index outside 0 … depth - 1.
 Var OneHot(Var indices, int64_t depth, Loc loc = Loc::Current());
+// x's slices (any dtype) at these places along an axis, which the axes of
+// `indices` replace: [a,b] and [...] to [...,b] for axis 0. 0 where an index is
+// outside.
+Var Gather(Var x, Var indices, int axis = 0, Loc loc = Loc::Current());
+// Its adjoint: zeros of `shape`, to which the slices of updates (float32) are
+// added at these places, in order, for any number of threads. What is outside
+// is left out.
+Var ScatterAdd(Var updates, Var indices, Shape shape, int axis = 0,
+               Loc loc = Loc::Current());
+// Each line of x along an axis at its own indices: x [a,b] and indices [a,c] to
+// [a,c] for axis 1. 0 where an index is outside.
+Var GatherAlong(Var x, Var indices, int axis = -1, Loc loc = Loc::Current());
+// Where the k largest elements of each line are, in descending order, of equals
+// the first first, a NaN before all: int32, not differentiable. With k the
+// length, the order that sorts.
+Var TopKIndices(Var x, int64_t k, int axis = -1, Loc loc = Loc::Current());
+// And these elements themselves, which are differentiable.
+struct TopKResult {
+  Var values;
+  Var indices;
+};
+TopKResult TopK(Var x, int64_t k, int axis = -1, Loc loc = Loc::Current());
 
 // ---- Random. ops/random.cc ----
 // Standard normal numbers, float32 of `shape` (bound): a function of (seed,

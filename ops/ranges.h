@@ -15,12 +15,12 @@
 namespace tape {
 
 // Runs f(arguments, begin, end) on ranges of `units` units, which are cut into
-// chunks by how many bytes all of them move.
+// chunks by how many bytes all of them move, with so many bytes of scratch.
 template <typename F>
 class RangesKernel : public Kernel {
  public:
-  RangesKernel(int64_t units, int64_t bytes, F f)
-      : units_(units), f_(std::move(f)) {
+  RangesKernel(int64_t units, int64_t bytes, F f, size_t scratch_bytes)
+      : units_(units), f_(std::move(f)), scratch_bytes_(scratch_bytes) {
     // Some 10 µs of copying.
     constexpr int64_t kBytesPerChunk = 128 * 1024;
     constexpr int64_t kMaxChunks = 32;
@@ -29,6 +29,7 @@ class RangesKernel : public Kernel {
                  std::max<int64_t>(units, 1)));
   }
   int chunks() const override { return chunks_; }
+  size_t scratch_bytes() const override { return scratch_bytes_; }
   void Run(int chunk, const KernelArguments& arguments) const override {
     const int64_t begin = units_ * chunk / chunks_;
     const int64_t end = units_ * (chunk + 1) / chunks_;
@@ -38,12 +39,15 @@ class RangesKernel : public Kernel {
  private:
   int64_t units_;
   F f_;
+  size_t scratch_bytes_;
   int chunks_;
 };
 
 template <typename F>
-std::unique_ptr<Kernel> MakeRangesKernel(int64_t units, int64_t bytes, F f) {
-  return std::make_unique<RangesKernel<F>>(units, bytes, std::move(f));
+std::unique_ptr<Kernel> MakeRangesKernel(int64_t units, int64_t bytes, F f,
+                                         size_t scratch_bytes = 0) {
+  return std::make_unique<RangesKernel<F>>(units, bytes, std::move(f),
+                                           scratch_bytes);
 }
 
 // Copies `count` runs of `bytes` bytes, which are so many bytes apart.

@@ -71,6 +71,7 @@ const std::set<std::string>& Composed() {
                                 "Squeeze",
                                 "Sum",
                                 "Tile",
+                                "TopK",
                                 "Variance"};
   return *composed;
 }
@@ -80,7 +81,7 @@ const std::set<std::string>& CannotFail() {
   // Declared only by the gradient rules of Relu, Max and Prod, and their like.
   static const auto* const ops =
       new std::set<std::string>{"AtIndex", "LeakyReluGradient", "Recurrence",
-                                "StopGradient"};
+                                "ScatterAddAlong", "StopGradient"};
   return *ops;
 }
 
