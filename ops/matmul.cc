@@ -7,6 +7,30 @@
 #include "ops/rules.h"
 
 namespace tape {
+
+// The product of a matrix that is a transpose reads it as it lies.
+Simpler SimplifyTransposed(const SimplifyQuery& query) {
+  for (int i : {0, 1}) {
+    const auto& input = query.inputs[i];
+    if (input.op != &kTranspose) continue;
+    // Of the last two axes, and no others?
+    const auto& axes = input.attributes.axes;
+    const int rank = static_cast<int>(axes.size());
+    bool last_two = rank >= 2;
+    for (int axis = 0; axis < rank; ++axis) {
+      const int other = axis < rank - 2 ? axis : 2 * rank - 3 - axis;
+      last_two = last_two && axes[axis] == other;
+    }
+    if (!last_two) continue;
+    Simpler simpler = {Simpler::kWithoutInput, i, query.attributes};
+    bool& flag = i == 0 ? simpler.attributes->transpose_lhs
+                        : simpler.attributes->transpose_rhs;
+    flag = !flag;
+    return simpler;
+  }
+  return {};
+}
+
 namespace {
 
 // Rows and columns of an operand as the product sees it.
@@ -101,29 +125,6 @@ std::unique_ptr<Kernel> MakeProductKernel(const KernelSpec& spec,
                                                : onednn::Cut::kIntoBands);
 }
 
-// The product of a matrix that is a transpose reads it as it lies.
-Simpler SimplifyTransposed(const SimplifyQuery& query) {
-  for (int i : {0, 1}) {
-    const auto& input = query.inputs[i];
-    if (input.op != &kTranspose) continue;
-    // Of the last two axes, and no others?
-    const auto& axes = input.attributes.axes;
-    const int rank = static_cast<int>(axes.size());
-    bool last_two = rank >= 2;
-    for (int axis = 0; axis < rank; ++axis) {
-      const int other = axis < rank - 2 ? axis : 2 * rank - 3 - axis;
-      last_two = last_two && axes[axis] == other;
-    }
-    if (!last_two) continue;
-    Simpler simpler = {Simpler::kWithoutInput, i, query.attributes};
-    bool& flag = i == 0 ? simpler.attributes->transpose_lhs
-                        : simpler.attributes->transpose_rhs;
-    flag = !flag;
-    return simpler;
-  }
-  return {};
-}
-
 // ---- MatMulAdd: y = alpha a b + beta c; da, db as MatMul's times alpha, ----
 // dc = beta gy
 constexpr OpDef kMatMulAdd = {
@@ -198,8 +199,9 @@ constexpr OpDef kMatMul = {
 }  // namespace
 
 Var MatMul(Var lhs, Var rhs, Transposes transposes, Loc loc) {
+  const auto is_batch = [](Var x) { return x.valid() && x.shape().rank() > 2; };
   return Append(
-      kMatMul, {lhs, rhs},
+      is_batch(lhs) || is_batch(rhs) ? kBatchMatMul : kMatMul, {lhs, rhs},
       {.transpose_lhs = transposes.lhs, .transpose_rhs = transposes.rhs}, loc);
 }
 

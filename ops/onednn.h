@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "framework/core/kernel.h"
@@ -44,6 +45,16 @@ enum class Cut {
 // made here, once, for one thread each.
 std::unique_ptr<Kernel> MakeMatMulKernel(const MatMulShape& shape,
                                          Scales scales, Cut cut);
+
+// Which of the matrices a and of the matrices b make a matrix c.
+struct Factors {
+  int64_t a;
+  int64_t b;
+};
+
+// A kernel of as many products of one shape, the results one after another.
+std::unique_ptr<Kernel> MakeBatchMatMulKernel(const MatMulShape& shape,
+                                              std::vector<Factors> factors);
 
 }  // namespace tape::onednn
 

@@ -150,7 +150,8 @@ struct Transposes {
 // [m,k] by [k,n] to [m,n]; an operand named in `transposes` is given as its
 // transpose. Both may be bfloat16, where the processor multiplies that; the
 // result is float32 all the same. (CompileOptions::precision has this done
-// throughout a graph of float32.)
+// throughout a graph of float32.) Of more axes these are the last two, and the
+// others broadcast: [b,1,m,k] by [c,k,n] to [b,c,m,n]. ops/batch_matmul.cc
 Var MatMul(Var lhs, Var rhs, Transposes transposes = {},
            Loc loc = Loc::Current());
 struct MatMulAddOptions {
@@ -163,6 +164,12 @@ struct MatMulAddOptions {
 // beta of 0 the addend is not read. The compiler makes it of MatMul and what follows; nobody needs to write it.
 Var MatMulAdd(Var lhs, Var rhs, Var addend, MatMulAddOptions options = {},
               Loc loc = Loc::Current());
+
+// Of the last axes, the others broadcast. ops/batch_matmul.cc
+Var MatVec(Var matrix, Var vector,
+           Loc loc = Loc::Current());               // sum_k a[i,k] b[k]
+Var Dot(Var a, Var b, Loc loc = Loc::Current());    // sum_k a[k] b[k]
+Var Outer(Var a, Var b, Loc loc = Loc::Current());  // a[i] b[j]
 
 // ---- Reductions. ops/reduce.cc, ops/extremum.cc, ops/scan.cc ----
 // The axes count from the front, or from the back if negative; none given means

@@ -18,6 +18,10 @@ absl::Status ExpectFloat32(const TensorType& type);
 extern const OpDef kCast;
 // Transpose (transpose.cc), which products take in.
 extern const OpDef kTranspose;
+// MatMul of more than two axes (batch_matmul.cc).
+extern const OpDef kBatchMatMul;
+// The rule of products (matmul.cc) that take in a transpose.
+Simpler SimplifyTransposed(const SimplifyQuery& query);
 
 // The shape of the first input, which must be float32.
 absl::StatusOr<TensorType> SameAsFloatInput(absl::Span<const TensorType> inputs,

@@ -21,6 +21,7 @@ const samples::SampleTable& Table() {
     samples::AddCompareSamples(table);
     samples::AddLogicalSamples(table);
     samples::AddMatMulSamples(table);
+    samples::AddBatchMatMulSamples(table);
     samples::AddReduceSamples(table);
     samples::AddExtremumSamples(table);
     samples::AddScanSamples(table);

@@ -34,6 +34,7 @@ void AddPowerSamples(SampleTable* table);
 void AddCompareSamples(SampleTable* table);
 void AddLogicalSamples(SampleTable* table);
 void AddMatMulSamples(SampleTable* table);
+void AddBatchMatMulSamples(SampleTable* table);
 void AddReduceSamples(SampleTable* table);
 void AddExtremumSamples(SampleTable* table);
 void AddScanSamples(SampleTable* table);

@@ -47,6 +47,9 @@ namespace {
 const std::set<std::string>& Composed() {
   static const auto* const composed =
       new std::set<std::string>{"Clip",
+                                "Dot",
+                                "MatVec",
+                                "Outer",
                                 "Elu",
                                 "ExpandDims",
                                 "Flatten",
@@ -79,9 +82,9 @@ const std::set<std::string>& Composed() {
 // Ops that no call from outside can declare wrongly.
 const std::set<std::string>& CannotFail() {
   // Declared only by the gradient rules of Relu, Max and Prod, and their like.
-  static const auto* const ops =
-      new std::set<std::string>{"AtIndex", "LeakyReluGradient", "Recurrence",
-                                "ScatterAddAlong", "StopGradient"};
+  static const auto* const ops = new std::set<std::string>{
+      "AtIndex",    "LeakyReluGradient", "MatMulOfRows",
+      "Recurrence", "ScatterAddAlong",   "StopGradient"};
   return *ops;
 }
 

@@ -106,6 +106,47 @@ TEST(TileBatchTest, LeavesWhatCannotBeCut) {
   EXPECT_FALSE(Cut({square + Sum(square, {1})}, 8, 2).has_value());
 }
 
+TEST(TileBatchTest, KnowsTheRowsOfIndices) {
+  Graph graph;
+  const Var table = graph.Parameter("table", {5, 4}, Zeros());
+  const Var rows = graph.Input("rows", {8}, DType::kInt32);
+  const Var words = graph.Input("words", {8, 3}, DType::kInt32);
+  const Var columns = graph.State("columns", {2}, Zeros(), DType::kInt32);
+  const Var x = graph.Input("x", {8, 4});
+  EXPECT_TRUE(Cut({Gather(table, words)}, 8, 2).has_value());
+  EXPECT_TRUE(Cut({Gather(x, columns, 1)}, 8, 2).has_value());
+  EXPECT_FALSE(Cut({Gather(x, rows)}, 8, 2).has_value());
+  EXPECT_FALSE(Cut({Gather(x, columns)}, 8, 2).has_value());
+  EXPECT_FALSE(Cut({Gather(table, rows, 1)}, 8, 2).has_value());
+  EXPECT_TRUE(Cut({ScatterAdd(Square(x), rows, {5, 4})}, 8, 2).has_value());
+  EXPECT_FALSE(Cut({ScatterAdd(Square(x), rows, {50, 4})}, 8, 2).has_value());
+  EXPECT_FALSE(
+      Cut({ScatterAdd(Square(x),
+                      graph.State("order", {8}, Zeros(), DType::kInt32),
+                      {5, 4})},
+          8, 2)
+          .has_value());
+  EXPECT_TRUE(Cut({ScatterAdd(Gather(x, columns, 1), columns, {8, 4}, 1)}, 8, 2)
+                  .has_value());
+  EXPECT_TRUE(Cut({TopK(x, 2).values}, 8, 2).has_value());
+  EXPECT_FALSE(Cut({TopK(x, 2, 0).values}, 8, 2).has_value());
+}
+
+TEST(TileBatchTest, KnowsTheRowsOfBatchesOfMatrices) {
+  Graph graph;
+  const Var x = graph.Input("x", {8, 3, 4});
+  const Var w = graph.Parameter("w", {4, 5}, Zeros());
+  const Var many = graph.Parameter("many", {8, 4, 5}, Zeros());
+  const Var y = Square(MatMul(x, w));
+  EXPECT_TRUE(Cut({y}, 8, 2).has_value());
+  EXPECT_TRUE(Cut(Gradients(Sum(y), {w}), 8, 2).has_value());
+  EXPECT_TRUE(Cut({MatMul(x, x, {.rhs = true})}, 8, 2).has_value());
+  EXPECT_FALSE(Cut({MatMul(x, many)}, 8, 2).has_value());
+  // Rows of a matrix for each of another's.
+  const Var matrix = graph.Input("matrix", {8, 4});
+  EXPECT_FALSE(Cut({MatMul(matrix, many)}, 8, 2).has_value());
+}
+
 // ---- Numbers ----
 
 // A perceptron wide enough that thousands of samples are cut.
