@@ -21,6 +21,7 @@
 #include "absl/types/span.h"
 #include "framework/core/basic_ops.h"
 #include "framework/core/graph.h"
+#include "framework/core/updates.h"
 
 namespace tape {
 
@@ -263,7 +264,7 @@ Var Reverse(Var x, int axis, Loc loc = Loc::Current());
 // x so many times along each axis: [a,b] to [r a,s b] for repeats r and s.
 Var Tile(Var x, absl::Span<const int64_t> repeats, Loc loc = Loc::Current());
 
-// ---- Index: int32; there is nothing where one is outside. ops/index.cc ----
+// ---- Index, int32. ops/index.cc ----
 // indices int32 [...] to float32 [...,depth]: 1 at the index, else 0; all 0 for
 // an index outside 0 … depth - 1.
 Var OneHot(Var indices, int64_t depth, Loc loc = Loc::Current());
@@ -291,16 +292,56 @@ struct TopKResult {
 TopKResult TopK(Var x, int64_t k, int axis = -1, Loc loc = Loc::Current());
 
 // ---- Random. ops/random.cc ----
-// Standard normal numbers, float32 of `shape` (bound): a function of (seed,
-// stream, step, place in the tensor) alone, so others at each step and the same
-// on any machine. step is int32 of rank 0. Not differentiable by it.
+// Float32 of `shape`: a function of (seed, stream, step, place in the tensor)
+// alone, so others at each step and the same on any machine, by any number of
+// threads. step is int32 of rank 0. Not differentiable by it.
 struct RandomKey {
   uint64_t seed = 0;
   uint64_t stream = 0;  // Tells apart what is drawn at one step; see StreamOf
                         // (framework/core/random.h).
 };
+// Standard normal numbers,
 Var RandomNormal(Var step, Shape shape, RandomKey key,
                  Loc loc = Loc::Current());
+// and uniform ones on [0, 1), multiples of 2^-24.
+Var RandomUniform(Var step, Shape shape, RandomKey key,
+                  Loc loc = Loc::Current());
+// x / (1 - rate), or, each element with the probability `rate`, 0. In
+// evaluation, leave it out.
+Var Dropout(Var x, double rate, Var step, RandomKey key,
+            Loc loc = Loc::Current());
+
+// ---- Normalisation: (x - mean) / sqrt(variance + epsilon) scale + shift, the
+// variance over n, not n - 1. ops/normalise.cc ----
+// Of the last axes, those of scale and shift, which have one shape.
+struct LayerNormOptions {
+  double epsilon = 1e-5;
+};
+Var LayerNorm(Var x, Var scale, Var shift, LayerNormOptions options = {},
+              Loc loc = Loc::Current());
+// Of all axes but the channels', `axis`; what is given of channels is a vector.
+// In training by the batch's own mean and variance; the assignments, which go to
+// Updates (framework/core/updates.h), make old statistics
+// decay old + (1 - decay) the batch's. In inference by the running ones.
+struct BatchNormOptions {
+  int axis = -1;
+  double decay = 0.9;
+  double epsilon = 1e-5;
+};
+struct RunningStatistics {
+  Var mean;      // Graph::State, from 0,
+  Var variance;  // and from 1.
+};
+struct BatchNormResult {
+  Var y;
+  std::vector<Assignment> assignments = {};
+};
+BatchNormResult BatchNorm(Var x, Var scale, Var shift,
+                          RunningStatistics running,
+                          BatchNormOptions options = {},
+                          Loc loc = Loc::Current());
+Var BatchNormInference(Var x, Var scale, Var shift, RunningStatistics running,
+                       BatchNormOptions options = {}, Loc loc = Loc::Current());
 
 // ---- Softmax: along an axis of at least one element. ops/softmax.cc ----
 Var Softmax(Var x, int axis = -1, Loc loc = Loc::Current());  // e^x / sum e^x

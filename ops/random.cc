@@ -24,12 +24,24 @@ void DrawNormals(const Attributes& attributes, int32_t step, int64_t begin,
   }
 }
 
-class RandomNormalKernel : public Kernel {
+// The same on [0, 1): of 24 bits each, as many as keep below 1 in float32.
+template <typename T>
+void DrawUniforms(const Attributes& attributes, int32_t step, int64_t begin,
+                  int64_t end, T* out) {
+  RandomStream random = StreamOfStep(attributes.seed, attributes.stream, step);
+  random.SkipBits(begin);
+  for (int64_t i = begin; i < end; ++i) {
+    out[i] = static_cast<T>(random.Bits() >> 8) * static_cast<T>(0x1p-24);
+  }
+}
+
+template <auto draw>
+class RandomKernel : public Kernel {
  public:
-  explicit RandomNormalKernel(const KernelSpec& spec)
+  explicit RandomKernel(const KernelSpec& spec)
       : attributes_(spec.attributes), elements_(spec.output.shape.elements()) {}
   int chunks() const override {
-    // Some 30 µs each.
+    // Some 30 µs each of normal numbers.
     constexpr int64_t kElementsPerChunk = 1024;
     constexpr int64_t kMaxChunks = 1 << 16;
     return static_cast<int>(
@@ -39,8 +51,8 @@ class RandomNormalKernel : public Kernel {
     const int64_t length = (elements_ + chunks() - 1) / chunks();
     const int64_t begin = std::min(elements_, chunk * length);
     const int64_t end = std::min(elements_, begin + length);
-    DrawNormals(attributes_, *static_cast<const int32_t*>(arguments.inputs[0]),
-                begin, end, static_cast<float*>(arguments.outputs[0]));
+    draw(attributes_, *static_cast<const int32_t*>(arguments.inputs[0]), begin,
+         end, static_cast<float*>(arguments.outputs[0]));
   }
 
  private:
@@ -48,40 +60,93 @@ class RandomNormalKernel : public Kernel {
   int64_t elements_;
 };
 
+template <auto draw>
+std::unique_ptr<Kernel> MakeRandomKernel(const KernelSpec& spec) {
+  return std::make_unique<RandomKernel<draw>>(spec);
+}
+
+template <auto draw>
+void RandomReference(const Attributes& attributes, absl::Span<const Tensor> x,
+                     Tensor& y) {
+  draw(attributes, static_cast<int32_t>(x[0].values<double>()[0]), 0,
+       y.elements(), y.values<double>().data());
+}
+
+absl::Status ExpectStep(const TensorType& step) {
+  if (step.dtype == DType::kInt32 && step.shape.rank() == 0) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "expected an int32 step of rank 0, found ", step.ToString()));
+}
+
+absl::StatusOr<TensorType> RandomRule(absl::Span<const TensorType> x,
+                                      const Attributes& attributes) {
+  if (absl::Status status = ExpectStep(x[0]); !status.ok()) return status;
+  if (!attributes.shape.is_valid()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected dimensions of at least 0, or kBatch, found ",
+                     attributes.shape.ToString()));
+  }
+  return TensorType{DType::kFloat32, attributes.shape};
+}
+
 // ---- RandomNormal: y = standard normal numbers ----
 constexpr OpDef kRandomNormal = {
     .name = "RandomNormal",
     .operands = {"step"},
+    .shape = RandomRule,
+    .reference = RandomReference<DrawNormals<double>>,
+    .kernel = MakeRandomKernel<DrawNormals<float>>,
+};
+
+// ---- RandomUniform: y = numbers on [0, 1) ----
+constexpr OpDef kRandomUniform = {
+    .name = "RandomUniform",
+    .operands = {"step"},
+    .shape = RandomRule,
+    .reference = RandomReference<DrawUniforms<double>>,
+    .kernel = MakeRandomKernel<DrawUniforms<float>>,
+};
+
+// attributes.value: the rate.
+constexpr Composite kDropout = {
+    .name = "Dropout",
+    .operands = {"x", "step"},
     .shape = [](absl::Span<const TensorType> x,
                 const Attributes& attributes) -> absl::StatusOr<TensorType> {
-      if (x[0].dtype != DType::kInt32 || x[0].shape.rank() != 0) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "expected an int32 step of rank 0, found ", x[0].ToString()));
+      if (absl::Status status = ExpectFloat32(x[0]); !status.ok()) {
+        return status;
       }
-      if (!attributes.shape.is_bound()) {
+      if (absl::Status status = ExpectStep(x[1]); !status.ok()) return status;
+      if (!(attributes.value >= 0 && attributes.value < 1)) {
         return absl::InvalidArgumentError(
-            absl::StrCat("expected a shape of known dimensions, found ",
-                         attributes.shape.ToString()));
+            absl::StrCat("expected a rate of at least 0 and below 1, found ",
+                         attributes.value));
       }
-      return TensorType{DType::kFloat32, attributes.shape};
-    },
-    .reference =
-        [](const Attributes& attributes, absl::Span<const Tensor> x,
-           Tensor& y) {
-          DrawNormals(attributes,
-                      static_cast<int32_t>(x[0].values<double>()[0]), 0,
-                      y.elements(), y.values<double>().data());
-        },
-    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
-      return std::make_unique<RandomNormalKernel>(spec);
-    },
-};
+      return x[0];
+    }};
 
 }  // namespace
 
 Var RandomNormal(Var step, Shape shape, RandomKey key, Loc loc) {
   return Append(kRandomNormal, {step},
                 {.seed = key.seed, .stream = key.stream, .shape = shape}, loc);
+}
+
+Var RandomUniform(Var step, Shape shape, RandomKey key, Loc loc) {
+  return Append(kRandomUniform, {step},
+                {.seed = key.seed, .stream = key.stream, .shape = shape}, loc);
+}
+
+// ---- Dropout: y = x / (1 - rate), or 0 with the probability `rate` ----
+Var Dropout(Var x, double rate, Var step, RandomKey key, Loc loc) {
+  const Composing dropout(kDropout, {x, step}, loc, {.value = rate});
+  if (!dropout.ok()) return dropout.mistake();
+  const Var draw = RandomUniform(step, x.shape(), key);
+  // Chosen, not multiplied: what is left out may be infinite.
+  return Select(GreaterEqual(draw, Constant(draw, rate)), x * (1 / (1 - rate)),
+                Constant(x, 0));
 }
 
 }  // namespace tape

@@ -31,6 +31,7 @@ const samples::SampleTable& Table() {
     samples::AddSliceSamples(table);
     samples::AddIndexSamples(table);
     samples::AddRandomSamples(table);
+    samples::AddNormaliseSamples(table);
     samples::AddLossSamples(table);
     samples::AddCoreSamples(table);
     samples::AddCalculusSamples(table);

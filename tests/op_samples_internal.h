@@ -44,6 +44,7 @@ void AddTransposeSamples(SampleTable* table);
 void AddSliceSamples(SampleTable* table);
 void AddIndexSamples(SampleTable* table);
 void AddRandomSamples(SampleTable* table);
+void AddNormaliseSamples(SampleTable* table);
 void AddLossSamples(SampleTable* table);
 void AddCoreSamples(SampleTable* table);  // framework/core/basic_ops.cc
 void AddCalculusSamples(SampleTable* table);  // framework/core/calculus.cc

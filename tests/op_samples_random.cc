@@ -1,9 +1,11 @@
 // The rows of ops/random.cc (op_samples.h).
 #include <cstdint>
+#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "framework/core/random.h"
 #include "ops/ops.h"
 #include "tests/op_samples_internal.h"
@@ -13,9 +15,11 @@ namespace {
 
 constexpr RandomKey kKey = {.seed = 7, .stream = 3};
 
-BuildSample Normals(Shape shape, RandomKey key = kKey) {
+using Draws = Var (*)(Var, Shape, RandomKey, Loc);
+
+BuildSample Drawn(Draws draw, Shape shape, RandomKey key = kKey) {
   return [=](const SampleOperands& in) {
-    return RandomNormal(in.x[0], shape, key, in.loc);
+    return draw(in.x[0], shape, key, in.loc);
   };
 }
 
@@ -23,13 +27,13 @@ SampleInput AtStep(double step) { return Given({}, {step}, DType::kInt32); }
 
 // The kernel draws what the reference does, and rounds it once: all rows are
 // exact.
-void AddRandomNormalRows(SampleTable* table) {
+void AddRandomRows(const char* op, Draws draw, SampleTable* table) {
   const auto add = [&](const char* name, Shape shape, double step = 5,
                        RandomKey key = kKey) {
-    table->Add({.op = "RandomNormal",
+    table->Add({.op = op,
                 .name = name,
                 .inputs = {AtStep(step)},
-                .build = Normals(shape, key),
+                .build = Drawn(draw, shape, key),
                 .output = Float(shape),
                 .differentiated = Differentiated::kRefused});
   };
@@ -112,6 +116,19 @@ void AddOwnStepRows(SampleTable* table) {
                   },
               .output = Float({3, 5}),
               .differentiated = Differentiated::kNotAsked});
+  table->Add({.op = "RandomUniform",
+              .name = "of_the_batch",
+              .inputs = {Floats({kBatch, 5})},
+              .build =
+                  [](const SampleOperands& in) {
+                    return Mul(
+                        in.x[0],
+                        RandomUniform(
+                            in.graph->State("step", {}, Zeros(), DType::kInt32),
+                            {kBatch, 5}, kKey, in.loc),
+                        in.loc);
+                  },
+              .output = Float({kBatch, 5})});
   // Noise on what is differentiated: the rule of Mul, and none is needed here.
   table->Add({.op = "RandomNormal",
               .name = "times_an_operand",
@@ -128,34 +145,79 @@ void AddOwnStepRows(SampleTable* table) {
               .tolerance = {3 * kRounding}});
 }
 
-void AddRandomNormalErrors(SampleTable* table) {
-  const char* const op = "RandomNormal";
-  table->AddError(op, "float32_step", {Float({})}, Normals({2}),
-                  "RandomNormal: expected an int32 step of rank 0, found [] "
-                  "(step [] is input \"x0\", x.cc:0)");
-  table->AddError(
-      op, "uint8_step", {Byte({})}, Normals({2}),
-      "RandomNormal: expected an int32 step of rank 0, found uint8[] (step "
-      "uint8[] is input \"x0\", x.cc:0)");
-  table->AddError(
-      op, "steps", {Int({1})}, Normals({2}),
-      "RandomNormal: expected an int32 step of rank 0, found int32[1] (step "
-      "int32[1] is input \"x0\", x.cc:0)");
-  table->AddError(op, "batch", {Int({})}, Normals({kBatch, 3}),
-                  "RandomNormal: expected a shape of known dimensions, found "
-                  "[batch,3] (step int32[] is input \"x0\", x.cc:0)");
-  table->AddError(op, "negative", {Int({})}, Normals({-5}),
-                  "RandomNormal: expected a shape of known dimensions, found "
-                  "[-5] (step int32[] is input \"x0\", x.cc:0)");
+void AddRandomErrors(const char* op, Draws draw, SampleTable* table) {
+  const auto refuse = [&](const char* name, TensorType step, Shape shape,
+                          const std::string& message) {
+    table->AddError(op, name, {step}, Drawn(draw, std::move(shape)),
+                    absl::StrCat(op, ": ", message, " (step ", step.ToString(),
+                                 " is input \"x0\", x.cc:0)"));
+  };
+  refuse("float32_step", Float({}), {2},
+         "expected an int32 step of rank 0, found []");
+  refuse("uint8_step", Byte({}), {2},
+         "expected an int32 step of rank 0, found uint8[]");
+  refuse("steps", Int({1}), {2},
+         "expected an int32 step of rank 0, found int32[1]");
+  refuse("negative", Int({}), {-5},
+         "expected dimensions of at least 0, or kBatch, found [-5]");
+}
+
+// ---- Dropout ----
+
+void AddDropout(SampleTable* table) {
+  const auto build = [](double rate) -> BuildSample {
+    return [=](const SampleOperands& in) {
+      return Dropout(in.x[0], rate, in.x[1], kKey, in.loc);
+    };
+  };
+  const auto add = [&](const char* name, SampleInput x, double rate,
+                       std::vector<double> values = {},
+                       Differentiated differentiated = Differentiated::kTwice) {
+    const Shape shape = x.shape;
+    table->Add({.op = "Dropout",
+                .name = name,
+                .inputs = {std::move(x), AtStep(5)},
+                .build = build(rate),
+                .output = Float(shape),
+                // The factor is rounded, then the product.
+                .tolerance = {3 * kRounding},
+                .differentiated = differentiated,
+                .values = std::move(values)});
+  };
+  add("ordinary", Floats({3, 5}), 0.4);
+  add("of_nothing", Given({4}, {1, 2, 3, 4}), 0, {1, 2, 3, 4});
+  // Even of what is infinite.
+  add("of_almost_all", Floats({4}), 0.9999, {0, 0, 0, 0});
+  add("of_infinity", Given({2}, {kInf, kNan}), 0.9999, {0, 0},
+      Differentiated::kCompiled);
+  add("empty", Floats({0, 3}), 0.5);
+  add("batch", Floats({kBatch, 3}), 0.5);
+  const auto refuse = [&](const char* name, TensorType x, TensorType step,
+                          double rate, const std::string& message) {
+    table->AddError("Dropout", name, {x, step}, build(rate),
+                    absl::StrCat("Dropout: ", message, " (x ", x.ToString(),
+                                 " is input \"x0\", x.cc:0; step ",
+                                 step.ToString(), " is input \"x1\", x.cc:1)"));
+  };
+  refuse("all", Float({3}), Int({}), 1,
+         "expected a rate of at least 0 and below 1, found 1");
+  refuse("negative", Float({3}), Int({}), -0.5,
+         "expected a rate of at least 0 and below 1, found -0.5");
+  refuse("int32", Int({3}), Int({}), 0.5, "expected float32, found int32");
+  refuse("step", Float({3}), Float({}), 0.5,
+         "expected an int32 step of rank 0, found []");
 }
 
 }  // namespace
 
 void AddRandomSamples(SampleTable* table) {
-  AddRandomNormalRows(table);
+  AddRandomRows("RandomNormal", RandomNormal, table);
+  AddRandomRows("RandomUniform", RandomUniform, table);
   AddTwoOfThemRows(table);
   AddOwnStepRows(table);
-  AddRandomNormalErrors(table);
+  AddRandomErrors("RandomNormal", RandomNormal, table);
+  AddRandomErrors("RandomUniform", RandomUniform, table);
+  AddDropout(table);
 }
 
 }  // namespace tape::samples

@@ -46,8 +46,11 @@ namespace {
 // What is composed of ops, at least of some operands, and so is no node itself.
 const std::set<std::string>& Composed() {
   static const auto* const composed =
-      new std::set<std::string>{"Clip",
+      new std::set<std::string>{"BatchNorm",
+                                "BatchNormInference",
+                                "Clip",
                                 "Dot",
+                                "Dropout",
                                 "MatVec",
                                 "Outer",
                                 "Elu",
@@ -58,6 +61,7 @@ const std::set<std::string>& Composed() {
                                 "Hinge",
                                 "Huber",
                                 "KlDivergence",
+                                "LayerNorm",
                                 "LogSumExp",
                                 "Max",
                                 "Mean",

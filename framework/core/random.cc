@@ -147,12 +147,13 @@ uint32_t RandomStream::Below(uint32_t bound) {
 }
 
 void RandomStream::SkipNormals(uint64_t count) {
-  // A Normal takes two outputs, and a block has four.
-  block_ = count / 2;
-  if (count % 2 == 1) {
-    Bits();
-    Bits();
-  }
+  // A Normal takes two outputs.
+  SkipBits(2 * count);
+}
+
+void RandomStream::SkipBits(uint64_t count) {
+  block_ = count / 4;  // A block has four.
+  for (uint64_t left = count % 4; left > 0; --left) Bits();
 }
 
 RandomStream StreamOfStep(uint64_t seed, uint64_t stream, uint32_t step) {

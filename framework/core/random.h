@@ -40,6 +40,8 @@ class RandomStream {
   // Goes on as if `count` numbers had been drawn by Normal. Nothing must have
   // been drawn yet.
   void SkipNormals(uint64_t count);
+  // The same of numbers drawn by Bits.
+  void SkipBits(uint64_t count);
   // Uniform on 0 … bound - 1, without bias (Lemire, "Fast random integer
   // generation in an interval", 2019). `bound` is at least 1.
   uint32_t Below(uint32_t bound);
