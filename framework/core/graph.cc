@@ -324,7 +324,10 @@ Graph::GradientScope::GradientScope(Graph* graph, int of, Loc loc)
       outer_(graph->gradient_of_),
       outer_loc_(graph->gradient_loc_) {
   graph_->gradient_of_ = of;
-  graph_->gradient_loc_ = loc.line > 0 ? loc : graph_->nodes_[of].loc;
+  const Loc& scope = graph_->loc_scope_;
+  graph_->gradient_loc_ = loc.line == 0    ? graph_->nodes_[of].loc
+                          : scope.line > 0 ? scope
+                                           : loc;
 }
 
 Graph::GradientScope::~GradientScope() {
