@@ -162,7 +162,8 @@ struct MatMulAddOptions {
 };
 // alpha lhs rhs + beta addend, the addend [m,n], as BLAS's gemm (Dongarra and
 // others, "A Set of Level 3 Basic Linear Algebra Subprograms", 1990): with a
-// beta of 0 the addend is not read. The compiler makes it of MatMul and what follows; nobody needs to write it.
+// beta of 0 the addend is not read. The compiler makes it of MatMul and what
+// follows; nobody needs to write it.
 Var MatMulAdd(Var lhs, Var rhs, Var addend, MatMulAddOptions options = {},
               Loc loc = Loc::Current());
 

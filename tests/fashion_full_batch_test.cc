@@ -213,6 +213,36 @@ TEST(FashionFullBatchTest, WholeTrainingSetIsOneBatchInTheOrderOfTheFile) {
   }
 }
 
+// The bytes that Plan::Dump says after `what`; 0 if it does not say it.
+double BytesAfter(const std::string& dump, const std::string& what) {
+  const size_t at = dump.find(what);
+  return at == std::string::npos ? 0 : std::stod(dump.substr(at + what.size()));
+}
+
+// Of all 60,000 samples. Without tiles, the first layer alone has 31 MB of
+// outputs for 128 units, and the images are 188 MB as floats.
+TEST(FashionFullBatchTest, KeepsWhatLiesBetweenTheOpsUnder16Megabytes) {
+  for (const Experiment& experiment : FashionFullBatch()) {
+    SCOPED_TRACE(experiment.name);
+    Graph graph;
+    const Classifier model =
+        experiment.declare(graph, 784, experiment.defaults, 1);
+    const auto bytes = [&](const std::vector<std::string>& without) {
+      const absl::StatusOr<Plan> plan =
+          Compile(graph, {.fetch = {model.loss, model.predicted},
+                          .updates = model.updates,
+                          .without = without,
+                          .batch_sizes = {60000}});
+      if (!plan.ok()) ADD_FAILURE() << plan.status();
+      const std::string dump = plan->Dump();
+      EXPECT_GT(BytesAfter(dump, " steps, peak "), 0) << dump;
+      return BytesAfter(dump, " steps, peak ") + BytesAfter(dump, " lanes, ");
+    };
+    EXPECT_LT(bytes({}), 16e6);
+    EXPECT_GT(bytes({"tile_batch"}), 120e6);
+  }
+}
+
 TEST(FashionFullBatchTest, LearnsThirtyTwoSamplesByHeart) {
   // The document's rates swing about the solution. At these all is right from
   // epoch 121, 81 and 21 on, for either of two seeds.
