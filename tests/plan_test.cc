@@ -184,6 +184,17 @@ TEST(PlanTest, SwapsTwoVariables) {
   EXPECT_EQ(graph.Value(b).values<float>()[0], 1);
 }
 
+// Compile tries the kernels out, on memory of their own.
+TEST(PlanTest, ChangesNoVariableBeforeItRuns) {
+  Small small;
+  Graph& graph = small.graph;
+  const Updates updates = Descent(graph, Sum(Square(small.y + 1)), 0.5);
+  const Plan plan = PlanOf(graph, {.fetch = {small.y, small.w},
+                                   .updates = updates,
+                                   .batch_sizes = {1, 4}});
+  for (float w : graph.variables()[0].value.values<float>()) EXPECT_EQ(w, 3);
+}
+
 TEST(PlanTest, CountsSteps) {
   Graph graph;
   const Var step = graph.State("step", {}, Zeros(), DType::kInt32);
