@@ -89,6 +89,15 @@ TEST(StopGradientTest, HidesWhatIsNotDifferentiable) {
             (Numbers{1, 1}));
 }
 
+TEST(StopGradientTest, MakesAConstantOfWhatIsComputedOfItToo) {
+  Graph graph;
+  const Var x = Parameter(graph, "x", {2}, {3, 5});
+  const Var positive =
+      Cast(Greater(StopGradient(x), Fill(&graph, {}, 0)), DType::kFloat32);
+  EXPECT_EQ(ValueOf(GradientOf(Sum(x * positive), x)),
+            (Numbers{1, 1}));
+}
+
 TEST(StopGradientTest, IsAConstantToCheckGradients) {
   Graph graph;
   const Var x = Parameter(graph, "x", {3}, {0.5, -1, 2});

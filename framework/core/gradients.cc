@@ -28,7 +28,8 @@ Var Total(const std::vector<Var>& adjoints) {
   return adjoints.size() == 1 ? adjoints[0] : AddN(adjoints);
 }
 
-// For each node up to `end`, whether it depends on some x.
+// For each node up to `end`, whether it depends on some x by a way that a
+// derivative could take: what is made of stopped nodes alone is a constant.
 std::vector<bool> DependsOn(const Graph& graph, int end,
                             absl::Span<const Var> x) {
   std::vector<bool> depends(end + 1, false);
@@ -36,6 +37,7 @@ std::vector<bool> DependsOn(const Graph& graph, int end,
     if (var.id() <= end) depends[var.id()] = true;
   }
   for (int id = 0; id <= end; ++id) {
+    if (graph.node(id).op == &kStopGradient) continue;
     for (int input : graph.node(id).inputs) {
       if (depends[input]) depends[id] = true;
     }
