@@ -199,8 +199,12 @@ void AddGatherAlong(SampleTable* table) {
   add("ordinary", Floats({3, 5}), Ints({3, 4}, 0, 5), 1);
   add("first_axis", Floats({5, 3}), Ints({4, 3}, 0, 5), 0);
   add("middle_axis", Floats({2, 5, 3}), Ints({2, 4, 3}, 0, 5), -2);
-  add("outside", Floats({1, 5}),
-      Given({1, 6}, {-1, 5, 0, kMaxInt, kMinInt, 4}, DType::kInt32), 1);
+  // Next to each line is another's element, not a zero.
+  add("outside", Floats({2, 5}),
+      Given({2, 6},
+            {-1, 5, 0, kMaxInt, kMinInt, 4, 5, -1, 4, kMinInt, kMaxInt, 0},
+            DType::kInt32),
+      1);
   add("one_element", Floats({1}), Given({0}, DType::kInt32), 0);
   add("of_nothing", Floats({2, 0}), Ints({2, 3}, 0, 5), 1);
   add("no_indices", Floats({2, 5}), Ints({2, 0}), 1);

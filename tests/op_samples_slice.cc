@@ -68,6 +68,8 @@ void AddSlice(SampleTable* table) {
          "3 from 3 on by steps of 1 are not within a length of 5");
   refuse("steps_beyond", {3, 5}, 1, {0, 3, 3},
          "3 from 0 on by steps of 3 are not within a length of 5");
+  refuse("one_step_beyond", {3, 5}, 1, {1, 3, 2},
+         "3 from 1 on by steps of 2 are not within a length of 5");
   refuse("before", {3, 5}, 1, {-1, 2},
          "2 from -1 on by steps of 1 are not within a length of 5");
   refuse("negative_length", {5}, 0, {1, -1},
