@@ -140,11 +140,23 @@ TEST(TileBatchTest, KnowsTheRowsOfBatchesOfMatrices) {
   const Var y = Square(MatMul(x, w));
   EXPECT_TRUE(Cut({y}, 8, 2).has_value());
   EXPECT_TRUE(Cut(Gradients(Sum(y), {w}), 8, 2).has_value());
+  // What is in rows by what is not, and the other way.
+  const Var c = graph.Parameter("c", {8, 3, 5}, Zeros());
+  const Var d = graph.Parameter("d", {8, 3, 4}, Zeros());
+  EXPECT_FALSE(
+      Cut(Gradients(Sum(MatMul(Square(x), w) * c), {w}), 8, 2).has_value());
+  EXPECT_FALSE(Cut(Gradients(Sum(MatMul(d, w) * y), {w}), 8, 2).has_value());
   EXPECT_TRUE(Cut({MatMul(x, x, {.rhs = true})}, 8, 2).has_value());
   EXPECT_FALSE(Cut({MatMul(x, many)}, 8, 2).has_value());
   // Rows of a matrix for each of another's.
   const Var matrix = graph.Input("matrix", {8, 4});
   EXPECT_FALSE(Cut({MatMul(matrix, many)}, 8, 2).has_value());
+  const Var right = graph.Input("right", {8, 4, 5});
+  EXPECT_TRUE(Cut({MatMul(x, right)}, 8, 2).has_value());
+  EXPECT_FALSE(Cut({MatMul(matrix, right)}, 8, 2).has_value());
+  // One matrix for all rows, even as a batch of one.
+  const Var one = graph.Parameter("one", {1, 4, 5}, Zeros());
+  EXPECT_TRUE(Cut({MatMul(x, one)}, 8, 2).has_value());
 }
 
 // ---- Numbers ----
