@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "framework/compiler/compile.h"
+#include "framework/compiler/kernel_check.h"
 #include "framework/core/graph.h"
 #include "framework/core/random.h"
 #include "framework/core/reference.h"
@@ -196,6 +197,20 @@ TEST(MatMulTest, FollowsItsOperandsToNewMemory) {
     ASSERT_TRUE(plan->Run({{x, a}}).ok());
     ExpectProduct(a, a, plan->Value(product), {40, 40, 40}, {.rhs = true});
   }
+}
+
+// a dies where the sum is made, and c, which is as large, does not.
+TEST(MatMulAddTest, LeavesAnAddendThatIsReadLater) {
+  Graph graph;
+  const Var x = graph.Input("x", {8, 8}), w = graph.Input("w", {8, 8});
+  const Var a = Softmax(x), c = Softmax(w);
+  const Var y = MatMulAdd(a, w, c);
+  const Var z = MatMul(c, x);
+  Tensor numbers(TensorType{DType::kFloat32, {8, 8}});
+  for (int i = 0; i < 64; ++i) numbers.values<float>()[i] = 0.1f * i;
+  const absl::Status status =
+      CheckKernels({y, z}, {{x, numbers}, {w, numbers}});
+  EXPECT_TRUE(status.ok()) << status;
 }
 
 }  // namespace
