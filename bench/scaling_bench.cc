@@ -1,5 +1,5 @@
-// scaling_bench: how the cost of a step grows with width, depth and batch, one of
-// them varied at a time, beside its matrix products alone (step.h).
+// scaling_bench: how the cost of a step grows with width, depth and batch, one
+// of them varied at a time, beside its matrix products alone (step.h).
 //
 //   bazel run //bench:scaling_bench -- --benchmark_filter=depth
 //

@@ -1,6 +1,6 @@
-// Activations (ops.h). Relu, LeakyRelu, Sigmoid and Tanh differentiate from their
-// output y, so that x need not be kept; most others are composed. Tested by
-// tests/op_test.cc through the sample table.
+// Activations (ops.h). Relu, LeakyRelu, Sigmoid and Tanh differentiate from
+// their output y, so that x need not be kept; most others are composed. Tested
+// by tests/op_test.cc through the sample table.
 #include <cmath>
 #include <numbers>
 
@@ -59,7 +59,8 @@ constexpr OpDef kLeakyRelu = {
     .operands = {"x"},
     .shape = [](absl::Span<const TensorType> x,
                 const Attributes& attributes) -> absl::StatusOr<TensorType> {
-      if (!(attributes.value >= 0) || !std::isfinite(attributes.value)) {
+      if (!(attributes.value >= 0) ||
+          !std::isfinite(static_cast<float>(attributes.value))) {
         return absl::InvalidArgumentError(absl::StrCat(
             "expected a finite slope of at least 0, found ", attributes.value));
       }
@@ -116,7 +117,7 @@ constexpr OpDef kSoftplus = {
 
 absl::StatusOr<TensorType> EluRule(absl::Span<const TensorType> x,
                                    const Attributes& attributes) {
-  if (!std::isfinite(attributes.value)) {
+  if (!std::isfinite(static_cast<float>(attributes.value))) {
     return absl::InvalidArgumentError(
         absl::StrCat("expected a finite alpha, found ", attributes.value));
   }

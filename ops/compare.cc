@@ -208,7 +208,8 @@ constexpr OpDef kSelect = {
       const SimplifyQuery::Input& condition = query.inputs[0];
       const bool constant = condition.op->traits.uniform;
       if (!constant && query.inputs[1].node != query.inputs[2].node) return {};
-      return {Simpler::kInput, condition.IsAll(0) ? 2 : 1};
+      return {Simpler::kInput,
+              condition.IsAll(0) || condition.IsAll(-0.0) ? 2 : 1};
     },
     .traits = {.elementwise = true},
 };

@@ -1,5 +1,5 @@
-// What ops along one axis share (reduce.cc, extremum.cc, scan.cc, softmax.cc): a
-// tensor seen as lines along that axis.
+// What ops along one axis share (extremum.cc, index.cc, scan.cc, slice.cc,
+// softmax.cc): a tensor seen as lines along that axis.
 #ifndef TAPE_OPS_LINES_H_
 #define TAPE_OPS_LINES_H_
 

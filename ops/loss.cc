@@ -206,7 +206,8 @@ constexpr Composite kHuber = {
     .operands = {"prediction", "target"},
     .shape = [](absl::Span<const TensorType> x,
                 const Attributes& attributes) -> absl::StatusOr<TensorType> {
-      if (!(attributes.value > 0) || !std::isfinite(attributes.value)) {
+      if (!(attributes.value > 0) ||
+          !std::isfinite(static_cast<float>(attributes.value))) {
         return absl::InvalidArgumentError(absl::StrCat(
             "expected a finite delta above 0, found ", attributes.value));
       }
@@ -232,7 +233,15 @@ constexpr Composite kSmoothing = {
         return absl::InvalidArgumentError(absl::StrCat(
             "expected a label smoothing of 0 to 1, found ", attributes.value));
       }
-      return kSoftmaxCrossEntropy.shape(x, attributes);
+      absl::StatusOr<TensorType> type =
+          kSoftmaxCrossEntropy.shape(x, attributes);
+      if (type.ok() && attributes.value > 0 &&
+          x[0].shape[x[0].shape.rank() - 1] == kBatch) {
+        return absl::InvalidArgumentError(
+            "expected a known number of classes to smooth labels over, found "
+            "batch");
+      }
+      return type;
     }};
 
 Var Reduce(Var losses, Reduction reduction) {

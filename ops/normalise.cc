@@ -21,7 +21,8 @@ absl::Status ExpectFloats(absl::Span<const TensorType> x) {
 
 // attributes.value: epsilon.
 absl::Status ExpectEpsilon(const Attributes& attributes) {
-  if (attributes.value >= 0 && std::isfinite(attributes.value)) {
+  if (attributes.value >= 0 &&
+      std::isfinite(static_cast<float>(attributes.value))) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(absl::StrCat(

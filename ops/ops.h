@@ -109,14 +109,14 @@ Var Softsign(Var x, Loc loc = Loc::Current());  // x / (1 + |x|)
 Var HardTanh(Var x, Loc loc = Loc::Current());  // Clip(x, -1, 1)
 
 // ---- Comparison, elementwise, not differentiable. ops/compare.cc ----
-// 1 where it holds, else 0, as uint8; a and b of one dtype, which may be any.
+// 1 where it holds, else 0, as uint8; a and b of one dtype, any but bfloat16.
 Var Equal(Var a, Var b, Loc loc = Loc::Current());         // a = b
 Var NotEqual(Var a, Var b, Loc loc = Loc::Current());      // a != b
 Var Greater(Var a, Var b, Loc loc = Loc::Current());       // a > b
 Var GreaterEqual(Var a, Var b, Loc loc = Loc::Current());  // a >= b
 Var Less(Var a, Var b, Loc loc = Loc::Current());          // a < b
 Var LessEqual(Var a, Var b, Loc loc = Loc::Current());     // a <= b
-// x, float32, is NaN; is neither infinite nor NaN.
+// Whether x (float32) is NaN, and whether it is neither infinite nor NaN.
 Var IsNan(Var x, Loc loc = Loc::Current());
 Var IsFinite(Var x, Loc loc = Loc::Current());
 
@@ -181,6 +181,7 @@ Var Sum(Var x, absl::Span<const int> axes = {}, Axes reduced = Axes::kDrop,
         Loc loc = Loc::Current());
 Var Mean(Var x, absl::Span<const int> axes = {}, Axes reduced = Axes::kDrop,
          Loc loc = Loc::Current());
+// In its derivatives, the products from either end must be within float32.
 Var Prod(Var x, absl::Span<const int> axes = {}, Axes reduced = Axes::kDrop,
          Loc loc = Loc::Current());
 // ln sum e^x: -infinity, with derivatives 0, where all of x is. ops/softmax.cc
@@ -198,7 +199,7 @@ Var ArgMax(Var x, int axis = -1, Axes reduced = Axes::kDrop,
            Loc loc = Loc::Current());
 Var ArgMin(Var x, int axis = -1, Axes reduced = Axes::kDrop,
            Loc loc = Loc::Current());
-// The sum of (x - mean)^2 over n - correction, of n elements each.
+// Sum((x - mean)^2) / (n - correction), n elements to each sum.
 struct VarianceOptions {
   double correction = 0;  // 1: unbiased for samples of a larger whole.
   Axes reduced = Axes::kDrop;
@@ -223,15 +224,15 @@ Var CumSum(Var x, int axis = -1, CumSumOptions options = {},
 Var ElementCount(Graph* graph, Shape shape, Loc loc = Loc::Current());
 
 // ---- Shape, of any dtype. ops/layout.cc ----
-// Axes count from the front, or from the back if negative. These have the
-// elements of x in the same order:
-// under another shape of as many,
+// Axes count from the front, or from the back if negative. The first four keep
+// the elements of x in their order.
+// Another shape with as many elements.
 Var Reshape(Var x, Shape shape, Loc loc = Loc::Current());
-// [a,b,c] as [a,b c]: the axes from `first` on as one,
+// The axes from `first` on become one: [a,b,c] to [a,b c].
 Var Flatten(Var x, int first = 1, Loc loc = Loc::Current());
-// without the given axes, which are 1, or if none are given without all such,
+// Drops the given axes, which must be 1; none given: every axis of 1.
 Var Squeeze(Var x, absl::Span<const int> axes = {}, Loc loc = Loc::Current());
-// with an axis of 1 more, the result's `axis`.
+// Inserts an axis of 1, which is the result's `axis`.
 Var ExpandDims(Var x, int axis, Loc loc = Loc::Current());
 // BroadcastTo(x, shape), which repeats x along axes that are missing or 1, and
 // its adjoint SumTo are in framework/core/basic_ops.h.
@@ -257,6 +258,7 @@ Var Pad(Var x, int axis, Padding padding, Loc loc = Loc::Current());
 // One after another: at least one, alike but for their lengths.
 Var Concat(absl::Span<const Var> x, int axis, Loc loc = Loc::Current());
 // Into parts of these lengths, whose sum is x's; or into so many equal parts.
+// (One length in braces, {n}, is read as n parts.)
 std::vector<Var> Split(Var x, int axis, absl::Span<const int64_t> lengths,
                        Loc loc = Loc::Current());
 std::vector<Var> Split(Var x, int axis, int parts, Loc loc = Loc::Current());
@@ -265,7 +267,7 @@ Var Reverse(Var x, int axis, Loc loc = Loc::Current());
 // x so many times along each axis: [a,b] to [r a,s b] for repeats r and s.
 Var Tile(Var x, absl::Span<const int64_t> repeats, Loc loc = Loc::Current());
 
-// ---- Index, int32. ops/index.cc ----
+// ---- Indices, which are int32. ops/index.cc ----
 // indices int32 [...] to float32 [...,depth]: 1 at the index, else 0; all 0 for
 // an index outside 0 … depth - 1.
 Var OneHot(Var indices, int64_t depth, Loc loc = Loc::Current());
@@ -273,7 +275,7 @@ Var OneHot(Var indices, int64_t depth, Loc loc = Loc::Current());
 // `indices` replace: [a,b] and [...] to [...,b] for axis 0. 0 where an index is
 // outside.
 Var Gather(Var x, Var indices, int axis = 0, Loc loc = Loc::Current());
-// Its adjoint: zeros of `shape`, to which the slices of updates (float32) are
+// Gather's adjoint: zeros of `shape`, to which the slices of updates (float32) are
 // added at these places, in order, for any number of threads. What is outside
 // is left out.
 Var ScatterAdd(Var updates, Var indices, Shape shape, int axis = 0,
@@ -301,10 +303,10 @@ struct RandomKey {
   uint64_t stream = 0;  // Tells apart what is drawn at one step; see StreamOf
                         // (framework/core/random.h).
 };
-// Standard normal numbers,
+// Standard normal numbers.
 Var RandomNormal(Var step, Shape shape, RandomKey key,
                  Loc loc = Loc::Current());
-// and uniform ones on [0, 1), multiples of 2^-24.
+// Uniform numbers on [0, 1), multiples of 2^-24.
 Var RandomUniform(Var step, Shape shape, RandomKey key,
                   Loc loc = Loc::Current());
 // x / (1 - rate), or, each element with the probability `rate`, 0. In
@@ -320,10 +322,11 @@ struct LayerNormOptions {
 };
 Var LayerNorm(Var x, Var scale, Var shift, LayerNormOptions options = {},
               Loc loc = Loc::Current());
-// Of all axes but the channels', `axis`; what is given of channels is a vector.
-// In training by the batch's own mean and variance; the assignments, which go to
-// Updates (framework/core/updates.h), make old statistics
-// decay old + (1 - decay) the batch's. In inference by the running ones.
+// Over all axes but `axis`, the channels'; scale, shift and statistics are
+// vectors, a number for each channel. BatchNorm, for training, normalises by
+// the batch's own mean and variance; its assignments, which go to Updates
+// (framework/core/updates.h), set each running statistic to
+// decay old + (1 - decay) batch. BatchNormInference uses the running ones.
 struct BatchNormOptions {
   int axis = -1;
   double decay = 0.9;
@@ -389,7 +392,7 @@ struct HuberOptions {
 };
 Var Huber(Var prediction, Var target, HuberOptions options = {},
           Loc loc = Loc::Current());
-// max(0, 1 - target prediction), for targets 1 and -1; derivative 0 at the kink.
+// max(0, 1 - target prediction), targets 1 and -1; derivative 0 at the kink.
 Var Hinge(Var prediction, Var target, Reduction reduction = Reduction::kNone,
           Loc loc = Loc::Current());
 

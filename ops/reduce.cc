@@ -1,6 +1,6 @@
-// Reductions that are made of sums (ops.h), which are the framework's SumTo, and
-// what all reductions share (reduce.h). Tested by tests/op_test.cc through the
-// sample table.
+// Reductions that are made of sums (ops.h), which are the framework's SumTo,
+// and what all reductions share (reduce.h). Tested by tests/op_test.cc through
+// the sample table.
 #include "ops/reduce.h"
 
 #include <cmath>

@@ -37,8 +37,8 @@ absl::StatusOr<int64_t> KnownLength(const Shape& shape, int axis) {
                    shape.ToString()));
 }
 
-// An error unless `length` elements from `begin` on, `step` apart, are places of
-// `whole`.
+// An error unless `length` elements from `begin` on, `step` apart, are places
+// of `whole`.
 absl::Status ExpectPlaces(const Attributes& attributes, int64_t length,
                           int64_t whole) {
   const int64_t begin = attributes.begin, step = attributes.step;
@@ -453,7 +453,10 @@ constexpr Composite kTile = {
                   repeats.is_valid();
       absl::InlinedVector<int64_t, 4> dims;
       for (int axis = 0; fits && axis < shape.rank(); ++axis) {
-        fits = shape[axis] != kBatch || repeats[axis] == 1;
+        fits = shape[axis] == kBatch
+                   ? repeats[axis] == 1
+                   : Shape({shape[axis], repeats[axis]}).is_valid();
+        if (!fits) break;
         dims.push_back(shape[axis] == kBatch ? kBatch
                                              : shape[axis] * repeats[axis]);
       }
@@ -469,6 +472,10 @@ constexpr Composite kTile = {
 }  // namespace
 
 Var Slice(Var x, int axis, Range range, Loc loc) {
+  // One element's step means nothing, and might be as large as can be.
+  if (range.length == 1 && range.step > 1 && range.step <= kMaxElements) {
+    range.step = 1;
+  }
   return Append(kSlice, {x},
                 {.begin = range.begin,
                  .step = range.step,

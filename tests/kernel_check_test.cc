@@ -146,6 +146,12 @@ TEST_F(KernelCheckTest, ReturnsTheMistakesOfTheGraphAndOfFeeds) {
             "x.cc:1: input \"x\" is needed and was not fed");
   EXPECT_EQ(CheckKernels({}).message(),
             "CheckKernels: expected fetches, found none, or empty Vars");
+  const Var w = graph_.Parameter("w", {1}, Zeros(), Tag::kAuto, {"w.cc", 3});
+  EXPECT_EQ(CheckKernels({x + w}, {{x, Feed(x, {1})[0].second},
+                                   {w, Feed(x, {1})[0].second}})
+                .message(),
+            "CheckKernels: a variable has what it holds, and cannot be fed, "
+            "found [1] is parameter \"w\", w.cc:3");
   graph_.ReportError({"z.cc", 9}, "Oops", "a mistake");
   EXPECT_EQ(CheckKernels({x}, Feed(x, {1})).message(),
             "z.cc:9: Oops: a mistake");

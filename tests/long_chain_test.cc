@@ -129,6 +129,23 @@ TEST(LongChainTest, OfProductsThatOnePassAdds) {
   });
 }
 
+TEST(LongChainTest, OfReadersOfOneValue) {
+  // Each feeds nobody, so that all are candidates to join each other.
+  constexpr int kReaders = 50'000;
+  RunOnASmallStack([] {
+    Graph graph;
+    const Var x = graph.Input("x", {});
+    std::vector<Var> fetches;
+    for (int i = 0; i < kReaders; ++i) fetches.push_back(x * (2.0 + i));
+    absl::StatusOr<Plan> plan =
+        Compile(graph, {.fetch = fetches, .threads = 1});
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    ASSERT_TRUE(plan->Run({{x, Tensor(Shape(), std::vector<float>{3})}}).ok());
+    EXPECT_EQ(plan->Scalar(fetches.back()), 3 * (1.0f + kReaders));
+    EXPECT_EQ(plan->Steps().size(), 1);
+  });
+}
+
 TEST(LongChainTest, IsEvaluatedByTheReferencesAndPrinted) {
   RunOnASmallStack([] {
     Graph graph;

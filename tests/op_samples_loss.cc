@@ -170,6 +170,13 @@ void AddSmoothedRows(SampleTable* table) {
             " (logits [4,3] is input \"x0\", x.cc:0; labels int32[4] is input "
             "\"x1\", x.cc:1)"));
   }
+  table->AddError(
+      "SoftmaxCrossEntropy", "smoothing_over_the_batch",
+      {Float({kBatch}), Float({kBatch})}, SoftmaxLoss({.label_smoothing = 0.1}),
+      "SoftmaxCrossEntropy: expected a known number of classes to smooth "
+      "labels "
+      "over, found batch (logits [batch] is input \"x0\", x.cc:0; labels "
+      "[batch] is input \"x1\", x.cc:1)");
 }
 
 // ---- Losses of two operands of one shape ----

@@ -350,6 +350,9 @@ void AddTile(SampleTable* table) {
   refuse("too_few", Float({3, 2}), {2}, "[2]");
   refuse("negative", Float({3, 2}), {2, -2}, "[2,-2]");
   refuse("batch", Float({kBatch, 2}), {2, 1}, "[2,1]");
+  // 2^64 elements, which int64 takes for none.
+  refuse("overflow", Float({int64_t{1} << 24}), {int64_t{1} << 40},
+         "[1099511627776]");
   refuse("huge", Float({3, 2}), {int64_t{1} << 40, 1}, "[1099511627776,1]");
 }
 

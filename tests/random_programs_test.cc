@@ -538,9 +538,10 @@ const std::vector<Rule>& Table() {
       [](RandomProgram& p) {
         const Var x = p.OfRank(1);
         const int last = x.shape().rank() - 1;
-        return SoftmaxCrossEntropy(x, Softmax(p.Alike(x), last),
-                                   {.label_smoothing = p.Sometimes(2) * 0.1,
-                                    .reduction = p.Reduced()});
+        const bool smooth = p.Sometimes(2) && x.shape()[last] != kBatch;
+        return SoftmaxCrossEntropy(
+            x, Softmax(p.Alike(x), last),
+            {.label_smoothing = smooth * 0.1, .reduction = p.Reduced()});
       },
       [](RandomProgram& p) {
         const Var x = Logits(p);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "framework/core/basic_ops.h"
 #include "framework/core/graph.h"
 #include "ops/ops.h"
@@ -152,6 +153,18 @@ TEST(EvaluateReferenceTest, RefusesABatchOfUnknownSize) {
   EXPECT_EQ(Refusal(y, {}),
             "net.cc:3: the batch size of [batch] from Fill at net.cc:3 is not "
             "known: no input that is fed has it");
+}
+
+TEST(EvaluateReferenceTest, RefusesABatchThatAnOpRefuses) {
+  Graph graph;
+  const Var x = graph.Input("x", {kBatch}, DType::kFloat32, At(3));
+  for (Var y : {Softmax(x, 0, At(4)), Max(x, {0}, Axes::kDrop, At(4))}) {
+    const std::string refusal =
+        Refusal(y, {{x, Tensor(TensorType{DType::kFloat32, {0}})}});
+    EXPECT_TRUE(absl::StartsWith(refusal, "net.cc:4: ")) << refusal;
+    EXPECT_TRUE(absl::EndsWith(refusal, ", with a batch of 0 samples"))
+        << refusal;
+  }
 }
 
 TEST(EvaluateReferenceTest, ReturnsTheMistakesOfTheGraph) {

@@ -376,6 +376,7 @@ void Executable::Record(Profile* profile, int threads) {
 }
 
 bool Executable::Overwrites(const TensorView& value) const {
+  if (value.type().bytes() == 0) return false;
   const auto* const begin = static_cast<const std::byte*>(value.data());
   const std::byte* const end = begin + value.type().bytes();
   const auto overlaps = [&](const void* memory, size_t bytes) {

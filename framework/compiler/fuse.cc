@@ -101,14 +101,19 @@ void JoinReaders(const Program& program, const std::vector<int>& level,
       }
     }
   }
+  // The groups, and the values that they read, for which that was done.
+  absl::flat_hash_set<std::pair<int, int>> done;
   for (int id = 0; id < program.size(); ++id) {
     for (int input : program[id].inputs) {
       if (!IsFusible(program[id]) || feeds[root(id)]) break;
+      if (!(program[input].type.shape == program[id].type.shape) ||
+          !done.insert({root(id), input}).second) {
+        continue;
+      }
       // A group that was joined is on the level of its root.
       int first = kNone;
       for (int reader : readers[input]) {
-        if (root(reader) == root(id) || level[root(reader)] < level[root(id)] ||
-            !(program[reader].type.shape == program[id].type.shape)) {
+        if (root(reader) == root(id) || level[root(reader)] < level[root(id)]) {
           continue;
         }
         if (first == kNone || level[root(reader)] < level[root(first)]) {
@@ -116,7 +121,13 @@ void JoinReaders(const Program& program, const std::vector<int>& level,
         }
         if (level[root(first)] == level[root(id)]) break;  // None is higher.
       }
-      if (first != kNone) parent[root(id)] = root(first);
+      if (first == kNone) continue;
+      // On one level either may be the root: that which was `done`, so that no
+      // value is gone through again for each group that reads it.
+      int joined = root(id), to = root(first);
+      if (level[joined] == level[to]) std::swap(joined, to);
+      parent[joined] = to;
+      feeds[to] = feeds[to] || feeds[joined];
     }
   }
 }

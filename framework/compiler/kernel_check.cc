@@ -56,6 +56,9 @@ ReferenceFeeds InDeclaredTypes(const ReferenceFeeds& feeds) {
       case DType::kUint8:
         rounded.emplace_back(var, Rounded<uint8_t>(doubles));
         break;
+      case DType::kBFloat16:
+        rounded.emplace_back(var, Rounded<BFloat16>(doubles));
+        break;
       default:
         rounded.emplace_back(var, Rounded<float>(doubles));
     }
@@ -100,9 +103,7 @@ absl::StatusOr<std::vector<Tensor>> RunPlan(const Graph& graph,
                       .without = way.without});
   if (!plan.ok()) return plan.status();
   std::vector<Feed> fed;
-  for (const auto& [var, tensor] : feeds) {
-    if (graph.node(var).variable == kNone) fed.push_back({var, tensor});
-  }
+  for (const auto& [var, tensor] : feeds) fed.push_back({var, tensor});
   if (absl::Status status = plan->Run(fed); !status.ok()) return status;
   std::vector<Tensor> values;
   for (Var fetch : fetches) {
@@ -205,6 +206,13 @@ absl::Status CheckKernels(absl::Span<const Var> fetches,
   const ReferenceFeeds rounded = InDeclaredTypes(feeds);
   const auto expected = Evaluate(fetches, rounded);
   if (!expected.ok()) return expected.status();
+  for (const auto& [var, tensor] : rounded) {
+    if (graph->node(var).variable == kNone) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "CheckKernels: a variable has what it holds, and cannot be "
+        "fed, found ",
+        graph->Describe(var.id())));
+  }
 
   const std::vector<std::string> all(PassNames().begin(), PassNames().end());
   std::vector<Way> ways = {{{}, 1}, {{}, 2}, {all, 1}, {all, 2}};

@@ -22,7 +22,8 @@ struct KernelCheckOptions {
 // OK if plans for `fetches`, all of one graph, have the shapes and numbers that
 // the references have: with all passes, with none, and without each, on one
 // thread and on two, whose bits must be the same. `feeds` are as for
-// EvaluateReference; numbers are rounded to the declared dtype.
+// EvaluateReference, but of inputs only; numbers are rounded to the declared
+// dtype.
 //
 // The error names the worst element of the first plan that differs: its fetch,
 // both figures, its line; and, on a second line, the first node on the tape that

@@ -169,7 +169,8 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
   if (!executable.ok()) return executable.status();
   for (const Feed& feed : feeds) {
     const int index = IndexOf(feed.input);
-    if (index != kNone && (*executable)->Overwrites(feed.value)) {
+    if (index != kNone && inputs_[index].needed_as != kNone &&
+        (*executable)->Overwrites(feed.value)) {
       return absl::InvalidArgumentError(
           absl::StrCat("Run: ", NameOf(inputs_[index].node),
                        " is fed from memory that this run writes, what it "

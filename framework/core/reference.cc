@@ -135,6 +135,19 @@ absl::StatusOr<std::vector<Tensor>> EvaluateReference(
           node.loc.ToString(), ": the batch size of ", graph->Describe(id),
           " is not known: no input that is fed has it"));
     }
+    if (batch.has_value()) {
+      // What the rule accepted of any batch it may refuse of this one, say 0.
+      std::vector<TensorType> types;
+      for (int input : node.inputs) {
+        const TensorType& type = graph->node(input).type;
+        types.push_back({type.dtype, type.shape.Bind(*batch)});
+      }
+      if (const auto type = node.op->shape(types, attributes); !type.ok()) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            node.loc.ToString(), ": ", node.op->name, ": ",
+            type.status().message(), ", with a batch of ", *batch, " samples"));
+      }
+    }
     Tensor output(TensorType{DType::kFloat64, std::move(shape)});
     node.op->reference(attributes, inputs, output);
     values[id] = std::move(output);
