@@ -105,8 +105,7 @@ class Executable {
   void* Address(const Place& place) const;
   void Feed(absl::Span<const void* const> fed);
   void RunMember(ThreadTeam& team, int members, int member);
-  // Of a node that is not the compiler's own. An error if it has a value that is
-  // not finite at `memory`.
+  // An error if `node` has a value that is not finite at `memory`.
   absl::Status CheckFinite(int node, const void* memory, int64_t run) const;
 
   int64_t batch_;

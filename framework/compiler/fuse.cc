@@ -60,8 +60,8 @@ std::vector<int> Levels(const Program& program) {
     }
   }
   // Move down what only feeds passes of its own shape. Walking backwards, a
-  // node's consumers have been moved before it.
-  // What is fetched or assigned is not wanted before the end.
+  // node's consumers have been moved before it. To be fetched or assigned holds
+  // nothing back: that is not wanted before the end.
   constexpr int kNoConsumer = -1, kStays = -2;
   std::vector<int> lowest(size, kNoConsumer);
   for (int id = size; id-- > 0;) {

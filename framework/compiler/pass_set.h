@@ -34,8 +34,8 @@ class PassSet {
     return set;
   }
 
-  // All but those of these names (PassNames, compile.h). An error for one that is unknown lists the
-  // known ones.
+  // All but those of these names (PassNames, compile.h). An error for one that
+  // is unknown lists the known ones.
   static absl::StatusOr<PassSet> Without(absl::Span<const std::string> names);
 
   PassSet Without(Pass pass) const {

@@ -15,8 +15,8 @@ namespace tape {
 // view of Fills, become a Fill of their value, which the reference computes.
 Program FoldConstants(Program program);
 
-// A node whose op says that its value is another's (OpDef::simplify) gives way to
-// that: x * 1 to x, -(-x) to x, the reshape of a reshape to one reshape. Only
+// A node whose op says that its value is another's (OpDef::simplify) gives way
+// to that: x * 1 to x, -(-x) to x, the reshape of a reshape to one reshape. Only
 // where the bits are the same, which x + 0 is not: -0 + 0 is 0. (Denormals,
 // which a run takes for zero anyway, may come through unflushed.) simplify.cc.
 Program Simplify(Program program);
@@ -26,9 +26,9 @@ Program ShareCommonSubexpressions(Program program);
 
 // A product p of which nothing but alpha p + beta c is needed, for one other
 // node c of its shape, becomes the op that gives this in one go (Traits::plus).
-// So an update such as w - rate (X^T dZ + 2 lambda w) is made within the product,
-// and the gradient is never written to memory. Not if a pass reads the sum: that
-// can take in the product itself (fuse.h), and has the sum at hand.
+// So an update such as w - rate (X^T dZ + 2 lambda w) is made within the
+// product, and the gradient is never written to memory. Not if a pass reads the
+// sum: that can take in the product itself (fuse.h), and has the sum at hand.
 Program FoldIntoProducts(Program program);
 
 // Nodes that nothing needs any more go.

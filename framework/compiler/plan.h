@@ -65,8 +65,7 @@ class Plan {
 
   // What the last successful Run computed for a fetched Var: valid until the
   // next one, or, if it was also assigned to a variable, until that is changed.
-  // Aborts if `fetch` is not among the plan's fetches, or there was
-  // no run.
+  // Aborts if `fetch` is not among the plan's fetches, or there was no run.
   TensorView Value(Var fetch) const;
   // The same for a float32 of one element.
   float Scalar(Var fetch) const;

@@ -3,10 +3,10 @@
 // a loop.
 //
 // Where to read on: tensor_type.h (shapes) and op.h (what a node's op brings)
-// come before this file; after it gradients.h and calculus.h (nodes that compute
-// derivatives),
-// ../compiler/compile.h (from nodes to a plan), ../../ops/ops.h (the
-// vocabulary), ../train/transform.h (who consumes gradients).
+// come before this file; after it gradients.h and calculus.h (nodes that
+// compute derivatives), ../compiler/compile.h (from nodes to a plan),
+// ../../ops/ops.h (the vocabulary), ../train/transform.h (who consumes
+// gradients).
 //
 // A mistake in a declaration is neither thrown nor returned. The graph keeps it
 // with the user's file and line, the op yields an invalid Var, later ops on
@@ -181,8 +181,8 @@ class Graph {
   // The line that appended nodes bear, if one is set (LocScope), or none.
   const Loc& loc_scope() const { return loc_scope_; }
 
-  // While one lives, appended nodes bear `loc`: that of the user's line which made
-  // us append them. An empty Loc changes nothing.
+  // While one lives, appended nodes bear `loc`: that of the user's line which
+  // made us append them. An empty Loc changes nothing.
   class LocScope {
    public:
     LocScope(Graph* graph, Loc loc);

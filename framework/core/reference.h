@@ -26,7 +26,8 @@ using ReferenceFeeds = std::vector<std::pair<Var, Tensor>>;
 // The values of `fetches`, as float64 tensors, computed by each op's reference.
 // Every input that they depend on must be in `feeds` (of any dtype, of its
 // shape with kBatch one and the same number); variables have the values they
-// hold unless fed. An error names the fetch or input that is missing or does not fit.
+// hold unless fed. An error names the fetch or input that is missing or does
+// not fit, or the op that refuses the batch size.
 //
 // What is in `held`, any nodes of the graph, each but once, has these values
 // (float64, of the node's bound shape) and is not computed.

@@ -7,11 +7,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -28,8 +29,8 @@ inline size_t RoundUpToAlignment(size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-// Whether this machine has so many bytes of memory at all. (Asking the allocator
-// would not tell: the system promises more than it has.)
+// Whether this machine has so many bytes of memory at all. (Asking the
+// allocator would not tell: the system promises more than it has.)
 inline bool FitsInMemory(size_t bytes) {
   const auto pages = static_cast<size_t>(sysconf(_SC_PHYS_PAGES));
   const auto page_bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
