@@ -94,8 +94,7 @@ TEST(StopGradientTest, MakesAConstantOfWhatIsComputedOfItToo) {
   const Var x = Parameter(graph, "x", {2}, {3, 5});
   const Var positive =
       Cast(Greater(StopGradient(x), Fill(&graph, {}, 0)), DType::kFloat32);
-  EXPECT_EQ(ValueOf(GradientOf(Sum(x * positive), x)),
-            (Numbers{1, 1}));
+  EXPECT_EQ(ValueOf(GradientOf(Sum(x * positive), x)), (Numbers{1, 1}));
 }
 
 TEST(StopGradientTest, IsAConstantToCheckGradients) {

@@ -79,8 +79,9 @@ TEST_F(FilesTest, RefusesAFileLargerThanTheMemory) {
   const absl::Status status = ReadWholeFile(path, "a file").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(status.message(),
-            path + ": its 8796093022208 bytes are more than this machine has "
-                   "of memory");
+            path +
+                ": its 8796093022208 bytes are more than this machine has "
+                "of memory");
 }
 
 TEST_F(FilesTest, SaysWhatItExpectedWhereNothingIs) {

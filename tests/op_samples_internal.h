@@ -46,7 +46,7 @@ void AddIndexSamples(SampleTable* table);
 void AddRandomSamples(SampleTable* table);
 void AddNormaliseSamples(SampleTable* table);
 void AddLossSamples(SampleTable* table);
-void AddCoreSamples(SampleTable* table);  // framework/core/basic_ops.cc
+void AddCoreSamples(SampleTable* table);      // framework/core/basic_ops.cc
 void AddCalculusSamples(SampleTable* table);  // framework/core/calculus.cc
 
 // ---- Numbers ----

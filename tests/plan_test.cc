@@ -189,9 +189,9 @@ TEST(PlanTest, ChangesNoVariableBeforeItRuns) {
   Small small;
   Graph& graph = small.graph;
   const Updates updates = Descent(graph, Sum(Square(small.y + 1)), 0.5);
-  const Plan plan = PlanOf(graph, {.fetch = {small.y, small.w},
-                                   .updates = updates,
-                                   .batch_sizes = {1, 4}});
+  const Plan plan = PlanOf(
+      graph,
+      {.fetch = {small.y, small.w}, .updates = updates, .batch_sizes = {1, 4}});
   for (float w : graph.variables()[0].value.values<float>()) EXPECT_EQ(w, 3);
 }
 

@@ -12,15 +12,9 @@ namespace tape {
 
 absl::Span<const absl::string_view> PassNames() {
   static constexpr absl::string_view kNames[] = {
-      "fold_constants",
-      "simplify",
-      "share_common_subexpressions",
-      "prune",
-      "tile_batch",
-      "fold_into_products",
-      "fuse",
-      "fuse_products",
-      "reuse_memory",
+      "fold_constants", "simplify",      "share_common_subexpressions",
+      "prune",          "tile_batch",    "fold_into_products",
+      "fuse",           "fuse_products", "reuse_memory",
   };
   return kNames;
 }

@@ -322,8 +322,7 @@ absl::StatusOr<TrainResult> Train(
     return status;
   }
   const std::vector<Shown> shown = ShownBy(model.updates);
-  absl::StatusOr<Plan> train =
-      CompileTraining(model, shown, batches, options);
+  absl::StatusOr<Plan> train = CompileTraining(model, shown, batches, options);
   if (!train.ok()) return train.status();
   train->Record(options.profile);
   absl::StatusOr<Plan> evaluate =
