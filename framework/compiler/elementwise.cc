@@ -460,16 +460,9 @@ std::unique_ptr<Kernel> MakeProductPassKernel(std::unique_ptr<Kernel> product,
 
 bool ElementwiseCode::MayOverwrite(int output, int operand) const {
   const int maker = outputs[output] - FirstResult();
-  if (operands[operand].shape.elements() != shape.elements() ||
-      SizeOf(operands[operand].dtype) != SizeOf(instructions[maker].dtype)) {
-    return false;
-  }
-  for (size_t i = maker + 1; i < instructions.size(); ++i) {
-    for (int input : instructions[i].inputs) {
-      if (input == operand) return false;
-    }
-  }
-  return true;
+  return operands[operand].shape.elements() == shape.elements() &&
+         SizeOf(operands[operand].dtype) == SizeOf(instructions[maker].dtype) &&
+         LastReads()[operand] <= maker;
 }
 
 std::vector<int> ElementwiseCode::LastReads() const {
