@@ -225,7 +225,9 @@ Classifier Declare(const Row& row, Variant variant, Graph& graph,
           .labels = labels,
           .loss = Mean(losses),
           .predicted = ArgMax(output),
-          .updates = updates};
+          .updates = updates,
+          .logits = output,
+          .hidden = HiddenOutputs(layers)};
 }
 
 }  // namespace

@@ -92,9 +92,11 @@ Classifier Declare(const Row& row, Graph& graph, int64_t pixels,
                    const Settings& settings) {
   const auto [images, labels] = SampleInputs(graph, pixels);
   const Var x = (Cast(images, DType::kFloat32) - 127.5) * (1 / 127.5);
-  const Var logits = Mlp(x, {.units = {row.hidden, row.hidden, 10},
-                             .activation = [](Var x) { return Relu(x); },
-                             .weights = Normal(0, 0.01)});
+  const std::vector<Layer> layers =
+      MlpLayers(x, {.units = {row.hidden, row.hidden, 10},
+                    .activation = [](Var x) { return Relu(x); },
+                    .weights = Normal(0, 0.01)});
+  const Var logits = layers.back().output;
   const Var loss = Mean(SoftmaxCrossEntropy(logits, labels));
 
   const std::vector<Var> parameters = graph.parameters();
@@ -106,7 +108,9 @@ Classifier Declare(const Row& row, Graph& graph, int64_t pixels,
           .predicted = ArgMax(logits),
           .updates = Chain(Only(NameMatches("layer1/*"), L2(5e-4)),
                            WithRegularizers(settings, row.optimizer(rate)))
-                         .Apply(parameters, Gradients(loss, parameters))};
+                         .Apply(parameters, Gradients(loss, parameters)),
+          .logits = logits,
+          .hidden = HiddenOutputs(layers)};
 }
 
 }  // namespace

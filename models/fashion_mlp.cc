@@ -20,10 +20,11 @@ namespace {
 Classifier Declare(Graph& graph, int64_t pixels, const Settings& settings,
                    int64_t updates) {
   const auto [images, labels] = SampleInputs(graph, pixels);
-  const Var logits =
-      Mlp(ScaledPixels(images), {.units = {256, 128, 10},
-                                 .activation = [](Var x) { return Relu(x); },
-                                 .weights = He()});
+  const std::vector<Layer> layers = MlpLayers(
+      ScaledPixels(images), {.units = {256, 128, 10},
+                             .activation = [](Var x) { return Relu(x); },
+                             .weights = He()});
+  const Var logits = layers.back().output;
   const Var loss = Mean(SoftmaxCrossEntropy(logits, labels));
 
   const std::vector<Var> parameters = graph.parameters();
@@ -35,7 +36,9 @@ Classifier Declare(Graph& graph, int64_t pixels, const Settings& settings,
           .predicted = ArgMax(logits),
           .updates =
               Chain(WithRegularizers(settings, Adam({.learning_rate = rate})))
-                  .Apply(parameters, Gradients(loss, parameters))};
+                  .Apply(parameters, Gradients(loss, parameters)),
+          .logits = logits,
+          .hidden = HiddenOutputs(layers)};
 }
 
 }  // namespace

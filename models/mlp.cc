@@ -33,6 +33,14 @@ Var Mlp(Var x, const MlpOptions& options) {
   return MlpLayers(x, options).back().output;
 }
 
+std::vector<Var> HiddenOutputs(absl::Span<const Layer> layers) {
+  std::vector<Var> outputs;
+  for (const Layer& layer : layers.first(layers.size() - 1)) {
+    outputs.push_back(layer.output);
+  }
+  return outputs;
+}
+
 Samples SampleInputs(Graph& graph, int64_t pixels) {
   return {.images = graph.Input("images", {kBatch, pixels}, DType::kUint8),
           .labels = graph.Input("labels", {kBatch}, DType::kInt32)};

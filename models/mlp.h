@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "framework/core/graph.h"
 #include "framework/core/initializer.h"
 
@@ -55,6 +56,9 @@ std::vector<Layer> MlpLayers(Var x, const MlpOptions& options);
 
 // The output of the last of them: [batch, units.back()].
 Var Mlp(Var x, const MlpOptions& options);
+
+// The outputs of all layers but the last: [batch, units] each.
+std::vector<Var> HiddenOutputs(absl::Span<const Layer> layers);
 
 // What a classifier is fed: uint8 "images" [batch, pixels] and int32 "labels"
 // [batch].

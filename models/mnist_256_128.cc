@@ -96,11 +96,12 @@ std::vector<Row> Rows() {
 Classifier Declare(const Row& row, Graph& graph, int64_t pixels,
                    const Settings& settings) {
   const auto [images, labels] = SampleInputs(graph, pixels);
-  const Var logits =
-      Mlp(ScaledPixels(images), {.units = {256, 128, 10},
-                                 .activation = [](Var x) { return Relu(x); },
-                                 .weights = Normal(0, 1),
-                                 .biases = Normal(0, 1)});
+  const std::vector<Layer> layers = MlpLayers(
+      ScaledPixels(images), {.units = {256, 128, 10},
+                             .activation = [](Var x) { return Relu(x); },
+                             .weights = Normal(0, 1),
+                             .biases = Normal(0, 1)});
+  const Var logits = layers.back().output;
   const Var losses = SoftmaxCrossEntropy(logits, labels);
   const Var most = Fill(&graph, {}, -std::log(kLeastProbability));
 
@@ -113,7 +114,9 @@ Classifier Declare(const Row& row, Graph& graph, int64_t pixels,
       .predicted = ArgMax(logits),
       .updates = Chain(WithRegularizers(settings,
                                         row.optimizer(settings.learning_rate)))
-                     .Apply(parameters, Gradients(Mean(losses), parameters))};
+                     .Apply(parameters, Gradients(Mean(losses), parameters)),
+      .logits = logits,
+      .hidden = HiddenOutputs(layers)};
 }
 
 }  // namespace

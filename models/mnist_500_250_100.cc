@@ -170,7 +170,9 @@ Classifier Declare(const Row& row, Variant variant, Graph& graph,
           .labels = labels,
           .loss = loss,
           .predicted = ArgMax(logits),
-          .updates = updates};
+          .updates = updates,
+          .logits = logits,
+          .hidden = HiddenOutputs(layers)};
 }
 
 }  // namespace

@@ -181,7 +181,9 @@ Classifier Declare(const Row& row, Variant variant, Graph& graph,
         .loss = written.loss,
         .predicted = ArgMax(written.log_p),
         .updates = UpdatesAsWritten(layers, written.gradient,
-                                    Fill(&graph, {}, settings.learning_rate))};
+                                    Fill(&graph, {}, settings.learning_rate)),
+        .logits = written.log_p,
+        .hidden = HiddenOutputs(layers)};
   }
   const Var loss = Mean(SoftmaxCrossEntropy(logits, labels));
   const std::vector<Var> parameters = graph.parameters();
@@ -193,7 +195,9 @@ Classifier Declare(const Row& row, Variant variant, Graph& graph,
           .updates = Chain(WithRegularizers(
                                settings,
                                Sgd({.learning_rate = settings.learning_rate})))
-                         .Apply(parameters, Gradients(loss, parameters))};
+                         .Apply(parameters, Gradients(loss, parameters)),
+          .logits = logits,
+          .hidden = HiddenOutputs(layers)};
 }
 
 }  // namespace

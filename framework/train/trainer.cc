@@ -360,6 +360,7 @@ absl::StatusOr<TrainResult> Train(
       result.kept = current;
       result.confusion = evaluations.test_confusion();
     }
+    result.history.push_back(current);
     progress.FinishEpoch(current);
     if (absl::Status status = on_epoch(current); !status.ok()) return status;
   }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -31,6 +32,11 @@ struct Classifier {
   Var predicted;  // The class each image is taken for, in 0 … classes - 1 of
                   // the data set: int32 [batch].
   Updates updates;
+  // For predictions and reports, which do without what is left empty: what the
+  // classes' probabilities are the softmax of, float32 [batch, classes]; and
+  // the outputs of hidden layers, the first one first, [batch, units].
+  Var logits = Var();
+  std::vector<Var> hidden = {};
 };
 
 // How the metrics of batches become those of an epoch. They differ if the last
@@ -72,6 +78,7 @@ struct TrainResult {
   // best one's if early stopping keeps those.
   EpochResult kept;
   ConfusionMatrix confusion = ConfusionMatrix(1);  // Of them, on the test set.
+  std::vector<EpochResult> history;                // Of all epochs evaluated.
   int epochs = 0;                                  // That were made.
   int threads = 0;
   double seconds = 0;             // Of the whole run, evaluations included.
