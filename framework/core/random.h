@@ -42,6 +42,9 @@ class RandomStream {
   void SkipNormals(uint64_t count);
   // The same of numbers drawn by Bits.
   void SkipBits(uint64_t count);
+  // How many numbers of Bits were drawn or skipped: what SkipBits takes to come
+  // back here.
+  uint64_t position() const { return 4 * block_ - (4 - used_); }
   // Uniform on 0 … bound - 1, without bias (Lemire, "Fast random integer
   // generation in an interval", 2019). `bound` is at least 1.
   uint32_t Below(uint32_t bound);

@@ -30,6 +30,11 @@ int64_t SamplesPerEpoch(int64_t samples, const BatchOptions& options) {
   TAPE_CHECK(false);
 }
 
+// What an epoch's order and draws are drawn from.
+RandomStream RandomOf(int epoch, uint64_t seed) {
+  return RandomStream(seed, StreamOf(absl::StrCat("batches/epoch ", epoch)));
+}
+
 }  // namespace
 
 Batches::Batches(const Dataset& dataset, BatchOptions options)
@@ -62,13 +67,46 @@ std::vector<int64_t> Batches::sizes() const {
 }
 
 void Batches::StartEpoch(int epoch) {
+  epoch_ = epoch;
   next_ = 0;
   if (options_.order == Order::kFixed) return;
   // From the data set's own order, not from the last epoch's.
   std::iota(order_.begin(), order_.end(), 0);
-  random_ = RandomStream(options_.seed,
-                         StreamOf(absl::StrCat("batches/epoch ", epoch)));
+  random_ = RandomOf(epoch, options_.seed);
   if (options_.order == Order::kShuffled) Shuffle(random_, order_);
+}
+
+BatchesState Batches::state() const {
+  return {.epoch = epoch_,
+          .samples = next_,
+          .random = random_.position(),
+          .order = order_};
+}
+
+absl::Status Batches::Restore(BatchesState state) {
+  const bool at_a_batch =
+      state.samples % options_.batch_size == 0 || state.samples == end_;
+  if (state.samples < 0 || state.samples > end_ || !at_a_batch) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expected a place between the batches of ", end_, " samples by ",
+        options_.batch_size, ", found ", state.samples));
+  }
+  std::vector<bool> seen(order_.size());
+  for (const uint32_t sample : state.order) {
+    if (sample < seen.size()) seen[sample] = true;
+  }
+  if (state.order.size() != order_.size() ||
+      std::count(seen.begin(), seen.end(), false) > 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected an order of ", order_.size(),
+                     " samples, found another one, of ", state.order.size()));
+  }
+  epoch_ = state.epoch;
+  next_ = state.samples;
+  order_ = std::move(state.order);
+  random_ = RandomOf(epoch_, options_.seed);
+  random_.SkipBits(state.random);
+  return absl::OkStatus();
 }
 
 // The first `size` steps of a Fisher-Yates shuffle: what comes to the front is

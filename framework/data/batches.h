@@ -16,6 +16,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "framework/core/random.h"
 #include "framework/core/tensor.h"
 #include "framework/data/dataset.h"
@@ -56,6 +57,15 @@ struct Batch {
   int64_t size;       // Samples, at least 1.
 };
 
+// Where an epoch stands between two batches: enough to go on from there, in
+// another process too.
+struct BatchesState {
+  int epoch = 0;
+  int64_t samples = 0;  // In the batches so far.
+  uint64_t random = 0;  // RandomStream::position of what is drawn from.
+  std::vector<uint32_t> order = {};  // Of all samples; empty if it is fixed.
+};
+
 class Batches {
  public:
   // Stands at the start of epoch 0. `dataset` must outlive this object and hold
@@ -81,6 +91,13 @@ class Batches {
   // overwrites.
   std::optional<Batch> Next();
 
+  // How many samples the batches of the epoch had so far.
+  int64_t samples() const { return next_; }
+  BatchesState state() const;
+  // Goes to where another object with the same options and as many samples was.
+  // The error, which changes nothing: `state` is not of such an object.
+  absl::Status Restore(BatchesState state);
+
  private:
   // Draws `size` distinct samples to the front of order_, which must be some
   // order of all samples, no matter which.
@@ -88,6 +105,7 @@ class Batches {
 
   const Dataset* dataset_;
   BatchOptions options_;
+  int epoch_ = 0;
   int64_t end_;       // Samples in the batches of an epoch.
   int64_t next_ = 0;  // How many of them there were so far.
   RandomStream random_{0, 0};

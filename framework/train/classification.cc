@@ -87,13 +87,15 @@ ConfusionMatrix::ConfusionMatrix(int classes) : classes_(classes) {
 void ConfusionMatrix::Add(absl::Span<const int32_t> labels,
                           absl::Span<const int32_t> predicted) {
   TAPE_CHECK_EQ(labels.size(), predicted.size());
-  for (size_t i = 0; i < labels.size(); ++i) {
-    TAPE_CHECK_LE(0, labels[i]);
-    TAPE_CHECK_LT(labels[i], classes_);
-    TAPE_CHECK_LE(0, predicted[i]);
-    TAPE_CHECK_LT(predicted[i], classes_);
-    ++counts_[int64_t{labels[i]} * classes_ + predicted[i]];
-  }
+  for (size_t i = 0; i < labels.size(); ++i) Add(labels[i], predicted[i], 1);
+}
+
+void ConfusionMatrix::Add(int label, int predicted, int64_t samples) {
+  TAPE_CHECK_LE(0, label);
+  TAPE_CHECK_LT(label, classes_);
+  TAPE_CHECK_LE(0, predicted);
+  TAPE_CHECK_LT(predicted, classes_);
+  counts_[int64_t{label} * classes_ + predicted] += samples;
 }
 
 int64_t ConfusionMatrix::count(int label, int predicted) const {

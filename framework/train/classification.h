@@ -32,6 +32,9 @@ class ConfusionMatrix {
   void Add(absl::Span<const int32_t> labels,
            absl::Span<const int32_t> predicted);
 
+  // Counts so many samples more with this label that were taken for this class.
+  void Add(int label, int predicted, int64_t samples);
+
   int classes() const { return classes_; }
   // The samples with this label that were predicted to be of this class. Both
   // must be in 0 … classes - 1.

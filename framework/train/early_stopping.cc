@@ -38,15 +38,15 @@ EarlyStopping::Verdict EarlyStopping::Observe(const EpochResult& epoch) {
   const double score = Score(options_, epoch);
   const bool is_best =
       !std::isnan(score) &&
-      (!best_.has_value() || *best_ + options_.min_change < score);
+      (!state_.best.has_value() || *state_.best + options_.min_change < score);
   if (is_best) {
-    best_ = score;
-    failures_ = 0;
+    state_.best = score;
+    state_.failures = 0;
     return Verdict::kBest;
   }
-  const bool is_tie = best_.has_value() && score == *best_;
-  if (!is_tie || options_.ties == Ties::kCount) ++failures_;
-  return options_.patience.has_value() && failures_ >= *options_.patience
+  const bool is_tie = state_.best.has_value() && score == *state_.best;
+  if (!is_tie || options_.ties == Ties::kCount) ++state_.failures;
+  return options_.patience.has_value() && state_.failures >= *options_.patience
              ? Verdict::kStop
              : Verdict::kNotBest;
 }

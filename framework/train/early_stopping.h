@@ -52,18 +52,27 @@ class EarlyStopping {
     kStop,     // No new best, and patience is at its end.
   };
 
+  // What it knows of the epochs so far.
+  struct State {
+    std::optional<double> best = std::nullopt;  // The larger the better.
+    int failures = 0;  // Epochs in a row that count against patience.
+  };
+
   explicit EarlyStopping(EarlyStoppingOptions options) : options_(options) {}
+  // Goes on from there.
+  EarlyStopping(EarlyStoppingOptions options, State state)
+      : options_(options), state_(state) {}
 
   // Takes note of the next epoch. If the watched split was not measured, it is
   // as if its metric were NaN.
   Verdict Observe(const EpochResult& epoch);
 
   const EarlyStoppingOptions& options() const { return options_; }
+  const State& state() const { return state_; }
 
  private:
   EarlyStoppingOptions options_;
-  std::optional<double> best_;  // The larger the better.
-  int failures_ = 0;            // Epochs in a row that count against patience.
+  State state_;
 };
 
 }  // namespace tape

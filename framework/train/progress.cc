@@ -188,13 +188,13 @@ Progress::~Progress() {
   if (bar_is_there_) Write("\n");
 }
 
-void Progress::StartEpoch(int epoch) {
+void Progress::StartEpoch(int epoch, int64_t samples_done) {
   const double now = options_.clock();
   if (!run_started_) run_start_ = now;
   run_started_ = true;
   epoch_ = epoch;
   epoch_start_ = now;
-  epoch_samples_ = 0;
+  epoch_samples_ = samples_before_ = samples_done;
   // Before the first batch, which may take long.
   if (now >= next_draw_) Draw(now);
 }
@@ -262,9 +262,9 @@ void Progress::Draw(double now) {
     parts[kLoss] = absl::StrCat("  loss ", LossText(loss_));
     parts[kAccuracy] = absl::StrCat("  acc ", AccuracyText(accuracy_));
   }
-  if (epoch_samples_ > 0 && now > epoch_start_) {
-    const double speed =
-        static_cast<double>(epoch_samples_) / (now - epoch_start_);
+  const int64_t samples = epoch_samples_ - samples_before_;
+  if (samples > 0 && now > epoch_start_) {
+    const double speed = static_cast<double>(samples) / (now - epoch_start_);
     parts[kSpeed] = absl::StrCat("  ", SpeedText(speed), " samples/s");
   }
   if (run_samples_ > 0 && now > run_start_) {

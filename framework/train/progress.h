@@ -54,9 +54,10 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // The first epoch is 1; a run that is continued may start at another. Draws
-  // the bar if a line of the table has just replaced one.
-  void StartEpoch(int epoch);
+  // The first epoch is 1; a run that is continued may start at another, and in
+  // its middle, with so many samples done. Draws the bar if a line of the table
+  // has just replaced one.
+  void StartEpoch(int epoch, int64_t samples_done = 0);
 
   // `samples` more samples of this epoch are done; loss and accuracy (a
   // fraction, 0 to 1) are means that are shown as they are, NaN as nan. Draws
@@ -100,9 +101,10 @@ class Progress {
   ProgressOptions options_;  // All found out, but perhaps `columns`.
 
   int epoch_ = 0;
-  int64_t epoch_samples_ = 0;  // Done in this epoch.
-  int64_t run_samples_ = 0;    // Done since the first StartEpoch.
-  double epoch_start_ = 0;     // Moments of the clock.
+  int64_t epoch_samples_ = 0;   // Done in this epoch,
+  int64_t samples_before_ = 0;  // before it was continued here.
+  int64_t run_samples_ = 0;     // Done since the first StartEpoch.
+  double epoch_start_ = 0;      // Moments of the clock.
   double run_start_ = 0;
   double next_draw_;
   double loss_ = kNotMeasured;

@@ -5,14 +5,19 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <functional>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "framework/compiler/compile.h"
 #include "framework/core/check.h"
@@ -53,62 +58,33 @@ double Number(const Plan& plan, Var fetch) {
                                         : value.values<float>()[0];
 }
 
-// One pass over a split: runs a plan on each batch, and keeps running means.
-class Pass {
- public:
-  Pass(const Classifier& model, Averaging averaging,
-       absl::Span<const Shown> shown)
-      : model_(model),
-        averaging_(averaging),
-        shown_(shown),
-        shown_sums_(shown.size()) {}
-
-  absl::Status Run(Plan& plan, const Batch& batch) {
-    absl::Status status = plan.Run(
-        {{model_.images, batch.images}, {model_.labels, batch.labels}});
-    if (!status.ok()) return status;
-    const auto labels = batch.labels.values<int32_t>();
-    const auto predicted = plan.Value(model_.predicted).values<int32_t>();
-    const int64_t right =
-        std::inner_product(labels.begin(), labels.end(), predicted.begin(),
-                           int64_t{0}, std::plus<>(), std::equal_to<>());
-    const double weight = averaging_ == Averaging::kOverSamples
-                              ? static_cast<double>(batch.size)
-                              : 1;
-    samples_ += batch.size;
-    weight_ += weight;
-    loss_sum_ += weight * plan.Scalar(model_.loss);
-    accuracy_sum_ +=
-        weight * static_cast<double>(right) / static_cast<double>(batch.size);
-    for (size_t i = 0; i < shown_.size(); ++i) {
-      for (Var term : shown_[i].terms) {
-        shown_sums_[i] += weight * Number(plan, term);
-      }
+// Adds what a plan has computed of a batch to the sums of a pass.
+void Add(const Plan& plan, const Batch& batch, const Classifier& model,
+         Averaging averaging, absl::Span<const Shown> shown, PassSums& sums) {
+  const auto labels = batch.labels.values<int32_t>();
+  const auto predicted = plan.Value(model.predicted).values<int32_t>();
+  const int64_t right =
+      std::inner_product(labels.begin(), labels.end(), predicted.begin(),
+                         int64_t{0}, std::plus<>(), std::equal_to<>());
+  const double weight = averaging == Averaging::kOverSamples
+                            ? static_cast<double>(batch.size)
+                            : 1;
+  sums.samples += batch.size;
+  sums.weight += weight;
+  sums.loss += weight * plan.Scalar(model.loss);
+  sums.accuracy +=
+      weight * static_cast<double>(right) / static_cast<double>(batch.size);
+  for (size_t i = 0; i < shown.size(); ++i) {
+    for (Var term : shown[i].terms) {
+      sums.reports[i] += weight * Number(plan, term);
     }
-    return absl::OkStatus();
   }
+}
 
-  int64_t samples() const { return samples_; }
-
-  // The means so far.
-  double loss() const { return loss_sum_ / weight_; }
-  double accuracy() const { return accuracy_sum_ / weight_; }
-  std::vector<Measurement> reports() const {
-    std::vector<Measurement> reports;
-    for (size_t i = 0; i < shown_.size(); ++i) {
-      reports.push_back({shown_[i].name, shown_sums_[i] / weight_});
-    }
-    return reports;
-  }
-
- private:
-  const Classifier& model_;
-  const Averaging averaging_;
-  const absl::Span<const Shown> shown_;
-  int64_t samples_ = 0;
-  double weight_ = 0, loss_sum_ = 0, accuracy_sum_ = 0;
-  std::vector<double> shown_sums_;
-};
+double MeanLoss(const PassSums& sums) { return sums.loss / sums.weight; }
+double MeanAccuracy(const PassSums& sums) {
+  return sums.accuracy / sums.weight;
+}
 
 // Passes without updates, over one split in its order.
 class Evaluation {
@@ -123,17 +99,19 @@ class Evaluation {
   // Measures loss, accuracy and seconds; and the confusion.
   absl::StatusOr<EpochMetrics> Run(Plan& plan, const Classifier& model) {
     const Clock::time_point start = Clock::now();
-    Pass pass(model, averaging_, {});
+    PassSums sums;
     confusion_ = ConfusionMatrix(classes_);
     batches_.StartEpoch(0);
     while (std::optional<Batch> batch = batches_.Next()) {
-      absl::Status status = pass.Run(plan, *batch);
+      absl::Status status = plan.Run(
+          {{model.images, batch->images}, {model.labels, batch->labels}});
       if (!status.ok()) return status;
+      Add(plan, *batch, model, averaging_, {}, sums);
       confusion_.Add(batch->labels.values<int32_t>(),
                      plan.Value(model.predicted).values<int32_t>());
     }
-    return EpochMetrics{.loss = pass.loss(),
-                        .accuracy = pass.accuracy(),
+    return EpochMetrics{.loss = MeanLoss(sums),
+                        .accuracy = MeanAccuracy(sums),
                         .seconds = SecondsSince(start)};
   }
 
@@ -195,54 +173,6 @@ class Evaluations {
   Evaluation test_;
 };
 
-// Which epoch's figures and weights a run ends with: the last one's, or those
-// of the best, of which it keeps a copy.
-class Choice {
- public:
-  Choice(Graph* graph, const std::optional<EarlyStoppingOptions>& options)
-      : graph_(*graph) {
-    if (options.has_value()) early_stopping_.emplace(*options);
-  }
-
-  struct Verdict {
-    bool keep = true;  // The epoch is the one to end with, so far.
-    bool stop = false;
-  };
-
-  // Takes note of the next epoch, whose weights the graph still has.
-  Verdict Observe(const EpochResult& epoch) {
-    if (!early_stopping_.has_value()) return {};
-    const EarlyStopping::Verdict verdict = early_stopping_->Observe(epoch);
-    const bool stop = verdict == EarlyStopping::Verdict::kStop;
-    if (early_stopping_->options().keep == Keep::kLast) return {.stop = stop};
-    const bool is_best = verdict == EarlyStopping::Verdict::kBest;
-    if (is_best) CopyWeights();
-    // There is no best as long as the metric has only been NaN.
-    return {.keep = is_best || best_.empty(), .stop = stop};
-  }
-
-  // Puts the copy, if there is one, back into the graph.
-  absl::Status Restore() {
-    for (size_t i = 0; i < best_.size(); ++i) {
-      absl::Status status = graph_.SetValue(graph_.parameters()[i], best_[i]);
-      if (!status.ok()) return status;
-    }
-    return absl::OkStatus();
-  }
-
- private:
-  void CopyWeights() {
-    best_.clear();
-    for (Var parameter : graph_.parameters()) {
-      best_.push_back(graph_.Value(parameter));
-    }
-  }
-
-  Graph& graph_;
-  std::optional<EarlyStopping> early_stopping_;
-  std::vector<Tensor> best_;  // Of each parameter.
-};
-
 // What does not fit, said before anything is run.
 absl::Status Check(const Batches& batches, const DataSplits& data,
                    const TrainOptions& options) {
@@ -267,48 +197,313 @@ bool IsEvaluated(int epoch, const TrainOptions& options) {
   return (epoch - 1) % options.evaluate_every == 0 || epoch == options.epochs;
 }
 
-// The plan with the updates, ready for its first step.
-absl::StatusOr<Plan> CompileTraining(const Classifier& model,
-                                     absl::Span<const Shown> shown,
-                                     const Batches& batches,
-                                     const TrainOptions& options) {
-  std::vector<Var> fetch = {model.loss, model.predicted};
-  if (!model.updates.learning_rate.empty()) {
-    fetch.push_back(model.updates.learning_rate);
+// Whether all variables are finite.
+bool AllFinite(const Variables& variables) {
+  for (int i = 0; i < variables.size(); ++i) {
+    const Tensor& value = variables[i].value;
+    if (value.dtype() != DType::kFloat32) continue;
+    for (const float element : value.values<float>()) {
+      if (!std::isfinite(element)) return false;
+    }
   }
-  for (const Shown& number : shown) {
-    fetch.insert(fetch.end(), number.terms.begin(), number.terms.end());
-  }
-  return Compile(*model.graph, {.fetch = fetch,
-                                .updates = model.updates,
-                                .threads = options.threads,
-                                .precision = options.precision,
-                                .batch_sizes = batches.sizes()});
+  return true;
 }
 
-// One pass with updates over the training set, and what it came to.
-absl::StatusOr<EpochMetrics> TrainEpoch(int epoch, const Classifier& model,
-                                        Plan& plan, Batches& batches,
-                                        Pass& pass, Progress& progress) {
-  const Clock::time_point start = Clock::now();
-  progress.StartEpoch(epoch);
-  batches.StartEpoch(epoch);
-  while (std::optional<Batch> batch = batches.Next()) {
-    absl::Status status = pass.Run(plan, *batch);
-    if (!status.ok()) return status;
-    progress.Advance(batch->size, pass.loss(), pass.accuracy());
+// The loop, and all that it keeps from step to step.
+class Training {
+ public:
+  // All arguments must outlive the object.
+  Training(const Classifier& model, const DataSplits& data,
+           const TrainOptions& options, Progress& progress)
+      : model_(model),
+        options_(options),
+        progress_(progress),
+        shown_(ShownBy(model.updates)),
+        batches_(data.train, options.batches),
+        evaluations_(data, options) {
+    state_.pass.reports.resize(shown_.size());
   }
-  EpochMetrics metrics = {.epoch = epoch,
-                          .split = "train",
-                          .loss = pass.loss(),
-                          .accuracy = pass.accuracy(),
-                          .seconds = SecondsSince(start),
-                          .reports = pass.reports()};
-  if (const Var rate = model.updates.learning_rate; !rate.empty()) {
-    metrics.learning_rate = plan.Scalar(rate);
+
+  // Makes the plans, and goes to where the run is resumed.
+  absl::Status Start(const DataSplits& data) {
+    if (absl::Status status = Check(batches_, data, options_); !status.ok()) {
+      return status;
+    }
+    if (options_.on_divergence == OnDivergence::kSkip) {
+      limit_ = model_.graph->Input("loss_limit", {});
+    }
+    absl::StatusOr<Plan> train = CompileTraining();
+    if (!train.ok()) return train.status();
+    train_ = *std::move(train);
+    train_->Record(options_.profile);
+    absl::StatusOr<Plan> evaluate =
+        Compile(*model_.graph, {.fetch = {model_.loss, model_.predicted},
+                                .threads = options_.threads,
+                                .precision = options_.precision});
+    if (!evaluate.ok()) return evaluate.status();
+    evaluate_ = *std::move(evaluate);
+    return options_.resume_from == nullptr ? absl::OkStatus() : Resume();
   }
-  return metrics;
-}
+
+  absl::Status Run(
+      const std::function<absl::Status(const EpochResult&)>& on_epoch) {
+    start_ = last_save_ = Clock::now();
+    while (end_ == End::kFinished && state_.epoch <= options_.epochs &&
+           !state_.stopped_early) {
+      if (absl::Status status = TrainEpoch(); !status.ok()) return status;
+      if (end_ != End::kFinished) break;
+      if (absl::Status status = FinishEpoch(on_epoch); !status.ok()) {
+        return status;
+      }
+    }
+    if (end_ == End::kDiverged) return absl::OkStatus();
+    if (absl::Status status = Save(); !status.ok()) return status;
+    return end_ == End::kFinished ? RestoreBest() : absl::OkStatus();
+  }
+
+  TrainResult Result() const {
+    return {.end = end_,
+            .step = state_.step,
+            .divergence = divergence_,
+            .kept = state_.kept,
+            .confusion = state_.confusion,
+            .history = state_.history,
+            .epochs = state_.epoch - 1,
+            .threads = train_->threads(),
+            .seconds = state_.seconds + SecondsSince(start_),
+            .samples_per_second = static_cast<double>(state_.training_samples) /
+                                  state_.training_seconds,
+            .compile_seconds =
+                train_->compile_seconds() + evaluate_->compile_seconds()};
+  }
+
+ private:
+  // The plan with the updates, ready for its first step.
+  absl::StatusOr<Plan> CompileTraining() {
+    std::vector<Var> fetch = {model_.loss, model_.predicted};
+    if (!model_.updates.learning_rate.empty()) {
+      fetch.push_back(model_.updates.learning_rate);
+    }
+    for (const Shown& number : shown_) {
+      fetch.insert(fetch.end(), number.terms.begin(), number.terms.end());
+    }
+    return Compile(*model_.graph,
+                   {.fetch = fetch,
+                    .updates = limit_.empty() ? model_.updates
+                                              : SkipAbove(model_.loss, limit_,
+                                                          model_.updates),
+                    .threads = options_.threads,
+                    .precision = options_.precision,
+                    .batch_sizes = batches_.sizes()});
+  }
+
+  absl::Status Resume() {
+    state_ = *options_.resume_from;
+    losses_ = LossWatch(state_.losses);
+    if (state_.pass.reports.size() != shown_.size()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "Train: expected a state with ", shown_.size(),
+          " reports of a training pass, found ", state_.pass.reports.size()));
+    }
+    const std::vector<Var> parameters = model_.graph->parameters();
+    bool same = state_.best.empty() || state_.best.size() == parameters.size();
+    for (size_t i = 0; same && i < state_.best.size(); ++i) {
+      same = state_.best[i].type() == parameters[i].type();
+    }
+    if (!same) {
+      return absl::InvalidArgumentError(
+          "Train: expected the best model's parameters to be those of the "
+          "graph, found others");
+    }
+    in_epoch_ = state_.batches.samples > 0;
+    if (!in_epoch_) return absl::OkStatus();
+    absl::Status status = batches_.Restore(state_.batches);
+    return status.ok() ? status
+                       : absl::InvalidArgumentError(
+                             absl::StrCat("Train: ", status.message()));
+  }
+
+  // One pass with updates over the training set, or the rest of one.
+  absl::Status TrainEpoch() {
+    PassSums& sums = state_.pass;
+    if (!in_epoch_) batches_.StartEpoch(state_.epoch);
+    in_epoch_ = true;
+    progress_.StartEpoch(state_.epoch, batches_.samples());
+    pass_start_ = Clock::now();
+    while (std::optional<Batch> batch = batches_.Next()) {
+      if (absl::Status status = Step(*batch); !status.ok()) return status;
+      if (end_ == End::kDiverged) return absl::OkStatus();
+      progress_.Advance(batch->size, MeanLoss(sums), MeanAccuracy(sums));
+      const bool interrupted = options_.interrupted && options_.interrupted();
+      if (interrupted) end_ = End::kInterrupted;
+      if (interrupted) return absl::OkStatus();
+      if (IsDueAfterStep()) {
+        if (absl::Status status = Save(); !status.ok()) return status;
+        if (end_ == End::kDiverged) return absl::OkStatus();
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Step(const Batch& batch) {
+    absl::InlinedVector<Feed, 3> feeds = {{model_.images, batch.images},
+                                          {model_.labels, batch.labels}};
+    float limit;
+    if (!limit_.empty()) {
+      limit = losses_.limit();
+      feeds.push_back({limit_, TensorView(TensorType{}, &limit)});
+    }
+    if (absl::Status status = train_->Run(feeds); !status.ok()) return status;
+    ++state_.step;
+    const auto loss = static_cast<float>(train_->Scalar(model_.loss));
+    if (options_.on_divergence == OnDivergence::kGoOn ||
+        losses_.Observe(loss)) {
+      Add(*train_, batch, model_, options_.averaging, shown_, state_.pass);
+    } else if (options_.on_divergence == OnDivergence::kStop) {
+      Diverge(LossText(loss));
+    } else if (losses_.state().bad_in_a_row > LossWatch::kMostSkipped) {
+      Diverge(absl::StrCat(LossText(loss), ", after ", LossWatch::kMostSkipped,
+                           " steps skipped in a row"));
+    }
+    return absl::OkStatus();
+  }
+
+  std::string LossText(float loss) const {
+    return std::isfinite(loss)
+               ? absl::StrFormat(
+                     "the loss is %.4g, above %.4g, which is far "
+                     "above its recent range",
+                     loss, losses_.limit())
+               : absl::StrFormat("the loss is %g", loss);
+  }
+
+  void Diverge(absl::string_view how) {
+    end_ = End::kDiverged;
+    divergence_ = absl::StrCat("step ", state_.step, ", in epoch ",
+                               state_.epoch, ": ", how);
+  }
+
+  // Evaluates the epoch if it is time to, and goes to the start of the next.
+  absl::Status FinishEpoch(
+      const std::function<absl::Status(const EpochResult&)>& on_epoch) {
+    PassSums& sums = state_.pass;
+    in_epoch_ = false;
+    sums.seconds += SecondsSince(pass_start_);
+    state_.training_seconds += sums.seconds;
+    state_.training_samples += sums.samples;
+    if (IsEvaluated(state_.epoch, options_)) {
+      EpochResult current = {.train = TrainMetrics()};
+      absl::Status status = evaluations_.Run(*evaluate_, model_, current);
+      if (!status.ok()) return status;
+      Choose(current);
+      state_.history.push_back(current);
+      progress_.FinishEpoch(current);
+      if (status = on_epoch(current); !status.ok()) return status;
+    }
+    sums = {.reports = std::vector<double>(shown_.size())};
+    const int finished = state_.epoch++;
+    const int every = options_.checkpoint_every.epochs;
+    return every > 0 && finished % every == 0 ? Save() : absl::OkStatus();
+  }
+
+  EpochMetrics TrainMetrics() const {
+    const PassSums& sums = state_.pass;
+    EpochMetrics metrics = {.epoch = state_.epoch,
+                            .split = "train",
+                            .loss = MeanLoss(sums),
+                            .accuracy = MeanAccuracy(sums),
+                            .seconds = sums.seconds};
+    for (size_t i = 0; i < shown_.size(); ++i) {
+      metrics.reports.push_back(
+          {shown_[i].name, sums.reports[i] / sums.weight});
+    }
+    if (const Var rate = model_.updates.learning_rate; !rate.empty()) {
+      metrics.learning_rate = train_->Scalar(rate);
+    }
+    return metrics;
+  }
+
+  // Whether the epoch, whose weights the graph still has, is the one to end
+  // with, so far; and whether it is the last.
+  void Choose(const EpochResult& epoch) {
+    bool keep = true;
+    if (options_.early_stopping.has_value()) {
+      EarlyStopping early_stopping(*options_.early_stopping,
+                                   state_.early_stopping);
+      const EarlyStopping::Verdict verdict = early_stopping.Observe(epoch);
+      state_.early_stopping = early_stopping.state();
+      state_.stopped_early = verdict == EarlyStopping::Verdict::kStop;
+      if (options_.early_stopping->keep == Keep::kBest) {
+        const bool is_best = verdict == EarlyStopping::Verdict::kBest;
+        if (is_best) CopyWeights();
+        // There is no best as long as the metric has only been NaN.
+        keep = is_best || state_.best.empty();
+      }
+    }
+    if (!keep) return;
+    state_.kept = epoch;
+    state_.confusion = evaluations_.test_confusion();
+  }
+
+  void CopyWeights() {
+    state_.best.clear();
+    for (Var parameter : model_.graph->parameters()) {
+      state_.best.push_back(model_.graph->Value(parameter));
+    }
+  }
+
+  // Puts the copy, if there is one, back into the graph.
+  absl::Status RestoreBest() {
+    const std::vector<Var> parameters = model_.graph->parameters();
+    for (size_t i = 0; i < state_.best.size(); ++i) {
+      absl::Status status =
+          model_.graph->SetValue(parameters[i], state_.best[i]);
+      if (!status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
+
+  bool IsDueAfterStep() const {
+    const CheckpointEvery& every = options_.checkpoint_every;
+    return (every.steps > 0 && state_.step % every.steps == 0) ||
+           (every.seconds > 0 && SecondsSince(last_save_) >= every.seconds);
+  }
+
+  absl::Status Save() {
+    if (!options_.save) return absl::OkStatus();
+    if (options_.on_divergence != OnDivergence::kGoOn &&
+        !AllFinite(model_.graph->variables())) {
+      Diverge("a variable is not finite");
+      return absl::OkStatus();
+    }
+    TrainingState state = state_;
+    state.batches = {};
+    if (in_epoch_) {
+      state.pass.seconds += SecondsSince(pass_start_);
+      state.batches = batches_.state();
+    }
+    state.seconds += SecondsSince(start_);
+    state.losses = losses_.state();
+    last_save_ = Clock::now();
+    return options_.save(state);
+  }
+
+  const Classifier& model_;
+  const TrainOptions& options_;
+  Progress& progress_;
+  const std::vector<Shown> shown_;
+  Batches batches_;
+  Evaluations evaluations_;
+  Var limit_;  // The loss above which a step is skipped, if any is.
+  std::optional<Plan> train_, evaluate_;
+
+  TrainingState state_;  // But for batches and losses, which are here:
+  LossWatch losses_;
+  bool in_epoch_ = false;
+  End end_ = End::kFinished;
+  std::string divergence_;
+  Clock::time_point start_, pass_start_, last_save_;
+};
 
 }  // namespace
 
@@ -317,60 +512,11 @@ absl::StatusOr<TrainResult> Train(
     const TrainOptions& options, Progress& progress,
     const std::function<absl::Status(const EpochResult&)>& on_epoch) {
   TAPE_CHECK_LE(1, options.evaluate_every);
-  Batches batches(data.train, options.batches);
-  if (absl::Status status = Check(batches, data, options); !status.ok()) {
-    return status;
-  }
-  const std::vector<Shown> shown = ShownBy(model.updates);
-  absl::StatusOr<Plan> train = CompileTraining(model, shown, batches, options);
-  if (!train.ok()) return train.status();
-  train->Record(options.profile);
-  absl::StatusOr<Plan> evaluate =
-      Compile(*model.graph, {.fetch = {model.loss, model.predicted},
-                             .threads = options.threads,
-                             .precision = options.precision});
-  if (!evaluate.ok()) return evaluate.status();
-
-  Evaluations evaluations(data, options);
-  Choice choice(model.graph, options.early_stopping);
-  TrainResult result;
-  result.threads = train->threads();
-  double train_seconds = 0;
-  int64_t train_samples = 0;
-  bool stop = false;
-  const Clock::time_point start = Clock::now();
-  for (int epoch = 1; epoch <= options.epochs && !stop; ++epoch) {
-    Pass pass(model, options.averaging, shown);
-    absl::StatusOr<EpochMetrics> trained =
-        TrainEpoch(epoch, model, *train, batches, pass, progress);
-    if (!trained.ok()) return trained.status();
-    train_seconds += trained->seconds;
-    train_samples += pass.samples();
-    result.epochs = epoch;
-    if (!IsEvaluated(epoch, options)) continue;
-
-    EpochResult current = {.train = *std::move(trained)};
-    if (absl::Status status = evaluations.Run(*evaluate, model, current);
-        !status.ok()) {
-      return status;
-    }
-    const Choice::Verdict verdict = choice.Observe(current);
-    stop = verdict.stop;
-    if (verdict.keep) {
-      result.kept = current;
-      result.confusion = evaluations.test_confusion();
-    }
-    result.history.push_back(current);
-    progress.FinishEpoch(current);
-    if (absl::Status status = on_epoch(current); !status.ok()) return status;
-  }
-  if (absl::Status status = choice.Restore(); !status.ok()) return status;
-  result.seconds = SecondsSince(start);
-  result.samples_per_second =
-      static_cast<double>(train_samples) / train_seconds;
-  result.compile_seconds =
-      train->compile_seconds() + evaluate->compile_seconds();
-  return result;
+  Training training(model, data, options, progress);
+  absl::Status status = training.Start(data);
+  if (status.ok()) status = training.Run(on_epoch);
+  if (!status.ok()) return status;
+  return training.Result();
 }
 
 }  // namespace tape

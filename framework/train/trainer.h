@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -17,9 +18,11 @@
 #include "framework/data/batches.h"
 #include "framework/data/dataset.h"
 #include "framework/train/classification.h"
+#include "framework/train/divergence.h"
 #include "framework/train/early_stopping.h"
 #include "framework/train/metrics.h"
 #include "framework/train/progress.h"
+#include "framework/train/training_state.h"
 
 namespace tape {
 
@@ -53,6 +56,14 @@ enum class TrainFigures {
                 // the training set.
 };
 
+// A checkpoint is due after so many steps, epochs or seconds; by what is 0 it
+// never is.
+struct CheckpointEvery {
+  int64_t steps = 0;
+  int epochs = 0;
+  double seconds = 0;
+};
+
 struct TrainOptions {
   int epochs = 1;        // At most, with early stopping.
   BatchOptions batches;  // Of the training set.
@@ -70,16 +81,43 @@ struct TrainOptions {
   // As CompileOptions::precision; of training and evaluations.
   Precision precision = Precision::kFloat32;
   Profile* profile = nullptr;  // If given, the training steps are added to it.
+  // kSkip declares a further input, "loss_limit", and is for one Train of a
+  // graph.
+  OnDivergence on_divergence = OnDivergence::kGoOn;
+
+  // Where another run of the same model, data and options was; the variables of
+  // the graph must be those of that moment. The run then ends with the same
+  // bits as one that was never interrupted.
+  const TrainingState* resume_from = nullptr;
+  // Keeps the state, with the variables as they are now; its error ends the
+  // run. Called when due by `checkpoint_every`, when the run is interrupted, and
+  // at its end. Not called with variables that are not finite, unless
+  // on_divergence is kGoOn.
+  std::function<absl::Status(const TrainingState&)> save = nullptr;
+  CheckpointEvery checkpoint_every = {};
+  // Asked after each step, whether to leave the rest of the run to another one.
+  std::function<bool()> interrupted = nullptr;
+};
+
+// How a run ended.
+enum class End {
+  kFinished,
+  kInterrupted,
+  kDiverged,  // Its last step is not to be trusted, nor are the variables.
 };
 
 // What a whole run came to.
 struct TrainResult {
-  // Of the weights that the run leaves in the graph: the last epoch's, or the
-  // best one's if early stopping keeps those.
+  End end = End::kFinished;
+  int64_t step = 0;  // Batches trained on.
+  // If it diverged, in what way: "step 7, in epoch 2: the loss is nan".
+  std::string divergence;
+  // Of the weights that a finished run leaves in the graph: the last epoch's, or
+  // the best one's if early stopping keeps those.
   EpochResult kept;
   ConfusionMatrix confusion = ConfusionMatrix(1);  // Of them, on the test set.
   std::vector<EpochResult> history;                // Of all epochs evaluated.
-  int epochs = 0;                                  // That were made.
+  int epochs = 0;                                  // That were completed.
   int threads = 0;
   double seconds = 0;             // Of the whole run, evaluations included.
   double samples_per_second = 0;  // Of training alone.
@@ -92,7 +130,7 @@ struct TrainResult {
 // samples, and on data.test, and calls `on_epoch`, whose error ends the run.
 // Draws on `progress`. Errors: mistakes in the model's declaration, before
 // anything is run; early stopping that watches a validation set that is not
-// there.
+// there; a state to go on from that is not of such a run.
 absl::StatusOr<TrainResult> Train(
     const Classifier& model, const DataSplits& data,
     const TrainOptions& options, Progress& progress,
