@@ -114,12 +114,20 @@ absl::Status WriteNewFile(const std::string& path,
 }
 
 absl::Status ReplaceFile(const std::string& path, absl::string_view bytes) {
+  return ReplaceFile(path, absl::MakeConstSpan(&bytes, 1));
+}
+
+absl::Status ReplaceFile(const std::string& path,
+                         absl::Span<const absl::string_view> pieces) {
   const std::string temporary = path + ".temporary";
   const int file =
       open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
            kFilePermissions);
   if (file < 0) return SystemError(errno, temporary, "cannot create the file");
-  int error = WriteAll(file, bytes);
+  int error = 0;
+  for (absl::string_view piece : pieces) {
+    if (error == 0) error = WriteAll(file, piece);
+  }
   if (error == 0 && fsync(file) != 0) error = errno;
   if (close(file) != 0 && error == 0) error = errno;
   if (error != 0) {
@@ -171,10 +179,9 @@ absl::Status WrongData(absl::string_view where, absl::string_view expected,
       absl::StrCat(where, ": expected ", expected, ", found ", found));
 }
 
-std::string Quoted(absl::string_view text) {
-  constexpr size_t kShown = 20;
-  return absl::StrCat("\"", absl::CHexEscape(text.substr(0, kShown)),
-                      text.size() > kShown ? "..." : "", "\"");
+std::string Quoted(absl::string_view text, size_t shown) {
+  return absl::StrCat("\"", absl::CHexEscape(text.substr(0, shown)),
+                      text.size() > shown ? "..." : "", "\"");
 }
 
 }  // namespace tape

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "framework/core/tensor.h"
 
 namespace tape {
@@ -50,6 +51,9 @@ absl::Status WriteNewFile(const std::string& path,
 // this fails, as it was before: they are written to "<path>.temporary" first,
 // and are on the disk when this returns. Errors are the system's.
 absl::Status ReplaceFile(const std::string& path, absl::string_view bytes);
+// The same of these pieces, one after the other.
+absl::Status ReplaceFile(const std::string& path,
+                         absl::Span<const absl::string_view> pieces);
 
 // Makes the folder `path` in a parent that is there. Errors are the system's,
 // kAlreadyExists for one if `path` is taken.
@@ -69,9 +73,9 @@ std::string PathIn(absl::string_view folder, absl::string_view name);
 absl::Status WrongData(absl::string_view where, absl::string_view expected,
                        absl::string_view found);
 
-// The text in quotation marks, escaped to ASCII and cut after 20 bytes, so that
-// an error stays a short line whatever a file holds.
-std::string Quoted(absl::string_view text);
+// The text in quotation marks, escaped to ASCII and cut after so many bytes, so
+// that an error stays a short line whatever a file holds.
+std::string Quoted(absl::string_view text, size_t shown = 20);
 
 }  // namespace tape
 
