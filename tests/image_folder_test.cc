@@ -295,6 +295,25 @@ TEST_F(ImageFolderTest, AllocatesNothingForAHugeHeader) {
                 "pixels");
 }
 
+TEST_F(ImageFolderTest, RefusesMorePixelsThanTheFileCanHold) {
+  // The most that deflate can do: black pixels of one bit.
+  Png png = {.columns = 2048, .rows = 2048, .depth = 1};
+  png.data = std::string(png.rows * (1 + png.columns / 8), '\0');
+  WriteTree();
+  Write("0/a.png", Encode(png));
+  Write("1/a.png", Encode(png));
+  EXPECT_TRUE(ReadImageFolder(folder_, kClasses).ok());
+
+  png.data.resize(1);
+  const std::string bytes = Encode(png);
+  Write("0/a.png", bytes);
+  ExpectRefused("0/a.png",
+                absl::StrCat("expected at most ", 8 * 1032 * bytes.size(),
+                             " pixels in a file of ", bytes.size(),
+                             " bytes, found 2048 rows of 2048 "
+                             "pixels"));
+}
+
 TEST_F(ImageFolderTest, PassesOnWhatLibpngSays) {
   std::string bytes = Encode({});
   bytes[bytes.size() - 14] ^= 1;  // Of the data's checksum.

@@ -23,6 +23,10 @@ namespace {
 // Of one image: the memory that a first image can make us take by itself.
 constexpr int64_t kMaxPixels = int64_t{1} << 24;
 
+// That a byte of a file can hold: one bit each, of the 1032 bytes that deflate
+// makes of one byte at most (258 bytes of 2 bits, RFC 1951).
+constexpr int64_t kMaxPixelsOfByte = 8 * 1032;
+
 struct ImageFile {
   std::string name;
   int32_t label;
@@ -116,6 +120,14 @@ absl::StatusOr<Dataset> ReadImageFolder(const std::string& folder,
                        absl::StrCat(Describe(size), ", as in ",
                                     PathOf(folder, files->front())),
                        Describe(*found));
+    }
+    const auto file_bytes = static_cast<int64_t>(bytes->size());
+    if (size.pixels() > kMaxPixelsOfByte * file_bytes) {
+      return WrongData(
+          path,
+          absl::StrCat("at most ", kMaxPixelsOfByte * file_bytes,
+                       " pixels in a file of ", file_bytes, " bytes"),
+          Describe(size));
     }
     greys.resize(greys.size() + size.pixels());
     absl::Status status =

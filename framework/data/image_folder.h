@@ -29,10 +29,11 @@ namespace tape {
 // set's own order; and any other tree has an order that is the same on every
 // machine and mixes the classes if their files are named alike.
 //
-// Memory grows with what was decoded, whatever headers claim. Errors: kNotFound
-// if `folder` is missing; kInvalidArgument if a class has no folder or no
-// image, anything else stands among the label folders, or a file is not such an
-// image; otherwise what the system said.
+// Memory is in proportion to the files' sizes, whatever headers claim: an image
+// of more pixels than its file could hold is refused. Errors: kNotFound if
+// `folder` is missing; kInvalidArgument if a class has no folder or no image,
+// anything else stands among the label folders, or a file is not such an image;
+// otherwise what the system said.
 absl::StatusOr<Dataset> ReadImageFolder(const std::string& folder, int classes);
 
 // Makes `folder`, and in it the tree that ReadImageFolder makes the same data
