@@ -7,14 +7,19 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "framework/compiler/compile.h"
 #include "framework/data/batches.h"
 #include "framework/data/dataset.h"
+#include "framework/train/epoch_log.h"
+#include "framework/train/event_file.h"
+#include "framework/train/json_lines.h"
 #include "framework/train/progress.h"
 #include "framework/train/run_directory.h"
 #include "framework/train/trainer.h"
@@ -70,6 +75,10 @@ ABSL_FLAG(std::string, precision, "float32",
 ABSL_FLAG(std::string, run_dir, "",
           "folder to write metrics.csv and summary.json to; made if missing, "
           "refused if it holds a run already. By default nothing is written");
+ABSL_FLAG(bool, jsonl, false,
+          "write metrics.jsonl to --run_dir too: the figures as JSON lines");
+ABSL_FLAG(bool, tensorboard, false,
+          "write an event file to --run_dir too, for TensorBoard");
 
 namespace tape {
 namespace {
@@ -86,7 +95,8 @@ constexpr ShownFlag kFlags[] = {
     {"learning_rate", "X"}, {"l1", "X"},         {"l2", "X"},
     {"proximal_l1", "X"},   {"validation", "X"}, {"stratified", ""},
     {"report", ""},         {"seed", "N"},       {"threads", "N"},
-    {"precision", "NAME"},  {"run_dir", "DIR"},  {"profile", "FILE"}};
+    {"precision", "NAME"},  {"run_dir", "DIR"},  {"profile", "FILE"},
+    {"jsonl", ""},          {"tensorboard", ""}};
 
 // The experiment's settings with the flags' changes.
 absl::StatusOr<Settings> SettingsFromFlags(const Experiment& experiment) {
@@ -171,9 +181,26 @@ double ZeroShare(Graph& graph) {
   return static_cast<double>(zeros) / static_cast<double>(elements);
 }
 
+// The logs that flags ask for beside metrics.csv.
+absl::StatusOr<std::vector<EpochLog>> LogsFromFlags() {
+  const std::string folder = absl::GetFlag(FLAGS_run_dir);
+  std::vector<EpochLog> logs;
+  if (absl::GetFlag(FLAGS_jsonl)) {
+    if (folder.empty()) return WrongFlag("jsonl", "a --run_dir", "none");
+    logs.push_back(JsonLinesLog(folder));
+  }
+  if (absl::GetFlag(FLAGS_tensorboard)) {
+    if (folder.empty()) return WrongFlag("tensorboard", "a --run_dir", "none");
+    logs.push_back(NewEventFileLog(folder));
+  }
+  return logs;
+}
+
 absl::Status TrainExperiment(const Experiment& experiment) {
   const absl::StatusOr<Settings> settings = SettingsFromFlags(experiment);
   if (!settings.ok()) return settings.status();
+  absl::StatusOr<std::vector<EpochLog>> logs = LogsFromFlags();
+  if (!logs.ok()) return logs.status();
 
   std::string data_dir = absl::GetFlag(FLAGS_data_dir);
   if (data_dir.empty()) data_dir = experiment.data_dir;
@@ -242,8 +269,9 @@ absl::Status TrainExperiment(const Experiment& experiment) {
         if (status.ok() && epoch.validation.has_value()) {
           status = run_directory->AppendMetrics(*epoch.validation);
         }
-        if (!status.ok()) return status;
-        return run_directory->AppendMetrics(epoch.test);
+        if (status.ok()) status = run_directory->AppendMetrics(epoch.test);
+        for (EpochLog& log : *logs) status.Update(log.Append(epoch));
+        return status;
       });
   if (!result.ok()) return result.status();
 

@@ -72,6 +72,62 @@ TEST_F(FilesTest, AFullDiskLeavesTheOldFile) {
   EXPECT_EQ(Count(), 1);
 }
 
+TEST_F(FilesTest, AFileGrowsByWholePiecesThatAreThereAtOnce) {
+  const std::string path = folder_ + "/log";
+  AppendOnlyFile log(path);
+  EXPECT_EQ(Count(), 0);
+  ASSERT_TRUE(log.Append("one,").ok());
+  EXPECT_EQ(ReadByAnotherProcess(path), "one,");
+  ASSERT_TRUE(log.Append("two,").ok());
+  EXPECT_EQ(ReadByAnotherProcess(path), "one,two,");
+  EXPECT_EQ(log.bytes(), 8);
+  {
+    LargestFile limit(10);
+    EXPECT_EQ(log.Append("three,").message(),
+              path + ": cannot add to the file: File too large");
+  }
+  EXPECT_EQ(ReadText(path), "one,two,");
+  ASSERT_TRUE(log.Append("three,").ok());
+  EXPECT_EQ(ReadText(path), "one,two,three,");
+}
+
+TEST_F(FilesTest, AFileThatGrowsStartsAnew) {
+  const std::string path = WriteText(folder_ + "/log", "of another");
+  AppendOnlyFile log(path);
+  EXPECT_TRUE(absl::IsAlreadyExists(log.Append("one,")));
+  EXPECT_EQ(ReadText(path), "of another");
+  ASSERT_TRUE(log.Replace("zero,").ok());
+  EXPECT_EQ(log.bytes(), 5);
+  ASSERT_TRUE(log.Append("one,").ok());
+  EXPECT_EQ(ReadText(path), "zero,one,");
+  // Of nothing there is no file, be it there or not.
+  for (int time = 0; time < 2; ++time) {
+    ASSERT_TRUE(log.Replace("").ok());
+    EXPECT_EQ(Count(), 0);
+  }
+  ASSERT_TRUE(log.Append("one,").ok());
+  EXPECT_EQ(ReadText(path), "one,");
+  {
+    LargestFile limit(5);
+    EXPECT_THAT(log.Replace("longer").message(), HasSubstr("File too large"));
+  }
+  EXPECT_EQ(ReadText(path), "one,");
+  ASSERT_TRUE(log.Append("two,").ok());
+  EXPECT_EQ(ReadText(path), "one,two,");
+}
+
+TEST_F(FilesTest, AFileThatFailsAtItsFirstPieceIsNotThere) {
+  const std::string path = folder_ + "/log";
+  AppendOnlyFile log(path);
+  {
+    LargestFile limit(2);
+    EXPECT_FALSE(log.Append("one,").ok());
+  }
+  EXPECT_EQ(Count(), 0);
+  ASSERT_TRUE(log.Append("one,").ok());
+  EXPECT_EQ(ReadText(path), "one,");
+}
+
 TEST_F(FilesTest, RefusesAFileLargerThanTheMemory) {
   // All of it is a hole, which takes no room.
   const std::string path = WriteText(folder_ + "/file", "");

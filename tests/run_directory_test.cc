@@ -5,10 +5,8 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include <charconv>
-#include <csignal>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -68,27 +66,6 @@ class RunDirectoryTest : public testing::Test {
   std::string folder_;
 };
 
-// Within its life, files of this process cannot grow over `bytes`: a disk that
-// becomes full in the middle of a line.
-class LargestFile {
- public:
-  explicit LargestFile(rlim_t bytes) {
-    old_handler_ = std::signal(SIGXFSZ, SIG_IGN);  // An errno instead.
-    getrlimit(RLIMIT_FSIZE, &old_limit_);
-    rlimit limit = old_limit_;
-    limit.rlim_cur = bytes;
-    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
-  }
-  ~LargestFile() {
-    setrlimit(RLIMIT_FSIZE, &old_limit_);
-    std::signal(SIGXFSZ, old_handler_);
-  }
-
- private:
-  rlimit old_limit_;
-  void (*old_handler_)(int);
-};
-
 const EpochMetrics kTrain = {.epoch = 1,
                              .split = "train",
                              .loss = 0.1,
@@ -145,7 +122,7 @@ TEST_F(RunDirectoryTest, AFolderWithOtherFilesIsTaken) {
 }
 
 TEST_F(RunDirectoryTest, AFolderWithARunIsRefused) {
-  for (const char* name : {"metrics.csv", "summary.json"}) {
+  for (const char* name : {"metrics.csv", "metrics.jsonl", "summary.json"}) {
     WriteText(In(name), "of another run");
     const absl::Status status = RunDirectory::Create(folder_).status();
     EXPECT_EQ(status, absl::AlreadyExistsError(absl::StrCat(
@@ -212,6 +189,17 @@ TEST_F(RunDirectoryTest, MetricsAreLinesThatAreThereAtOnce) {
   EXPECT_EQ(ReadText(In("metrics.csv")),
             absl::StrCat(kHeader, kTrainLine,
                          "1,test,nan,0.3333333333333333,inf,-inf\n"));
+}
+
+TEST_F(RunDirectoryTest, AnotherProcessSeesEachLineAtOnce) {
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
+  ASSERT_TRUE(run.ok()) << run.status();
+  std::string expected = kHeader;
+  for (int line = 0; line < 3; ++line) {
+    ASSERT_TRUE(run->AppendMetrics(kTrain).ok());
+    expected += kTrainLine;
+    EXPECT_EQ(ReadByAnotherProcess(In("metrics.csv")), expected);
+  }
 }
 
 TEST_F(RunDirectoryTest, ReportsOfTheFirstLineHaveTheirColumns) {
@@ -334,7 +322,7 @@ TEST_F(RunDirectoryTest, TwoRunsDoNotMix) {
   EXPECT_EQ(second->AppendMetrics(kTrain),
             absl::AlreadyExistsError(
                 absl::StrCat(In("metrics.csv"),
-                             ": cannot open the file to add a line: "
+                             ": cannot open the file to add to it: "
                              "File exists")));
   EXPECT_EQ(ReadText(In("metrics.csv")), absl::StrCat(kHeader, kTrainLine));
 }
@@ -346,7 +334,7 @@ TEST_F(RunDirectoryTest, AFolderThatVanishedIsAnError) {
   fs::remove_all(In("run"));
   EXPECT_EQ(Message(run->AppendMetrics(kTrain)),
             absl::StrCat(In("run/metrics.csv"),
-                         ": cannot open the file to add a line: "
+                         ": cannot open the file to add to it: "
                          "No such file or directory"));
   EXPECT_EQ(Message(run->WriteSummary(Summary())),
             absl::StrCat(In("run/summary.json.temporary"),
@@ -362,11 +350,11 @@ TEST_F(RunDirectoryTest, AFullDiskIsAnError) {
   fs::remove(In("metrics.csv"));
   fs::create_symlink("/dev/full", In("metrics.csv"));
   fs::create_symlink("/dev/full", In("summary.json.temporary"));
-  EXPECT_EQ(
-      run->AppendMetrics(kTrain),
-      absl::ResourceExhaustedError(absl::StrCat(In("metrics.csv"),
-                                                ": cannot add a whole line: "
-                                                "No space left on device")));
+  EXPECT_EQ(run->AppendMetrics(kTrain),
+            absl::ResourceExhaustedError(
+                absl::StrCat(In("metrics.csv"),
+                             ": cannot add to the file as a whole: "
+                             "No space left on device")));
   EXPECT_EQ(
       run->WriteSummary(Summary()),
       absl::ResourceExhaustedError(absl::StrCat(In("summary.json.temporary"),
@@ -385,7 +373,7 @@ TEST_F(RunDirectoryTest, AFailedLineLeavesWholeLines) {
     status = run->AppendMetrics(kTrain);
   }
   EXPECT_EQ(Message(status), absl::StrCat(In("metrics.csv"),
-                                          ": cannot add a line: "
+                                          ": cannot add to the file: "
                                           "File too large"));
   EXPECT_EQ(Below(folder_), std::set<std::string>{});
   ASSERT_TRUE(run->AppendMetrics(kTrain).ok());
@@ -395,7 +383,7 @@ TEST_F(RunDirectoryTest, AFailedLineLeavesWholeLines) {
     status = run->AppendMetrics(kTrain);
   }
   EXPECT_EQ(Message(status), absl::StrCat(In("metrics.csv"),
-                                          ": cannot add a line: "
+                                          ": cannot add to the file: "
                                           "File too large"));
   EXPECT_EQ(ReadText(In("metrics.csv")), one_line);
   ASSERT_TRUE(run->AppendMetrics(kTrain).ok());

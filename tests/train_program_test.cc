@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
@@ -103,7 +104,7 @@ TEST(TrainProgramTest, HelpNamesEveryFlag) {
        {"--experiment", "--variant", "--list", "--data_dir", "--epochs",
         "--batch_size", "--learning_rate", "--l1", "--l2", "--proximal_l1",
         "--validation", "--stratified", "--report", "--seed", "--threads",
-        "--profile", "--run_dir"}) {
+        "--profile", "--run_dir", "--jsonl", "--tensorboard"}) {
     EXPECT_THAT(outcome.out, HasSubstr(flag));
   }
 }
@@ -287,6 +288,48 @@ TEST(TrainProgramTest, WritesMetricsAndSummary) {
   const std::string before = ReadText(run / "metrics.csv");
   ExpectRefusal(arguments, {run.string(), "already holds a run"});
   EXPECT_EQ(ReadText(run / "metrics.csv"), before);
+}
+
+TEST(TrainProgramTest, WritesLogsOnRequest) {
+  const fs::path run = fs::path(testing::TempDir()) / "logged";
+  fs::remove_all(run);
+  const Outcome outcome =
+      Execute({"--experiment=fashion_40_relu", "--epochs=2", "--jsonl",
+               "--tensorboard", "--run_dir=" + run.string()});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::vector<std::string> csv =
+      absl::StrSplit(ReadText(run / "metrics.csv"), '\n', absl::SkipEmpty());
+  const std::vector<std::string> json =
+      absl::StrSplit(ReadText(run / "metrics.jsonl"), '\n', absl::SkipEmpty());
+  ASSERT_EQ(json.size(), 4u);
+  ASSERT_EQ(csv.size(), 5u);
+  for (size_t i = 0; i < json.size(); ++i) {
+    const auto line = nlohmann::json::parse(json[i]);
+    const std::vector<std::string> cells = absl::StrSplit(csv[i + 1], ',');
+    EXPECT_EQ(absl::StrCat(line["epoch"].get<int>()), cells[0]);
+    EXPECT_EQ(line["split"], cells[1]);
+    EXPECT_EQ(line["loss"], std::stod(cells[2]));
+    EXPECT_EQ(line["accuracy"], std::stod(cells[3]));
+    EXPECT_EQ(line["learning_rate"], std::stod(cells[4]));
+    EXPECT_EQ(line["seconds"], std::stod(cells[5]));
+  }
+  std::string events;
+  for (const auto& entry : fs::directory_iterator(run)) {
+    if (absl::StartsWith(entry.path().filename().string(),
+                         "events.out.tfevents.")) {
+      events += ReadText(entry.path());
+    }
+  }
+  for (const char* text : {"brain.Event:2", "loss/train", "accuracy/test"}) {
+    EXPECT_THAT(events, HasSubstr(text));
+  }
+}
+
+TEST(TrainProgramTest, LogsNeedARunDirectory) {
+  for (const char* flag : {"--jsonl", "--tensorboard"}) {
+    ExpectRefusal({flag},
+                  {absl::StrCat(flag, ": expected a --run_dir, found none")});
+  }
 }
 
 // The cells of metrics.csv, a row each, the header first.

@@ -14,6 +14,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "framework/core/check.h"
 
 namespace tape {
 namespace {
@@ -139,6 +140,44 @@ absl::Status ReplaceFile(const std::string& path,
     unlink(temporary.c_str());
     return SystemError(error, path, "cannot put the file in its place");
   }
+  return absl::OkStatus();
+}
+
+absl::Status AppendOnlyFile::Append(absl::string_view piece) {
+  TAPE_CHECK(!piece.empty());
+  const bool first = bytes_ == 0;
+  const int file =
+      open(path_.c_str(),
+           O_WRONLY | O_APPEND | O_CLOEXEC | (first ? O_CREAT | O_EXCL : 0),
+           kFilePermissions);
+  if (file < 0) {
+    return SystemError(errno, path_, "cannot open the file to add to it");
+  }
+  int error = WriteAll(file, piece);
+  if (close(file) != 0 && error == 0) error = errno;
+  if (error == 0) {
+    bytes_ += static_cast<int64_t>(piece.size());
+    return absl::OkStatus();
+  }
+  // What came before a disk was full is half a piece; so away with it. If that
+  // fails too, there is nothing better to report than the first error.
+  const bool undone =
+      first ? unlink(path_.c_str()) == 0 : truncate(path_.c_str(), bytes_) == 0;
+  return SystemError(
+      error, path_,
+      undone ? "cannot add to the file" : "cannot add to the file as a whole");
+}
+
+absl::Status AppendOnlyFile::Replace(absl::string_view content) {
+  if (!content.empty()) {
+    absl::Status status = ReplaceFile(path_, content);
+    if (status.ok()) bytes_ = static_cast<int64_t>(content.size());
+    return status;
+  }
+  if (unlink(path_.c_str()) != 0 && errno != ENOENT) {
+    return SystemError(errno, path_, "cannot remove the file");
+  }
+  bytes_ = 0;
   return absl::OkStatus();
 }
 

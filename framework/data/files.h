@@ -6,8 +6,10 @@
 #define TAPE_FRAMEWORK_DATA_FILES_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -54,6 +56,34 @@ absl::Status ReplaceFile(const std::string& path, absl::string_view bytes);
 // The same of these pieces, one after the other.
 absl::Status ReplaceFile(const std::string& path,
                          absl::Span<const absl::string_view> pieces);
+
+// A file that grows by pieces, each of which is there as a whole or not at all:
+// a log. Every piece is written by one call, and is with the system when Append
+// returns, so that another process sees it, and it outlives this one (though
+// not a loss of power). For one thread. Errors are the system's, and name the
+// file.
+class AppendOnlyFile {
+ public:
+  // Touches nothing.
+  explicit AppendOnlyFile(std::string path) : path_(std::move(path)) {}
+
+  const std::string& path() const { return path_; }
+  // Of what this object has written; 0 if it has made no file.
+  int64_t bytes() const { return bytes_; }
+
+  // Adds `piece`, which is not empty. The first one creates the file, and is
+  // kAlreadyExists if `path` is taken, unless Replace came before. After an
+  // error the file is as it was.
+  absl::Status Append(absl::string_view piece);
+
+  // Makes `content` all that is in the file, whatever it was, as ReplaceFile
+  // does; if that is nothing, there is no file any more.
+  absl::Status Replace(absl::string_view content);
+
+ private:
+  std::string path_;
+  int64_t bytes_ = 0;
+};
 
 // Makes the folder `path` in a parent that is there. Errors are the system's,
 // kAlreadyExists for one if `path` is taken.

@@ -59,6 +59,14 @@ bool Read(const Json& json, Integer& member) {
 
 }  // namespace
 
+std::string UnusedName(
+    const std::string& name,
+    const std::function<bool(const std::string& name)>& is_taken) {
+  std::string unused = name;
+  for (int i = 2; is_taken(unused); ++i) unused = absl::StrCat(name, "_", i);
+  return unused;
+}
+
 std::string ToJson(const RunSummary& summary, JsonForm form) {
   Json json;
   ForEachMember(summary, [&](const char* name, const auto& member) {

@@ -5,6 +5,7 @@
 #define TAPE_FRAMEWORK_TRAIN_METRICS_H_
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
@@ -23,6 +24,12 @@ struct Measurement {
   std::string name;
   double value = kNotMeasured;
 };
+
+// `name`, or, where it is taken, the first of "name_2", "name_3" and so on that
+// is not: reports of two groups of parameters may have one name.
+std::string UnusedName(
+    const std::string& name,
+    const std::function<bool(const std::string& name)>& is_taken);
 
 // One pass over one split of the data.
 struct EpochMetrics {

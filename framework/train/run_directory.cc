@@ -19,6 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "framework/core/check.h"
 #include "framework/data/files.h"
+#include "framework/train/json_lines.h"
 
 namespace tape {
 namespace {
@@ -84,22 +85,6 @@ class NewFolders {
   std::vector<std::string> made_;  // Parents first.
 };
 
-// Writes all of `text` and closes the file, whatever happens. Returns 0 or the
-// first errno.
-int WriteAndClose(int file, absl::string_view text) {
-  int error = 0;
-  while (!text.empty() && error == 0) {
-    const ssize_t written = write(file, text.data(), text.size());
-    if (written >= 0) {
-      text.remove_prefix(written);
-    } else if (errno != EINTR) {
-      error = errno;
-    }
-  }
-  if (close(file) != 0 && error == 0) error = errno;
-  return error;
-}
-
 // As few digits as read back to the same number.
 std::string NumberText(double value) {
   if (std::isnan(value)) return "nan";  // std::to_chars might print its sign.
@@ -117,11 +102,15 @@ const std::string& NameText(const std::string& name) {
 
 }  // namespace
 
+RunDirectory::RunDirectory(std::string path)
+    : path_(std::move(path)), metrics_(FileIn(path_, kMetrics)) {}
+
 absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& path) {
   if (path.empty()) {
     return absl::InvalidArgumentError("the path of the run's folder is empty");
   }
-  for (const char* name : {kMetrics, kSummary}) {
+  for (absl::string_view name : {absl::string_view(kMetrics), kJsonLinesName,
+                                 absl::string_view(kSummary)}) {
     if (IsTaken(FileIn(path, name))) {
       return absl::AlreadyExistsError(
           absl::StrCat(path, ": already holds a run (", name,
@@ -141,10 +130,9 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& path) {
   return RunDirectory(path);
 }
 
-absl::Status RunDirectory::AppendMetrics(const EpochMetrics& metrics) {
-  const bool first = metrics_bytes_ == 0;
+std::string RunDirectory::MetricsText(const EpochMetrics& metrics) {
   std::string text;
-  if (first) {
+  if (metrics_.bytes() == 0) {
     text = kHeader;
     report_names_.clear();
     for (const Measurement& report : metrics.reports) {
@@ -168,28 +156,11 @@ absl::Status RunDirectory::AppendMetrics(const EpochMetrics& metrics) {
     cells[column] = NumberText(report.value);
   }
   for (const std::string& cell : cells) absl::StrAppend(&text, ",", cell);
-  text += "\n";
+  return text + "\n";
+}
 
-  const std::string path = FileIn(path_, kMetrics);
-  const int file =
-      open(path.c_str(),
-           O_WRONLY | O_APPEND | O_CLOEXEC | (first ? O_CREAT | O_EXCL : 0),
-           kPermissions);
-  if (file < 0) {
-    return SystemError(errno, path, "cannot open the file to add a line");
-  }
-  if (const int error = WriteAndClose(file, text)) {
-    // What came before a disk was full is half a line; so away with it. If that
-    // fails too, there is nothing better to report than the first error.
-    if (first) {
-      unlink(path.c_str());
-    } else if (truncate(path.c_str(), metrics_bytes_) != 0) {
-      return SystemError(error, path, "cannot add a whole line");
-    }
-    return SystemError(error, path, "cannot add a line");
-  }
-  metrics_bytes_ += static_cast<int64_t>(text.size());
-  return absl::OkStatus();
+absl::Status RunDirectory::AppendMetrics(const EpochMetrics& metrics) {
+  return metrics_.Append(MetricsText(metrics));
 }
 
 absl::Status RunDirectory::WriteSummary(const RunSummary& summary) {

@@ -4,13 +4,12 @@
 #ifndef TAPE_FRAMEWORK_TRAIN_RUN_DIRECTORY_H_
 #define TAPE_FRAMEWORK_TRAIN_RUN_DIRECTORY_H_
 
-#include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "framework/data/files.h"
 #include "framework/train/metrics.h"
 
 namespace tape {
@@ -22,7 +21,7 @@ class RunDirectory {
   // The folder at `path`, made with its parents if it is missing, and tried at
   // once: a run must not find out after hours that it cannot be written.
   // Errors, after which the file system is as before: kAlreadyExists if the
-  // folder holds metrics.csv or summary.json; kInvalidArgument if `path` is
+  // folder holds metrics.csv, metrics.jsonl or summary.json; kInvalidArgument if `path` is
   // empty, or it or a parent is a file; the system's if the folder or a file in
   // it cannot be created.
   static absl::StatusOr<RunDirectory> Create(const std::string& path);
@@ -54,10 +53,13 @@ class RunDirectory {
   absl::Status WriteSummary(const RunSummary& summary);
 
  private:
-  explicit RunDirectory(std::string path) : path_(std::move(path)) {}
+  explicit RunDirectory(std::string path);
+
+  // What AppendMetrics adds: a line, and before the first one the header.
+  std::string MetricsText(const EpochMetrics& metrics);
 
   std::string path_;
-  int64_t metrics_bytes_ = 0;  // Length of metrics.csv; 0 if we have none yet.
+  AppendOnlyFile metrics_;
   std::vector<std::string> report_names_;  // Of its columns, in their order.
 };
 

@@ -1,0 +1,59 @@
+// A log that grows by some bytes an epoch, and is a function of the run's
+// history: what metrics.jsonl (json_lines.h) and TensorBoard's file
+// (event_file.h) have in common.
+// Tested by tests/json_lines_test.cc and tests/event_file_test.cc.
+#ifndef TAPE_FRAMEWORK_TRAIN_EPOCH_LOG_H_
+#define TAPE_FRAMEWORK_TRAIN_EPOCH_LOG_H_
+
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "framework/data/files.h"
+#include "framework/train/metrics.h"
+
+namespace tape {
+
+// How a log is written. Times are in seconds since 1970.
+struct EpochFormat {
+  // What the file begins with, if anything; `time` is that of the first epoch.
+  std::function<std::string(double time)> head = nullptr;
+  // What is added for an epoch that ended at `time`. At least a byte.
+  std::function<std::string(const EpochResult& epoch, double time)> epoch;
+};
+
+// The time now, in seconds since 1970.
+double SecondsSince1970();
+
+// For one thread. Errors are those of AppendOnlyFile, and name the file.
+class EpochLog {
+ public:
+  // Touches nothing. `clock` is for tests.
+  EpochLog(std::string path, EpochFormat format,
+           std::function<double()> clock = SecondsSince1970);
+
+  const std::string& path() const { return file_.path(); }
+
+  // Adds an epoch that has just ended: in one piece, which is with the system
+  // when this returns. The first one creates the file; kAlreadyExists if it is
+  // there.
+  absl::Status Append(const EpochResult& epoch);
+
+  // For a run that is continued: makes the file that of these epochs, as a
+  // whole or not at all, whatever it was; of none, there is no file. When they
+  // ended nobody has kept, so they are said to have ended one after the other
+  // by the seconds they took, the last one now.
+  absl::Status Rewrite(absl::Span<const EpochResult> history);
+
+ private:
+  std::string Text(const EpochResult& epoch, double time, bool first) const;
+
+  AppendOnlyFile file_;
+  EpochFormat format_;
+  std::function<double()> clock_;
+};
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_TRAIN_EPOCH_LOG_H_
