@@ -61,6 +61,20 @@ int ReadAll(int file, char* to, size_t size, size_t& count) {
   return 0;
 }
 
+// Puts on the disk what names the folder of `path` holds.
+absl::Status SyncFolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder =
+      slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const int file = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (file < 0) return SystemError(errno, folder, "cannot open the folder");
+  const int error = fsync(file) == 0 ? 0 : errno;
+  close(file);
+  // Some file systems have no fsync of folders, and say so.
+  if (error == 0 || error == EINVAL) return absl::OkStatus();
+  return SystemError(error, folder, "cannot put the folder on the disk");
+}
+
 }  // namespace
 
 absl::StatusOr<FileBytes> ReadWholeFile(const std::string& path,
@@ -140,7 +154,12 @@ absl::Status ReplaceFile(const std::string& path,
     unlink(temporary.c_str());
     return SystemError(error, path, "cannot put the file in its place");
   }
-  return absl::OkStatus();
+  return SyncFolderOf(path);
+}
+
+absl::Status RemoveFile(const std::string& path) {
+  if (unlink(path.c_str()) == 0) return absl::OkStatus();
+  return SystemError(errno, path, "cannot remove the file");
 }
 
 absl::Status AppendOnlyFile::Append(absl::string_view piece) {

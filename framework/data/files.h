@@ -51,7 +51,8 @@ absl::Status WriteNewFile(const std::string& path,
 
 // Makes `bytes` the content of the file `path`, which is there as a whole or, if
 // this fails, as it was before: they are written to "<path>.temporary" first,
-// and are on the disk when this returns. Errors are the system's.
+// and bytes and name are on the disk when this returns. Errors are the system's;
+// one of the folder's fsync alone comes when the file is already there.
 absl::Status ReplaceFile(const std::string& path, absl::string_view bytes);
 // The same of these pieces, one after the other.
 absl::Status ReplaceFile(const std::string& path,
@@ -84,6 +85,9 @@ class AppendOnlyFile {
   std::string path_;
   int64_t bytes_ = 0;
 };
+
+// Removes the file `path`. Errors are the system's.
+absl::Status RemoveFile(const std::string& path);
 
 // Makes the folder `path` in a parent that is there. Errors are the system's,
 // kAlreadyExists for one if `path` is taken.

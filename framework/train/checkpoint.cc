@@ -1,0 +1,207 @@
+// Checkpoints (checkpoint.h). In go a graph's variables and the state of a run,
+// out come files; and back. Tested by tests/checkpoint_test.cc.
+#include "framework/train/checkpoint.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
+#include "framework/data/files.h"
+
+namespace tape {
+namespace {
+
+// Names of what is no variable begin with this.
+constexpr absl::string_view kOurs = "@";
+constexpr absl::string_view kBest = "@best/";
+constexpr absl::string_view kOrder = "@order";
+constexpr absl::string_view kState = "@state";
+
+constexpr absl::string_view kPrefix = "step-", kSuffix = ".safetensors";
+
+StoredArray Bytes(absl::string_view name, absl::string_view bytes) {
+  return {.name = std::string(name),
+          .type = StoredType::kUint8,
+          .shape = {static_cast<int64_t>(bytes.size())},
+          .bytes = bytes};
+}
+
+absl::Status Wrong(absl::string_view path, absl::string_view message) {
+  return absl::InvalidArgumentError(absl::StrCat(path, ": ", message));
+}
+
+// The array of that name as a tensor of that type. Errors name the file.
+absl::StatusOr<Tensor> Find(const Checkpoint& checkpoint,
+                            const std::string& name, const TensorType& type) {
+  const StoredArray* const array = checkpoint.file.Find(name);
+  if (array == nullptr) {
+    return Wrong(checkpoint.path,
+                 absl::StrCat("expected an array \"", name, "\", found none"));
+  }
+  absl::StatusOr<Tensor> value = ToTensor(*array, type.dtype);
+  if (!value.ok()) return Wrong(checkpoint.path, value.status().message());
+  if (!(value->type() == type)) {
+    return Wrong(
+        checkpoint.path,
+        absl::StrCat("array \"", name, "\": expected ", type.ToString(),
+                     ", found ", value->type().ToString()));
+  }
+  return value;
+}
+
+}  // namespace
+
+absl::Status WriteCheckpoint(const std::string& path, const Graph& graph,
+                             const TrainingState& state,
+                             const Metadata& metadata) {
+  std::vector<StoredArray> arrays;
+  const Variables& variables = graph.variables();
+  size_t best = 0;
+  for (int i = 0; i < variables.size(); ++i) {
+    const Variable& variable = variables[i];
+    arrays.push_back(ViewOf(variable.name, variable.value));
+    if (variable.tag != Tag::kState && !state.best.empty()) {
+      arrays.push_back(
+          ViewOf(absl::StrCat(kBest, variable.name), state.best[best++]));
+    }
+  }
+  // The format has no uint32; below 2^31, which is all that will ever fit, the
+  // bits are those of int32.
+  const std::vector<uint32_t>& order = state.batches.order;
+  arrays.push_back({.name = std::string(kOrder),
+                    .type = StoredType::kInt32,
+                    .shape = {static_cast<int64_t>(order.size())},
+                    .bytes = {reinterpret_cast<const char*>(order.data()),
+                              order.size() * sizeof(uint32_t)}});
+  const std::string json = ToJson(state);
+  arrays.push_back(Bytes(kState, json));
+  return WriteSafetensors(path, arrays, metadata);
+}
+
+absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) {
+  absl::StatusOr<SafetensorsFile> file =
+      ReadSafetensors(path, Checksum::kRequired);
+  if (!file.ok()) return file.status();
+  const StoredArray* const json = file->Find(kState);
+  const StoredArray* const order = file->Find(kOrder);
+  if (json == nullptr || order == nullptr) {
+    return Wrong(path, absl::StrCat("expected a checkpoint, found no array \"",
+                                    json == nullptr ? kState : kOrder, "\""));
+  }
+  absl::StatusOr<TrainingState> state = TrainingStateFromJson(json->bytes);
+  if (!state.ok()) return Wrong(path, state.status().message());
+  absl::StatusOr<Tensor> samples = ToTensor(*order, DType::kInt32);
+  if (!samples.ok()) return Wrong(path, samples.status().message());
+  const auto values = samples->values<int32_t>();
+  state->batches.order.assign(values.begin(), values.end());
+  return Checkpoint{
+      .path = path, .file = *std::move(file), .state = *std::move(state)};
+}
+
+absl::StatusOr<TrainingState> Restore(const Checkpoint& checkpoint,
+                                      Graph& graph) {
+  Variables& variables = *graph.shared_variables();
+  TrainingState state = checkpoint.state;
+  std::vector<Tensor> values;
+  for (int i = 0; i < variables.size(); ++i) {
+    const Variable& variable = variables[i];
+    const TensorType& type = variable.value.type();
+    absl::StatusOr<Tensor> value = Find(checkpoint, variable.name, type);
+    if (!value.ok()) return value.status();
+    values.push_back(*std::move(value));
+    const std::string best = absl::StrCat(kBest, variable.name);
+    if (checkpoint.file.Find(best) == nullptr) continue;
+    value = Find(checkpoint, best, type);
+    if (!value.ok()) return value.status();
+    state.best.push_back(*std::move(value));
+  }
+  for (const StoredArray& array : checkpoint.file.arrays) {
+    if (absl::StartsWith(array.name, kOurs)) continue;
+    if (variables.Find(array.name) < 0) {
+      return Wrong(
+          checkpoint.path,
+          absl::StrCat("expected the model's variables alone, found \"",
+                       array.name, "\" too"));
+    }
+  }
+  for (int i = 0; i < variables.size(); ++i) {
+    // Into the memory that is there: plans hold on to it.
+    std::memcpy(variables[i].value.data(), values[i].data(),
+                values[i].type().bytes());
+  }
+  return state;
+}
+
+absl::StatusOr<std::vector<CheckpointFolder::Entry>> CheckpointFolder::Entries()
+    const {
+  const absl::StatusOr<std::vector<std::string>> names =
+      VisibleNames(path_, "a folder of checkpoints");
+  if (absl::IsNotFound(names.status())) return std::vector<Entry>();
+  if (!names.ok()) return names.status();
+  std::vector<Entry> entries;
+  for (absl::string_view name : *names) {
+    Entry entry = {.step = 0, .path = PathIn(path_, name)};
+    if (absl::ConsumePrefix(&name, kPrefix) &&
+        absl::ConsumeSuffix(&name, kSuffix) &&
+        absl::SimpleAtoi(name, &entry.step)) {
+      entries.push_back(std::move(entry));
+    }
+  }
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return a.step > b.step; });
+  return entries;
+}
+
+absl::Status CheckpointFolder::Save(const Graph& graph,
+                                    const TrainingState& state,
+                                    const Metadata& metadata) {
+  if (absl::Status status = MakeFolder(path_);
+      !status.ok() && !absl::IsAlreadyExists(status)) {
+    return status;
+  }
+  const std::string path =
+      PathIn(path_, absl::StrFormat("%s%012d%s", kPrefix, state.step, kSuffix));
+  if (absl::Status status = WriteCheckpoint(path, graph, state, metadata);
+      !status.ok()) {
+    return status;
+  }
+  const absl::StatusOr<std::vector<Entry>> entries = Entries();
+  if (!entries.ok()) return entries.status();
+  for (size_t i = keep_; i < entries->size(); ++i) {
+    if (absl::Status status = RemoveFile((*entries)[i].path); !status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<Checkpoint>> CheckpointFolder::Newest(
+    std::vector<absl::Status>& damaged, int64_t most_steps) const {
+  const absl::StatusOr<std::vector<Entry>> entries = Entries();
+  if (!entries.ok()) return entries.status();
+  for (const Entry& entry : *entries) {
+    if (entry.step > most_steps) continue;
+    absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(entry.path);
+    if (checkpoint.ok()) return *std::move(checkpoint);
+    damaged.push_back(checkpoint.status());
+  }
+  return std::nullopt;
+}
+
+absl::Status CheckpointFolder::RemoveAfter(int64_t most_steps) {
+  const absl::StatusOr<std::vector<Entry>> entries = Entries();
+  if (!entries.ok()) return entries.status();
+  for (const Entry& entry : *entries) {
+    if (entry.step <= most_steps) break;
+    if (absl::Status status = RemoveFile(entry.path); !status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tape
