@@ -26,6 +26,7 @@ namespace {
 
 constexpr char kMetrics[] = "metrics.csv";
 constexpr char kSummary[] = "summary.json";
+constexpr char kCheckpoints[] = "checkpoints";
 constexpr char kTemporary[] = "summary.json.temporary";
 constexpr char kHeader[] = "epoch,split,loss,accuracy,learning_rate,seconds";
 
@@ -100,23 +101,36 @@ const std::string& NameText(const std::string& name) {
   return name;
 }
 
+absl::Status EmptyPath() {
+  return absl::InvalidArgumentError("the path of the run's folder is empty");
+}
+
 }  // namespace
 
 RunDirectory::RunDirectory(std::string path)
     : path_(std::move(path)), metrics_(FileIn(path_, kMetrics)) {}
 
 absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& path) {
-  if (path.empty()) {
-    return absl::InvalidArgumentError("the path of the run's folder is empty");
-  }
-  for (absl::string_view name : {absl::string_view(kMetrics), kJsonLinesName,
-                                 absl::string_view(kSummary)}) {
+  if (path.empty()) return EmptyPath();
+  for (absl::string_view name :
+       {absl::string_view(kMetrics), kJsonLinesName,
+        absl::string_view(kSummary), absl::string_view(kCheckpoints)}) {
     if (IsTaken(FileIn(path, name))) {
       return absl::AlreadyExistsError(
           absl::StrCat(path, ": already holds a run (", name,
-                       "); choose another --run_dir or remove it"));
+                       "); --resume goes on with it; or choose another "
+                       "--run_dir or remove it"));
     }
   }
+  return Open(path);
+}
+
+absl::StatusOr<RunDirectory> RunDirectory::Reopen(const std::string& path) {
+  if (path.empty()) return EmptyPath();
+  return Open(path);
+}
+
+absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path) {
   NewFolders folders;
   if (absl::Status status = folders.Make(path); !status.ok()) return status;
 
@@ -130,9 +144,9 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& path) {
   return RunDirectory(path);
 }
 
-std::string RunDirectory::MetricsText(const EpochMetrics& metrics) {
+std::string RunDirectory::MetricsText(const EpochMetrics& metrics, bool first) {
   std::string text;
-  if (metrics_.bytes() == 0) {
+  if (first) {
     text = kHeader;
     report_names_.clear();
     for (const Measurement& report : metrics.reports) {
@@ -160,7 +174,20 @@ std::string RunDirectory::MetricsText(const EpochMetrics& metrics) {
 }
 
 absl::Status RunDirectory::AppendMetrics(const EpochMetrics& metrics) {
-  return metrics_.Append(MetricsText(metrics));
+  return metrics_.Append(MetricsText(metrics, metrics_.bytes() == 0));
+}
+
+absl::Status RunDirectory::RewriteMetrics(
+    absl::Span<const EpochResult> history) {
+  std::string text;
+  for (const EpochResult& epoch : history) {
+    text += MetricsText(epoch.train, text.empty());
+    if (epoch.validation.has_value()) {
+      text += MetricsText(*epoch.validation, false);
+    }
+    text += MetricsText(epoch.test, false);
+  }
+  return metrics_.Replace(text);
 }
 
 absl::Status RunDirectory::WriteSummary(const RunSummary& summary) {

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "framework/data/files.h"
 #include "framework/train/metrics.h"
 
@@ -21,10 +22,13 @@ class RunDirectory {
   // The folder at `path`, made with its parents if it is missing, and tried at
   // once: a run must not find out after hours that it cannot be written.
   // Errors, after which the file system is as before: kAlreadyExists if the
-  // folder holds metrics.csv, metrics.jsonl or summary.json; kInvalidArgument if `path` is
-  // empty, or it or a parent is a file; the system's if the folder or a file in
-  // it cannot be created.
+  // folder holds metrics.csv, metrics.jsonl, summary.json or checkpoints;
+  // kInvalidArgument if `path` is empty, or it or a parent is a file; the
+  // system's if the folder or a file in it cannot be created.
   static absl::StatusOr<RunDirectory> Create(const std::string& path);
+
+  // The same for a run that goes on: the folder may hold what it has written.
+  static absl::StatusOr<RunDirectory> Reopen(const std::string& path);
 
   RunDirectory(RunDirectory&&) = default;
   RunDirectory& operator=(RunDirectory&&) = default;
@@ -46,6 +50,10 @@ class RunDirectory {
   // system's, and the file then has whole lines only.
   absl::Status AppendMetrics(const EpochMetrics& metrics);
 
+  // Makes metrics.csv that of these epochs, as a whole or not at all, whatever it
+  // was; of none, there is no file. Errors: the system's.
+  absl::Status RewriteMetrics(absl::Span<const EpochResult> history);
+
   // Writes summary.json, which is there as a whole or not at all; an earlier
   // one of this run is replaced. Units are those of RunSummary; NaN and
   // infinities, which JSON has not, are null, but what was not measured of a
@@ -55,8 +63,11 @@ class RunDirectory {
  private:
   explicit RunDirectory(std::string path);
 
-  // What AppendMetrics adds: a line, and before the first one the header.
-  std::string MetricsText(const EpochMetrics& metrics);
+  // Tries whether files can be created.
+  static absl::StatusOr<RunDirectory> Open(const std::string& path);
+
+  // A line, and before the first one of the file the header.
+  std::string MetricsText(const EpochMetrics& metrics, bool first);
 
   std::string path_;
   AppendOnlyFile metrics_;

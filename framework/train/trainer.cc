@@ -248,6 +248,9 @@ class Training {
   absl::Status Run(
       const std::function<absl::Status(const EpochResult&)>& on_epoch) {
     start_ = last_save_ = Clock::now();
+    if (options_.resume_from == nullptr) {
+      if (absl::Status status = Save(); !status.ok()) return status;
+    }
     while (end_ == End::kFinished && state_.epoch <= options_.epochs &&
            !state_.stopped_early) {
       if (absl::Status status = TrainEpoch(); !status.ok()) return status;

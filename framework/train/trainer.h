@@ -90,7 +90,7 @@ struct TrainOptions {
   // bits as one that was never interrupted.
   const TrainingState* resume_from = nullptr;
   // Keeps the state, with the variables as they are now; its error ends the
-  // run. Called when due by `checkpoint_every`, when the run is interrupted, and
+  // run. Called before the first step, when due by `checkpoint_every`, when the run is interrupted, and
   // at its end. Not called with variables that are not finite, unless
   // on_divergence is kGoOn.
   std::function<absl::Status(const TrainingState&)> save = nullptr;

@@ -1,0 +1,117 @@
+// Records of runs (run_record.h). Tested by tests/run_record_test.cc.
+#include "models/run_record.h"
+
+#include <charconv>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "framework/core/version.h"
+#include "framework/data/checksum.h"
+
+namespace tape {
+namespace {
+
+// Calls visit(key, setting) for each setting that is a number.
+template <typename Run, typename Visit>
+void ForEachNumber(Run& run, Visit visit) {
+  auto& settings = run.settings;
+  visit("seed", run.seed);
+  visit("epochs", settings.train.epochs);
+  visit("batch_size", settings.train.batches.batch_size);
+  visit("learning_rate", settings.learning_rate);
+  visit("l1", settings.l1);
+  visit("l2", settings.l2);
+  visit("proximal_l1", settings.proximal_l1);
+  visit("validation", settings.validation);
+}
+
+// As few digits as read back to the same number.
+std::string Text(auto number) {
+  char text[32];
+  const std::to_chars_result result =
+      std::to_chars(text, text + sizeof(text), number);
+  return std::string(text, result.ptr);
+}
+
+bool Read(absl::string_view text, auto& number) {
+  const char* const end = text.data() + text.size();
+  const std::from_chars_result result =
+      std::from_chars(text.data(), end, number);
+  return result.ec == std::errc() && result.ptr == end;
+}
+
+std::string DataText(const Dataset& data) {
+  const auto bytes = [](const Tensor& tensor) {
+    return absl::string_view(static_cast<const char*>(tensor.data()),
+                             tensor.type().bytes());
+  };
+  return absl::StrFormat(
+      "%d samples, CRC-32C %08x", data.size(),
+      Crc32c(bytes(data.labels), Crc32c(bytes(data.images))));
+}
+
+}  // namespace
+
+Metadata RunRecord(const RunSettings& run, const DataSplits& data) {
+  Metadata record = {{"tape", kVersion},
+                     {"experiment", run.experiment->name},
+                     {"variant", run.experiment->variant}};
+  ForEachNumber(run, [&](const char* key, const auto& number) {
+    record.emplace_back(key, Text(number));
+  });
+  record.emplace_back("pixels", Text(data.train.pixels()));
+  const Settings& settings = run.settings;
+  record.emplace_back(
+      "stratified",
+      settings.stratification == Stratification::kByLabel ? "true" : "false");
+  record.emplace_back(
+      "precision",
+      settings.train.precision == Precision::kBFloat16 ? "bf16" : "float32");
+  record.emplace_back("train_data", DataText(data.train));
+  if (data.validation.size() > 0) {
+    record.emplace_back("validation_data", DataText(data.validation));
+  }
+  record.emplace_back("test_data", DataText(data.test));
+  return record;
+}
+
+absl::StatusOr<RunSettings> RunOfRecord(const Metadata& record,
+                                        absl::string_view path) {
+  const auto wrong = [&](absl::string_view message) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", message));
+  };
+  const absl::StatusOr<const Experiment*> experiment =
+      FindExperiment(ValueOf(record, "experiment"), ValueOf(record, "variant"));
+  if (!experiment.ok()) return wrong(experiment.status().message());
+  RunSettings run = {.experiment = *experiment,
+                     .settings = (*experiment)->defaults};
+  absl::Status status;
+  ForEachNumber(run, [&](const char* key, auto& number) {
+    const absl::string_view text = ValueOf(record, key);
+    if (!Read(text, number)) {
+      status.Update(wrong(absl::StrCat("expected a number for \"", key,
+                                       "\", found \"", text, "\"")));
+    }
+  });
+  if (!status.ok()) return status;
+  Settings& settings = run.settings;
+  settings.train.batches.seed = run.seed;
+  settings.stratification = ValueOf(record, "stratified") == "true"
+                                ? Stratification::kByLabel
+                                : Stratification::kNone;
+  settings.train.precision = ValueOf(record, "precision") == "bf16"
+                                 ? Precision::kBFloat16
+                                 : Precision::kFloat32;
+  return run;
+}
+
+absl::string_view ValueOf(const Metadata& record, absl::string_view key) {
+  for (const auto& [name, value] : record) {
+    if (name == key) return value;
+  }
+  return "";
+}
+
+}  // namespace tape

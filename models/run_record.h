@@ -1,0 +1,41 @@
+// What there is to know of a run beside its numbers: which experiment with which
+// settings on which data. Kept as the metadata of its checkpoints and models.
+// Tested by tests/run_record_test.cc.
+#ifndef TAPE_MODELS_RUN_RECORD_H_
+#define TAPE_MODELS_RUN_RECORD_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "framework/data/dataset.h"
+#include "framework/data/safetensors.h"
+#include "models/experiment.h"
+
+namespace tape {
+
+// A run of an experiment: what its bits depend on, but for the data.
+struct RunSettings {
+  const Experiment* experiment = nullptr;
+  Settings settings;
+  uint64_t seed = 0;
+};
+
+// As keys and values: "tape", the version of this program; "experiment" and
+// "variant"; "seed" and the settings by the names of train's flags; "pixels" of
+// an image; and "train_data", "validation_data" and "test_data", the samples of each split and
+// the CRC-32C of its images and labels.
+Metadata RunRecord(const RunSettings& run, const DataSplits& data);
+
+// The run of such a record. Errors, which call it `path`: an experiment that
+// nobody knows; a setting that is missing or no number.
+absl::StatusOr<RunSettings> RunOfRecord(const Metadata& record,
+                                        absl::string_view path);
+
+// The value of a key; empty if there is none.
+absl::string_view ValueOf(const Metadata& record, absl::string_view key);
+
+}  // namespace tape
+
+#endif  // TAPE_MODELS_RUN_RECORD_H_

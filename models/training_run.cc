@@ -1,0 +1,171 @@
+// A run with its folder (training_run.h). Tested by
+// tests/resume_program_test.cc and tests/divergence_program_test.cc.
+#include "models/training_run.h"
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "framework/data/files.h"
+#include "models/run.h"
+
+namespace tape {
+namespace {
+
+// Makes all logs those of a run's history.
+absl::Status Rewrite(RunFiles& files, absl::Span<const EpochResult> history) {
+  absl::Status status = files.directory.RewriteMetrics(history);
+  for (EpochLog& log : files.logs) status.Update(log.Rewrite(history));
+  return status;
+}
+
+absl::Status Append(RunFiles& files, const EpochResult& epoch) {
+  absl::Status status = files.directory.AppendMetrics(epoch.train);
+  if (epoch.validation.has_value()) {
+    status.Update(files.directory.AppendMetrics(*epoch.validation));
+  }
+  status.Update(files.directory.AppendMetrics(epoch.test));
+  for (EpochLog& log : files.logs) status.Update(log.Append(epoch));
+  return status;
+}
+
+absl::Status WriteModel(const std::string& path, const Graph& graph,
+                        const Metadata& record) {
+  std::vector<StoredArray> arrays;
+  const Variables& variables = graph.variables();
+  for (int i = 0; i < variables.size(); ++i) {
+    if (variables[i].tag == Tag::kState) continue;
+    arrays.push_back(ViewOf(variables[i].name, variables[i].value));
+  }
+  return WriteSafetensors(path, arrays, record);
+}
+
+// The checkpoint to go back to from a run that has diverged. The one made just
+// before its last step is not good: it is that step's loss that was bad.
+absl::StatusOr<Checkpoint> LastGood(RunFiles& files, const TrainResult& result,
+                                    std::FILE* messages) {
+  std::vector<absl::Status> damaged;
+  absl::StatusOr<std::optional<Checkpoint>> found =
+      files.checkpoints.Newest(damaged, result.step - 2);
+  if (!found.ok()) return found.status();
+  for (const absl::Status& status : damaged) {
+    absl::FPrintF(messages, "%s\n", status.message());
+  }
+  if (!found->has_value()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        result.divergence, "; there is no checkpoint to go back to"));
+  }
+  absl::Status status = files.checkpoints.RemoveAfter((*found)->state.step);
+  if (!status.ok()) return status;
+  return **std::move(found);
+}
+
+}  // namespace
+
+bool KeepsCheckpoints(const RunFiles& files) {
+  const CheckpointEvery& every = files.checkpoint_every;
+  return every.steps > 0 || every.epochs > 0 || every.seconds > 0;
+}
+
+std::string CheckpointsIn(const std::string& run_dir) {
+  return PathIn(run_dir, "checkpoints");
+}
+
+std::string ModelFileIn(const std::string& run_dir) {
+  return PathIn(run_dir, "model.safetensors");
+}
+
+absl::StatusOr<std::optional<Checkpoint>> FindCheckpoint(
+    const std::string& run_dir, std::FILE* messages) {
+  std::vector<absl::Status> damaged;
+  absl::StatusOr<std::optional<Checkpoint>> found =
+      CheckpointFolder(CheckpointsIn(run_dir), 1).Newest(damaged);
+  if (!found.ok()) return found.status();
+  for (const absl::Status& status : damaged) {
+    absl::FPrintF(messages, "%s\n", status.message());
+  }
+  if (found->has_value()) return found;
+  if (!damaged.empty()) {
+    return absl::DataLossError(absl::StrCat(CheckpointsIn(run_dir),
+                                            ": expected a good checkpoint, "
+                                            "found damaged ones only"));
+  }
+  for (const char* name : {"metrics.csv", "summary.json"}) {
+    std::error_code ignored;
+    if (std::filesystem::exists(PathIn(run_dir, name), ignored)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(run_dir, ": expected a run with checkpoints, found ",
+                       name, " of one without"));
+    }
+  }
+  return found;
+}
+
+absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
+                                       Progress& progress,
+                                       std::FILE* messages) {
+  RunFiles* const files = run.files;
+  Settings& settings = run.run.settings;
+  for (int returns = 0;; ++returns) {
+    TrainedRun trained = {
+        .graph = std::make_unique<Graph>(GraphOptions{.seed = run.run.seed}),
+        .model = {},
+        .result = {},
+        .settings = settings};
+    Graph& graph = *trained.graph;
+    absl::StatusOr<Classifier> model =
+        DeclareModel(*run.run.experiment, settings, data, graph);
+    if (!model.ok()) return model.status();
+    trained.model = *std::move(model);
+
+    const Metadata record = RunRecord(run.run, data);
+    TrainOptions options = settings.train;
+    std::optional<TrainingState> state;
+    if (run.from.has_value()) {
+      absl::StatusOr<TrainingState> restored = Restore(*run.from, graph);
+      if (!restored.ok()) return restored.status();
+      state = *std::move(restored);
+      options.resume_from = &*state;
+    }
+    if (files != nullptr) {
+      absl::Status status =
+          Rewrite(*files, state.has_value() ? state->history
+                                            : std::vector<EpochResult>());
+      if (!status.ok()) return status;
+    }
+    if (files != nullptr && KeepsCheckpoints(*files)) {
+      options.checkpoint_every = files->checkpoint_every;
+      options.save = [&](const TrainingState& now) {
+        return files->checkpoints.Save(graph, now, record);
+      };
+    }
+    absl::StatusOr<TrainResult> result = Train(
+        trained.model, data, options, progress, [&](const EpochResult& epoch) {
+          return files == nullptr ? absl::OkStatus() : Append(*files, epoch);
+        });
+    if (!result.ok()) return result.status();
+    trained.result = *std::move(result);
+    if (trained.result.end == End::kFinished && files != nullptr) {
+      absl::Status status =
+          WriteModel(ModelFileIn(files->directory.path()), graph, record);
+      if (!status.ok()) return status;
+    }
+    if (trained.result.end != End::kDiverged || !run.goes_back ||
+        returns == TrainingRun::kMostReturns) {
+      return trained;
+    }
+
+    absl::StatusOr<Checkpoint> good =
+        LastGood(*files, trained.result, messages);
+    if (!good.ok()) return good.status();
+    settings.learning_rate /= 2;
+    absl::FPrintF(
+        messages, "%s; going back to step %d, with a learning rate of %g\n",
+        trained.result.divergence, good->state.step, settings.learning_rate);
+    run.from = *std::move(good);
+  }
+}
+
+}  // namespace tape

@@ -1,0 +1,77 @@
+// A run as the program train makes it: an experiment's training, with what is
+// kept of it in its folder, and what becomes of it when it diverges. Tested by
+// tests/resume_program_test.cc and tests/divergence_program_test.cc.
+#ifndef TAPE_MODELS_TRAINING_RUN_H_
+#define TAPE_MODELS_TRAINING_RUN_H_
+
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "framework/core/graph.h"
+#include "framework/data/dataset.h"
+#include "framework/train/checkpoint.h"
+#include "framework/train/epoch_log.h"
+#include "framework/train/progress.h"
+#include "framework/train/run_directory.h"
+#include "framework/train/trainer.h"
+#include "models/run_record.h"
+
+namespace tape {
+
+// The files of a run's folder, but for the report.
+struct RunFiles {
+  RunDirectory directory;
+  std::vector<EpochLog> logs;  // Beside metrics.csv.
+  // None are kept if `checkpoint_every` is all 0.
+  CheckpointFolder checkpoints;
+  CheckpointEvery checkpoint_every;
+};
+bool KeepsCheckpoints(const RunFiles& files);
+
+// The folder of checkpoints in that of a run.
+std::string CheckpointsIn(const std::string& run_dir);
+// The weights that a run ends with, as safetensors: the variables by their
+// names, RunRecord as metadata.
+std::string ModelFileIn(const std::string& run_dir);
+
+// The newest good checkpoint of the run in `run_dir`, or none if there is no run
+// yet. Those that are damaged are named on `messages`, a line each. Errors: a run
+// that has no checkpoint, or no good one.
+absl::StatusOr<std::optional<Checkpoint>> FindCheckpoint(
+    const std::string& run_dir, std::FILE* messages);
+
+struct TrainingRun {
+  RunSettings run;
+  // With kStop or kSkip, a run that diverges goes back to the last good
+  // checkpoint, with half the learning rate, up to kMostReturns times. It needs
+  // checkpoints.
+  bool goes_back = false;
+  std::optional<Checkpoint> from;  // Where to go on.
+  RunFiles* files = nullptr;       // Null if nothing is kept.
+
+  static constexpr int kMostReturns = 10;
+};
+
+// A run at its end.
+struct TrainedRun {
+  std::unique_ptr<Graph> graph;
+  Classifier model;
+  TrainResult result;
+  Settings settings;  // With the learning rate that it ended with.
+};
+
+// Trains, and keeps what is to be kept; says on `messages` what it does beyond
+// that. If the run is finished, the folder gets its model file; the summary is
+// the caller's. Errors: those of DeclareModel, Restore, Train and the files.
+absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
+                                       Progress& progress, std::FILE* messages);
+
+}  // namespace tape
+
+#endif  // TAPE_MODELS_TRAINING_RUN_H_
