@@ -149,6 +149,11 @@ TEST(SafetensorsTest, AcceptsWhatTheFormatLeavesOpen) {
   expect_arrays(File("{}", ""), {});
   expect_arrays(File("{ }    ", ""), {});
   expect_arrays(File(R"({"__metadata__":{}})", ""), {});
+  // Keys of the metadata are not names of arrays.
+  expect_arrays(File(R"({"a":{"dtype":"U8","shape":[],"data_offsets":[0,1]},)"
+                     R"("__metadata__":{"a":"","dtype":""}})",
+                     "x"),
+                {"a"});
   // Members in any order, arrays in another order than their bytes.
   expect_arrays(File(R"({"b":{"data_offsets":[2,3],"shape":[1],"dtype":"U8"},
                "a":{"shape":[2,1],"dtype":"U8","data_offsets":[0,2]}})",

@@ -6,9 +6,11 @@ package of it.
 
     tests/golden/make_golden.py
 """
+import io
 import json
 import pathlib
 import struct
+import zipfile
 
 import numpy as np
 
@@ -51,7 +53,35 @@ def types():
     }
 
 
+def npz_arrays():
+    """Each type, in each byte order and order of elements."""
+    matrix = np.arange(6).reshape(2, 3)
+    cube = np.arange(24).reshape(2, 3, 4)
+    arrays = {f"{code}{order}": matrix.astype(order + code) for code in ["i4", "i8", "f2", "f4", "f8"] for order in "<>"}
+    return arrays | {
+        "b1": matrix % 2 == 1,
+        "u1": matrix.astype("u1"),
+        "fortran": np.asfortranarray(matrix.astype("<f4")),
+        "fortran cube": np.asfortranarray(cube.astype(">f8")),
+        "none": np.zeros((0, 3), "<f4"),
+        "scalar": np.array(0.5, "<f4"),
+        "layer1/w": np.array([1.5], "<f4"),
+    }
+
+
+def npy(array, version):
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, version)
+    return file.getvalue()
+
+
 def main():
+    np.savez(FOLDER / "stored.npz", **npz_arrays())
+    np.savez_compressed(FOLDER / "deflated.npz", **npz_arrays())
+    with zipfile.ZipFile(FOLDER / "versions.npz", "w") as archive:
+        for major in (1, 2, 3):
+            member = zipfile.ZipInfo(f"v{major}.npy")  # Of 1980.
+            archive.writestr(member, npy(np.array([major], "<i4"), (major, 0)))
     (FOLDER / "types.safetensors").write_bytes(safetensors(types(), {"format": "pt"}))
     (FOLDER / "plain.safetensors").write_bytes(
         safetensors({"b": of("F32", np.array([1, 2], "<f4")), "a": of("I32", np.array([[3]], "<i4"))}))
