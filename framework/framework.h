@@ -22,6 +22,7 @@
 #include "framework/data/csv.h"
 #include "framework/data/dataset.h"
 #include "framework/data/image_folder.h"
+#include "framework/data/safetensors.h"
 #include "framework/data/subset.h"
 #include "framework/train/classification.h"
 #include "framework/train/clip.h"
@@ -31,6 +32,7 @@
 #include "framework/train/schedule.h"
 #include "framework/train/trainer.h"
 #include "framework/train/transform.h"
+#include "framework/train/weights.h"
 #include "framework/train/wrappers.h"
 
 #endif  // TAPE_FRAMEWORK_FRAMEWORK_H_

@@ -249,6 +249,8 @@ TEST(SafetensorsTest, RefusesMembersThatAreNotOfTheFormat) {
                       ", found a list"));
   expect(R"({"shape":"[1]"})",
          "array \"a\": shape: expected a list, found \"[1]\"");
+  expect(R"({"shape":"F32"})",
+         "array \"a\": shape: expected a list, found \"F32\"");
   expect(R"({"shape":[-1]})",
          "array \"a\": shape: expected a whole number, found -1");
   expect(R"({"shape":[1.0]})",

@@ -1,0 +1,65 @@
+// Weights from other programs and for them: the parameters of a graph as arrays
+// of a file (../data/safetensors.h, ../data/npz.h), under the other program's
+// names and in its layout.
+//
+//   const absl::StatusOr<SafetensorsFile> file = ReadSafetensors("net.safetensors");
+//   …
+//   absl::Status status =
+//       LoadWeights(graph, file->arrays, TorchLinears({"fc1", "fc2"}));
+//
+// Tested by tests/weights_test.cc and tests/interop_test.cc.
+#ifndef TAPE_FRAMEWORK_TRAIN_WEIGHTS_H_
+#define TAPE_FRAMEWORK_TRAIN_WEIGHTS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "framework/core/graph.h"
+#include "framework/core/tensor.h"
+#include "framework/data/stored_array.h"
+
+namespace tape {
+
+// Where a parameter is in a file.
+struct StoredName {
+  std::string name;
+  bool transposed = false;  // A matrix [a,b] lies there as [b,a].
+};
+
+// By the parameter's name. One that is not in it has its own name in the file,
+// and its own layout.
+using WeightMap = absl::flat_hash_map<std::string, StoredName>;
+
+// For an MLP (models/mlp.h) whose layer i, counted from 1, is PyTorch's
+// nn.Linear modules[i - 1]: "layer<i>/w" [in,out] is "<module>.weight"
+// [out,in], "layer<i>/b" is "<module>.bias". In an nn.Sequential with
+// activations in between the modules are "0", "2", "4", ….
+WeightMap TorchLinears(absl::Span<const std::string> modules);
+
+// Gives each parameter of `graph` its array's numbers, rounded to float32. An
+// error, kInvalidArgument, has a line for each parameter whose array is missing
+// or has another shape or type, each array that no parameter takes, and each
+// name of the map that no parameter has; and nothing is changed.
+absl::Status LoadWeights(Graph& graph, absl::Span<const StoredArray> arrays,
+                         const WeightMap& map = {});
+
+// What SaveWeights makes. Can be moved, and the arrays stay where they are.
+struct SavedWeights {
+  std::vector<StoredArray> arrays;  // In order of declaration.
+  std::vector<Tensor> transposed;   // Of those that had to be.
+};
+
+// The parameters of `graph` as arrays to write. They are views of the graph's
+// variables, but for those that are transposed. An error, kInvalidArgument: a
+// parameter that is to be transposed and is no matrix, or a name of the map
+// that no parameter has.
+absl::StatusOr<SavedWeights> SaveWeights(Graph& graph,
+                                         const WeightMap& map = {});
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_TRAIN_WEIGHTS_H_

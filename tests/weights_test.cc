@@ -1,0 +1,135 @@
+// Parameters are loaded from arrays and saved as such, by name, all or none.
+#include "framework/train/weights.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "framework/core/initializer.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace tape {
+namespace {
+
+using ::testing::ElementsAre;
+
+// "layer1/w" [2,3] and "layer1/b" [3], of zeros, and a state that is no weight.
+struct Model {
+  Model() {
+    w = graph.Parameter("layer1/w", {2, 3}, Zeros());
+    b = graph.Parameter("layer1/b", {3}, Zeros());
+    graph.State("step", {}, Zeros(), DType::kInt32);
+  }
+  Graph graph;
+  Var w, b;
+};
+
+std::vector<float> ValuesOf(const Graph& graph, Var variable) {
+  const auto values = graph.Value(variable).values<float>();
+  return {values.begin(), values.end()};
+}
+
+const Tensor kMatrix({2, 3}, std::vector<float>{1, 2, 3, 4, 5, 6});
+const Tensor kTransposed({3, 2}, std::vector<float>{1, 4, 2, 5, 3, 6});
+const Tensor kVector({3}, std::vector<float>{7, 8, 9});
+
+TEST(WeightsTest, ParametersAreLoadedByTheirOwnNames) {
+  Model model;
+  const absl::Status status = LoadWeights(
+      model.graph, {ViewOf("layer1/b", kVector), ViewOf("layer1/w", kMatrix)});
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_THAT(ValuesOf(model.graph, model.w), ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_THAT(ValuesOf(model.graph, model.b), ElementsAre(7, 8, 9));
+}
+
+TEST(WeightsTest, TheMapGivesNamesAndLayout) {
+  Model model;
+  const absl::Status status = LoadWeights(
+      model.graph,
+      {ViewOf("fc.weight", kTransposed), ViewOf("fc.bias", kVector)},
+      TorchLinears({"fc"}));
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_THAT(ValuesOf(model.graph, model.w), ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_THAT(ValuesOf(model.graph, model.b), ElementsAre(7, 8, 9));
+}
+
+TEST(WeightsTest, OtherFloatingPointTypesAreRounded) {
+  Model model;
+  const Tensor doubles({3}, std::vector<double>{0.1, 0.2, 0.3});
+  const absl::Status status = LoadWeights(
+      model.graph, {ViewOf("layer1/w", kMatrix), ViewOf("layer1/b", doubles)});
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_THAT(ValuesOf(model.graph, model.b), ElementsAre(0.1f, 0.2f, 0.3f));
+}
+
+TEST(WeightsTest, WhatDoesNotFitIsListedAndNothingIsChanged) {
+  const auto expect = [](const std::vector<StoredArray>& arrays,
+                         const WeightMap& map, const std::string& message) {
+    Model model;
+    EXPECT_EQ(LoadWeights(model.graph, arrays, map),
+              absl::InvalidArgumentError(message));
+    EXPECT_THAT(ValuesOf(model.graph, model.w), ElementsAre(0, 0, 0, 0, 0, 0));
+    EXPECT_THAT(ValuesOf(model.graph, model.b), ElementsAre(0, 0, 0));
+  };
+  expect({}, {},
+         "array \"layer1/b\": expected it in the file, found none\n"
+         "array \"layer1/w\": expected it in the file, found none");
+  expect({ViewOf("layer1/w", kMatrix), ViewOf("0.bias", kVector)}, {},
+         "array \"0.bias\": expected a parameter to take it, found none in the "
+         "graph\n"
+         "array \"layer1/b\": expected it in the file, found none");
+  expect({ViewOf("layer1/w", kMatrix), ViewOf("layer1/b", kVector),
+          ViewOf("layer1/c", kVector)},
+         {},
+         "array \"layer1/c\": expected a parameter to take it, found none in "
+         "the graph");
+  expect({ViewOf("layer1/w", kTransposed), ViewOf("layer1/b", kVector)}, {},
+         "array \"layer1/w\": expected [2,3], found [3,2]");
+  expect({ViewOf("0.weight", kMatrix), ViewOf("0.bias", kVector)},
+         TorchLinears({"0"}),
+         "array \"0.weight\", parameter \"layer1/w\": expected [3,2], the "
+         "parameter's shape transposed, found [2,3]");
+  const Tensor numbers({3}, std::vector<int32_t>{1, 2, 3});
+  expect({ViewOf("layer1/w", kMatrix), ViewOf("layer1/b", numbers)}, {},
+         "array \"layer1/b\": expected floating-point numbers to make float32 "
+         "of, found int32");
+}
+
+TEST(WeightsTest, AMapThatDoesNotFitTheGraphIsRefused) {
+  Model model;
+  const std::string message =
+      "parameter \"layer1/b\": expected a matrix to transpose, found [3]\n"
+      "the map of names: expected parameters of the graph, found \"layer2/w\"\n"
+      "the map of names: expected parameters of the graph, found \"step\"";
+  const WeightMap map = {{"layer1/b", {"b", /*transposed=*/true}},
+                         {"layer2/w", {"w"}},
+                         {"step", {"t"}}};
+  EXPECT_EQ(LoadWeights(model.graph, {}, map),
+            absl::InvalidArgumentError(message));
+  EXPECT_EQ(SaveWeights(model.graph, map).status(),
+            absl::InvalidArgumentError(message));
+}
+
+TEST(WeightsTest, SavedWeightsAreThoseThatWereLoaded) {
+  Model model;
+  ASSERT_TRUE(LoadWeights(model.graph, {ViewOf("layer1/w", kMatrix),
+                                        ViewOf("layer1/b", kVector)})
+                  .ok());
+  absl::StatusOr<SavedWeights> saved =
+      SaveWeights(model.graph, TorchLinears({"fc"}));
+  ASSERT_TRUE(saved.ok()) << saved.status();
+  const SavedWeights moved = *std::move(saved);
+  ASSERT_EQ(moved.arrays.size(), 2u);
+  EXPECT_EQ(moved.arrays[0].name, "fc.weight");
+  EXPECT_EQ(moved.arrays[0].shape, Shape({3, 2}));
+  EXPECT_EQ(moved.arrays[0].bytes, ViewOf("", kTransposed).bytes);
+  EXPECT_EQ(moved.arrays[1].name, "fc.bias");
+  // Not copied.
+  EXPECT_EQ(moved.arrays[1].bytes.data(),
+            static_cast<const char*>(model.graph.Value(model.b).data()));
+}
+
+}  // namespace
+}  // namespace tape
