@@ -268,6 +268,21 @@ TEST_F(EventFileTest, ScalarsAreReadBackByTheirTags) {
                                           {"zeros_2", 0.75f}}));
 }
 
+TEST_F(EventFileTest, StepsAreReadBackWhateverTheirLength) {
+  EpochLog log = NewEventFileLog(folder_, clock_);
+  const std::vector<int> steps = {0,   1,     127,   128,     129,
+                                  255, 16383, 16384, 2097151, 2147483647};
+  for (int step : steps) {
+    ASSERT_TRUE(
+        log.Append({.train = {.epoch = step}, .test = {.epoch = step}}).ok());
+  }
+  const std::vector<Event> events = ReadEvents(log.path());
+  ASSERT_EQ(events.size(), 1 + steps.size());
+  for (size_t i = 0; i < steps.size(); ++i) {
+    EXPECT_EQ(events[i + 1].step, steps[i]);
+  }
+}
+
 TEST_F(EventFileTest, AnotherProcessSeesEachEpochAtOnce) {
   EpochLog log = NewEventFileLog(folder_, clock_);
   for (size_t epochs = 1; epochs <= 3; ++epochs) {

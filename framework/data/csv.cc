@@ -33,6 +33,11 @@ namespace {
 constexpr char kKind[] = "a CSV file";  // As errors call it.
 constexpr int kMaxGrey = 255;
 
+bool IsSquare(int64_t count) {
+  const auto side = std::llround(std::sqrt(count));
+  return count > 0 && side * side == count;
+}
+
 std::string Columns(int64_t count) {
   return absl::StrCat(count, count == 1 ? " column" : " columns");
 }
@@ -53,6 +58,14 @@ class CsvReader {
 
   // How many columns the first row has, and therefore each.
   int64_t columns() const { return columns_; }
+
+  // Whether the first row is a header. To be asked before anything is read.
+  bool AtHeader() const {
+    CsvReader ahead = *this;
+    const absl::string_view name = ahead.TakeCell();
+    double number;
+    return !name.empty() && !absl::SimpleAtod(name, &number);
+  }
 
   // Reads the header.
   absl::Status ReadHeader() {
@@ -324,6 +337,38 @@ absl::StatusOr<Dataset> ReadLabelledCsvDataset(const std::string& path,
     if (!status.ok()) return status;
   }
   return rows.ToDataset(path, pixels, classes);
+}
+
+absl::StatusOr<Tensor> ReadCsvImages(const std::string& path) {
+  const absl::StatusOr<FileBytes> bytes = ReadWholeFile(path, kKind);
+  if (!bytes.ok()) return bytes.status();
+  Rows rows(bytes->size());
+
+  CsvReader reader(*bytes, path);
+  if (reader.AtEnd()) {
+    return reader.WrongRow("the grey levels of an image", "an empty file");
+  }
+  const int64_t columns = reader.columns();
+  const bool is_labelled = !IsSquare(columns) && IsSquare(columns - 1);
+  if (!IsSquare(columns) && !is_labelled) {
+    return reader.WrongRow(
+        "the pixels of a square image, perhaps after a label: 784 or 785 "
+        "columns for 28 x 28 for one",
+        absl::StrCat(columns));
+  }
+  if (reader.AtHeader()) {
+    if (absl::Status status = reader.ReadHeader(); !status.ok()) return status;
+    if (reader.AtEnd()) return WrongData(path, "rows after the header", "none");
+  }
+  const int64_t pixels = columns - (is_labelled ? 1 : 0);
+  int64_t count = 0;
+  for (; !reader.AtEnd(); ++count) {
+    absl::Status status;
+    if (is_labelled) status = rows.AppendLabel(reader, kMaxGrey + 1);
+    if (status.ok()) status = rows.AppendGreys(reader, pixels);
+    if (!status.ok()) return status;
+  }
+  return Tensor({count, pixels}, rows.greys);
 }
 
 absl::Status WriteCsvDataset(const Dataset& dataset,

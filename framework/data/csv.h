@@ -44,6 +44,12 @@ absl::StatusOr<Dataset> ReadCsvDataset(const std::string& images_path,
 absl::StatusOr<Dataset> ReadLabelledCsvDataset(const std::string& path,
                                                int classes);
 
+// The images alone, of either form: uint8 [n, pixels]. There may be a header,
+// known by a first name that is no number; and a label before each image, known
+// by the number of columns being one more than a square's. It may be any whole
+// number in 0 to 255, and is passed over. Errors are as above.
+absl::StatusOr<Tensor> ReadCsvImages(const std::string& path);
+
 // Write new files that the readers above make the same data set of. Lines end
 // with LF. Errors: kInvalidArgument if the images are not square (SquareSide);
 // otherwise the system's, kAlreadyExists for one if a path is taken. After an

@@ -187,24 +187,31 @@ absl::StatusOr<DataSplits> ReadFound(
 
 }  // namespace
 
+absl::StatusOr<Tensor> ReadIdxImages(const std::string& path) {
+  const absl::StatusOr<IdxArray> images = ReadIdxOfRank(path, 3);
+  if (!images.ok()) return images.status();
+  const Shape& shape = images->shape;
+  if (shape.elements() == 0) {
+    return WrongByte(path, kFirstSizeOffset,
+                     "at least 1 image of at least 1 pixel", shape.ToString());
+  }
+  return Tensor({shape[0], shape[1] * shape[2]}, images->values);
+}
+
 absl::StatusOr<Dataset> ReadIdxDataset(const std::string& images_path,
                                        const std::string& labels_path,
                                        int classes) {
   TAPE_CHECK_LE(1, classes);
-  const absl::StatusOr<IdxArray> images = ReadIdxOfRank(images_path, 3);
+  absl::StatusOr<Tensor> images = ReadIdxImages(images_path);
   if (!images.ok()) return images.status();
   const absl::StatusOr<IdxArray> labels = ReadIdxOfRank(labels_path, 1);
   if (!labels.ok()) return labels.status();
 
-  const Shape& shape = images->shape;
-  if (shape.elements() == 0) {
-    return WrongByte(images_path, kFirstSizeOffset,
-                     "at least 1 image of at least 1 pixel", shape.ToString());
-  }
-  if (labels->shape[0] != shape[0]) {
+  const int64_t count = images->shape()[0];
+  if (labels->shape[0] != count) {
     return WrongByte(
         labels_path, kFirstSizeOffset,
-        absl::StrCat(shape[0], " labels, one for each image in ", images_path),
+        absl::StrCat(count, " labels, one for each image in ", images_path),
         absl::StrCat(labels->shape[0]));
   }
   for (int64_t i = 0; i < labels->shape[0]; ++i) {
@@ -217,10 +224,9 @@ absl::StatusOr<Dataset> ReadIdxDataset(const std::string& images_path,
 
   const std::vector<int32_t> wide_labels(labels->values.begin(),
                                          labels->values.end());
-  return Dataset{
-      .images = Tensor(Shape{shape[0], shape[1] * shape[2]}, images->values),
-      .labels = Tensor(labels->shape, wide_labels),
-      .classes = classes};
+  return Dataset{.images = *std::move(images),
+                 .labels = Tensor(labels->shape, wide_labels),
+                 .classes = classes};
 }
 
 absl::Status WriteIdxDataset(const Dataset& dataset,

@@ -36,6 +36,9 @@ absl::StatusOr<Dataset> ReadIdxDataset(const std::string& images_path,
                                        const std::string& labels_path,
                                        int classes);
 
+// The images alone: uint8 [n, rows * columns]. Errors are those of its images.
+absl::StatusOr<Tensor> ReadIdxImages(const std::string& path);
+
 // Writes two new IDX files, not gzipped, that ReadIdxDataset makes the same
 // data set of. Errors: kInvalidArgument if the images are not square
 // (SquareSide) or there are more than 256 classes, since a label is a byte;

@@ -93,23 +93,17 @@ std::string Describe(ImageSize size) {
 
 }  // namespace
 
-absl::StatusOr<Dataset> ReadImageFolder(const std::string& folder,
-                                        int classes) {
-  TAPE_CHECK_LE(1, classes);
-  const auto files = ListImages(folder, classes);
-  if (!files.ok()) return files.status();
-
+absl::StatusOr<Tensor> ReadPngImages(absl::Span<const std::string> paths) {
+  TAPE_CHECK(!paths.empty());
   ImageSize size;  // Of the first image.
   std::vector<uint8_t> greys;
-  std::vector<int32_t> labels;
-  for (const ImageFile& file : *files) {
-    const std::string path = PathOf(folder, file);
+  for (const std::string& path : paths) {
     const absl::StatusOr<FileBytes> bytes = ReadWholeFile(path, "a PNG image");
     if (!bytes.ok()) return bytes.status();
     PngDecoder decoder(bytes->view(), path);
     const absl::StatusOr<ImageSize> found = decoder.ReadSize();
     if (!found.ok()) return found.status();
-    if (labels.empty()) {
+    if (greys.empty()) {
       size = *found;
       if (size.pixels() > kMaxPixels) {
         return WrongData(path, absl::StrCat("at most ", kMaxPixels, " pixels"),
@@ -117,8 +111,7 @@ absl::StatusOr<Dataset> ReadImageFolder(const std::string& folder,
       }
     } else if (*found != size) {
       return WrongData(path,
-                       absl::StrCat(Describe(size), ", as in ",
-                                    PathOf(folder, files->front())),
+                       absl::StrCat(Describe(size), ", as in ", paths.front()),
                        Describe(*found));
     }
     const auto file_bytes = static_cast<int64_t>(bytes->size());
@@ -133,12 +126,27 @@ absl::StatusOr<Dataset> ReadImageFolder(const std::string& folder,
     absl::Status status =
         decoder.ReadPixels(greys.data() + greys.size() - size.pixels());
     if (!status.ok()) return status;
+  }
+  return Tensor({static_cast<int64_t>(paths.size()), size.pixels()}, greys);
+}
+
+absl::StatusOr<Dataset> ReadImageFolder(const std::string& folder,
+                                        int classes) {
+  TAPE_CHECK_LE(1, classes);
+  const auto files = ListImages(folder, classes);
+  if (!files.ok()) return files.status();
+  std::vector<std::string> paths;
+  std::vector<int32_t> labels;
+  for (const ImageFile& file : *files) {
+    paths.push_back(PathOf(folder, file));
     labels.push_back(file.label);
   }
-  const auto count = static_cast<int64_t>(labels.size());
-  return Dataset{.images = Tensor({count, size.pixels()}, greys),
-                 .labels = Tensor({count}, labels),
-                 .classes = classes};
+  absl::StatusOr<Tensor> images = ReadPngImages(paths);
+  if (!images.ok()) return images.status();
+  return Dataset{
+      .images = *std::move(images),
+      .labels = Tensor({static_cast<int64_t>(labels.size())}, labels),
+      .classes = classes};
 }
 
 absl::Status WriteImageFolder(const Dataset& dataset,
