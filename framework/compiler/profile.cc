@@ -86,7 +86,7 @@ absl::Status Profile::WriteTrace(const std::string& path) const {
                              absl::StrCat(path, ": cannot write the trace"));
 }
 
-std::string Profile::Table() const {
+std::vector<Profile::Cost> Profile::Costliest(size_t most) const {
   std::vector<Total> totals(steps_.size());
   double all = 0;
   for (const Lane& lane : lanes_) {
@@ -102,18 +102,29 @@ std::string Profile::Table() const {
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     return totals[a].seconds > totals[b].seconds;
   });
-  std::string text = absl::StrFormat("%10s %10s %7s %9s %8s  %s\n", "calls",
-                                     "ms", "share", "GFLOP/s", "GB/s", "step");
-  constexpr size_t kShown = 10;
-  for (size_t i = 0; i < std::min(kShown, order.size()); ++i) {
+  std::vector<Cost> costs;
+  for (size_t i = 0; i < std::min(most, order.size()); ++i) {
     const Step& step = steps_[order[i]];
     const Total& total = totals[order[i]];
     if (total.calls == 0) break;
-    absl::StrAppendFormat(
-        &text, "%10d %10.2f %6.1f%% %9.1f %8.1f  %s\n", total.calls,
-        total.seconds * 1e3, 100 * total.seconds / std::max(all, 1e-12),
-        Rate(total.shares * step.flops, total.seconds),
-        Rate(total.shares * step.bytes, total.seconds), step.name);
+    costs.push_back(
+        {.name = step.name,
+         .calls = total.calls,
+         .seconds = total.seconds,
+         .share = total.seconds / std::max(all, 1e-12),
+         .gflops = Rate(total.shares * step.flops, total.seconds),
+         .gigabytes = Rate(total.shares * step.bytes, total.seconds)});
+  }
+  return costs;
+}
+
+std::string Profile::Table() const {
+  std::string text = absl::StrFormat("%10s %10s %7s %9s %8s  %s\n", "calls",
+                                     "ms", "share", "GFLOP/s", "GB/s", "step");
+  for (const Cost& cost : Costliest()) {
+    absl::StrAppendFormat(&text, "%10d %10.2f %6.1f%% %9.1f %8.1f  %s\n",
+                          cost.calls, cost.seconds * 1e3, 100 * cost.share,
+                          cost.gflops, cost.gigabytes, cost.name);
   }
   return text;
 }

@@ -34,9 +34,19 @@ class Profile {
   // the step has such work. Errors: what the system says of the path.
   absl::Status WriteTrace(const std::string& path) const;
 
-  // The ten steps that took longest: calls, milliseconds summed over threads,
-  // share of all, GFLOP/s and GB/s of a thread. Bytes are those of the operands
-  // and results, each once, caches or not.
+  // What a step came to. Bytes are those of the operands and results, each
+  // once, caches or not.
+  struct Cost {
+    std::string name;
+    int64_t calls = 0;     // By all threads.
+    double seconds = 0;    // Summed over threads.
+    double share = 0;      // Of the seconds of all steps, 0 to 1.
+    double gflops = 0;     // GFLOP/s of a thread.
+    double gigabytes = 0;  // GB/s of a thread.
+  };
+  // The `most` steps that took longest, the longest first; only those that ran.
+  std::vector<Cost> Costliest(size_t most = 10) const;
+  // The same as text, with milliseconds.
   std::string Table() const;
 
   // For plans: a step of a plan, named once, and what a thread did of it.

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <csetjmp>
 #include <cstdio>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -133,9 +134,9 @@ void FailToEncode(png_structp, const char* message) {
   internal::CheckFailed(__FILE__, __LINE__, message);
 }
 
-}  // namespace
-
-std::string EncodePng(ImageSize size, const uint8_t* pixels) {
+// An image of bytes: levels of grey or, given a palette, its colours.
+std::string Encode(ImageSize size, const uint8_t* pixels,
+                   absl::Span<const png_color> palette) {
   std::string bytes;
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr,
                                             FailToEncode, IgnoreWarning);
@@ -144,8 +145,12 @@ std::string EncodePng(ImageSize size, const uint8_t* pixels) {
   TAPE_CHECK(info != nullptr);
   png_set_write_fn(png, &bytes, Append, Flush);
   png_set_IHDR(png, info, size.columns, size.rows, /*bit_depth=*/8,
-               PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
-               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+               palette.empty() ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_PALETTE,
+               PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+               PNG_FILTER_TYPE_DEFAULT);
+  if (!palette.empty()) {
+    png_set_PLTE(png, info, palette.data(), static_cast<int>(palette.size()));
+  }
   png_write_info(png, info);
   for (int64_t row = 0; row < size.rows; ++row) {
     png_write_row(png, pixels + row * size.columns);
@@ -153,6 +158,22 @@ std::string EncodePng(ImageSize size, const uint8_t* pixels) {
   png_write_end(png, nullptr);
   png_destroy_write_struct(&png, &info);
   return bytes;
+}
+
+}  // namespace
+
+std::string EncodePng(ImageSize size, const uint8_t* pixels) {
+  return Encode(size, pixels, {});
+}
+
+std::string EncodePalettePng(ImageSize size, const uint8_t* pixels,
+                             absl::Span<const Rgb> palette) {
+  TAPE_CHECK(!palette.empty() && palette.size() <= 256);
+  std::vector<png_color> colors;
+  for (const Rgb& color : palette) {
+    colors.push_back({color.red, color.green, color.blue});
+  }
+  return Encode(size, pixels, colors);
 }
 
 }  // namespace tape

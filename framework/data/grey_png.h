@@ -1,6 +1,7 @@
 // One greyscale PNG image, from bytes to grey levels and back, by libpng. What
 // is not accepted is refused by name: colour, alpha, a transparent grey level,
-// 16 bits. Not for users of data sets. Tested by tests/image_folder_test.cc.
+// 16 bits. (Written, for reports, are images in colour too.) Not for users of
+// data sets. Tested by tests/image_folder_test.cc and tests/report_test.cc.
 #ifndef TAPE_FRAMEWORK_DATA_GREY_PNG_H_
 #define TAPE_FRAMEWORK_DATA_GREY_PNG_H_
 
@@ -11,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 struct png_struct_def;  // libpng's.
 struct png_info_def;
@@ -67,6 +69,15 @@ class PngDecoder {
 // The bytes of an 8-bit greyscale PNG file with these size.pixels() levels,
 // row-major. The size is at least 1 x 1, each at most a million.
 std::string EncodePng(ImageSize size, const uint8_t* pixels);
+
+struct Rgb {
+  uint8_t red = 0, green = 0, blue = 0;
+};
+
+// The bytes of a PNG file in colour, whose pixel i is palette[pixels[i]]. The
+// palette has at most 256 colours, and no pixel is beyond it.
+std::string EncodePalettePng(ImageSize size, const uint8_t* pixels,
+                             absl::Span<const Rgb> palette);
 
 }  // namespace tape
 

@@ -125,12 +125,14 @@ std::string CurveClasses(const Series& series) {
 }
 
 // The names of the series with their keys, in as many rows as they need, drawn
-// if there is an `svg`. Returns their height.
+// if there is an `svg`. Returns their height. One series needs none.
 double Legend(const std::vector<Series>& series, Key key, Svg* svg) {
+  if (series.size() < 2) return 0;
   constexpr double kRow = 19, kGap = 16, kText = 6;
   const double key_width = key == Key::kLine ? 24 : 10;
   double x = 0, y = kRow - 6;
   for (const Series& one : series) {
+    if (!one.in_legend) continue;
     const double width = key_width + kText + TextWidth(one.name, kFont);
     if (x > 0 && x + width > kWidth) {
       x = 0;
@@ -269,6 +271,7 @@ std::string CutToWidth(const std::string& name, double width, double font) {
 }  // namespace
 
 std::string StandAloneSvg(const Figure& figure) {
+  if (figure.width == 0) return figure.svg;
   return StandAloneSvg(figure.svg, figure.width, figure.height, figure.title);
 }
 
@@ -358,7 +361,8 @@ std::string TickText(const Axis& axis, double tick, Unit unit) {
   if (largest >= 1e7) return absl::StrCat(GeneralText(value, 4), sign);
   if (step < 1e-4) {
     // All in one form, be it 0.0001 or 0.00005.
-    const int exponent = static_cast<int>(std::floor(std::log10(step) + 1e-9));
+    const int exponent =
+        static_cast<int>(std::floor(std::log10(largest) + 1e-9));
     return absl::StrCat(GeneralText(value / std::pow(10, exponent), 6), "e",
                         exponent, sign);
   }
@@ -455,7 +459,7 @@ std::optional<Figure> MakeBarChart(const BarChart& chart) {
   const double left =
       std::min(LongestName(chart.categories, kFont), 0.4 * kWidth) + 8;
   const double right = kWidth - 16;
-  const double top = groups > 1 ? Legend(keys, Key::kBox, nullptr) + 6 : 2;
+  const double top = Legend(keys, Key::kBox, nullptr) + 4;
   const double bar = groups == 1 ? 14 : groups == 2 ? 9 : 7;
   const double row = bar * static_cast<double>(groups) + 9;
   const double bottom = top + row * static_cast<double>(categories);
@@ -466,7 +470,7 @@ std::optional<Figure> MakeBarChart(const BarChart& chart) {
   };
 
   Svg svg(kWidth, height, chart.title);
-  if (groups > 1) Legend(keys, Key::kBox, &svg);
+  Legend(keys, Key::kBox, &svg);
   for (double tick : axis.ticks) {
     svg.Line(x(tick), top, x(tick), bottom, {.classes = "grid"});
     svg.Text(x(tick), bottom + 16, TickText(axis, tick, Unit::kNumber),

@@ -22,9 +22,11 @@ namespace tape {
 struct Figure {
   std::string id;  // Letters, digits and "-": of the element and the file.
   std::string title = {};
-  std::string caption = {};      // Plain text, sentences; may be empty.
-  std::string svg = {};          // An <svg> element, without colours (svg.h).
-  double width = 0, height = 0;  // Of it, in user units.
+  std::string caption = {};  // Plain text, sentences; may be empty.
+  std::string svg = {};      // An <svg> element, without colours (svg.h).
+  // Of it, in user units; 0 if it has its own colours and stands alone as it
+  // is.
+  double width = 0, height = 0;
 };
 
 // The figure as a file of its own.
@@ -78,9 +80,10 @@ struct Series {
   std::vector<Point> points = {};
   int color = 0;
   Stroke stroke = Stroke::kSolid;
+  bool in_legend = true;
 };
 
-// Curves over whole numbers. A point whose neighbours are missing is a dot;
+// Curves over whole numbers, named by a legend if there are several. A point whose neighbours are missing is a dot;
 // few points have dots all. Pointed at, each tells its numbers.
 struct LineChart {
   std::string id, title, caption = {};
@@ -103,7 +106,7 @@ std::optional<Figure> MakeScatter(const Scatter& chart);
 struct BarChart {
   struct Group {
     std::string name;
-    std::vector<int64_t> counts;  // Of each category, at least 0.
+    std::vector<int64_t> counts = {};  // Of each category, at least 0.
     int color = 0;
   };
   std::string id, title, caption = {};

@@ -1,0 +1,175 @@
+// Comparisons of runs (comparison.h). In go folders, out comes a page. Tested by
+// tests/comparison_test.cc.
+#include "framework/report/comparison.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "framework/core/check.h"
+#include "framework/data/files.h"
+#include "framework/report/plot.h"
+#include "framework/train/read_metrics.h"
+
+namespace tape {
+namespace {
+
+// "runs/slow/" is called "slow".
+std::vector<std::string> NamesOf(absl::Span<const KeptRun> runs) {
+  std::vector<std::string> names;
+  std::set<std::string> different;
+  for (const KeptRun& run : runs) {
+    const std::filesystem::path path =
+        std::filesystem::path(run.folder).lexically_normal();
+    names.push_back(
+        (path.has_filename() ? path : path.parent_path()).filename().string());
+    different.insert(names.back());
+  }
+  if (different.size() < runs.size() || different.contains("")) {
+    for (size_t i = 0; i < runs.size(); ++i) names[i] = runs[i].folder;
+  }
+  return names;
+}
+
+// A series for each run and split. The legend names runs, not splits.
+std::vector<Series> SeriesOf(absl::Span<const KeptRun> runs,
+                             const std::vector<std::string>& names,
+                             double EpochMetrics::*figure) {
+  std::vector<Series> all;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const int color = static_cast<int>(i);
+    Series train = {.name = names[i] + ", train",
+                    .color = color,
+                    .stroke = Stroke::kDashed,
+                    .in_legend = false};
+    Series validation = {.name = names[i] + ", validation",
+                         .color = color,
+                         .stroke = Stroke::kDotted,
+                         .in_legend = false};
+    Series test = {.name = names[i], .color = color};
+    for (const EpochResult& epoch : runs[i].history) {
+      const double x = epoch.train.epoch;
+      train.points.push_back({x, epoch.train.*figure});
+      if (epoch.validation.has_value()) {
+        validation.points.push_back({x, (*epoch.validation).*figure});
+      }
+      test.points.push_back({x, epoch.test.*figure});
+    }
+    all.push_back(std::move(train));
+    if (!validation.points.empty()) all.push_back(std::move(validation));
+    all.push_back(std::move(test));
+  }
+  return all;
+}
+
+bool HaveValidation(absl::Span<const KeptRun> runs) {
+  return std::any_of(runs.begin(), runs.end(), [](const KeptRun& run) {
+    return run.history.front().validation.has_value();
+  });
+}
+
+void AddChart(LineChart chart, Page& page) {
+  chart.x_label = "epoch";
+  if (const std::optional<Figure> figure = MakeLineChart(chart)) {
+    page.Add(*figure);
+  } else {
+    page.AddNote(absl::StrCat(chart.title,
+                              ": nothing to draw, since no run's figure is "
+                              "finite."));
+  }
+}
+
+std::string Percent(double fraction) {
+  return std::isfinite(fraction) ? absl::StrFormat("%.2f", 100 * fraction)
+                                 : "–";
+}
+
+std::string Loss(double loss) {
+  return std::isfinite(loss) ? absl::StrFormat("%.4f", loss) : "not finite";
+}
+
+}  // namespace
+
+absl::StatusOr<KeptRun> ReadRun(const std::string& folder) {
+  if (absl::StatusOr<std::vector<std::string>> names =
+          VisibleNames(folder, "the folder of a run");
+      !names.ok()) {
+    return names.status();
+  }
+  absl::StatusOr<std::vector<EpochResult>> history =
+      ReadMetrics(PathIn(folder, "metrics.csv"));
+  if (!history.ok()) return history.status();
+  const std::string path = PathIn(folder, "summary.json");
+  const absl::StatusOr<FileBytes> text =
+      ReadWholeFile(path, "the summary of a run that has ended");
+  if (!text.ok()) return text.status();
+  absl::StatusOr<RunSummary> summary = RunSummaryFromJson(text->view());
+  if (!summary.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": ", summary.status().message()));
+  }
+  return KeptRun{folder, *std::move(summary), *std::move(history)};
+}
+
+Page MakeComparison(absl::Span<const KeptRun> runs) {
+  TAPE_CHECK(!runs.empty());
+  TAPE_CHECK_LE(static_cast<int>(runs.size()), kMostRuns);
+  const std::vector<std::string> names = NamesOf(runs);
+  const bool validation = HaveValidation(runs);
+  Page page(runs.size() == 1 ? "1 run"
+                             : absl::StrCat(runs.size(), " runs compared"));
+  page.AddText(
+      absl::StrCat("A colour for each run. Curves of the test set "
+                   "are solid, those of the training set dashed",
+                   validation ? ", those of the validation set dotted." : "."));
+
+  page.BeginSection("curves", "Curves");
+  AddChart({.id = "loss",
+            .title = "Loss",
+            .y_label = "loss",
+            .series = SeriesOf(runs, names, &EpochMetrics::loss)},
+           page);
+  AddChart({.id = "accuracy",
+            .title = "Accuracy",
+            .y_label = "accuracy",
+            .series = SeriesOf(runs, names, &EpochMetrics::accuracy),
+            .unit = Unit::kPercent},
+           page);
+  page.EndSection();
+
+  page.BeginSection("summaries", "What they came to");
+  Table table = {.id = "runs",
+                 .title = "Runs",
+                 .caption =
+                     "Losses and accuracies are of the weights that a "
+                     "run ended with; accuracies in per cent.",
+                 .header = {"run", "experiment", "variant", "seed", "epochs",
+                            "test accuracy", "test loss", "train accuracy",
+                            "train loss", "seconds"},
+                 .text_columns = 3};
+  if (validation) {
+    table.header.insert(table.header.begin() + 7, "validation accuracy");
+  }
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const RunSummary& run = runs[i].summary;
+    Table::Row row = {{names[i], run.experiment, run.variant,
+                       absl::StrCat(run.seed), CountText(run.epochs),
+                       Percent(run.test_accuracy), Loss(run.test_loss),
+                       Percent(run.train_accuracy), Loss(run.train_loss),
+                       absl::StrFormat("%.1f", run.seconds)}};
+    if (validation) {
+      row.cells.insert(row.cells.begin() + 7, Percent(run.validation_accuracy));
+    }
+    table.rows.push_back(std::move(row));
+  }
+  page.AddWide(table);
+  page.EndSection();
+  return page;
+}
+
+}  // namespace tape

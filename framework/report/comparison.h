@@ -1,0 +1,37 @@
+// The page about several runs: their curves in one chart, and what they came
+// to. Tested by tests/comparison_test.cc.
+#ifndef TAPE_FRAMEWORK_REPORT_COMPARISON_H_
+#define TAPE_FRAMEWORK_REPORT_COMPARISON_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "framework/report/page.h"
+#include "framework/train/metrics.h"
+
+namespace tape {
+
+// What a folder of a run keeps (framework/train/run_directory.h).
+struct KeptRun {
+  std::string folder;
+  RunSummary summary;
+  std::vector<EpochResult> history;
+};
+
+// Reads metrics.csv and summary.json of a run. Errors name the file: those of
+// ReadMetrics and RunSummaryFromJson; kNotFound, saying whether the run has
+// not ended, if one is missing.
+absl::StatusOr<KeptRun> ReadRun(const std::string& folder);
+
+// Runs have a colour each, of which there are so many.
+inline constexpr int kMostRuns = kSeriesColors;
+
+// The page for 1 to kMostRuns runs. They are called by the last part of their
+// folders or, if two have the same one, by all of it.
+Page MakeComparison(absl::Span<const KeptRun> runs);
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_REPORT_COMPARISON_H_

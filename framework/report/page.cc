@@ -1,0 +1,203 @@
+// Pages of figures and tables (page.h). In go plain texts and SVG, out comes
+// HTML. Tested by tests/report_test.cc.
+#include "framework/report/page.h"
+
+#include <cstddef>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "framework/core/check.h"
+#include "framework/data/files.h"
+#include "framework/report/svg.h"
+
+namespace tape {
+namespace {
+
+// Forbids the page everything but the styles and the images that are in it.
+constexpr char kPolicy[] =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'";
+
+constexpr char kStyle[] = R"(
+*{box-sizing:border-box}
+html{-webkit-text-size-adjust:100%}
+body{margin:0;background:var(--page);color:var(--ink);
+font:15px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}
+main{max-width:1100px;margin:0 auto;padding:32px 20px 64px}
+h1{font-size:28px;line-height:1.2;margin:0 0 8px;letter-spacing:-.01em;overflow-wrap:anywhere}
+h2{font-size:19px;line-height:1.3;margin:44px 0 14px}
+h3{font-size:15px;line-height:1.3;margin:0 0 12px}
+p{margin:0 0 8px;max-width:72ch}
+header p{color:var(--muted)}
+nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:14px 0 0;font-size:14px}
+a{color:var(--right);text-decoration:none}
+a:hover{text-decoration:underline}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:14px;margin:24px 0 0;padding:0}
+.tile{background:var(--paper);border:1px solid var(--grid);border-radius:10px;padding:12px 16px;margin:0}
+.tile dt{color:var(--muted);font-size:13px}
+.tile dd{margin:0}
+.tile .value{font-size:24px;line-height:1.35;font-weight:600;font-variant-numeric:tabular-nums;white-space:nowrap}
+.tile .note{color:var(--muted);font-size:13px}
+.grid2{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:18px}
+.card{margin:0;min-width:0;background:var(--paper);border:1px solid var(--grid);border-radius:10px;padding:16px 18px}
+.card.wide,.grid2>.card:last-child:nth-child(odd of :not(.wide)){grid-column:1/-1}
+.card>svg.picture{display:block;width:100%;max-width:560px;height:auto;margin:0 auto}
+.card.wide .scroll>svg{display:block;margin:0 auto;max-width:100%;height:auto}
+.card figcaption{order:2;margin-top:12px;color:var(--muted);font-size:13px;line-height:1.45}
+.note{color:var(--muted)}
+.scroll{overflow-x:auto;overscroll-behavior-x:contain}
+table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
+th,td{padding:5px 10px;text-align:left;vertical-align:top}
+th:first-child,td:first-child{padding-left:0}
+th:last-child,td:last-child{padding-right:0}
+th{font-weight:600}
+thead th{color:var(--muted);border-bottom:1px solid var(--axis);white-space:nowrap}
+tbody tr+tr>*{border-top:1px solid var(--grid)}
+tbody tr.apart>*{border-top:1px solid var(--axis)}
+tbody th{font-weight:400}
+.number{text-align:right;white-space:nowrap}
+.facts td{overflow-wrap:anywhere}
+.facts th{color:var(--muted);white-space:nowrap}
+footer{margin-top:44px;color:var(--muted);font-size:13px}
+@media (max-width:820px){.grid2{grid-template-columns:minmax(0,1fr)}}
+@media (max-width:480px){main{padding:20px 12px 40px}.card{padding:14px 12px}h1{font-size:23px}
+.tiles{grid-template-columns:1fr 1fr;gap:10px}.tile{padding:10px 12px}.tile .value{font-size:20px}}
+@media print{body{background:none}.card,.tile{break-inside:avoid}}
+)";
+
+std::string Caption(absl::string_view text) {
+  return text.empty()
+             ? ""
+             : absl::StrCat("<figcaption>", EscapeXml(text), "</figcaption>\n");
+}
+
+}  // namespace
+
+Page::Page(absl::string_view title)
+    : title_(EscapeXml(title)), head_("<h1>" + title_ + "</h1>\n") {}
+
+void Page::AddText(absl::string_view text) {
+  absl::StrAppend(&head_, "<p>", EscapeXml(text), "</p>\n");
+}
+
+void Page::AddTiles(absl::Span<const Tile> tiles) {
+  body_ += "<dl class=\"tiles\">\n";
+  for (const Tile& tile : tiles) {
+    absl::StrAppend(&body_, "<div class=\"tile\"><dt>", EscapeXml(tile.name),
+                    "</dt><dd class=\"value\">", EscapeXml(tile.value),
+                    "</dd>");
+    if (!tile.note.empty()) {
+      absl::StrAppend(&body_, "<dd class=\"note\">", EscapeXml(tile.note),
+                      "</dd>");
+    }
+    body_ += "</div>\n";
+  }
+  body_ += "</dl>\n";
+}
+
+void Page::BeginSection(absl::string_view id, absl::string_view title) {
+  TAPE_CHECK(section_head_.empty());
+  section_head_ =
+      absl::StrCat("<section id=\"", EscapeXml(id), "\">\n<h2>",
+                   EscapeXml(title), "</h2>\n<div class=\"grid2\">\n");
+  section_.clear();
+  section_link_ = absl::StrCat("<a href=\"#", EscapeXml(id), "\">",
+                               EscapeXml(title), "</a>\n");
+}
+
+void Page::EndSection() {
+  if (!section_.empty()) {
+    absl::StrAppend(&body_, section_head_, section_, "</div>\n</section>\n");
+    contents_ += section_link_;
+  }
+  section_head_.clear();
+}
+
+void Page::AddFigure(const Figure& figure, bool wide) {
+  figures_.push_back(figure);
+  absl::StrAppend(
+      &section_, "<figure class=\"card", wide ? " wide" : "", "\" id=\"",
+      EscapeXml(figure.id), "\">\n<h3>", EscapeXml(figure.title), "</h3>\n",
+      wide ? "<div class=\"scroll\">" : "", figure.svg, wide ? "</div>" : "",
+      "\n", Caption(figure.caption), "</figure>\n");
+}
+
+void Page::Add(const Figure& figure) { AddFigure(figure, /*wide=*/false); }
+void Page::AddWide(const Figure& figure) { AddFigure(figure, /*wide=*/true); }
+
+void Page::AddTable(const Table& table, bool wide) {
+  absl::StrAppend(&section_, "<figure class=\"card", wide ? " wide" : "",
+                  "\" id=\"", EscapeXml(table.id), "\">\n<h3>",
+                  EscapeXml(table.title), "</h3>\n<div class=\"scroll\"><table",
+                  table.header.empty() ? " class=\"facts\"" : "", ">\n");
+  const auto class_of = [&](size_t column) {
+    return static_cast<int>(column) < table.text_columns ? ""
+                                                         : " class=\"number\"";
+  };
+  if (!table.header.empty()) {
+    section_ += "<thead><tr>";
+    for (size_t i = 0; i < table.header.size(); ++i) {
+      absl::StrAppend(&section_, "<th scope=\"col\"", class_of(i), ">",
+                      EscapeXml(table.header[i]), "</th>");
+    }
+    section_ += "</tr></thead>\n";
+  }
+  section_ += "<tbody>\n";
+  for (const Table::Row& row : table.rows) {
+    absl::StrAppend(&section_, row.apart ? "<tr class=\"apart\">" : "<tr>");
+    for (size_t i = 0; i < row.cells.size(); ++i) {
+      const char* const element = i == 0 ? "th" : "td";
+      absl::StrAppend(&section_, "<", element, i == 0 ? " scope=\"row\"" : "",
+                      class_of(i), ">", EscapeXml(row.cells[i]), "</", element,
+                      ">");
+    }
+    section_ += "</tr>\n";
+  }
+  absl::StrAppend(&section_, "</tbody></table></div>\n", Caption(table.caption),
+                  "</figure>\n");
+}
+
+void Page::Add(const Table& table) { AddTable(table, /*wide=*/false); }
+void Page::AddWide(const Table& table) { AddTable(table, /*wide=*/true); }
+
+void Page::AddNote(absl::string_view text) {
+  absl::StrAppend(&section_, "<p class=\"card note\">", EscapeXml(text),
+                  "</p>\n");
+}
+
+std::string Page::ToString() const {
+  return absl::StrCat(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"",
+      kPolicy,
+      "\">\n<meta name=\"viewport\" content=\"width=device-width, "
+      "initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light "
+      "dark\">\n<link rel=\"icon\" href=\"data:,\">\n<title>",
+      title_, "</title>\n<style>\n:root{--page:#f5f6f8;", LightColors(),
+      "}\n@media (prefers-color-scheme:dark){:root{--page:#0e1114;",
+      DarkColors(), "}}\n", PictureRules(), kStyle,
+      "</style>\n</head>\n<body>\n<main>\n<header>\n", head_,
+      contents_.empty() ? "" : absl::StrCat("<nav>\n", contents_, "</nav>\n"),
+      "</header>\n", body_, "</main>\n</body>\n</html>\n");
+}
+
+absl::Status WritePictures(absl::Span<const Figure> figures,
+                           const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::create_directory(path, error) && error) {
+    return absl::ErrnoToStatus(
+        error.value(), absl::StrCat(path, ": cannot create the folder"));
+  }
+  for (const Figure& figure : figures) {
+    const std::string file = PathIn(path, figure.id);
+    const std::string svg = StandAloneSvg(figure);
+    if (absl::Status status = ReplaceFile(file + ".svg", svg); !status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tape

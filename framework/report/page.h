@@ -1,0 +1,87 @@
+// A page of figures and tables: one HTML file that needs nothing else, neither
+// scripts nor the network, and may use neither. Light or dark as its reader
+// prefers, for wide windows and for phones. Tested by tests/report_test.cc.
+//
+//   Page page("fashion_mlp");
+//   page.BeginSection("curves", "Curves");
+//   page.Add(figure);
+//   page.EndSection();
+//   file << page.ToString();
+#ifndef TAPE_FRAMEWORK_REPORT_PAGE_H_
+#define TAPE_FRAMEWORK_REPORT_PAGE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "framework/report/plot.h"
+
+namespace tape {
+
+// All texts are plain; the page escapes them.
+struct Table {
+  struct Row {
+    std::vector<std::string> cells;
+    bool apart = false;  // With a line above: sums, averages.
+  };
+  std::string id, title, caption = {};
+  std::vector<std::string> header = {};  // May be empty.
+  std::vector<Row> rows = {};
+  // How many columns from the left hold text; those after hold numbers, and
+  // are set to the right.
+  int text_columns = 1;
+};
+
+// A figure that stands out: "Test accuracy", "98.2 %".
+struct Tile {
+  std::string name, value;
+  std::string note = {};
+};
+
+class Page {
+ public:
+  // `title` is the heading, and what the window is called.
+  explicit Page(absl::string_view title);
+
+  // A paragraph.
+  void AddText(absl::string_view text);
+  void AddTiles(absl::Span<const Tile> tiles);
+
+  // What is added in a section stands in two columns where there is room. A
+  // section without anything in it is left out.
+  void BeginSection(absl::string_view id, absl::string_view title);
+  void Add(const Figure& figure);
+  void Add(const Table& table);
+  // Across both columns, at its own size; a small window scrolls it.
+  void AddWide(const Figure& figure);
+  void AddWide(const Table& table);
+  // A remark in a frame, for what cannot be shown.
+  void AddNote(absl::string_view text);
+  void EndSection();
+
+  // The figures added so far.
+  const std::vector<Figure>& figures() const { return figures_; }
+
+  std::string ToString() const;
+
+ private:
+  void AddFigure(const Figure& figure, bool wide);
+  void AddTable(const Table& table, bool wide);
+
+  std::string title_, head_, contents_, body_;
+  // Of the section that was begun: its beginning, empty if there is none; a
+  // link to it; and what it holds.
+  std::string section_head_, section_link_, section_;
+  std::vector<Figure> figures_;
+};
+
+// Writes each figure to the folder `path`, which is made if it is missing: as
+// ID.svg and ID.png. Errors are the system's.
+absl::Status WritePictures(absl::Span<const Figure> figures,
+                           const std::string& path);
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_REPORT_PAGE_H_

@@ -1,0 +1,65 @@
+// The page about one run: what it was, what it came to, and what it looks like.
+// It is made of plain data, which whoever has trained gathers
+// (models/report_run.h). Tested by tests/report_test.cc.
+#ifndef TAPE_FRAMEWORK_REPORT_REPORT_H_
+#define TAPE_FRAMEWORK_REPORT_REPORT_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "framework/compiler/profile.h"
+#include "framework/core/tensor.h"
+#include "framework/data/dataset.h"
+#include "framework/report/page.h"
+#include "framework/train/classification.h"
+#include "framework/train/metrics.h"
+
+namespace tape {
+
+// "batch size", "32".
+struct Fact {
+  std::string name, value;
+};
+
+// What is missing or empty is left out of the page.
+struct ReportInput {
+  RunSummary run;
+  std::string description = {};  // Of the experiment: one line.
+  // What the document that the experiment is of has for its test accuracy.
+  double published_test_accuracy = kNotMeasured;
+  std::vector<Fact> settings = {};
+  std::vector<Fact> versions = {};  // Of programs and machine.
+
+  std::vector<EpochResult> history = {};
+  ConfusionMatrix confusion = ConfusionMatrix(1);  // On the test set.
+  // The name of each class; by default its number.
+  std::vector<std::string> class_names = {};
+
+  const DataSplits* data = nullptr;  // Not owned.
+  // Of each sample of data->test, in its order: the class it is taken for,
+  // int32 [n]; how probable each class is, float32 [n, classes]; and the
+  // outputs of a hidden layer of two units, float32 [n, 2].
+  std::optional<Tensor> predicted = std::nullopt;
+  std::optional<Tensor> probabilities = std::nullopt;
+  std::optional<Tensor> two_units = std::nullopt;
+
+  // Of the first layer: float32 [pixels, units]. Shown if pixels is a square.
+  std::optional<Tensor> weights = std::nullopt;
+  std::string graph_svg = {};  // GraphPicture's.
+  // What training spent its time on: Profile::Costliest.
+  std::vector<Profile::Cost> costliest = {};
+};
+
+// The page. Its figures are those it shows.
+Page MakeReport(const ReportInput& input);
+
+// Writes the page to FOLDER/report.html, and its figures to FOLDER/pictures, as
+// SVG and PNG; the folder must be there. Errors: the system's, which name the
+// file.
+absl::Status WriteReport(const Page& page, const std::string& folder);
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_REPORT_REPORT_H_
