@@ -4,8 +4,9 @@ set -euo pipefail
 
 packages=(
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto bazel-skylib
-  g++ libabsl-dev libbenchmark-dev libdnnl-dev libgmock-dev libgtest-dev libhwy-dev libisal-dev libpng-dev
-  libzip-dev nlohmann-json3-dev zlib1g-dev
+  g++ libabsl-dev libbenchmark-dev libdnnl-dev libgmock-dev libgraphviz-dev libgtest-dev libhwy-dev libisal-dev
+  libpng-dev librsvg2-dev libzip-dev nlohmann-json3-dev zlib1g-dev
+  chromium fonts-dejavu-core
   ca-certificates dataset-fashion-mnist
 )
 

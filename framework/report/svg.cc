@@ -80,6 +80,7 @@ constexpr char kRules[] =
     ".picture .axis{stroke:var(--axis);stroke-width:1}"
     ".picture .curve{fill:none;stroke-width:2;stroke-linejoin:round;"
     "stroke-linecap:round}"
+    ".picture .edge{fill:none;stroke:var(--muted);stroke-width:1.2}"
     ".picture .dashed{stroke-dasharray:5 5}"
     ".picture .dotted{stroke-dasharray:.5 4.5}"
     ".picture .cloud{fill:none;stroke-width:3.6;stroke-linecap:round;"
