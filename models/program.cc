@@ -58,8 +58,9 @@ void PrintHelp(absl::string_view usage, absl::Span<const ShownFlag> flags) {
 
 }  // namespace
 
-absl::Status ParseFlags(int argc, char** argv, absl::string_view usage,
-                        absl::Span<const ShownFlag> flags) {
+std::vector<std::string> ParseFlagsAndArguments(
+    int argc, char** argv, absl::string_view usage,
+    absl::Span<const ShownFlag> flags) {
   // `bazel run` starts programs in a folder of its own, and tells where the user
   // is: paths of flags are meant from there.
   if (const char* const folder = std::getenv("BUILD_WORKING_DIRECTORY")) {
@@ -78,11 +79,16 @@ absl::Status ParseFlags(int argc, char** argv, absl::string_view usage,
     }
   }
   const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
-  if (rest.size() > 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "expected flags only, found \"", rest[1], "\"; --help shows them"));
-  }
-  return absl::OkStatus();
+  return {rest.begin() + 1, rest.end()};
+}
+
+absl::Status ParseFlags(int argc, char** argv, absl::string_view usage,
+                        absl::Span<const ShownFlag> flags) {
+  const std::vector<std::string> rest =
+      ParseFlagsAndArguments(argc, argv, usage, flags);
+  if (rest.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "expected flags only, found \"", rest[0], "\"; --help shows them"));
 }
 
 absl::Status WrongFlag(absl::string_view flag, absl::string_view expected,

@@ -4,6 +4,8 @@
 #define TAPE_MODELS_PROGRAM_H_
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -24,6 +26,11 @@ struct ShownFlag {
 // with 1.
 absl::Status ParseFlags(int argc, char** argv, absl::string_view usage,
                         absl::Span<const ShownFlag> flags);
+
+// The same for a program that takes arguments beside flags: these.
+std::vector<std::string> ParseFlagsAndArguments(
+    int argc, char** argv, absl::string_view usage,
+    absl::Span<const ShownFlag> flags);
 
 // "--flag: expected …, found …".
 absl::Status WrongFlag(absl::string_view flag, absl::string_view expected,
