@@ -28,6 +28,7 @@
 #include "models/experiment.h"
 #include "models/interrupt.h"
 #include "models/program.h"
+#include "models/report_run.h"
 #include "models/run.h"
 #include "models/run_record.h"
 #include "models/training_run.h"
@@ -81,9 +82,9 @@ ABSL_FLAG(std::string, precision, "",
           "float32, on processors that have it; by default float32");
 ABSL_FLAG(
     std::string, run_dir, "",
-    "folder to keep the run in: figures, checkpoints, the model; made "
-    "if missing, refused if it holds a run already. By default nothing is "
-    "written");
+    "folder to keep the run in: figures, checkpoints, the model, report.html; "
+    "made if missing, refused if it holds a run already. By default nothing "
+    "is written");
 ABSL_FLAG(std::string, checkpoint_every, "60s",
           "how often to write a checkpoint to --run_dir: after so many steps "
           "(500steps), epochs (2epochs) or seconds (60s); or never. By default "
@@ -378,11 +379,14 @@ absl::StatusOr<std::optional<RunFiles>> FilesFromFlags(bool resumed) {
                   .checkpoint_every = *every};
 }
 
+std::string DataFolder(const RunSettings& run) {
+  const std::string folder = absl::GetFlag(FLAGS_data_dir);
+  return folder.empty() ? run.experiment->data_dir : folder;
+}
+
 // The data of a run. Errors name the flag if it is one's fault.
 absl::StatusOr<DataSplits> ReadData(const RunSettings& run) {
-  std::string folder = absl::GetFlag(FLAGS_data_dir);
-  if (folder.empty()) folder = run.experiment->data_dir;
-  absl::StatusOr<DataSplits> all = ReadDatasetFolder(folder);
+  absl::StatusOr<DataSplits> all = ReadDatasetFolder(DataFolder(run));
   if (!all.ok()) return all.status();
   absl::StatusOr<DataSplits> data =
       SelectData(*run.experiment, run.settings, run.seed, *std::move(all));
@@ -487,10 +491,13 @@ absl::Status TrainAsAsked(int& signal) {
   }
   if (!status.ok()) return status;
 
-  Profile profile;
   const std::string trace = absl::GetFlag(FLAGS_profile);
-  if (!trace.empty()) {
+  // The report has the table alone.
+  Profile profile = trace.empty() ? Profile(/*max_events=*/0) : Profile();
+  if (!trace.empty() || !absl::GetFlag(FLAGS_run_dir).empty()) {
     training->run.settings.train.profile = &profile;
+  }
+  if (!trace.empty()) {
     // An empty one: a wrong path is to be known before the run.
     status = profile.WriteTrace(trace);
     if (!status.ok()) {
@@ -532,8 +539,12 @@ absl::Status TrainAsAsked(int& signal) {
     if (!status.ok()) return status;
   }
   if (training->files == nullptr) return absl::OkStatus();
-  return training->files->directory.WriteSummary(
-      Summarize(*run.experiment, run.seed, result));
+  const RunDirectory& directory = training->files->directory;
+  status = directory.WriteSummary(Summarize(*run.experiment, run.seed, result));
+  if (!status.ok()) return status;
+  return ReportRun({*run.experiment, trained->settings, run.seed,
+                    DataFolder(run), *data, trained->model, result, profile},
+                   directory.path());
 }
 
 absl::Status Main(int argc, char** argv, int& signal) {

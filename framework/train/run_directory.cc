@@ -190,7 +190,7 @@ absl::Status RunDirectory::RewriteMetrics(
   return metrics_.Replace(text);
 }
 
-absl::Status RunDirectory::WriteSummary(const RunSummary& summary) {
+absl::Status RunDirectory::WriteSummary(const RunSummary& summary) const {
   return ReplaceFile(FileIn(path_, kSummary),
                      ToJson(summary, JsonForm::kIndented));
 }

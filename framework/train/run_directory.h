@@ -58,7 +58,7 @@ class RunDirectory {
   // one of this run is replaced. Units are those of RunSummary; NaN and
   // infinities, which JSON has not, are null, but what was not measured of a
   // validation split is left out. Errors: the system's.
-  absl::Status WriteSummary(const RunSummary& summary);
+  absl::Status WriteSummary(const RunSummary& summary) const;
 
  private:
   explicit RunDirectory(std::string path);
