@@ -99,6 +99,9 @@ ABSL_FLAG(std::string, on_divergence, "",
           "if the loss is not finite or far above its recent range: stop; skip "
           "the step; go_back to the last good checkpoint with half the rate; "
           "or go_on. By default stop, and go_on with what a document wrote");
+ABSL_FLAG(bool, html_report, true,
+          "write report.html and its pictures to --run_dir at the end; "
+          "--nohtml_report does not");
 ABSL_FLAG(bool, jsonl, false,
           "write metrics.jsonl to --run_dir too: the figures as JSON lines");
 ABSL_FLAG(bool, tensorboard, false,
@@ -134,6 +137,7 @@ constexpr ShownFlag kFlags[] = {{"experiment", "NAME"},
                                 {"keep_checkpoints", "N"},
                                 {"resume", ""},
                                 {"on_divergence", "NAME"},
+                                {"html_report", ""},
                                 {"jsonl", ""},
                                 {"tensorboard", ""},
                                 {"profile", "FILE"}};
@@ -542,6 +546,7 @@ absl::Status TrainAsAsked(int& signal) {
   const RunDirectory& directory = training->files->directory;
   status = directory.WriteSummary(Summarize(*run.experiment, run.seed, result));
   if (!status.ok()) return status;
+  if (!absl::GetFlag(FLAGS_html_report)) return absl::OkStatus();
   return ReportRun({*run.experiment, trained->settings, run.seed,
                     DataFolder(run), *data, trained->model, result, profile},
                    directory.path());

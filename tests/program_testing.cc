@@ -13,8 +13,6 @@
 #include "tests/file_testing.h"
 
 namespace tape {
-namespace {}  // namespace
-
 Outcome RunProgram(const std::string& program,
                    std::vector<std::string> arguments, ProcessOptions options) {
   const std::string out = testing::TempDir() + "/out";
@@ -34,6 +32,7 @@ Outcome RunProgram(const std::string& program,
     execv(argv[0], argv.data());
     _exit(127);
   }
+  if (options.meanwhile) options.meanwhile(child);
   int status = 0;
   waitpid(child, &status, 0);
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status),

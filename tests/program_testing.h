@@ -4,7 +4,9 @@
 #define TAPE_TESTS_PROGRAM_TESTING_H_
 
 #include <sys/resource.h>
+#include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,8 @@ struct Outcome {
 
 struct ProcessOptions {
   rlim_t max_file_bytes = RLIM_INFINITY;  // As `ulimit -f` sets it.
+  // Called once the program runs, with its process: to send it signals.
+  std::function<void(pid_t)> meanwhile = nullptr;
 };
 
 // Runs a program, "models/train", which must be among the test's data, with no

@@ -68,8 +68,8 @@ absl::Status SyncFolderOf(const std::string& path) {
       slash == std::string::npos ? "." : path.substr(0, slash + 1);
   const int file = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (file < 0) return SystemError(errno, folder, "cannot open the folder");
-  const int error = fsync(file) == 0 ? 0 : errno;
-  close(file);
+  int error = fsync(file) == 0 ? 0 : errno;
+  if (close(file) != 0 && error == 0) error = errno;
   // Some file systems have no fsync of folders, and say so.
   if (error == 0 || error == EINVAL) return absl::OkStatus();
   return SystemError(error, folder, "cannot put the folder on the disk");

@@ -1,0 +1,265 @@
+// Checkpoints (framework/train/checkpoint.h): what is written comes back to the
+// bit; what is damaged is found, wherever the damage is; and whatever call of the
+// system fails, a checkpoint can still be read.
+#include "framework/train/checkpoint.h"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "framework/framework.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/failing_system.h"
+#include "tests/file_testing.h"
+
+namespace tape {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// A graph with parameters and state, all of them multiples of `scale`.
+struct Model {
+  explicit Model(float scale) {
+    w = graph.Parameter(
+        "layer1/w", {2, 3},
+        Values(Tensor({2, 3}, std::vector<float>{scale, 2 * scale, 3 * scale,
+                                                 -scale, 0, 0.1f * scale})));
+    b = graph.Parameter("layer1/b", {3}, Constant(scale));
+    graph.State("layer1/w/m", {2, 3}, Constant(scale / 3));
+    graph.State("step", {}, Constant(7), DType::kInt32);
+  }
+
+  // All its numbers' bytes.
+  std::string Bytes() const {
+    std::string bytes;
+    for (int i = 0; i < graph.variables().size(); ++i) {
+      const Tensor& value = graph.variables()[i].value;
+      bytes.append(static_cast<const char*>(value.data()),
+                   value.type().bytes());
+    }
+    return bytes;
+  }
+
+  Graph graph;
+  Var w, b;
+};
+
+TrainingState StateAt(int64_t step) {
+  TrainingState state;
+  state.step = step;
+  state.epoch = 3;
+  state.pass.reports = {0.1};
+  state.batches = {.epoch = 3, .samples = 2, .random = 9, .order = {2, 0, 1}};
+  state.best = {Tensor({2, 3}, std::vector<float>{6, 5, 4, 3, 2, 1}),
+                Tensor({3}, std::vector<float>{1, 2, 3})};
+  return state;
+}
+
+class CheckpointTest : public testing::Test {
+ protected:
+  CheckpointTest()
+      : folder_((fs::path(testing::TempDir()) /
+                 testing::UnitTest::GetInstance()->current_test_info()->name())
+                    .string()) {
+    fs::remove_all(folder_);
+    fs::create_directory(folder_);
+  }
+
+  std::string Path(const std::string& name) const {
+    return (fs::path(folder_) / name).string();
+  }
+
+  const std::string folder_;
+};
+
+TEST_F(CheckpointTest, BringsBackVariablesAndStateToTheBit) {
+  const Model written(1.7f);
+  ASSERT_EQ(WriteCheckpoint(Path("a"), written.graph, StateAt(12),
+                            {{"experiment", "mine"}}),
+            absl::OkStatus());
+  const absl::StatusOr<Checkpoint> read = ReadCheckpoint(Path("a"));
+  ASSERT_TRUE(read.ok()) << read.status();
+  ASSERT_NE(read->file.FindMetadata("experiment"), nullptr);
+  EXPECT_EQ(*read->file.FindMetadata("experiment"), "mine");
+
+  Model restored(0);
+  const absl::StatusOr<TrainingState> state = Restore(*read, restored.graph);
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(restored.Bytes(), written.Bytes());
+  EXPECT_EQ(ToJson(*state), ToJson(StateAt(12)));
+  EXPECT_EQ(state->batches.order, (std::vector<uint32_t>{2, 0, 1}));
+  ASSERT_EQ(state->best.size(), 2u);
+  EXPECT_THAT(state->best[0].values<float>(),
+              testing::ElementsAre(6, 5, 4, 3, 2, 1));
+  EXPECT_THAT(state->best[1].values<float>(), testing::ElementsAre(1, 2, 3));
+}
+
+TEST_F(CheckpointTest, CutAtEveryByteItIsRefused) {
+  const Model model(1);
+  ASSERT_EQ(WriteCheckpoint(Path("a"), model.graph, StateAt(1), {}),
+            absl::OkStatus());
+  const std::string bytes = ReadText(Path("a"));
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    WriteText(Path("cut"), bytes.substr(0, size));
+    const absl::Status status = ReadCheckpoint(Path("cut")).status();
+    ASSERT_FALSE(status.ok()) << size;
+    ASSERT_THAT(std::string(status.message()), HasSubstr(Path("cut")));
+  }
+  WriteText(Path("cut"), bytes + std::string(1, '\0'));
+  EXPECT_FALSE(ReadCheckpoint(Path("cut")).ok());
+}
+
+TEST_F(CheckpointTest, WithAnyByteOfItFlippedItIsRefused) {
+  const Model model(1);
+  ASSERT_EQ(WriteCheckpoint(Path("a"), model.graph, StateAt(1),
+                            {{"experiment", "mine"}}),
+            absl::OkStatus());
+  const std::string bytes = ReadText(Path("a"));
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    for (const int flip : {0x01, 0x20, 0x80, 0xFF}) {
+      std::string damaged = bytes;
+      damaged[at] = static_cast<char>(damaged[at] ^ flip);
+      WriteText(Path("damaged"), damaged);
+      const absl::Status status = ReadCheckpoint(Path("damaged")).status();
+      ASSERT_FALSE(status.ok()) << at << " ^ " << flip;
+      ASSERT_THAT(std::string(status.message()), HasSubstr(Path("damaged")));
+    }
+  }
+}
+
+TEST_F(CheckpointTest, RefusesAnotherModelAndChangesNothing) {
+  const Model written(1);
+  ASSERT_EQ(WriteCheckpoint(Path("a"), written.graph, StateAt(1), {}),
+            absl::OkStatus());
+  const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(Path("a"));
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+
+  Model more(5);
+  more.graph.State("more", {}, Zeros());
+  const std::string before = more.Bytes();
+  EXPECT_THAT(std::string(Restore(*checkpoint, more.graph).status().message()),
+              AllOf(HasSubstr(Path("a")), HasSubstr("\"more\", found none")));
+  EXPECT_EQ(more.Bytes(), before);
+
+  Graph fewer;
+  fewer.Parameter("layer1/w", {2, 3}, Zeros());
+  EXPECT_THAT(std::string(Restore(*checkpoint, fewer).status().message()),
+              HasSubstr("found \"layer1/b\" too"));
+  EXPECT_EQ(fewer.Value(fewer.parameters()[0]).values<float>()[0], 0);
+
+  Graph other;
+  other.Parameter("layer1/w", {3, 2}, Zeros());
+  EXPECT_THAT(std::string(Restore(*checkpoint, other).status().message()),
+              HasSubstr("expected [3,2], found [2,3]"));
+}
+
+TEST_F(CheckpointTest, RefusesAFileThatIsNoCheckpoint) {
+  ASSERT_EQ(WriteSafetensors(Path("weights"), {}), absl::OkStatus());
+  EXPECT_THAT(std::string(ReadCheckpoint(Path("weights")).status().message()),
+              HasSubstr("expected a checkpoint, found no array \"@state\""));
+}
+
+TEST_F(CheckpointTest, FolderKeepsTheNewestAndFindsThem) {
+  CheckpointFolder checkpoints(Path("checkpoints"), 2);
+  std::vector<absl::Status> damaged;
+  absl::StatusOr<std::optional<Checkpoint>> found = checkpoints.Newest(damaged);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_FALSE(found->has_value());
+
+  const Model model(1);
+  for (const int64_t step : {5, 900, 1000, 20}) {
+    ASSERT_EQ(checkpoints.Save(model.graph, StateAt(step), {}),
+              absl::OkStatus());
+  }
+  found = checkpoints.Newest(damaged);
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->state.step, 1000);
+  found = checkpoints.Newest(damaged, 999);
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->state.step, 900);
+  found = checkpoints.Newest(damaged, 899);
+  ASSERT_TRUE(found.ok());
+  EXPECT_FALSE(found->has_value());
+  EXPECT_TRUE(damaged.empty());
+
+  ASSERT_EQ(checkpoints.RemoveAfter(900), absl::OkStatus());
+  found = checkpoints.Newest(damaged);
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->state.step, 900);
+}
+
+TEST_F(CheckpointTest, FolderNamesWhatIsDamagedAndTakesTheOneBefore) {
+  CheckpointFolder checkpoints(Path("checkpoints"), 3);
+  const Model model(1);
+  for (const int64_t step : {1, 2, 3}) {
+    ASSERT_EQ(checkpoints.Save(model.graph, StateAt(step), {}),
+              absl::OkStatus());
+  }
+  const std::string newest = Path("checkpoints/step-000000000003.safetensors");
+  const std::string bytes = ReadText(newest);
+  WriteText(newest, bytes.substr(0, bytes.size() / 2));
+  std::vector<absl::Status> damaged;
+  const absl::StatusOr<std::optional<Checkpoint>> found =
+      checkpoints.Newest(damaged);
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->state.step, 2);
+  ASSERT_EQ(damaged.size(), 1u);
+  EXPECT_THAT(std::string(damaged[0].message()), HasSubstr(newest));
+}
+
+// Each call of the system that saving makes fails in turn: a full disk, a disk
+// that takes half a write, a broken one.
+TEST_F(CheckpointTest, WhateverCallFailsACheckpointIsThere) {
+  const Model old_model(1), new_model(2);
+  int calls = 0;
+  for (const Failure failure :
+       {Failure::kNoSpace, Failure::kHalfAWrite, Failure::kBrokenDisk}) {
+    for (int call = 1;; ++call) {
+      const std::string folder =
+          Path(absl::StrCat("of_", static_cast<int>(failure), "_", call));
+      CheckpointFolder checkpoints(folder, 1);
+      ASSERT_EQ(checkpoints.Save(old_model.graph, StateAt(1), {}),
+                absl::OkStatus());
+      absl::Status saved;
+      bool failed;
+      {
+        FailingSystem failing(failure, call);
+        saved = checkpoints.Save(new_model.graph, StateAt(2), {});
+        failed = failing.has_failed();
+      }
+      if (!failed) {
+        EXPECT_EQ(saved, absl::OkStatus());
+        break;
+      }
+      ++calls;
+      EXPECT_FALSE(saved.ok()) << call;
+      EXPECT_THAT(std::string(saved.message()), HasSubstr(folder));
+
+      std::vector<absl::Status> damaged;
+      const absl::StatusOr<std::optional<Checkpoint>> found =
+          checkpoints.Newest(damaged);
+      ASSERT_TRUE(found.ok()) << found.status();
+      ASSERT_TRUE(found->has_value()) << call;
+      EXPECT_TRUE(damaged.empty()) << damaged[0];
+      Model restored(0);
+      ASSERT_TRUE(Restore(**found, restored.graph).ok());
+      const bool is_new = (*found)->state.step == 2;
+      EXPECT_EQ(restored.Bytes(), (is_new ? new_model : old_model).Bytes());
+
+      // And the next save succeeds.
+      ASSERT_EQ(checkpoints.Save(new_model.graph, StateAt(3), {}),
+                absl::OkStatus());
+    }
+  }
+  // At least: open, write, fsync, rename, open and fsync of the folder, unlink
+  // of the old one.
+  EXPECT_GE(calls, 3 * 7 - 3);
+}
+
+}  // namespace
+}  // namespace tape

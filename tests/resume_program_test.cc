@@ -1,0 +1,423 @@
+// Runs that are killed, interrupted, or find their files damaged, and go on: the
+// program train as a process.
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "framework/core/random.h"
+#include "framework/data/dataset.h"
+#include "framework/data/safetensors.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/file_testing.h"
+#include "tests/program_testing.h"
+
+namespace tape {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using Clock = std::chrono::steady_clock;
+
+// Small images of ten classes: a bright pixel or two for the class, and noise.
+Dataset RandomImages(int64_t samples, uint64_t stream) {
+  constexpr int64_t kPixels = 36;
+  RandomStream random(1, stream);
+  std::vector<uint8_t> images;
+  std::vector<int32_t> labels;
+  for (int64_t i = 0; i < samples; ++i) {
+    const uint32_t label = random.Below(10);
+    labels.push_back(static_cast<int32_t>(label));
+    for (uint32_t pixel = 0; pixel < kPixels; ++pixel) {
+      const uint32_t noise = random.Below(160);
+      images.push_back(pixel / 3 == label ? 96 + noise : noise);
+    }
+  }
+  return {.images = Tensor({samples, kPixels}, images),
+          .labels = Tensor({samples}, labels),
+          .classes = 10};
+}
+
+// The folder of a small data set, made once.
+const std::string& DataFolder() {
+  static const auto* const folder = [] {
+    const fs::path path = fs::path(testing::TempDir()) / "data";
+    fs::remove_all(path);
+    fs::create_directories(path);
+    for (const auto& [name, samples] :
+         {std::pair("train", 600), std::pair("t10k", 100)}) {
+      const fs::path stem = path / name;
+      EXPECT_TRUE(WriteIdxDataset(RandomImages(samples, samples),
+                                  stem.string() + "-images-idx3-ubyte",
+                                  stem.string() + "-labels-idx1-ubyte")
+                      .ok());
+    }
+    return new std::string(path.string());
+  }();
+  return *folder;
+}
+
+fs::path NewFolder(const std::string& name) {
+  const fs::path path = fs::path(testing::TempDir()) / name;
+  fs::remove_all(path);
+  return path;
+}
+
+Outcome Train(const fs::path& run, std::vector<std::string> arguments,
+              ProcessOptions options = {}) {
+  arguments.insert(arguments.end(),
+                   {"--data_dir=" + DataFolder(), "--run_dir=" + run.string(),
+                    "--nohtml_report", "--threads=1"});
+  return RunProgram("models/train", std::move(arguments), std::move(options));
+}
+
+std::vector<std::string> With(std::vector<std::string> arguments,
+                              const std::string& argument) {
+  arguments.push_back(argument);
+  return arguments;
+}
+
+// metrics.csv without the wall clock's column, which no two runs share.
+std::string MetricsOf(const fs::path& run) {
+  std::string text;
+  for (absl::string_view line :
+       absl::StrSplit(ReadText(run / "metrics.csv"), '\n')) {
+    std::vector<absl::string_view> cells = absl::StrSplit(line, ',');
+    if (cells.size() > 5) cells.erase(cells.begin() + 5);
+    absl::StrAppend(&text, absl::StrJoin(cells, ","), "\n");
+  }
+  return text;
+}
+
+// The newest checkpoint's arrays by name: variables, optimiser state, the best
+// model, the order of the samples. Not the state's JSON, which has the seconds.
+std::map<std::string, std::string> LastArrays(const fs::path& run) {
+  std::set<std::string> paths;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints")) {
+    paths.insert(entry.path().string());
+  }
+  std::map<std::string, std::string> arrays;
+  if (paths.empty()) return arrays;
+  const absl::StatusOr<SafetensorsFile> file =
+      ReadSafetensors(*paths.rbegin(), Checksum::kRequired);
+  EXPECT_TRUE(file.ok()) << file.status();
+  if (!file.ok()) return arrays;
+  for (const StoredArray& array : file->arrays) {
+    if (array.name != "@state") arrays[array.name] = std::string(array.bytes);
+  }
+  arrays["@path"] = fs::path(*paths.rbegin()).filename().string();
+  return arrays;
+}
+
+// What a run has left, as text and bits.
+struct Left {
+  explicit Left(const fs::path& run)
+      : metrics(MetricsOf(run)),
+        arrays(LastArrays(run)),
+        model(ReadText(run / "model.safetensors")) {}
+  friend bool operator==(const Left&, const Left&) = default;
+
+  std::string metrics;
+  std::map<std::string, std::string> arrays;
+  std::string model;
+};
+
+void SleepFor(double seconds) {
+  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+}
+
+// Experiments that between them have every kind of state: moments and a falling
+// rate; momentum, reports and short last batches; batches drawn afresh; a
+// validation set and the best model kept; a watch that skips steps.
+const std::vector<std::vector<std::string>>& Runs() {
+  static const auto* const runs = new std::vector<std::vector<std::string>>{
+      {"--experiment=fashion_mlp", "--batch_size=20", "--epochs=4",
+       "--checkpoint_every=7steps"},
+      {"--experiment=mnist_256_128_momentum", "--batch_size=35", "--epochs=5",
+       "--l1=0.001", "--checkpoint_every=13steps"},
+      {"--experiment=mnist_500_250_100_relu", "--batch_size=50", "--epochs=4",
+       "--checkpoint_every=1epoch"},
+      {"--experiment=mnist_h100_fast", "--batch_size=17", "--epochs=6",
+       "--checkpoint_every=11steps"},
+      {"--experiment=fashion_40_leaky_b128", "--batch_size=8", "--epochs=4",
+       "--learning_rate=0.05", "--on_divergence=skip",
+       "--checkpoint_every=0.01s"}};
+  return *runs;
+}
+
+TEST(ResumeProgramTest, KilledAtAnyMomentItGoesOnToTheSameBits) {
+  constexpr int kKills = 200;
+  std::mt19937 random(20261121);
+  int killed = 0, killed_twice = 0, had_to_start = 0;
+  for (size_t i = 0; i < Runs().size(); ++i) {
+    const std::vector<std::string>& arguments = Runs()[i];
+    const fs::path never_killed = NewFolder(absl::StrCat("never_killed_", i));
+    const Clock::time_point start = Clock::now();
+    const Outcome outcome = Train(never_killed, arguments);
+    const double seconds =
+        std::chrono::duration<double>(Clock::now() - start).count();
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const Left expected(never_killed);
+    ASSERT_FALSE(expected.arrays.empty());
+    ASSERT_FALSE(expected.model.empty());
+
+    std::uniform_real_distribution<double> moment(0, seconds);
+    const auto kill_sometime = [&](pid_t process) {
+      SleepFor(moment(random));
+      kill(process, SIGKILL);
+    };
+    for (int of_this = 0; of_this < kKills / 5;) {
+      const fs::path run = NewFolder("killed");
+      const Outcome first = Train(run, arguments, {.meanwhile = kill_sometime});
+      if (first.exit_code != -SIGKILL) continue;  // It was quicker.
+      ++of_this;
+      ++killed;
+      const std::vector<std::string> resume = With(arguments, "--resume");
+      if (of_this % 3 == 0) {
+        const Outcome second = Train(run, resume, {.meanwhile = kill_sometime});
+        killed_twice += second.exit_code == -SIGKILL;
+      }
+      const Outcome last = Train(run, resume);
+      ASSERT_EQ(last.exit_code, 0) << last.err;
+      had_to_start += absl::StrContains(last.out, "from the start");
+      // Nothing was damaged, and so nothing is said.
+      EXPECT_EQ(last.err, "");
+      const Left left(run);
+      ASSERT_EQ(left.metrics, expected.metrics);
+      ASSERT_TRUE(left == expected) << arguments[0];
+    }
+  }
+  EXPECT_EQ(killed, kKills);
+  EXPECT_GT(killed_twice, 0);
+  // Most kills met a run under way.
+  EXPECT_LT(had_to_start, kKills / 2);
+}
+
+// Sends a signal once the run has written its first figures.
+auto OnceItRuns(const fs::path& run, std::vector<int> signals) {
+  return [=](pid_t process) {
+    while (!fs::exists(run / "metrics.csv")) SleepFor(0.002);
+    for (const int number : signals) kill(process, number);
+  };
+}
+
+const std::vector<std::string> kLong = {"--experiment=fashion_mlp",
+                                        "--batch_size=20", "--epochs=100000",
+                                        "--checkpoint_every=1000epochs"};
+
+TEST(ResumeProgramTest, InterruptedItSavesAndLeavesAndGoesOn) {
+  for (const int number : {SIGINT, SIGTERM}) {
+    const fs::path run = NewFolder(absl::StrCat("signal_", number));
+    const Outcome outcome =
+        Train(run, kLong, {.meanwhile = OnceItRuns(run, {number})});
+    EXPECT_EQ(outcome.exit_code, 128 + number) << outcome.err;
+    EXPECT_EQ(outcome.err, "");
+    EXPECT_THAT(outcome.out, AllOf(HasSubstr("interrupted after step "),
+                                   HasSubstr("--resume goes on from there")));
+    EXPECT_FALSE(fs::exists(run / "summary.json"));
+
+    // It goes on where it was: two epochs more, then it is interrupted again.
+    const std::string before = ReadText(run / "metrics.csv");
+    const Outcome resumed = Train(
+        run, {"--resume"}, {.meanwhile = [&](pid_t process) {
+          while (ReadText(run / "metrics.csv").size() < before.size() + 100) {
+            SleepFor(0.002);
+          }
+          kill(process, number);
+        }});
+    EXPECT_EQ(resumed.exit_code, 128 + number) << resumed.err;
+    EXPECT_THAT(resumed.out, HasSubstr("going on after step "));
+    EXPECT_TRUE(absl::StartsWith(ReadText(run / "metrics.csv"), before));
+  }
+}
+
+TEST(ResumeProgramTest, InterruptedWithoutAFolderItSaysSo) {
+  const Outcome outcome =
+      RunProgram("models/train",
+                 {"--experiment=fashion_mlp", "--epochs=100000",
+                  "--data_dir=" + DataFolder()},
+                 {.meanwhile = [](pid_t process) {
+                   // Its first line is out once it trains, not before.
+                   while (ReadText(testing::TempDir() + "/out").empty())
+                     SleepFor(0.002);
+                   kill(process, SIGTERM);
+                 }});
+  // Standard output to a file comes out at the end, or when it is full: if the
+  // signal came first it ended the program at once, which is as well.
+  EXPECT_TRUE(outcome.exit_code == 128 + SIGTERM ||
+              outcome.exit_code == -SIGTERM)
+      << outcome.exit_code;
+}
+
+TEST(ResumeProgramTest, GoesOnForLongerAndSaysWhereFrom) {
+  const fs::path run = NewFolder("longer");
+  const std::vector<std::string> arguments = {"--experiment=fashion_40_leaky",
+                                              "--epochs=2", "--seed=5"};
+  ASSERT_EQ(Train(run, arguments).exit_code, 0);
+  const std::string two = MetricsOf(run);
+  const Outcome outcome = Train(run, {"--resume", "--epochs=4"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("fashion_40_leaky"),
+                                 HasSubstr("seed 5, 4 epochs"),
+                                 HasSubstr("going on after step 38")));
+  const fs::path at_once = NewFolder("at_once");
+  ASSERT_EQ(Train(at_once,
+                  {"--experiment=fashion_40_leaky", "--epochs=4", "--seed=5"})
+                .exit_code,
+            0);
+  EXPECT_TRUE(Left(run) == Left(at_once));
+  EXPECT_TRUE(
+      absl::StartsWith(MetricsOf(at_once), two.substr(0, two.size() - 2)));
+}
+
+TEST(ResumeProgramTest, NamesADamagedCheckpointAndTakesTheOneBefore) {
+  const fs::path run = NewFolder("damaged");
+  const std::vector<std::string> arguments = {"--experiment=fashion_40_leaky",
+                                              "--epochs=3",
+                                              "--checkpoint_every=1epoch"};
+  ASSERT_EQ(Train(run, arguments).exit_code, 0);
+  const Left expected(run);
+  const fs::path newest = run / "checkpoints" / expected.arrays.at("@path");
+  std::string bytes = ReadText(newest);
+  bytes[bytes.size() - 3] ^= 1;
+  WriteText(newest, bytes);
+  const Outcome outcome = Train(run, {"--resume", "--checkpoint_every=1epoch"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr(newest.string()));
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1);
+  EXPECT_TRUE(Left(run) == expected);
+
+  // With all of them damaged it does not start over.
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints")) {
+    WriteText(entry.path(), "damaged");
+  }
+  const Outcome refused = Train(run, {"--resume"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("found damaged ones only"));
+  EXPECT_TRUE(fs::exists(run / "metrics.csv"));
+}
+
+TEST(ResumeProgramTest, RefusesWhatContradictsTheRun) {
+  const fs::path run = NewFolder("contradicted");
+  ASSERT_EQ(
+      Train(run, {"--experiment=fashion_40_leaky", "--epochs=1"}).exit_code, 0);
+  const Left before(run);
+  ExpectOneLineOfError(Train(run, {"--resume", "--seed=3"}),
+                       {"expected seed 0, as the run began, found 3"});
+  ExpectOneLineOfError(Train(run, {"--resume", "--learning_rate=1"}),
+                       {"expected learning_rate 0.0001", "found 1"});
+  ExpectOneLineOfError(
+      Train(run, {"--resume", "--experiment=fashion_mlp"}),
+      {"--experiment: expected fashion_40_leaky", "found fashion_mlp"});
+  ExpectOneLineOfError(Train(run, {"--experiment=fashion_40_leaky"}),
+                       {run.string(), "already holds a run", "--resume"});
+  // Other data, and none.
+  const fs::path data = NewFolder("other_data");
+  fs::copy(DataFolder(), data);
+  const fs::path labels = data / "train-labels-idx1-ubyte";
+  std::string bytes = ReadText(labels);
+  bytes.back() = bytes.back() == 0 ? 1 : 0;
+  WriteText(labels, bytes);
+  ExpectOneLineOfError(
+      RunProgram("models/train", {"--resume", "--run_dir=" + run.string(),
+                                  "--data_dir=" + data.string()}),
+      {"expected train_data 600 samples, CRC-32C "});
+  fs::remove(labels);
+  ExpectOneLineOfError(
+      RunProgram("models/train", {"--resume", "--run_dir=" + run.string(),
+                                  "--data_dir=" + data.string()}),
+      {"train-labels-idx1-ubyte"});
+  EXPECT_TRUE(Left(run) == before);
+}
+
+TEST(ResumeProgramTest, RefusesWrongFlags) {
+  const fs::path run = NewFolder("wrong_flags");
+  ExpectOneLineOfError(RunProgram("models/train", {"--resume"}),
+                       {"--resume: expected a --run_dir"});
+  for (const char* text : {"0steps", "5", "-1s", "often", "1.5steps", ""}) {
+    ExpectOneLineOfError(
+        Train(run, {absl::StrCat("--checkpoint_every=", text)}),
+        {"--checkpoint_every: expected such as 500steps, 2epochs or 60s"});
+  }
+  ExpectOneLineOfError(Train(run, {"--keep_checkpoints=0"}),
+                       {"--keep_checkpoints: expected at least 1, found 0"});
+  ExpectOneLineOfError(Train(run, {"--on_divergence=panic"}),
+                       {"--on_divergence: expected stop, skip, go_back"});
+  ExpectOneLineOfError(
+      Train(run, {"--on_divergence=go_back", "--checkpoint_every=never"}),
+      {"--on_divergence: expected a --run_dir with checkpoints"});
+  EXPECT_FALSE(fs::exists(run));
+}
+
+TEST(ResumeProgramTest, StartsWhereThereIsNoRunYet) {
+  const fs::path run = NewFolder("no_run_yet");
+  const Outcome outcome =
+      Train(run, {"--resume", "--experiment=fashion_40_leaky", "--epochs=1"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("from the start"));
+
+  const fs::path without = NewFolder("without");
+  ASSERT_EQ(Train(without, {"--experiment=fashion_40_leaky", "--epochs=1",
+                            "--checkpoint_every=never"})
+                .exit_code,
+            0);
+  EXPECT_FALSE(fs::exists(without / "checkpoints"));
+  ExpectOneLineOfError(Train(without, {"--resume"}),
+                       {"expected a run with checkpoints, found metrics.csv"});
+}
+
+TEST(ResumeProgramTest, AFullDiskLeavesTheLastGoodCheckpoint) {
+  const fs::path run = NewFolder("full_disk");
+  const std::vector<std::string> arguments = {"--experiment=fashion_40_leaky",
+                                              "--epochs=3",
+                                              "--checkpoint_every=1epoch"};
+  ASSERT_EQ(Train(run, With(arguments, "--epochs=1")).exit_code, 0);
+  const Left before(run);
+  // No file may grow as large as a checkpoint.
+  const Outcome outcome =
+      Train(run, {"--resume", "--epochs=3", "--checkpoint_every=1epoch"},
+            {.max_file_bytes = 4096});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("cannot write the file"));
+  EXPECT_EQ(LastArrays(run), before.arrays);
+  ASSERT_EQ(Train(run, {"--resume", "--epochs=3"}).exit_code, 0);
+  const fs::path at_once = NewFolder("at_once");
+  ASSERT_EQ(Train(at_once, arguments).exit_code, 0);
+  EXPECT_EQ(MetricsOf(run), MetricsOf(at_once));
+}
+
+TEST(ResumeProgramTest, ADivergedRunStopsOrGoesBackAsAsked) {
+  const std::vector<std::string> wild = {
+      "--experiment=fashion_mlp", "--batch_size=20", "--epochs=8",
+      "--checkpoint_every=20steps", "--learning_rate=3"};
+  const fs::path stopped = NewFolder("stopped");
+  const Outcome stop = Train(stopped, wild);
+  EXPECT_EQ(stop.exit_code, 1);
+  EXPECT_THAT(stop.err, AllOf(HasSubstr("step "), HasSubstr("the loss is "),
+                              HasSubstr("--learning_rate")));
+  EXPECT_FALSE(fs::exists(stopped / "model.safetensors"));
+
+  const fs::path returned = NewFolder("returned");
+  const Outcome back = Train(returned, With(wild, "--on_divergence=go_back"));
+  EXPECT_EQ(back.exit_code, 0) << back.err;
+  EXPECT_THAT(back.err, AllOf(HasSubstr("going back to step "),
+                              HasSubstr("with a learning rate of 1.5")));
+  EXPECT_TRUE(fs::exists(returned / "model.safetensors"));
+}
+
+}  // namespace
+}  // namespace tape
