@@ -276,8 +276,8 @@ absl::StatusOr<absl::string_view> HeaderOf(absl::string_view bytes,
 }
 
 // Gives each entry its bytes of `data`, in whose order they become.
-absl::Status Place(std::vector<Entry>& entries, absl::string_view data,
-                   absl::string_view path) {
+absl::Status AssignBytes(std::vector<Entry>& entries, absl::string_view data,
+                         absl::string_view path) {
   std::stable_sort(
       entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
         return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
@@ -430,7 +430,7 @@ absl::StatusOr<SafetensorsFile> ParseSafetensors(FileBytes bytes,
   }
   const absl::string_view data =
       bytes.view().substr(kLengthBytes + header->size());
-  absl::Status status = Place(reader.entries(), data, path);
+  absl::Status status = AssignBytes(reader.entries(), data, path);
   if (status.ok()) status = Verify(bytes.view(), path, checksum);
   if (!status.ok()) return status;
   std::vector<StoredArray> arrays;
