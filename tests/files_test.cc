@@ -44,6 +44,12 @@ TEST_F(FilesTest, ReplacesAFileAndReadsItBack) {
   }
 }
 
+TEST_F(FilesTest, PiecesBecomeOneFileInTheirOrder) {
+  const std::string path = folder_ + "/file";
+  ASSERT_TRUE(ReplaceFile(path, {absl::string_view("ab"), "", "c"}).ok());
+  EXPECT_EQ(ReadText(path), "abc");
+}
+
 TEST_F(FilesTest, AFileThatCannotBeReplacedStaysAsItWas) {
   const std::string path = WriteText(folder_ + "/file", "old");
   // Where the new bytes would be written first.

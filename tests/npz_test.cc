@@ -33,8 +33,9 @@ struct Member {
   int flags = 0;
 };
 
-// An archive of these members, put together by hand.
-std::string Zip(const std::vector<Member>& members) {
+// An archive of these members, put together by hand; or, if they share, one that
+// has the bytes of the first, where its directory says they all are.
+std::string Zip(const std::vector<Member>& members, bool share = false) {
   std::string archive;
   std::string directory;
   for (const Member& member : members) {
@@ -49,7 +50,8 @@ std::string Zip(const std::vector<Member>& members) {
         LittleEndian(0, 2));
     absl::StrAppend(&directory, "PK\1\2", LittleEndian(20, 2), shared,
                     LittleEndian(0, 8), LittleEndian(0, 2),
-                    LittleEndian(archive.size(), 4), member.name);
+                    LittleEndian(share ? 0 : archive.size(), 4), member.name);
+    if (share && !archive.empty()) continue;
     absl::StrAppend(&archive, "PK\3\4", shared, member.name, member.bytes);
   }
   return absl::StrCat(archive, directory, "PK\5\6", LittleEndian(0, 4),
@@ -235,6 +237,7 @@ TEST(NpzTest, RefusesOtherHeaders) {
   const std::string sizes =
       "header with at most 32 sizes and commas between "
       "them, found ";
+  expect("{'shape': (2)}", "header with (n,) for a single size n, found \"}\"");
   expect("{'shape': (-2,)}", sizes + "\"-2,)}\"");
   expect("{'shape': (2 1)}", sizes + "\"1)}\"");
   expect("{'shape': (99999999999999999999,)}",
@@ -315,6 +318,25 @@ TEST(NpzTest, AllocatesForWhatAFileHoldsNotForWhatItClaims) {
   ExpectRefused(bytes, absl::StrCat(member, bytes.size(),
                                     " bytes, which the file has left, found "
                                     "4294967040"));
+}
+
+TEST(NpzTest, AMemberHasAsManyBytesAsItClaims) {
+  const std::string npy = Npy(kHeader, "xy");
+  ExpectRefused(Zip({{"a.npy", npy, npy.size() - 1, npy.size()}}),
+                absl::StrCat("member \"a.npy\": expected ", npy.size() - 1,
+                             " bytes, found more"));
+}
+
+TEST(NpzTest, MembersDoNotShareBytes) {
+  const std::string npy =
+      Npy("{'descr': '|u1', 'fortran_order': False, 'shape': (1000,)}",
+          std::string(1000, 'x'));
+  const std::string bytes = Zip({{"a.npy", npy}, {"b.npy", npy}}, true);
+  ASSERT_LT(bytes.size(), 2 * npy.size());
+  ExpectRefused(bytes, absl::StrCat("member \"b.npy\": expected at most ",
+                                    bytes.size() - npy.size(),
+                                    " bytes, which the file has left, found ",
+                                    npy.size()));
 }
 
 TEST(NpzTest, EveryTruncatedFileIsRefusedAndNoDamageCrashes) {

@@ -133,6 +133,7 @@ class LayoutParser {
       dims.push_back(dim);
       comma = Take(",");
     }
+    if (dims.size() == 1 && !comma) return Wrong("(n,) for a single size n");
     layout_.shape = Shape(dims);
     if (layout_.shape.is_valid()) return absl::OkStatus();
     return WrongData(where_, "at most 2^40 elements", layout_.shape.ToString());
