@@ -22,6 +22,7 @@
 #include "framework/data/csv.h"
 #include "framework/data/dataset.h"
 #include "framework/data/image_folder.h"
+#include "framework/data/images.h"
 #include "framework/data/safetensors.h"
 #include "framework/data/subset.h"
 #include "framework/train/classification.h"

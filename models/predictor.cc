@@ -1,0 +1,250 @@
+// Trained models from files (predictor.h). In go a path and grey levels, out
+// come classes and probabilities, or a Status that names the file. Tested by
+// tests/predictor_test.cc.
+#include "models/predictor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "framework/compiler/compile.h"
+#include "framework/core/check.h"
+#include "framework/data/files.h"
+#include "framework/data/safetensors.h"
+#include "framework/train/checkpoint.h"
+#include "models/run_record.h"
+#include "models/training_run.h"
+#include "ops/ops.h"
+
+namespace tape {
+namespace {
+
+// So many images at a time, as evaluations have it: a result is the same bits.
+constexpr int64_t kBatchSize = 1000;
+
+// ---- The file ----
+
+struct ModelFile {
+  std::string path;
+  SafetensorsFile content;
+  std::vector<absl::Status> passed_over;
+};
+
+// The newest checkpoint of a run that is sound.
+absl::StatusOr<ModelFile> ReadNewestCheckpoint(const std::string& run) {
+  const CheckpointFolder checkpoints(CheckpointsIn(run), /*keep=*/1);
+  std::vector<absl::Status> damaged;
+  absl::StatusOr<std::optional<Checkpoint>> newest =
+      checkpoints.Newest(damaged);
+  if (!newest.ok()) return newest.status();
+  if (newest->has_value()) {
+    return ModelFile{std::move((*newest)->path), std::move((*newest)->file),
+                     std::move(damaged)};
+  }
+  if (!damaged.empty()) return damaged.front();
+  return absl::NotFoundError(
+      absl::StrCat(run, ": expected the folder of a run, with its model or ",
+                   "checkpoints, found neither"));
+}
+
+absl::StatusOr<ModelFile> ReadModelFile(std::string path) {
+  std::error_code ignored;  // What we may not look at, its reader names.
+  if (std::filesystem::is_directory(path, ignored)) {
+    const std::string model = ModelFileIn(path);
+    if (!std::filesystem::exists(model, ignored)) {
+      return ReadNewestCheckpoint(path);
+    }
+    path = model;
+  }
+  absl::StatusOr<SafetensorsFile> file = ReadSafetensors(path);
+  if (!file.ok()) return file.status();
+  return ModelFile{std::move(path), *std::move(file), {}};
+}
+
+// ---- The model ----
+
+absl::StatusOr<const Experiment*> ExperimentOf(const ModelFile& file) {
+  const Metadata& record = file.content.metadata;
+  if (ValueOf(record, "experiment").empty()) {
+    return WrongData(file.path, "\"experiment\" in the metadata of a model",
+                     "no such entry");
+  }
+  absl::StatusOr<const Experiment*> experiment =
+      FindExperiment(ValueOf(record, "experiment"), ValueOf(record, "variant"));
+  if (experiment.ok()) return experiment;
+  return absl::Status(
+      experiment.status().code(),
+      absl::StrCat(file.path, ": ", experiment.status().message()));
+}
+
+// How many pixels the model's images have.
+absl::StatusOr<int64_t> PixelsOf(const ModelFile& file) {
+  const absl::string_view text = ValueOf(file.content.metadata, "pixels");
+  // A layer has a float32 for each at least: whatever the file claims, what is
+  // declared is in proportion to what it holds.
+  const auto most =
+      static_cast<int64_t>(file.content.bytes.size() / sizeof(float));
+  int64_t pixels;
+  if (absl::SimpleAtoi(text, &pixels) && pixels >= 1 && pixels <= most) {
+    return pixels;
+  }
+  return WrongData(file.path,
+                   absl::StrCat("\"pixels\" in the metadata of a model, 1 to ",
+                                most, " for a file of its size"),
+                   Quoted(text));
+}
+
+struct Declared {
+  std::unique_ptr<Graph> graph;
+  Classifier model = {};
+};
+
+absl::StatusOr<Declared> Declare(const Experiment& experiment, int64_t pixels) {
+  Declared declared = {.graph = std::make_unique<Graph>()};
+  declared.model = experiment.declare(*declared.graph, pixels,
+                                      experiment.defaults, /*updates=*/1);
+  if (!declared.graph->status().ok()) return declared.graph->status();
+  return declared;
+}
+
+// The nodes that `of` depends on, itself included.
+std::vector<bool> Needed(const Graph& graph, Var of) {
+  std::vector<bool> needed(graph.size(), false);
+  needed[of.id()] = true;
+  for (int id = of.id(); id >= 0; --id) {
+    if (!needed[id]) continue;
+    for (int input : graph.node(id).inputs) needed[input] = true;
+  }
+  return needed;
+}
+
+// Gives the variables that `output` needs the file's numbers. Parameters must
+// be there; states may be constants that no file has.
+absl::Status LoadVariables(const ModelFile& file, const Experiment& experiment,
+                           Graph& graph, Var output) {
+  const std::vector<bool> needed = Needed(graph, output);
+  for (int id = 0; id < graph.size(); ++id) {
+    const Var variable(&graph, id);
+    if (!needed[id] || graph.node(id).variable == kNone) continue;
+    const std::string& name = graph.node(id).name;
+    const StoredArray* const array = file.content.Find(name);
+    if (array == nullptr) {
+      if (graph.TagOf(variable) == Tag::kState) continue;
+      return WrongData(
+          file.path,
+          absl::StrCat(ArrayText(name), ", a parameter of ", experiment.name),
+          "no array of that name");
+    }
+    const TensorType& type = variable.type();
+    if (array->shape != type.shape) {
+      return WrongData(absl::StrCat(file.path, ": ", ArrayText(name)),
+                       absl::StrCat(type.shape.ToString(), ", as ",
+                                    experiment.name, " has it"),
+                       array->shape.ToString());
+    }
+    const absl::StatusOr<Tensor> value = ToTensor(*array, type.dtype);
+    if (!value.ok()) {
+      return absl::Status(
+          value.status().code(),
+          absl::StrCat(file.path, ": ", value.status().message()));
+    }
+    absl::Status status = graph.SetValue(variable, *value);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::vector<ClassProbability> Predictions::Top(int64_t i, int count) const {
+  const int64_t columns = probabilities.shape()[1];
+  const auto row = probabilities.values<float>().subspan(i * columns, columns);
+  const int first = classes.values<int32_t>()[i];
+  // Probabilities may be equal where what they are made of is not, or NaN.
+  const auto rank = [&](const ClassProbability& of) {
+    if (of.label == first) return 2.0f;
+    return std::isnan(of.probability) ? -1.0f : of.probability;
+  };
+  std::vector<ClassProbability> all;
+  for (int label = 0; label < columns; ++label) {
+    all.push_back({label, row[label]});
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [&](const ClassProbability& a, const ClassProbability& b) {
+                     return rank(a) > rank(b);
+                   });
+  all.resize(std::min<size_t>(all.size(), std::max(count, 0)));
+  return all;
+}
+
+absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
+                                          PredictorOptions options) {
+  absl::StatusOr<ModelFile> file = ReadModelFile(path);
+  if (!file.ok()) return file.status();
+  const absl::StatusOr<const Experiment*> experiment = ExperimentOf(*file);
+  if (!experiment.ok()) return experiment.status();
+  const absl::StatusOr<int64_t> pixels = PixelsOf(*file);
+  if (!pixels.ok()) return pixels.status();
+  absl::StatusOr<Declared> declared = Declare(**experiment, *pixels);
+  if (!declared.ok()) return declared.status();
+  Graph& graph = *declared->graph;
+  const Classifier& model = declared->model;
+  TAPE_CHECK(model.logits.valid());
+  const Var probabilities = Softmax(model.logits);
+  absl::Status status = LoadVariables(*file, **experiment, graph, model.logits);
+  if (!status.ok()) return status;
+  absl::StatusOr<Plan> plan = Compile(
+      graph,
+      {.fetch = {model.predicted, probabilities}, .threads = options.threads});
+  if (!plan.ok()) return plan.status();
+
+  Predictor predictor(std::move(declared->graph), model, probabilities,
+                      *std::move(plan));
+  predictor.experiment_ = *experiment;
+  predictor.path_ = std::move(file->path);
+  predictor.passed_over_ = std::move(file->passed_over);
+  return predictor;
+}
+
+absl::StatusOr<Predictions> Predictor::Predict(const Tensor& images) {
+  if (images.dtype() != DType::kUint8 || images.shape().rank() != 2 ||
+      images.shape()[1] != pixels()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected images as uint8[n,", pixels(), "], as ",
+                     experiment_->name, " was trained on, found ",
+                     Name(images.dtype()), images.shape().ToString()));
+  }
+  const int64_t count = images.shape()[0];
+  Predictions predictions = {
+      .classes = Tensor({DType::kInt32, {count}}),
+      .probabilities = Tensor({DType::kFloat32, {count, classes()}})};
+  for (int64_t start = 0; start < count; start += kBatchSize) {
+    const int64_t size = std::min(kBatchSize, count - start);
+    const TensorView batch({DType::kUint8, {size, pixels()}},
+                           images.values<uint8_t>().data() + start * pixels());
+    absl::Status status = plan_.Run({{model_.images, batch}});
+    if (!status.ok()) return status;
+    const auto found = plan_.Value(model_.predicted).values<int32_t>();
+    std::copy(found.begin(), found.end(),
+              predictions.classes.values<int32_t>().begin() + start);
+    const auto probabilities = plan_.Value(probabilities_).values<float>();
+    std::copy(
+        probabilities.begin(), probabilities.end(),
+        predictions.probabilities.values<float>().begin() + start * classes());
+  }
+  return predictions;
+}
+
+int64_t Predictor::pixels() const { return model_.images.shape()[1]; }
+
+int Predictor::classes() const {
+  return static_cast<int>(model_.logits.shape()[1]);
+}
+
+}  // namespace tape
