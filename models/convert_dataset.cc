@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -170,8 +169,6 @@ absl::Status Convert(const std::string& from, const std::string& to,
 }
 
 absl::Status Main(int argc, char** argv) {
-  // A file beyond `ulimit -f` is then an error as any other, not a death.
-  std::signal(SIGXFSZ, SIG_IGN);
   absl::Status status = ParseFlags(argc, argv, kUsage, kFlags);
   if (!status.ok()) return status;
   const std::string from = absl::GetFlag(FLAGS_from);

@@ -42,13 +42,20 @@ absl::Status WriteModel(const std::string& path, const Graph& graph,
   return WriteSafetensors(path, arrays, record);
 }
 
-// The checkpoint to go back to from a run that has diverged. The one made just
-// before its last step is not good: it is that step's loss that was bad.
+// The checkpoint to go back to from a run that has diverged, which went on from
+// step `from`. The one made just before its last step is not good: it is that
+// step's loss that was bad. Nor is, if there is another, the one that it went on
+// from: it has led to nothing better.
 absl::StatusOr<Checkpoint> LastGood(RunFiles& files, const TrainResult& result,
-                                    std::FILE* messages) {
+                                    int64_t from, std::FILE* messages) {
   std::vector<absl::Status> damaged;
   absl::StatusOr<std::optional<Checkpoint>> found =
       files.checkpoints.Newest(damaged, result.step - 2);
+  if (found.ok() && found->has_value() && (*found)->state.step == from) {
+    absl::StatusOr<std::optional<Checkpoint>> earlier =
+        files.checkpoints.Newest(damaged, from - 1);
+    if (!earlier.ok() || earlier->has_value()) found = std::move(earlier);
+  }
   if (!found.ok()) return found.status();
   for (const absl::Status& status : damaged) {
     absl::FPrintF(messages, "%s\n", status.message());
@@ -108,6 +115,7 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
                                        std::FILE* messages) {
   RunFiles* const files = run.files;
   Settings& settings = run.run.settings;
+  int64_t returned_to = -1;
   for (int returns = 0;; ++returns) {
     TrainedRun trained = {
         .graph = std::make_unique<Graph>(GraphOptions{.seed = run.run.seed}),
@@ -158,12 +166,13 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
     }
 
     absl::StatusOr<Checkpoint> good =
-        LastGood(*files, trained.result, messages);
+        LastGood(*files, trained.result, returned_to, messages);
     if (!good.ok()) return good.status();
     settings.learning_rate /= 2;
     absl::FPrintF(
         messages, "%s; going back to step %d, with a learning rate of %g\n",
         trained.result.divergence, good->state.step, settings.learning_rate);
+    returned_to = good->state.step;
     run.from = *std::move(good);
   }
 }

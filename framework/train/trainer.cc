@@ -377,7 +377,9 @@ class Training {
                      "the loss is %.4g, above %.4g, which is far "
                      "above its recent range",
                      loss, losses_.limit())
-               : absl::StrFormat("the loss is %g", loss);
+               : absl::StrCat("the loss is ", std::isnan(loss) ? "nan"
+                                              : loss > 0       ? "inf"
+                                                               : "-inf");
   }
 
   void Diverge(absl::string_view how) {
