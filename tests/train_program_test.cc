@@ -131,8 +131,16 @@ TEST(TrainProgramTest, PathsAreMeantFromWhereBazelRunWasCalled) {
 }
 
 TEST(TrainProgramTest, SaysThatARunHasDiverged) {
-  const Outcome outcome =
-      Execute({"--epochs=1", "--learning_rate=1e30", "--batch_size=1000"});
+  const std::vector<std::string> wild = {"--epochs=1", "--learning_rate=1e30",
+                                         "--batch_size=1000"};
+  const Outcome stopped = Execute(wild);
+  EXPECT_EQ(stopped.exit_code, 1);
+  EXPECT_THAT(stopped.err, HasSubstr("step 2, in epoch 1: the loss is nan"));
+
+  std::vector<std::string> to_the_end = wild;
+  to_the_end.push_back("--on_divergence=go_on");
+  const Outcome outcome = Execute(to_the_end);
+  EXPECT_EQ(outcome.exit_code, 0);
   EXPECT_THAT(outcome.err, HasSubstr("the loss is no longer finite"));
   EXPECT_THAT(outcome.out, HasSubstr("test loss nan"));
 }
