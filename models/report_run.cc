@@ -18,6 +18,7 @@
 #include "absl/strings/str_join.h"
 #include "framework/compiler/compile.h"
 #include "framework/data/batches.h"
+#include "framework/report/graph_picture.h"
 #include "framework/report/plot.h"
 #include "hwy/targets.h"
 #include "models/run.h"
@@ -274,6 +275,14 @@ absl::StatusOr<ReportInput> GatherReport(const FinishedRun& run) {
       .weights = FirstLayer(run),
       .costliest = run.profile.Costliest()};
   if (absl::Status status = Predict(run, input); !status.ok()) return status;
+  absl::StatusOr<Figure> graph = MakeGraphPicture(
+      {{"predicted", run.model.predicted}, {"loss", run.model.loss}});
+  if (graph.ok()) {
+    input.graph = *std::move(graph);
+  } else {
+    // Too large to be read, say. The page says so, and has the rest.
+    input.graph_note = std::string(graph.status().message());
+  }
   return input;
 }
 

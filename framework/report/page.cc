@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "framework/core/check.h"
 #include "framework/data/files.h"
+#include "framework/report/raster.h"
 #include "framework/report/svg.h"
 
 namespace tape {
@@ -41,11 +42,12 @@ a:hover{text-decoration:underline}
 .tile .value{font-size:24px;line-height:1.35;font-weight:600;font-variant-numeric:tabular-nums;white-space:nowrap}
 .tile .note{color:var(--muted);font-size:13px}
 .grid2{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:18px}
-.card{margin:0;min-width:0;background:var(--paper);border:1px solid var(--grid);border-radius:10px;padding:16px 18px}
-.card.wide,.grid2>.card:last-child:nth-child(odd of :not(.wide)){grid-column:1/-1}
-.card>svg.picture{display:block;width:100%;max-width:560px;height:auto;margin:0 auto}
-.card.wide .scroll>svg{display:block;margin:0 auto;max-width:100%;height:auto}
-.card figcaption{order:2;margin-top:12px;color:var(--muted);font-size:13px;line-height:1.45}
+.card:not(.stack){margin:0;min-width:0;background:var(--paper);border:1px solid var(--grid);border-radius:10px;padding:16px 18px}
+.card.wide{grid-column:1/-1}
+.picture-frame{margin:0 auto}
+.picture-frame>svg{display:block;width:100%;height:auto}
+.stack{display:grid;gap:18px;align-content:start;min-width:0}
+.card figcaption{margin-top:12px;color:var(--muted);font-size:13px;line-height:1.45}
 .note{color:var(--muted)}
 .scroll{overflow-x:auto;overscroll-behavior-x:contain}
 table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
@@ -56,21 +58,61 @@ th{font-weight:600}
 thead th{color:var(--muted);border-bottom:1px solid var(--axis);white-space:nowrap}
 tbody tr+tr>*{border-top:1px solid var(--grid)}
 tbody tr.apart>*{border-top:1px solid var(--axis)}
-tbody th{font-weight:400}
+tbody th{font-weight:400;white-space:nowrap}
 .number{text-align:right;white-space:nowrap}
 .facts td{overflow-wrap:anywhere}
 .facts th{color:var(--muted);white-space:nowrap}
 footer{margin-top:44px;color:var(--muted);font-size:13px}
 @media (max-width:820px){.grid2{grid-template-columns:minmax(0,1fr)}}
 @media (max-width:480px){main{padding:20px 12px 40px}.card{padding:14px 12px}h1{font-size:23px}
-.tiles{grid-template-columns:1fr 1fr;gap:10px}.tile{padding:10px 12px}.tile .value{font-size:20px}}
+th,td{padding:5px 6px}table{font-size:13px}
+.tiles{grid-template-columns:1fr 1fr;gap:10px}.tile{padding:10px 12px}
+.tile:last-child:nth-child(odd){grid-column:1/-1}.tile .value{font-size:20px}}
 @media print{body{background:none}.card,.tile{break-inside:avoid}}
 )";
+
+// Twice as wide as charts are: sharp on dense screens and in print.
+constexpr int kPngWidth = 900;
 
 std::string Caption(absl::string_view text) {
   return text.empty()
              ? ""
              : absl::StrCat("<figcaption>", EscapeXml(text), "</figcaption>\n");
+}
+
+// A table in its card, from behind the card's classes on.
+std::string TableHtml(const Table& table) {
+  const bool facts = table.header.empty();
+  std::string html =
+      absl::StrCat("\" id=\"", EscapeXml(table.id), "\">\n<h3>",
+                   EscapeXml(table.title), "</h3>\n<div class=\"scroll\">",
+                   facts ? "<table class=\"facts\">\n" : "<table>\n");
+  const auto class_of = [&](size_t column) {
+    return static_cast<int>(column) < table.text_columns ? ""
+                                                         : " class=\"number\"";
+  };
+  if (!facts) {
+    html += "<thead><tr>";
+    for (size_t i = 0; i < table.header.size(); ++i) {
+      absl::StrAppend(&html, "<th scope=\"col\"", class_of(i), ">",
+                      EscapeXml(table.header[i]), "</th>");
+    }
+    html += "</tr></thead>\n";
+  }
+  html += "<tbody>\n";
+  for (const Table::Row& row : table.rows) {
+    html += row.apart ? "<tr class=\"apart\">" : "<tr>";
+    for (size_t i = 0; i < row.cells.size(); ++i) {
+      const char* const element = i == 0 ? "th" : "td";
+      absl::StrAppend(&html, "<", element, i == 0 ? " scope=\"row\"" : "",
+                      class_of(i), ">", EscapeXml(row.cells[i]), "</", element,
+                      ">");
+    }
+    html += "</tr>\n";
+  }
+  absl::StrAppend(&html, "</tbody></table></div>\n", Caption(table.caption),
+                  "</figure>\n");
+  return html;
 }
 
 }  // namespace
@@ -102,14 +144,19 @@ void Page::BeginSection(absl::string_view id, absl::string_view title) {
   section_head_ =
       absl::StrCat("<section id=\"", EscapeXml(id), "\">\n<h2>",
                    EscapeXml(title), "</h2>\n<div class=\"grid2\">\n");
-  section_.clear();
+  cards_.clear();
   section_link_ = absl::StrCat("<a href=\"#", EscapeXml(id), "\">",
                                EscapeXml(title), "</a>\n");
 }
 
 void Page::EndSection() {
-  if (!section_.empty()) {
-    absl::StrAppend(&body_, section_head_, section_, "</div>\n</section>\n");
+  if (!cards_.empty()) {
+    body_ += section_head_;
+    for (const Card& card : cards_) {
+      absl::StrAppend(&body_, card.before, card.wide ? "card wide" : "card",
+                      card.after);
+    }
+    body_ += "</div>\n</section>\n";
     contents_ += section_link_;
   }
   section_head_.clear();
@@ -117,54 +164,48 @@ void Page::EndSection() {
 
 void Page::AddFigure(const Figure& figure, bool wide) {
   figures_.push_back(figure);
-  absl::StrAppend(
-      &section_, "<figure class=\"card", wide ? " wide" : "", "\" id=\"",
-      EscapeXml(figure.id), "\">\n<h3>", EscapeXml(figure.title), "</h3>\n",
-      wide ? "<div class=\"scroll\">" : "", figure.svg, wide ? "</div>" : "",
-      "\n", Caption(figure.caption), "</figure>\n");
+  // All in one scale, so that their texts are of one size; but a small window
+  // shrinks what is not wide.
+  constexpr double kPixelsOfUnit = 7.0 / 6;
+  const std::string frame = absl::StrCat(
+      "<div class=\"picture-frame\" style=\"",
+      wide ? "width:" : "max-width:", Coordinate(kPixelsOfUnit * figure.width),
+      "px\">", figure.svg, "</div>");
+  cards_.push_back(
+      {.before = "<figure class=\"",
+       .after = absl::StrCat(
+           "\" id=\"", EscapeXml(figure.id), "\">\n<h3>",
+           EscapeXml(figure.title), "</h3>\n",
+           wide ? absl::StrCat("<div class=\"scroll\">", frame, "</div>")
+                : frame,
+           "\n", Caption(figure.caption), "</figure>\n"),
+       .wide = wide});
 }
 
 void Page::Add(const Figure& figure) { AddFigure(figure, /*wide=*/false); }
 void Page::AddWide(const Figure& figure) { AddFigure(figure, /*wide=*/true); }
 
-void Page::AddTable(const Table& table, bool wide) {
-  absl::StrAppend(&section_, "<figure class=\"card", wide ? " wide" : "",
-                  "\" id=\"", EscapeXml(table.id), "\">\n<h3>",
-                  EscapeXml(table.title), "</h3>\n<div class=\"scroll\"><table",
-                  table.header.empty() ? " class=\"facts\"" : "", ">\n");
-  const auto class_of = [&](size_t column) {
-    return static_cast<int>(column) < table.text_columns ? ""
-                                                         : " class=\"number\"";
-  };
-  if (!table.header.empty()) {
-    section_ += "<thead><tr>";
-    for (size_t i = 0; i < table.header.size(); ++i) {
-      absl::StrAppend(&section_, "<th scope=\"col\"", class_of(i), ">",
-                      EscapeXml(table.header[i]), "</th>");
-    }
-    section_ += "</tr></thead>\n";
-  }
-  section_ += "<tbody>\n";
-  for (const Table::Row& row : table.rows) {
-    absl::StrAppend(&section_, row.apart ? "<tr class=\"apart\">" : "<tr>");
-    for (size_t i = 0; i < row.cells.size(); ++i) {
-      const char* const element = i == 0 ? "th" : "td";
-      absl::StrAppend(&section_, "<", element, i == 0 ? " scope=\"row\"" : "",
-                      class_of(i), ">", EscapeXml(row.cells[i]), "</", element,
-                      ">");
-    }
-    section_ += "</tr>\n";
-  }
-  absl::StrAppend(&section_, "</tbody></table></div>\n", Caption(table.caption),
-                  "</figure>\n");
+void Page::Add(const Table& table) {
+  cards_.push_back({.before = "<figure class=\"", .after = TableHtml(table)});
 }
 
-void Page::Add(const Table& table) { AddTable(table, /*wide=*/false); }
-void Page::AddWide(const Table& table) { AddTable(table, /*wide=*/true); }
+void Page::AddWide(const Table& table) {
+  cards_.push_back(
+      {.before = "<figure class=\"", .after = TableHtml(table), .wide = true});
+}
+
+void Page::AddStack(absl::Span<const Table> tables) {
+  std::string html = " stack\">\n";
+  for (const Table& table : tables) {
+    absl::StrAppend(&html, "<figure class=\"card", TableHtml(table));
+  }
+  // The place is no card itself.
+  cards_.push_back({.before = "<div class=\"", .after = html + "</div>\n"});
+}
 
 void Page::AddNote(absl::string_view text) {
-  absl::StrAppend(&section_, "<p class=\"card note\">", EscapeXml(text),
-                  "</p>\n");
+  cards_.push_back({.before = "<p class=\"note ",
+                    .after = absl::StrCat("\">", EscapeXml(text), "</p>\n")});
 }
 
 std::string Page::ToString() const {
@@ -193,9 +234,12 @@ absl::Status WritePictures(absl::Span<const Figure> figures,
   for (const Figure& figure : figures) {
     const std::string file = PathIn(path, figure.id);
     const std::string svg = StandAloneSvg(figure);
-    if (absl::Status status = ReplaceFile(file + ".svg", svg); !status.ok()) {
-      return status;
-    }
+    absl::Status status = ReplaceFile(file + ".svg", svg);
+    if (!status.ok()) return status;
+    const absl::StatusOr<std::string> png = RasterizeSvg(svg, kPngWidth);
+    if (!png.ok()) return png.status();
+    status = ReplaceFile(file + ".png", *png);
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }

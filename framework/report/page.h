@@ -59,6 +59,8 @@ class Page {
   void AddWide(const Table& table);
   // A remark in a frame, for what cannot be shown.
   void AddNote(absl::string_view text);
+  // Tables one below the other, in the place of one.
+  void AddStack(absl::Span<const Table> tables);
   void EndSection();
 
   // The figures added so far.
@@ -67,18 +69,23 @@ class Page {
   std::string ToString() const;
 
  private:
+  // What a section holds: the HTML of a card, but for its class.
+  struct Card {
+    std::string before, after;  // The classes.
+    bool wide = false;
+  };
   void AddFigure(const Figure& figure, bool wide);
-  void AddTable(const Table& table, bool wide);
 
   std::string title_, head_, contents_, body_;
   // Of the section that was begun: its beginning, empty if there is none; a
   // link to it; and what it holds.
-  std::string section_head_, section_link_, section_;
+  std::string section_head_, section_link_;
+  std::vector<Card> cards_;
   std::vector<Figure> figures_;
 };
 
 // Writes each figure to the folder `path`, which is made if it is missing: as
-// ID.svg and ID.png. Errors are the system's.
+// ID.svg and ID.png. Errors: the system's, and those of RasterizeSvg.
 absl::Status WritePictures(absl::Span<const Figure> figures,
                            const std::string& path);
 

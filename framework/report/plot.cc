@@ -62,9 +62,11 @@ std::string GeneralText(double value, int digits) {
 
 // ---- What is left out ----
 
+// Axes round upwards, and must not overflow by that.
+bool IsFinite(double value) { return std::abs(value) <= kLargestOfAxes; }
+
 bool IsShown(Point point, bool log) {
-  return std::isfinite(point.x) && std::isfinite(point.y) &&
-         (!log || point.y > 0);
+  return IsFinite(point.x) && IsFinite(point.y) && (!log || point.y > 0);
 }
 
 // "Left out, being not finite: 2 of train."
@@ -172,7 +174,7 @@ class Frame {
     for (double tick : y_.ticks) {
       widest = std::max(widest, TextWidth(TickText(y_, tick, unit), kFont));
     }
-    left_ = widest + (y_label.empty() ? 8 : 26);
+    left_ = widest + (y_label.empty() ? 8 : 30);
     top_ = Legend(series, key, nullptr) + 8;
     bottom_ = top_ + height;
   }
@@ -271,7 +273,6 @@ std::string CutToWidth(const std::string& name, double width, double font) {
 }  // namespace
 
 std::string StandAloneSvg(const Figure& figure) {
-  if (figure.width == 0) return figure.svg;
   return StandAloneSvg(figure.svg, figure.width, figure.height, figure.title);
 }
 
@@ -283,13 +284,15 @@ double Axis::At(double value) const {
 }
 
 Axis LinearAxis(double low, double high, int most) {
-  TAPE_CHECK(std::isfinite(low) && std::isfinite(high) && low <= high);
-  // Differences that doubles can tell from rounding.
-  if (high - low <= 1e-9 * std::max(std::abs(low), std::abs(high)) ||
-      high - low < 1e-300) {
-    const double room = low == 0 ? 1 : std::abs(low);
-    low -= low > 0 ? room : low == 0 ? 0 : room / 2;
-    high += high < 0 ? room : room / 2;
+  TAPE_CHECK(IsFinite(low) && IsFinite(high) && low <= high);
+  const double largest = std::max(std::abs(low), std::abs(high));
+  if (largest < 1e-290) {  // As good as 0, and too small to divide.
+    high = low < 0 ? 0 : 1;
+    low = low < 0 ? -1 : 0;
+  } else if (high / 2 - low / 2 <= 1e-9 * largest) {
+    // They differ by no more than rounding.
+    low = low > 0 ? 0 : 1.5 * low;
+    high = high < 0 ? 0 : 1.5 * high;
   }
   const double step = NiceStep((high / most - low / most));
   const double first = std::floor(low / step + 1e-9);
@@ -300,7 +303,7 @@ Axis LinearAxis(double low, double high, int most) {
 }
 
 Axis LogAxis(double low, double high, int most) {
-  TAPE_CHECK(low > 0 && std::isfinite(high) && low <= high);
+  TAPE_CHECK(low > 0 && IsFinite(high) && low <= high);
   int first = static_cast<int>(std::floor(std::log10(low) + 1e-9));
   int last = static_cast<int>(std::ceil(std::log10(high) - 1e-9));
   Axis axis = {.log = true};
@@ -329,7 +332,7 @@ Axis LogAxis(double low, double high, int most) {
 }
 
 Axis WholeAxis(double low, double high, int most) {
-  TAPE_CHECK(std::isfinite(low) && std::isfinite(high) && low <= high);
+  TAPE_CHECK(IsFinite(low) && IsFinite(high) && low <= high);
   Axis axis = {.low = low, .high = high};
   axis.step = std::max(1.0, NiceStep(std::max(1.0, (high - low) / most)));
   axis.ticks.push_back(low);

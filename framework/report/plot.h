@@ -22,11 +22,9 @@ namespace tape {
 struct Figure {
   std::string id;  // Letters, digits and "-": of the element and the file.
   std::string title = {};
-  std::string caption = {};  // Plain text, sentences; may be empty.
-  std::string svg = {};      // An <svg> element, without colours (svg.h).
-  // Of it, in user units; 0 if it has its own colours and stands alone as it
-  // is.
-  double width = 0, height = 0;
+  std::string caption = {};      // Plain text, sentences; may be empty.
+  std::string svg = {};          // An <svg> element, without colours (svg.h).
+  double width = 0, height = 0;  // Of it, in user units.
 };
 
 // The figure as a file of its own.
@@ -43,6 +41,9 @@ struct Axis {
   // Where a value is between low (0) and high (1).
   double At(double value) const;
 };
+
+// What is beyond ± this has no place on an axis, and counts as not finite.
+inline constexpr double kLargestOfAxes = 1e300;
 
 // An axis for values from `low` to `high`, both finite, that has at most
 // `most` >= 2 ticks or a few more, at multiples of 1, 2 or 5 times a power of

@@ -203,8 +203,16 @@ void AddCurves(const ReportInput& input, Page& page) {
       [](const EpochMetrics& metrics) { return metrics.learning_rate; });
   if (std::any_of(rate[0].points.begin(), rate[0].points.end(),
                   [](Point point) { return std::isfinite(point.y); })) {
+    const double first = rate[0].points[0].y;
+    const bool constant =
+        std::all_of(rate[0].points.begin(), rate[0].points.end(),
+                    [first](Point point) { return point.y == first; });
     AddChart({.id = "learning-rate",
               .title = "Learning rate",
+              .caption =
+                  constant ? absl::StrCat("The same in all epochs: ",
+                                          ValueText(first, Unit::kNumber), ".")
+                           : "At the end of each epoch.",
               .y_label = "rate",
               .series = rate,
               .log = WantsLog(rate)},
@@ -439,6 +447,10 @@ void AddData(const ReportInput& input, Page& page) {
     }
   }
 
+  page.EndSection();
+}
+
+Table ChecksumTable(const DataSplits& data) {
   Table checksums = {.id = "checksums",
                      .title = "Checksums",
                      .caption =
@@ -451,13 +463,12 @@ void AddData(const ReportInput& input, Page& page) {
         "%08x", Crc32c({static_cast<const char*>(tensor.data()),
                         static_cast<size_t>(tensor.type().bytes())}));
   };
-  for (const SplitView& split : SplitViews(*input.data)) {
+  for (const SplitView& split : SplitViews(data)) {
     checksums.rows.push_back(
         {{split.name, CountText(split.dataset->size()),
           checksum(split.dataset->images), checksum(split.dataset->labels)}});
   }
-  page.Add(checksums);
-  page.EndSection();
+  return checksums;
 }
 
 // ---- The model ----
@@ -534,14 +545,15 @@ void AddWeights(const ReportInput& input, Page& page) {
                         : Counted(units, "unit"),
           ": what each multiplies the pixels by, on one scale for all; the "
           "0.5 % that are larger have the colours of its ends."),
-      .columns = shown <= 4    ? static_cast<int>(shown)
+      .columns = shown <= 3    ? 3
+                 : shown <= 4  ? 4
                  : shown <= 48 ? 8
                                : 10,
-      .image_size = shown <= 4 ? 100.0 : 50.0,
+      .image_size = shown <= 4 ? 130.0 : 50.0,
       .scale = ImageGrid::Scale{
           .png = EncodePalettePng({.rows = 1, .columns = kShades}, strip.data(),
                                   shades),
-          .low = ValueText(-largest, Unit::kNumber),
+          .low = absl::StrCat("−", ValueText(largest, Unit::kNumber)),
           .middle = "0",
           .high = ValueText(largest, Unit::kNumber)}};
   std::vector<uint8_t> image(pixels);
@@ -641,17 +653,18 @@ Page MakeReport(const ReportInput& input) {
 
   page.BeginSection("test", "Test set");
   AddConfusion(input, page);
-  AddMistakes(input, page);
   page.EndSection();
 
   page.BeginSection("model", "Model");
+  AddMistakes(input, page);
   AddWeights(input, page);
   AddTwoUnits(input, page);
-  if (!input.graph_svg.empty()) {
-    page.AddWide({.id = "graph",
-                  .title = "Graph",
-                  .caption = "What predictions and loss are computed from.",
-                  .svg = input.graph_svg});
+  if (input.graph.has_value()) {
+    constexpr double kFitsAColumn = 480;
+    input.graph->width <= kFitsAColumn ? page.Add(*input.graph)
+                                       : page.AddWide(*input.graph);
+  } else if (!input.graph_note.empty()) {
+    page.AddNote(absl::StrCat("Graph, not drawn: ", input.graph_note));
   }
   page.EndSection();
 
@@ -662,9 +675,12 @@ Page MakeReport(const ReportInput& input) {
   if (!input.settings.empty()) {
     page.Add(FactTable("settings", "Settings", input.settings));
   }
+  std::vector<Table> tables;
   if (!input.versions.empty()) {
-    page.Add(FactTable("versions", "Versions", input.versions));
+    tables.push_back(FactTable("versions", "Versions", input.versions));
   }
+  if (input.data != nullptr) tables.push_back(ChecksumTable(*input.data));
+  if (!tables.empty()) page.AddStack(tables);
   page.EndSection();
   return page;
 }

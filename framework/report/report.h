@@ -47,7 +47,8 @@ struct ReportInput {
 
   // Of the first layer: float32 [pixels, units]. Shown if pixels is a square.
   std::optional<Tensor> weights = std::nullopt;
-  std::string graph_svg = {};  // GraphPicture's.
+  std::optional<Figure> graph = std::nullopt;  // MakeGraphPicture's.
+  std::string graph_note = {};                 // Why there is none.
   // What training spent its time on: Profile::Costliest.
   std::vector<Profile::Cost> costliest = {};
 };
