@@ -17,6 +17,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "framework/compiler/compile.h"
+#include "framework/core/version.h"
 #include "framework/data/batches.h"
 #include "framework/report/graph_picture.h"
 #include "framework/report/plot.h"
@@ -172,12 +173,13 @@ std::vector<Fact> VersionFacts() {
   const dnnl_version_t* const dnnl = dnnl_version();
   const int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
   std::vector<Fact> facts = {
+      {"Tape", kVersion},
       {"compiler", "GCC " __VERSION__},
       {"oneDNN",
        absl::StrFormat("%d.%d.%d", dnnl->major, dnnl->minor, dnnl->patch)},
       {"processor", ProcessorName()},
       // Of those that the program has code for, the best one's bit is lowest.
-      {"vector instructions", hwy::TargetName(targets & -targets)},
+      {"Highway target", hwy::TargetName(targets & -targets)},
   };
   utsname system;
   if (uname(&system) == 0) {

@@ -294,6 +294,17 @@ TEST(LineChartTest, ManyEpochsHaveALineWithoutDotsAndStillTheirTooltips) {
   EXPECT_EQ(markup.All("circle", "ghost").size(), 197u);
 }
 
+TEST(LineChartTest, AThousandEpochsAreOneLine) {
+  std::vector<double> values(1100, 1.0);
+  values[1] = kNan;  // The first is alone.
+  const auto figure = MakeLineChart(Curve(values));
+  const Markup markup(figure->svg);
+  EXPECT_EQ(markup.All("circle").size(), 1u);
+  const std::string d = markup.All("path", "curve")[0]["d"];
+  EXPECT_EQ(std::count(d.begin(), d.end(), 'L'), 1097);
+  EXPECT_LT(figure->svg.size(), 40000u);
+}
+
 TEST(LineChartTest, NothingFiniteIsNoChart) {
   EXPECT_FALSE(MakeLineChart(Curve({kNan, kInfinity})).has_value());
   EXPECT_FALSE(MakeLineChart(Curve({})).has_value());
@@ -314,6 +325,11 @@ TEST(LineChartTest, TheLegendNamesSeveralSeriesAndWraps) {
   EXPECT_EQ(keys.size(), 8u);
   for (double x : Numbers(keys, "x2")) EXPECT_LT(x, figure->width / 2 + 40);
   EXPECT_GT(figure->height, MakeLineChart(Curve({1, 2}))->height + 3 * 19);
+  // What is wider than the chart is cut, between two letters.
+  chart.series[1].name = std::string(99, 'a') + "ä";
+  const std::string svg = MakeLineChart(chart)->svg;
+  EXPECT_THAT(svg, HasSubstr("aaa…</text>"));
+  EXPECT_THAT(svg, Not(HasSubstr(std::string(70, 'a') + "…")));
 }
 
 // ---- Other charts ----

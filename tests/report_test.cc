@@ -256,7 +256,7 @@ TEST(ReportTest, TheSurestMistakesComeFirst) {
                                  29 * kPixels));
 }
 
-TEST(ReportTest, BlackOnTheScaleIsNothingAndWeightsHaveItsColours) {
+TEST(ReportTest, TheMiddleOfTheScaleIsZeroAndWeightsHaveItsColours) {
   Example example;
   // Two pixels of each end of the scale, the others 0.
   std::vector<float> weights(kPixels, 0.0f);

@@ -142,7 +142,7 @@ Page MakeComparison(absl::Span<const KeptRun> runs) {
            page);
   page.EndSection();
 
-  page.BeginSection("summaries", "What they came to");
+  page.BeginSection("results", "Results");
   Table table = {.id = "runs",
                  .title = "Runs",
                  .caption =

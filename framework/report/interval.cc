@@ -1,7 +1,6 @@
 // Confidence intervals (interval.h). Tested by tests/report_test.cc.
 #include "framework/report/interval.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "framework/core/check.h"
@@ -18,9 +17,9 @@ Interval WilsonInterval(int64_t right, int64_t all, double quantile) {
   const double half = z * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
   const double scale = 1 + z * z / n;
   if (all == 0) return {NAN, NAN};
-  // Rounding may leave 1e-17 where the formula has 0.
-  return {std::max(0.0, (middle - half) / scale),
-          std::min(1.0, (middle + half) / scale)};
+  // Rounding would leave 1e-17 where the formula has 0.
+  return {right == 0 ? 0 : (middle - half) / scale,
+          right == all ? 1 : (middle + half) / scale};
 }
 
 }  // namespace tape

@@ -55,7 +55,7 @@ th,td{padding:5px 10px;text-align:left;vertical-align:top}
 th:first-child,td:first-child{padding-left:0}
 th:last-child,td:last-child{padding-right:0}
 th{font-weight:600}
-thead th{color:var(--muted);border-bottom:1px solid var(--axis);white-space:nowrap}
+thead th,thead th.number{color:var(--muted);border-bottom:1px solid var(--axis);vertical-align:bottom;white-space:normal}
 tbody tr+tr>*{border-top:1px solid var(--grid)}
 tbody tr.apart>*{border-top:1px solid var(--axis)}
 tbody th{font-weight:400;white-space:nowrap}

@@ -24,8 +24,10 @@ constexpr double kWidth = 420;
 constexpr double kPlotHeight = 200;
 constexpr double kFont = 12;  // As in svg.cc's rules.
 constexpr double kSmallFont = 10.5;
-// Curves of more points than this have no dots.
-constexpr size_t kDots = 40;
+// Curves of more points than this have no dots, nor do more curves than these.
+constexpr size_t kDots = 40, kDottedCurves = 4;
+// More points than this are too near to each other to be pointed at.
+constexpr size_t kPointable = 400;
 
 // 1, 2 or 5 times a power of ten, at least `least`.
 double NiceStep(double least) {
@@ -115,6 +117,26 @@ Ranges RangesOf(const std::vector<Series>& series, bool log) {
   return ranges;
 }
 
+double LongestName(const std::vector<std::string>& names, double font) {
+  double longest = 0;
+  for (const std::string& name : names) {
+    longest = std::max(longest, TextWidth(name, font));
+  }
+  return longest;
+}
+
+// Cuts what is wider than this many units.
+std::string CutToWidth(const std::string& name, double width, double font) {
+  if (TextWidth(name, font) <= width) return name;
+  std::string cut = name;
+  while (!cut.empty() && TextWidth(absl::StrCat(cut, "…"), font) > width) {
+    do {
+      cut.pop_back();
+    } while (!cut.empty() && (static_cast<uint8_t>(cut.back()) & 0xC0) == 0x80);
+  }
+  return absl::StrCat(cut, "…");
+}
+
 // ---- Parts of charts ----
 
 enum class Key { kLine, kDot, kBox };
@@ -153,7 +175,9 @@ double Legend(const std::vector<Series>& series, Key key, Svg* svg) {
           svg->Rect(x, y - 9, 10, 10, {.classes = FillClass(one.color)});
           break;
       }
-      svg->Text(x + key_width + kText, y, one.name, Anchor::kStart, {});
+      svg->Text(x + key_width + kText, y,
+                CutToWidth(one.name, kWidth - key_width - kText, kFont),
+                Anchor::kStart, {.title = one.name});
     }
     x += width + kGap;
   }
@@ -235,11 +259,13 @@ void DrawCurve(const Series& series, const LineChart& chart, const Frame& frame,
   if (!d.empty()) {
     svg.Path(d, {.classes = CurveClasses(series), .title = series.name});
   }
-  const bool few = series.points.size() <= kDots;
+  const bool few =
+      series.points.size() <= kDots && chart.series.size() <= kDottedCurves;
   for (size_t i = 0; i < series.points.size(); ++i) {
     if (!shown(i)) continue;
     const Point point = series.points[i];
     const bool alone = (i == 0 || !shown(i - 1)) && !shown(i + 1);
+    if (!alone && series.points.size() > kPointable) continue;
     svg.Circle(frame.X(point.x), frame.Y(point.y), few || alone ? 2.5 : 4,
                {.classes = absl::StrCat(FillClass(series.color),
                                         few || alone ? "" : " ghost"),
@@ -248,26 +274,6 @@ void DrawCurve(const Series& series, const LineChart& chart, const Frame& frame,
                     " ", ValueText(point.x, Unit::kNumber), ": ",
                     ValueText(point.y, chart.unit))});
   }
-}
-
-double LongestName(const std::vector<std::string>& names, double font) {
-  double longest = 0;
-  for (const std::string& name : names) {
-    longest = std::max(longest, TextWidth(name, font));
-  }
-  return longest;
-}
-
-// Names longer than this many units are cut.
-std::string CutToWidth(const std::string& name, double width, double font) {
-  if (TextWidth(name, font) <= width) return name;
-  std::string cut = name;
-  while (!cut.empty() && TextWidth(absl::StrCat(cut, "…"), font) > width) {
-    do {
-      cut.pop_back();
-    } while (!cut.empty() && (static_cast<uint8_t>(cut.back()) & 0xC0) == 0x80);
-  }
-  return absl::StrCat(cut, "…");
 }
 
 }  // namespace

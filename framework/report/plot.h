@@ -84,8 +84,10 @@ struct Series {
   bool in_legend = true;
 };
 
-// Curves over whole numbers, named by a legend if there are several. A point whose neighbours are missing is a dot;
-// few points have dots all. Pointed at, each tells its numbers.
+// Curves over whole numbers, named by a legend if there are several. A point
+// whose neighbours are missing is a dot; few points of few curves have dots
+// all. Pointed at, each tells its numbers, unless there are more than some
+// hundreds.
 struct LineChart {
   std::string id, title, caption = {};
   std::string x_label = {}, y_label = {};
