@@ -394,6 +394,55 @@ TEST(SampledBatchesTest, AreTheSameOnEveryMachine) {
   EXPECT_EQ(Epoch(batches, 0), std::vector<int>({3, 6, 2, 0, 1, 0, 8, 6}));
 }
 
+TEST(BatchesTest, GoOnFromAnyPlaceOfAnEpoch) {
+  const Dataset dataset = Counting(23);
+  for (const Order order : {Order::kFixed, Order::kShuffled, Order::kSampled}) {
+    const BatchOptions options = {.batch_size = 5, .order = order, .seed = 3};
+    for (int before = 0; before <= 4; ++before) {
+      Batches batches(dataset, options);
+      batches.StartEpoch(2);
+      for (int i = 0; i < before; ++i) batches.Next();
+      const BatchesState state = batches.state();
+      EXPECT_EQ(state.epoch, 2);
+      EXPECT_EQ(state.samples, 5 * before);
+      EXPECT_EQ(batches.samples(), 5 * before);
+
+      Batches other(dataset, options);
+      other.StartEpoch(7);
+      other.Next();
+      ASSERT_TRUE(other.Restore(state).ok());
+      EXPECT_EQ(Rest(other), Rest(batches)) << before;
+    }
+  }
+}
+
+TEST(BatchesTest, RefuseThePlaceOfOthers) {
+  const Dataset dataset = Counting(23);
+  Batches batches(dataset, {.batch_size = 5, .seed = 3});
+  batches.Next();
+  const BatchesState good = batches.state();
+  const std::vector<int> rest = [&] {
+    Batches copy(dataset, {.batch_size = 5, .seed = 3});
+    EXPECT_TRUE(copy.Restore(good).ok());
+    return Rest(copy);
+  }();
+  const auto refused = [&](auto change) {
+    BatchesState state = good;
+    change(state);
+    return batches.Restore(state).code() == absl::StatusCode::kInvalidArgument;
+  };
+  EXPECT_TRUE(refused([](BatchesState& state) { state.samples = 7; }));
+  EXPECT_TRUE(refused([](BatchesState& state) { state.samples = -5; }));
+  EXPECT_TRUE(refused([](BatchesState& state) { state.samples = 30; }));
+  EXPECT_TRUE(refused([](BatchesState& state) { state.order.pop_back(); }));
+  EXPECT_TRUE(refused([](BatchesState& state) { state.order.clear(); }));
+  EXPECT_TRUE(refused([](BatchesState& state) { state.order[4] = 23; }));
+  EXPECT_TRUE(
+      refused([](BatchesState& state) { state.order[4] = state.order[5]; }));
+  // And nothing has changed.
+  EXPECT_EQ(Rest(batches), rest);
+}
+
 TEST(BatchesTest, NextNeverAllocates) {
   const Dataset dataset = Counting(100);
   for (Order order : {Order::kFixed, Order::kShuffled, Order::kSampled}) {

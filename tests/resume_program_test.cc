@@ -247,6 +247,26 @@ TEST(ResumeProgramTest, InterruptedItSavesAndLeavesAndGoesOn) {
   }
 }
 
+TEST(ResumeProgramTest, ASecondSignalEndsItAtOnce) {
+  const fs::path run = NewFolder("two_signals");
+  // Both are there before the next step is over, or the first one's checkpoint
+  // is: it then has left by itself.
+  const Outcome outcome =
+      Train(run, kLong, {.meanwhile = OnceItRuns(run, {SIGINT, SIGTERM})});
+  EXPECT_TRUE(outcome.exit_code == -SIGTERM ||
+              outcome.exit_code == 128 + SIGINT)
+      << outcome.exit_code;
+  // Be it in the middle of saving.
+  EXPECT_EQ(Train(run, {"--resume"},
+                  {.meanwhile =
+                       [](pid_t process) {
+                         SleepFor(0.3);
+                         kill(process, SIGKILL);
+                       }})
+                .err,
+            "");
+}
+
 TEST(ResumeProgramTest, InterruptedWithoutAFolderItSaysSo) {
   const Outcome outcome =
       RunProgram("models/train",

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <limits>
 #include <numeric>
 #include <set>
 #include <string>
@@ -449,6 +450,215 @@ absl::Status ErrorOf(Counter& counter, const DataSplits& data,
   EXPECT_EQ(calls, updates);
   EXPECT_EQ(counter.Weights()[0], updates);
   return status;
+}
+
+// A run that keeps its states, with the weights of that moment.
+struct Saved {
+  TrainingState state;
+  std::vector<float> weights;
+};
+
+TEST(TrainTest, IsSavedWhenDueAndAtItsStartAndEnd) {
+  const DataSplits data = {.train = Labelled({0, 1, 2, 3, 4}),
+                           .test = Labelled({0})};
+  const auto steps_saved = [&](CheckpointEvery every) {
+    Counter counter;
+    std::vector<int64_t> steps;
+    TrainOptions options = {.epochs = 2,
+                            .batches = {.batch_size = 2},
+                            .save =
+                                [&](const TrainingState& state) {
+                                  EXPECT_EQ(counter.Weights()[0], state.step);
+                                  steps.push_back(state.step);
+                                  return absl::OkStatus();
+                                },
+                            .checkpoint_every = every};
+    TrainAndWatch(counter, data, options);
+    return steps;
+  };
+  EXPECT_THAT(steps_saved({}), ElementsAre(0, 6));
+  EXPECT_THAT(steps_saved({.steps = 2}), ElementsAre(0, 2, 4, 6, 6));
+  EXPECT_THAT(steps_saved({.epochs = 1}), ElementsAre(0, 3, 6, 6));
+  EXPECT_THAT(steps_saved({.epochs = 2}), ElementsAre(0, 6, 6));
+  EXPECT_THAT(steps_saved({.seconds = 1e-9}),
+              ElementsAre(0, 1, 2, 3, 4, 5, 6, 6));
+}
+
+TEST(TrainTest, GoesOnFromEachOfItsStatesToTheSameEnd) {
+  const DataSplits data = {.train = Samples({1, 2, 3, 4, 5}, {0, 1, 2, 3, 4}),
+                           .test = Labelled({3, 3, 4}),
+                           .validation = Labelled({2, 5, 5})};
+  for (const Keep keep : {Keep::kLast, Keep::kBest}) {
+    TrainOptions options = {
+        .epochs = 4,
+        .batches = {.batch_size = 2, .order = Order::kSampled},
+        .early_stopping = EarlyStoppingOptions{
+            .metric = Metric::kLoss, .patience = 2, .keep = keep}};
+    Counter counter;
+    std::vector<Saved> saved;
+    options.save = [&](const TrainingState& state) {
+      saved.push_back({state, counter.Weights()});
+      return absl::OkStatus();
+    };
+    options.checkpoint_every = {.steps = 1};
+    const Watched whole = TrainAndWatch(counter, data, options);
+    ASSERT_GT(saved.size(), 5u);
+
+    for (const Saved& from : saved) {
+      Counter resumed;
+      size_t next = 0;
+      for (Var parameter : resumed.graph.parameters()) {
+        Tensor value(parameter.type());
+        for (float& element : value.values<float>()) {
+          element = from.weights[next++];
+        }
+        ASSERT_TRUE(resumed.graph.SetValue(parameter, value).ok());
+      }
+      TrainOptions rest = options;
+      rest.save = nullptr;
+      rest.resume_from = &from.state;
+      const Watched run = TrainAndWatch(resumed, data, rest);
+      EXPECT_EQ(resumed.Weights(), counter.Weights());
+      EXPECT_EQ(run.result->step, whole.result->step);
+      EXPECT_EQ(run.result->epochs, whole.result->epochs);
+      EXPECT_EQ(run.result->kept.test.epoch, whole.result->kept.test.epoch);
+      EXPECT_EQ(run.result->confusion.ToString(),
+                whole.result->confusion.ToString());
+      ASSERT_EQ(run.result->history.size(), whole.result->history.size());
+      for (size_t i = 0; i < run.result->history.size(); ++i) {
+        EXPECT_EQ(run.result->history[i].train.loss,
+                  whole.result->history[i].train.loss);
+      }
+      // The epochs of before are not told of again.
+      EXPECT_EQ(run.epochs.size() + from.state.history.size(),
+                whole.epochs.size());
+    }
+  }
+}
+
+TEST(TrainTest, RefusesAStateOfAnotherRun) {
+  const DataSplits data = {.train = Labelled({0, 1, 2}), .test = Labelled({0})};
+  TrainingState state;
+  state.batches = {.epoch = 1, .samples = 1, .order = {2, 1}};
+  TrainOptions options = OneUpdateAnEpoch(3);
+  options.batches.batch_size = 1;
+  options.resume_from = &state;
+  Counter counter;
+  EXPECT_THAT(
+      std::string(
+          ErrorOf(counter, data, options, absl::OkStatus(), 0).message()),
+      HasSubstr("expected an order of 0 samples"));
+  state = {};
+  state.pass.reports = {1};
+  EXPECT_THAT(
+      std::string(
+          ErrorOf(counter, data, options, absl::OkStatus(), 0).message()),
+      HasSubstr("expected a state with 0 reports"));
+  state = {};
+  state.best = {Tensor({1}, std::vector<float>{1})};
+  EXPECT_THAT(
+      std::string(
+          ErrorOf(counter, data, options, absl::OkStatus(), 0).message()),
+      HasSubstr("expected the best model's parameters"));
+}
+
+TEST(TrainTest, InterruptedItSavesAndEnds) {
+  Counter counter;
+  int asked = 0;
+  std::vector<int64_t> saved;
+  TrainOptions options = {.epochs = 100, .batches = {.batch_size = 2}};
+  options.interrupted = [&] { return ++asked == 5; };
+  options.save = [&](const TrainingState& state) {
+    saved.push_back(state.step);
+    return absl::OkStatus();
+  };
+  const Watched run = TrainAndWatch(
+      counter, {.train = Labelled({0, 1, 2}), .test = Labelled({0})}, options);
+  EXPECT_EQ(run.result->end, End::kInterrupted);
+  EXPECT_EQ(run.result->step, 5);
+  EXPECT_EQ(run.result->epochs, 2);
+  EXPECT_THAT(saved, ElementsAre(0, 5));
+}
+
+// A model whose loss is fed by its images: pixel 255 is an infinite one.
+struct Breakable : Counter {
+  Breakable() {
+    const Var infinity =
+        Fill(&graph, {}, std::numeric_limits<double>::infinity());
+    model.loss =
+        Select(Equal(mean_pixel, Fill(&graph, {}, 255)), infinity, mean_pixel);
+  }
+};
+
+TEST(TrainTest, ABadLossEndsTheRunOrIsSkippedAsAsked) {
+  const DataSplits data = {.train = Samples({1, 2, 255, 4}, {0, 0, 0, 0}),
+                           .test = Labelled({0})};
+  TrainOptions options = {.epochs = 2,
+                          .batches = {.batch_size = 1, .order = Order::kFixed}};
+  {
+    Breakable counter;
+    const Watched run = TrainAndWatch(counter, data, options);
+    EXPECT_EQ(run.result->end, End::kFinished);
+    EXPECT_EQ(counter.Weights()[0], 8);
+  }
+  {
+    Breakable counter;
+    options.on_divergence = OnDivergence::kStop;
+    int saved = 0;
+    options.save = [&](const TrainingState&) {
+      ++saved;
+      return absl::OkStatus();
+    };
+    const Watched run = TrainAndWatch(counter, data, options);
+    EXPECT_EQ(run.result->end, End::kDiverged);
+    EXPECT_EQ(run.result->divergence, "step 3, in epoch 1: the loss is inf");
+    EXPECT_EQ(run.result->step, 3);
+    EXPECT_EQ(saved, 1);  // At its start.
+  }
+  {
+    Breakable counter;
+    options.on_divergence = OnDivergence::kSkip;
+    const Watched run = TrainAndWatch(counter, data, options);
+    EXPECT_EQ(run.result->end, End::kFinished);
+    EXPECT_EQ(run.result->step, 8);
+    EXPECT_EQ(counter.Weights()[0], 6);
+    // Nor is it in the means.
+    EXPECT_EQ(run.result->kept.train.loss, (1.0 + 2 + 4) / 3);
+  }
+}
+
+TEST(TrainTest, SkippingEndsWhereEveryStepIsBad) {
+  Breakable counter;
+  const DataSplits data = {.train = Samples({255, 255}, {0, 0}),
+                           .test = Labelled({0})};
+  TrainOptions options = {.epochs = 1000, .batches = {.batch_size = 1}};
+  options.on_divergence = OnDivergence::kSkip;
+  const Watched run = TrainAndWatch(counter, data, options);
+  EXPECT_EQ(run.result->end, End::kDiverged);
+  EXPECT_EQ(run.result->step, LossWatch::kMostSkipped + 1);
+  EXPECT_THAT(run.result->divergence,
+              HasSubstr("the loss is inf, after 100 steps skipped in a row"));
+  EXPECT_EQ(counter.Weights()[0], 0);
+}
+
+TEST(TrainTest, VariablesThatAreNotFiniteAreNotSaved) {
+  Counter counter;
+  counter.model.updates.assignments[0].value =
+      Log(counter.count - 1.0);  // NaN from the first update on.
+  counter.model.loss = counter.mean_pixel;
+  TrainOptions options = OneUpdateAnEpoch(3);
+  options.on_divergence = OnDivergence::kStop;
+  options.checkpoint_every = {.steps = 1};
+  std::vector<int64_t> saved;
+  options.save = [&](const TrainingState& state) {
+    saved.push_back(state.step);
+    return absl::OkStatus();
+  };
+  const Watched run = TrainAndWatch(
+      counter, {.train = Labelled({0}), .test = Labelled({0})}, options);
+  EXPECT_EQ(run.result->end, End::kDiverged);
+  EXPECT_THAT(run.result->divergence, HasSubstr("a variable is not finite"));
+  EXPECT_THAT(saved, ElementsAre(0));
 }
 
 TEST(TrainTest, EndsWithTheErrorOfItsCaller) {
