@@ -127,7 +127,8 @@ TEST_F(RunDirectoryTest, AFolderWithARunIsRefused) {
     const absl::Status status = RunDirectory::Create(folder_).status();
     EXPECT_EQ(status, absl::AlreadyExistsError(absl::StrCat(
                           folder_, ": already holds a run (", name,
-                          "); choose another --run_dir or remove it")));
+                          "); --resume goes on with it; or choose another "
+                          "--run_dir or remove it")));
     EXPECT_EQ(ReadText(In(name)), "of another run");
     fs::remove(In(name));
     // A symbolic link to nowhere would be written through.

@@ -1,12 +1,14 @@
 // The main program as a user meets it: run as a process, wrong flags included.
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/experiment.h"
@@ -331,6 +333,62 @@ TEST(TrainProgramTest, WritesLogsOnRequest) {
   for (const char* text : {"brain.Event:2", "loss/train", "accuracy/test"}) {
     EXPECT_THAT(events, HasSubstr(text));
   }
+}
+
+// The one event file in the folder.
+std::string EventFileIn(const fs::path& run) {
+  std::string found;
+  for (const auto& entry : fs::directory_iterator(run)) {
+    if (absl::StartsWith(entry.path().filename().string(), "events.out.")) {
+      EXPECT_EQ(found, "");
+      found = entry.path().string();
+    }
+  }
+  return found;
+}
+
+TEST(TrainProgramTest, AContinuedRunGoesOnWithItsLogs) {
+  const fs::path run = fs::path(testing::TempDir()) / "continued";
+  fs::remove_all(run);
+  std::vector<std::string> arguments = {"--experiment=fashion_40_relu",
+                                        "--epochs=3",
+                                        "--checkpoint_every=1epochs",
+                                        "--jsonl",
+                                        "--tensorboard",
+                                        "--run_dir=" + run.string()};
+  ASSERT_EQ(Execute(arguments).exit_code, 0);
+  const auto lines = [&] {
+    std::vector<nlohmann::json> lines;
+    const std::string text = ReadText(run / "metrics.jsonl");
+    for (absl::string_view line :
+         absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+      lines.push_back(nlohmann::json::parse(line));
+      lines.back().erase("seconds");
+    }
+    return lines;
+  };
+  const std::vector<nlohmann::json> expected = lines();
+  const std::string events = EventFileIn(run);
+  const auto event_bytes = fs::file_size(events);
+
+  // As if it had been killed after its logs were written, and before the
+  // checkpoint: the newest left is that of an earlier epoch.
+  std::set<fs::path> checkpoints;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints")) {
+    checkpoints.insert(entry.path());
+  }
+  ASSERT_EQ(checkpoints.size(), 3u);
+  fs::remove(*checkpoints.rbegin());
+  fs::remove(run / "model.safetensors");
+  fs::remove(run / "summary.json");
+  WriteText(run / "metrics.jsonl", "half a l");
+  WriteText(events, "half a record");
+  arguments.push_back("--resume");
+  const Outcome outcome = Execute(arguments);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(lines(), expected);
+  EXPECT_EQ(EventFileIn(run), events);
+  EXPECT_EQ(fs::file_size(events), event_bytes);
 }
 
 TEST(TrainProgramTest, LogsNeedARunDirectory) {
