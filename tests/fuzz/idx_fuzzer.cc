@@ -1,5 +1,5 @@
-// Fuzzes the reader of IDX files (framework/data/idx.h), plain ones: the input
-// is the file.
+// Fuzzes the reader of IDX files (framework/data/idx.h), plain ones, and of
+// images alone (images.h): the input is the file.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -9,6 +9,7 @@
 #include "framework/core/check.h"
 #include "framework/data/dataset.h"
 #include "framework/data/idx.h"
+#include "framework/data/images.h"
 #include "tests/fuzz/fuzzing.h"
 
 namespace tape {
@@ -46,6 +47,20 @@ void ReadAsDataset(const std::string& path, const IdxArray& array,
   CheckSame(*again, *dataset);
 }
 
+// The images alone.
+void ReadAsImages(const std::string& path,
+                  const absl::StatusOr<IdxArray>& array, bool is_idx,
+                  size_t limit) {
+  const auto images = WithinMemory(limit, [&] { return ReadImages(path); });
+  if (!images.ok()) CheckError(images.status(), {path});
+  if (!is_idx) return;  // Perhaps a CSV file that has images.
+  TAPE_CHECK_EQ(images.ok(), array.ok() && array->shape.rank() == 3 &&
+                                 !array->values.empty());
+  if (!images.ok()) return;
+  TAPE_CHECK_EQ(images->size(), array->shape[0]);
+  TAPE_CHECK(images->pixels.values<uint8_t>() == array->values);
+}
+
 }  // namespace
 }  // namespace tape
 
@@ -53,8 +68,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace tape;
   const std::string path = FileOf("idx", AsText(data, size));
   const bool gzipped = size >= 2 && data[0] == 0x1f && data[1] == 0x8b;
-  const size_t limit = Limit(gzipped ? kDeflateExpansion * size : size, size);
+  const size_t content = gzipped ? kDeflateExpansion * size : size;
+  const size_t limit = Limit(content, size);
   const auto array = WithinMemory(limit, [&] { return ReadIdx(path); });
+  // An image may be a byte; its name is 32, in a list that grows by doubling.
+  ReadAsImages(path, array, gzipped || (size > 0 && data[0] == 0),
+               limit + 3 * 32 * content);
   if (!array.ok()) {
     CheckError(array.status(), {path});
     return 0;

@@ -1,8 +1,8 @@
 // Fuzzes the reader of trees of PNG images (framework/data/image_folder.h,
-// grey_png.h): each PNG signature in the input begins a new file of the tree,
-// so that an image is an input, and so are several, one after the other. A
-// checksum that a change made wrong would hide what lies behind it, so most
-// changes are made to a chunk, or to what the pixels decompress to.
+// images.h, grey_png.h): each PNG signature in the input begins a new file of
+// the tree, so that an image is an input, and so are several, one after the
+// other. A checksum that a change made wrong would hide what lies behind it, so
+// most changes are made to a chunk, or to what the pixels decompress to.
 #include <zlib.h>
 
 #include <algorithm>
@@ -22,6 +22,7 @@
 #include "framework/core/check.h"
 #include "framework/data/dataset.h"
 #include "framework/data/image_folder.h"
+#include "framework/data/images.h"
 #include "tests/fuzz/fuzzing.h"
 
 namespace tape {
@@ -76,11 +77,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string folder = Tree(files);
   const auto dataset = WithinMemory(
       Limit(size), [&] { return ReadImageFolder(folder, classes); });
+  const auto images =
+      WithinMemory(Limit(size), [&] { return ReadImages(folder); });
+  TAPE_CHECK_EQ(images.ok(), dataset.ok());
   if (!dataset.ok()) {
     CheckError(dataset.status(), {folder});
+    CheckError(images.status(), {folder});
     return 0;
   }
   TAPE_CHECK_EQ(dataset->size(), static_cast<int64_t>(files.size()));
+  TAPE_CHECK(images->pixels.shape() == dataset->images.shape());
   const std::string copy = NewPath("copy");
   const absl::Status written = WriteImageFolder(*dataset, copy);
   if (!SquareSide(*dataset).ok()) {
