@@ -23,7 +23,7 @@ using Anchor = Svg::Anchor;
 constexpr double kWidth = 420;
 constexpr double kPlotHeight = 200;
 constexpr double kFont = 12;  // As in svg.cc's rules.
-constexpr double kSmallFont = 10.5;
+constexpr double kSmallFont = 10.5, kTinyFont = 8;
 // Curves of more points than this have no dots, nor do more curves than these.
 constexpr size_t kDots = 40, kDottedCurves = 4;
 // More points than this are too near to each other to be pointed at.
@@ -542,8 +542,9 @@ std::optional<Figure> MakeMatrixChart(const MatrixChart& chart) {
   const double height = bottom + (turned ? longest * 0.71 + 12 : 16) + 22;
   // Counts are left out where they would not be read.
   const double font =
-      std::min(kFont, (cell - 3) / TextWidth(CountText(largest_count), 1));
-  const bool has_text = font >= 6.5;
+      (cell - 4) / TextWidth(absl::StrCat(largest_count), /*size=*/1);
+  const bool has_text = font >= kTinyFont;
+  const std::string text_size = font >= kSmallFont ? "small" : "tiny";
 
   Svg svg(kWidth, height, chart.title);
   for (size_t i = 0; i < n; ++i) {
@@ -578,12 +579,12 @@ std::optional<Figure> MakeMatrixChart(const MatrixChart& chart) {
                                  CountText(count), " (",
                                  absl::StrFormat("%.1f", 100 * share), " %)")});
       if (has_text && count > 0) {
-        svg.Text(x + (cell - 1) / 2, y + cell / 2 + 3.5, CountText(count),
+        svg.Text(x + (cell - 1) / 2, y + cell / 2 + 3.5, absl::StrCat(count),
                  Anchor::kMiddle,
-                 {.classes = strength <= 0.1    ? "small muted"
-                             : strength <= 0.45 ? "small"
-                             : i == j           ? "small on-right"
-                                                : "small on-wrong"});
+                 {.classes = absl::StrCat(text_size, strength <= 0.1 ? " muted"
+                                                     : strength <= 0.45 ? ""
+                                                     : i == j ? " on-right"
+                                                              : " on-wrong")});
       }
     }
   }

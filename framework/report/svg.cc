@@ -74,6 +74,7 @@ constexpr char kRules[] =
     "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}"
     ".picture .muted{fill:var(--muted)}"
     ".picture .small{font-size:10.5px}"
+    ".picture .tiny{font-size:8px}"
     ".picture .bold{font-weight:600}"
     ".picture .title{font-size:15px;font-weight:600}"
     ".picture .paper{fill:var(--paper)}"
