@@ -25,6 +25,7 @@
 #include "framework/data/images.h"
 #include "framework/data/safetensors.h"
 #include "framework/data/subset.h"
+#include "framework/train/checkpoint.h"
 #include "framework/train/classification.h"
 #include "framework/train/clip.h"
 #include "framework/train/early_stopping.h"
