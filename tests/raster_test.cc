@@ -110,6 +110,30 @@ TEST(RasterTest, DrawsText) {
   EXPECT_LT(dark, 500);
 }
 
+TEST(RasterTest, KeepsThePixelsOfSmallImagesSharp) {
+  // Two pixels, a black one and a white one.
+  const Picture picture = Read(RasterizeSvg(
+      Svg("<image width='10' height='10' preserveAspectRatio='none' "
+          "href='data:image/png;base64,"
+          "iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAAAAADRSSBWAAAAC0lEQVR4nGNg+A8A"
+          "AQIBAEK+vGgAAAAASUVORK5CYII='/>"),
+      100));
+  EXPECT_EQ(picture.At(40, 50), (Color{0, 0, 0}));
+  EXPECT_EQ(picture.At(60, 50), kWhite);
+}
+
+// Be they no images at all.
+TEST(RasterTest, LeavesOutImagesThatDoNotDecode) {
+  for (const char* data : {"AAAA", "no base64!", "iVBORw0KGgo="}) {
+    const Picture picture =
+        Read(RasterizeSvg(Svg(absl::StrCat("<image width='10' height='10' "
+                                           "href='data:image/png;base64,",
+                                           data, "'/>")),
+                          10));
+    EXPECT_EQ(picture.At(5, 5), kWhite);
+  }
+}
+
 TEST(RasterTest, LeavesOutWhatIsOutsideOfTheSvg) {
   const std::string file =
       WriteText(testing::TempDir() + "/red.svg",

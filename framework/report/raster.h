@@ -15,8 +15,8 @@ namespace tape {
 // Drawn by librsvg, which takes a style sheet's rules but for those in @media,
 // whatever the query: of an SVG whose dark colours are there, the PNG has the
 // light ones. It knows no var(), and drops a declaration that has one; nor
-// image-rendering: images are smoothed. What the SVG refers to outside of
-// itself is left out.
+// image-rendering, but embedded PNG images of up to 64 pixels a side keep their
+// pixels sharp. What the SVG refers to outside of itself is left out.
 //
 // Errors: an SVG that is malformed or has no size; a picture of no pixels, or
 // wider or higher than 32767; librsvg missing (shared_library.h).
