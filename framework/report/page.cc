@@ -33,7 +33,7 @@ h3{font-size:15px;line-height:1.3;margin:0 0 12px}
 p{margin:0 0 8px;max-width:72ch}
 header p{color:var(--muted)}
 nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:14px 0 0;font-size:14px}
-a{color:var(--right);text-decoration:none}
+a{color:var(--link);text-decoration:none}
 a:hover{text-decoration:underline}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:14px;margin:24px 0 0;padding:0}
 .tile{background:var(--paper);border:1px solid var(--grid);border-radius:10px;padding:12px 16px;margin:0}

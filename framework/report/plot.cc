@@ -467,7 +467,7 @@ std::optional<Figure> MakeBarChart(const BarChart& chart) {
   if (largest == 0) return std::nullopt;
   const double left =
       std::min(LongestName(chart.categories, kFont), 0.4 * kWidth) + 8;
-  const double right = kWidth - 16;
+  const double right = kWidth - 24;  // Half of the last tick's text.
   const double top = Legend(keys, Key::kBox, nullptr) + 4;
   const double bar = groups == 1 ? 14 : groups == 2 ? 9 : 7;
   const double row = bar * static_cast<double>(groups) + 9;
@@ -581,10 +581,8 @@ std::optional<Figure> MakeMatrixChart(const MatrixChart& chart) {
       if (has_text && count > 0) {
         svg.Text(x + (cell - 1) / 2, y + cell / 2 + 3.5, absl::StrCat(count),
                  Anchor::kMiddle,
-                 {.classes = absl::StrCat(text_size, strength <= 0.1 ? " muted"
-                                                     : strength <= 0.45 ? ""
-                                                     : i == j ? " on-right"
-                                                              : " on-wrong")});
+                 {.classes = absl::StrCat(text_size,
+                                          strength <= 0.1 ? " muted" : "")});
       }
     }
   }

@@ -55,18 +55,18 @@ struct Color {
 };
 
 // The series' are Tableau's ten, darker on white and lighter on black: each
-// keeps a contrast of about 3 to the page.
+// keeps a contrast of about 3 to the page. The ink's contrast to cells is at
+// least 4.5, however strong they are.
 constexpr Color kColors[] = {
-    {"ink", "#1f2328", "#e6e9ed"},      {"muted", "#5d6671", "#9ba5b0"},
-    {"paper", "#ffffff", "#171b20"},    {"grid", "#e6e9ed", "#2a3038"},
-    {"axis", "#aeb6bf", "#5b6570"},     {"right", "#2f6fb3", "#6fb0f5"},
-    {"wrong", "#d9701a", "#f5a35c"},    {"on-right", "#ffffff", "#10141a"},
-    {"on-wrong", "#1f2328", "#10141a"}, {"c0", "#2f6fb3", "#6fb0f5"},
-    {"c1", "#d9701a", "#f5a35c"},       {"c2", "#2e8b45", "#6ccf85"},
-    {"c3", "#c93a40", "#ff8080"},       {"c4", "#7d58ad", "#bd9ff0"},
-    {"c5", "#865543", "#c9a08f"},       {"c6", "#cf5aa0", "#f7a1d2"},
-    {"c7", "#6f757c", "#b4bbc3"},       {"c8", "#8d8a10", "#d2cd55"},
-    {"c9", "#12909f", "#5fd3e3"},
+    {"ink", "#1f2328", "#e6e9ed"},        {"muted", "#5d6671", "#9ba5b0"},
+    {"paper", "#ffffff", "#171b20"},      {"grid", "#e6e9ed", "#2a3038"},
+    {"axis", "#aeb6bf", "#5b6570"},       {"link", "#2f6fb3", "#6fb0f5"},
+    {"cell-right", "#5f9ed8", "#2a64a0"}, {"cell-wrong", "#e8934a", "#965012"},
+    {"c0", "#2f6fb3", "#6fb0f5"},         {"c1", "#d9701a", "#f5a35c"},
+    {"c2", "#2e8b45", "#6ccf85"},         {"c3", "#c93a40", "#ff8080"},
+    {"c4", "#7d58ad", "#bd9ff0"},         {"c5", "#865543", "#c9a08f"},
+    {"c6", "#cf5aa0", "#f7a1d2"},         {"c7", "#6f757c", "#b4bbc3"},
+    {"c8", "#8d8a10", "#d2cd55"},         {"c9", "#12909f", "#5fd3e3"},
 };
 
 constexpr char kRules[] =
@@ -88,10 +88,8 @@ constexpr char kRules[] =
     ".picture .cloud{fill:none;stroke-width:3.6;stroke-linecap:round;"
     "stroke-opacity:.7}"
     ".picture .ghost{fill-opacity:0}"
-    ".picture .right{fill:var(--right)}"
-    ".picture .wrong{fill:var(--wrong)}"
-    ".picture .on-right{fill:var(--on-right)}"
-    ".picture .on-wrong{fill:var(--on-wrong)}"
+    ".picture .right{fill:var(--cell-right)}"
+    ".picture .wrong{fill:var(--cell-wrong)}"
     ".picture image{image-rendering:pixelated}";
 
 constexpr double kTitleHeight = 40, kMargin = 16;
