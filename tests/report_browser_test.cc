@@ -79,10 +79,13 @@ class ReportBrowserTest : public testing::TestWithParam<Case> {
                                  "\").length"))
         .get<int>();
   }
-  // What the elements say.
+  // What the elements say, without what is shown when they are pointed at.
   std::vector<std::string> Texts(const std::string& selector) {
-    return Evaluate(absl::StrCat("[...document.querySelectorAll(\"", selector,
-                                 "\")].map(e => e.textContent)"))
+    return Evaluate(
+               absl::StrCat("[...document.querySelectorAll(\"", selector,
+                            "\")].map(e => [...e.childNodes].filter(n => "
+                            "n.tagName !== 'title').map(n => n.textContent)"
+                            ".join(''))"))
         .get<std::vector<std::string>>();
   }
 
