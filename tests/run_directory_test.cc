@@ -138,6 +138,22 @@ TEST_F(RunDirectoryTest, AFolderWithARunIsRefused) {
   }
 }
 
+TEST_F(RunDirectoryTest, HasTheFolderForItself) {
+  {
+    const absl::StatusOr<RunDirectory> first = RunDirectory::Create(folder_);
+    ASSERT_TRUE(first.ok()) << first.status();
+    for (const absl::Status& status :
+         {RunDirectory::Create(folder_).status(),
+          RunDirectory::Reopen(folder_).status()}) {
+      EXPECT_EQ(status, absl::UnavailableError(absl::StrCat(
+                            folder_,
+                            ": another process is writing to this run; wait "
+                            "for it, or choose another --run_dir")));
+    }
+  }
+  EXPECT_TRUE(RunDirectory::Reopen(folder_).ok());
+}
+
 TEST_F(RunDirectoryTest, WhatIsNoFolderIsRefused) {
   WriteText(In("file"), "text");
   const absl::Status no_folder = absl::InvalidArgumentError(absl::StrCat(
@@ -315,17 +331,16 @@ TEST_F(RunDirectoryTest, NumbersReadBackExactly) {
   }
 }
 
-TEST_F(RunDirectoryTest, TwoRunsDoNotMix) {
-  absl::StatusOr<RunDirectory> first = RunDirectory::Create(folder_);
-  absl::StatusOr<RunDirectory> second = RunDirectory::Create(folder_);
-  ASSERT_TRUE(first.ok() && second.ok());
-  ASSERT_TRUE(first->AppendMetrics(kTrain).ok());
-  EXPECT_EQ(second->AppendMetrics(kTrain),
+TEST_F(RunDirectoryTest, DoesNotMixWithWhatOthersPutThere) {
+  absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
+  ASSERT_TRUE(run.ok()) << run.status();
+  WriteText(In("metrics.csv"), "of another program");
+  EXPECT_EQ(run->AppendMetrics(kTrain),
             absl::AlreadyExistsError(
                 absl::StrCat(In("metrics.csv"),
                              ": cannot open the file to add to it: "
                              "File exists")));
-  EXPECT_EQ(ReadText(In("metrics.csv")), absl::StrCat(kHeader, kTrainLine));
+  EXPECT_EQ(ReadText(In("metrics.csv")), "of another program");
 }
 
 TEST_F(RunDirectoryTest, AFolderThatVanishedIsAnError) {

@@ -4,6 +4,7 @@
 #include "framework/train/run_directory.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -107,8 +108,15 @@ absl::Status EmptyPath() {
 
 }  // namespace
 
-RunDirectory::RunDirectory(std::string path)
-    : path_(std::move(path)), metrics_(FileIn(path_, kMetrics)) {}
+void RunDirectory::Close::operator()(const int* file) const {
+  close(*file);
+  delete file;
+}
+
+RunDirectory::RunDirectory(std::string path, OpenFile lock)
+    : path_(std::move(path)),
+      lock_(std::move(lock)),
+      metrics_(FileIn(path_, kMetrics)) {}
 
 absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& path) {
   if (path.empty()) return EmptyPath();
@@ -134,6 +142,15 @@ absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path) {
   NewFolders folders;
   if (absl::Status status = folders.Make(path); !status.ok()) return status;
 
+  const int folder = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return SystemError(errno, path, "cannot open the folder");
+  OpenFile lock(new int(folder));
+  if (flock(folder, LOCK_EX | LOCK_NB) != 0) {
+    return absl::UnavailableError(absl::StrCat(
+        path,
+        ": another process is writing to this run; wait for it, or "
+        "choose another --run_dir"));
+  }
   const std::string temporary = FileIn(path, kTemporary);
   const int file = open(temporary.c_str(),
                         O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kPermissions);
@@ -141,7 +158,7 @@ absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path) {
   close(file);
   unlink(temporary.c_str());
   folders.Keep();
-  return RunDirectory(path);
+  return RunDirectory(path, std::move(lock));
 }
 
 std::string RunDirectory::MetricsText(const EpochMetrics& metrics, bool first) {

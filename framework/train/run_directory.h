@@ -4,6 +4,7 @@
 #ifndef TAPE_FRAMEWORK_TRAIN_RUN_DIRECTORY_H_
 #define TAPE_FRAMEWORK_TRAIN_RUN_DIRECTORY_H_
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,8 @@ class RunDirectory {
   static absl::StatusOr<RunDirectory> Create(const std::string& path);
 
   // The same for a run that goes on: the folder may hold what it has written.
+  // Of either: kUnavailable if another RunDirectory, of any process, has the
+  // folder open.
   static absl::StatusOr<RunDirectory> Reopen(const std::string& path);
 
   RunDirectory(RunDirectory&&) = default;
@@ -46,7 +49,7 @@ class RunDirectory {
   // is therefore that of a training pass. The reports of later calls must be
   // among these, and the cells of those they lack are empty. Several reports of
   // one name have a column each, in their order.
-  // Errors: kAlreadyExists if another run created the file since Create; the
+  // Errors: kAlreadyExists if somebody created the file since Create; the
   // system's, and the file then has whole lines only.
   absl::Status AppendMetrics(const EpochMetrics& metrics);
 
@@ -61,7 +64,13 @@ class RunDirectory {
   absl::Status WriteSummary(const RunSummary& summary) const;
 
  private:
-  explicit RunDirectory(std::string path);
+  // An open file that is closed with the object.
+  struct Close {
+    void operator()(const int* file) const;
+  };
+  using OpenFile = std::unique_ptr<const int, Close>;
+
+  RunDirectory(std::string path, OpenFile lock);
 
   // Tries whether files can be created.
   static absl::StatusOr<RunDirectory> Open(const std::string& path);
@@ -70,6 +79,7 @@ class RunDirectory {
   std::string MetricsText(const EpochMetrics& metrics, bool first);
 
   std::string path_;
+  OpenFile lock_;  // The folder, with a lock that ends with the process.
   AppendOnlyFile metrics_;
   std::vector<std::string> report_names_;  // Of its columns, in their order.
 };
