@@ -201,7 +201,16 @@ TEST(ReportTest, SaysHowSureTheAccuracyIs) {
                               "80.00 %, with a 95 % confidence interval of "
                               "62.69 to 90.49 % (Wilson&#39;s score "
                               "interval)."));
-  EXPECT_THAT(text, HasSubstr("95 % interval 62.69 to 90.49 %"));
+  EXPECT_THAT(text, HasSubstr(">95 % interval 62.69 to 90.49 %<"));
+}
+
+TEST(ReportTest, ItsIntervalIsOfSamplesWhateverTheRunsMeanIsOf) {
+  Example example;
+  example.input.run.test_accuracy = 0.8125;  // Over batches.
+  const std::string text = MakeReport(example.input).ToString();
+  EXPECT_THAT(text, HasSubstr(">81.25 %<"));
+  EXPECT_THAT(text, HasSubstr(">80.00 % of all samples, 95 % interval 62.69 "
+                              "to 90.49 %<"));
 }
 
 TEST(ReportTest, TablesHaveTheirNumbers) {

@@ -86,6 +86,12 @@ std::vector<Tile> Tiles(const ReportInput& input) {
     const Interval interval = AccuracyInterval(input.confusion);
     accuracy.note = absl::StrFormat("95 %% interval %.2f to %.2f %%",
                                     100 * interval.low, 100 * interval.high);
+    // The run's own figure may be a mean over batches of different sizes.
+    const std::string of_samples = Percent(input.confusion.accuracy());
+    if (of_samples != accuracy.value) {
+      accuracy.note =
+          absl::StrCat(of_samples, " of all samples, ", accuracy.note);
+    }
   }
   tiles.push_back(accuracy);
   if (std::isfinite(input.published_test_accuracy)) {
