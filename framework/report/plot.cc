@@ -175,9 +175,10 @@ double Legend(const std::vector<Series>& series, Key key, Svg* svg) {
           svg->Rect(x, y - 9, 10, 10, {.classes = FillClass(one.color)});
           break;
       }
-      svg->Text(x + key_width + kText, y,
-                CutToWidth(one.name, kWidth - key_width - kText, kFont),
-                Anchor::kStart, {.title = one.name});
+      const std::string name =
+          CutToWidth(one.name, kWidth - key_width - kText, kFont);
+      svg->Text(x + key_width + kText, y, name, Anchor::kStart,
+                {.title = name == one.name ? "" : one.name});
     }
     x += width + kGap;
   }
