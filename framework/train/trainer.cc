@@ -3,11 +3,9 @@
 // tests/trainer_test.cc.
 #include "framework/train/trainer.h"
 
-#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <functional>
-#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,22 +19,14 @@
 #include "absl/types/span.h"
 #include "framework/compiler/compile.h"
 #include "framework/core/check.h"
+#include "framework/train/evaluation.h"
 
 namespace tape {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// A number that training shows beside loss and accuracy: a sum of fetches.
-struct Shown {
-  std::string name;
-  std::vector<Var> terms;
-};
-
+// What training shows of these updates.
 std::vector<Shown> ShownBy(const Updates& updates) {
   std::vector<Shown> shown;
   if (!updates.penalties.empty()) {
@@ -50,128 +40,6 @@ std::vector<Shown> ShownBy(const Updates& updates) {
   }
   return shown;
 }
-
-// A fetch of one element.
-double Number(const Plan& plan, Var fetch) {
-  const TensorView value = plan.Value(fetch);
-  return value.dtype() == DType::kInt32 ? value.values<int32_t>()[0]
-                                        : value.values<float>()[0];
-}
-
-// Adds what a plan has computed of a batch to the sums of a pass.
-void Add(const Plan& plan, const Batch& batch, const Classifier& model,
-         Averaging averaging, absl::Span<const Shown> shown, PassSums& sums) {
-  const auto labels = batch.labels.values<int32_t>();
-  const auto predicted = plan.Value(model.predicted).values<int32_t>();
-  const int64_t right =
-      std::inner_product(labels.begin(), labels.end(), predicted.begin(),
-                         int64_t{0}, std::plus<>(), std::equal_to<>());
-  const double weight = averaging == Averaging::kOverSamples
-                            ? static_cast<double>(batch.size)
-                            : 1;
-  sums.samples += batch.size;
-  sums.weight += weight;
-  sums.loss += weight * plan.Scalar(model.loss);
-  sums.accuracy +=
-      weight * static_cast<double>(right) / static_cast<double>(batch.size);
-  for (size_t i = 0; i < shown.size(); ++i) {
-    for (Var term : shown[i].terms) {
-      sums.reports[i] += weight * Number(plan, term);
-    }
-  }
-}
-
-double MeanLoss(const PassSums& sums) { return sums.loss / sums.weight; }
-double MeanAccuracy(const PassSums& sums) {
-  return sums.accuracy / sums.weight;
-}
-
-// Passes without updates, over one split in its order.
-class Evaluation {
- public:
-  // `dataset` must outlive this object.
-  Evaluation(const Dataset& dataset, const TrainOptions& options)
-      : classes_(std::max(dataset.classes, 1)),  // An empty one has none.
-        averaging_(options.averaging),
-        batches_(dataset, {.batch_size = options.evaluation_batch_size,
-                           .order = Order::kFixed}) {}
-
-  // Measures loss, accuracy and seconds; and the confusion.
-  absl::StatusOr<EpochMetrics> Run(Plan& plan, const Classifier& model) {
-    const Clock::time_point start = Clock::now();
-    PassSums sums;
-    confusion_ = ConfusionMatrix(classes_);
-    batches_.StartEpoch(0);
-    while (std::optional<Batch> batch = batches_.Next()) {
-      absl::Status status = plan.Run(
-          {{model.images, batch->images}, {model.labels, batch->labels}});
-      if (!status.ok()) return status;
-      Add(plan, *batch, model, averaging_, {}, sums);
-      confusion_.Add(batch->labels.values<int32_t>(),
-                     plan.Value(model.predicted).values<int32_t>());
-    }
-    return EpochMetrics{.loss = MeanLoss(sums),
-                        .accuracy = MeanAccuracy(sums),
-                        .seconds = SecondsSince(start)};
-  }
-
-  // Of the last pass.
-  const ConfusionMatrix& confusion() const { return confusion_; }
-
- private:
-  const int classes_;
-  const Averaging averaging_;
-  Batches batches_;
-  ConfusionMatrix confusion_ = ConfusionMatrix(1);
-};
-
-// All passes without updates that follow an epoch of training.
-class Evaluations {
- public:
-  // `data` must outlive this object.
-  Evaluations(const DataSplits& data, const TrainOptions& options)
-      : test_(data.test, options) {
-    if (options.train_figures == TrainFigures::kAfterEpoch) {
-      train_.emplace(data.train, options);
-    }
-    if (data.validation.size() > 0) {
-      validation_.emplace(data.validation, options);
-    }
-  }
-
-  // Completes the result of an epoch, of which the training pass is there.
-  absl::Status Run(Plan& plan, const Classifier& model, EpochResult& epoch) {
-    const auto measure = [&](Evaluation& split, const char* name,
-                             EpochMetrics& metrics) {
-      absl::StatusOr<EpochMetrics> measured = split.Run(plan, model);
-      if (!measured.ok()) return measured.status();
-      metrics = *std::move(measured);
-      metrics.epoch = epoch.train.epoch;
-      metrics.split = name;
-      metrics.learning_rate = epoch.train.learning_rate;
-      return absl::OkStatus();
-    };
-    if (train_.has_value()) {
-      EpochMetrics after;
-      absl::Status status = measure(*train_, "train", after);
-      if (!status.ok()) return status;
-      epoch.train.loss = after.loss;
-      epoch.train.accuracy = after.accuracy;
-    }
-    if (validation_.has_value()) {
-      absl::Status status =
-          measure(*validation_, "validation", epoch.validation.emplace());
-      if (!status.ok()) return status;
-    }
-    return measure(test_, "test", epoch.test);
-  }
-
-  const ConfusionMatrix& test_confusion() const { return test_.confusion(); }
-
- private:
-  std::optional<Evaluation> train_, validation_;
-  Evaluation test_;
-};
 
 // What does not fit, said before anything is run.
 absl::Status Check(const Batches& batches, const DataSplits& data,
@@ -361,7 +229,7 @@ class Training {
     const auto loss = static_cast<float>(train_->Scalar(model_.loss));
     if (options_.on_divergence == OnDivergence::kGoOn ||
         losses_.Observe(loss)) {
-      Add(*train_, batch, model_, options_.averaging, shown_, state_.pass);
+      AddBatch(*train_, batch, model_, options_.averaging, shown_, state_.pass);
     } else if (options_.on_divergence == OnDivergence::kStop) {
       Diverge(LossText(loss));
     } else if (losses_.state().bad_in_a_row > LossWatch::kMostSkipped) {

@@ -1,0 +1,117 @@
+// Passes over data and their sums (evaluation.h). In go batches and plans, out
+// come metrics. Tested by tests/trainer_test.cc.
+#include "framework/train/evaluation.h"
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+#include <utility>
+
+namespace tape {
+namespace {
+
+// A fetch of one element.
+double Number(const Plan& plan, Var fetch) {
+  const TensorView value = plan.Value(fetch);
+  return value.dtype() == DType::kInt32 ? value.values<int32_t>()[0]
+                                        : value.values<float>()[0];
+}
+
+}  // namespace
+
+double SecondsSince(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+void AddBatch(const Plan& plan, const Batch& batch, const Classifier& model,
+              Averaging averaging, absl::Span<const Shown> shown,
+              PassSums& sums) {
+  const auto labels = batch.labels.values<int32_t>();
+  const auto predicted = plan.Value(model.predicted).values<int32_t>();
+  const int64_t right =
+      std::inner_product(labels.begin(), labels.end(), predicted.begin(),
+                         int64_t{0}, std::plus<>(), std::equal_to<>());
+  const double weight = averaging == Averaging::kOverSamples
+                            ? static_cast<double>(batch.size)
+                            : 1;
+  sums.samples += batch.size;
+  sums.weight += weight;
+  sums.loss += weight * plan.Scalar(model.loss);
+  sums.accuracy +=
+      weight * static_cast<double>(right) / static_cast<double>(batch.size);
+  for (size_t i = 0; i < shown.size(); ++i) {
+    for (Var term : shown[i].terms) {
+      sums.reports[i] += weight * Number(plan, term);
+    }
+  }
+}
+
+double MeanLoss(const PassSums& sums) { return sums.loss / sums.weight; }
+double MeanAccuracy(const PassSums& sums) {
+  return sums.accuracy / sums.weight;
+}
+
+Evaluation::Evaluation(const Dataset& dataset, const TrainOptions& options)
+    : classes_(std::max(dataset.classes, 1)),  // An empty one has none.
+      averaging_(options.averaging),
+      batches_(dataset, {.batch_size = options.evaluation_batch_size,
+                         .order = Order::kFixed}) {}
+
+absl::StatusOr<EpochMetrics> Evaluation::Run(Plan& plan,
+                                             const Classifier& model) {
+  const auto start = std::chrono::steady_clock::now();
+  PassSums sums;
+  confusion_ = ConfusionMatrix(classes_);
+  batches_.StartEpoch(0);
+  while (std::optional<Batch> batch = batches_.Next()) {
+    absl::Status status = plan.Run(
+        {{model.images, batch->images}, {model.labels, batch->labels}});
+    if (!status.ok()) return status;
+    AddBatch(plan, *batch, model, averaging_, {}, sums);
+    confusion_.Add(batch->labels.values<int32_t>(),
+                   plan.Value(model.predicted).values<int32_t>());
+  }
+  return EpochMetrics{.loss = MeanLoss(sums),
+                      .accuracy = MeanAccuracy(sums),
+                      .seconds = SecondsSince(start)};
+}
+
+Evaluations::Evaluations(const DataSplits& data, const TrainOptions& options)
+    : test_(data.test, options) {
+  if (options.train_figures == TrainFigures::kAfterEpoch) {
+    train_.emplace(data.train, options);
+  }
+  if (data.validation.size() > 0) {
+    validation_.emplace(data.validation, options);
+  }
+}
+
+absl::Status Evaluations::Run(Plan& plan, const Classifier& model,
+                              EpochResult& epoch) {
+  const auto measure = [&](Evaluation& split, const char* name,
+                           EpochMetrics& metrics) {
+    absl::StatusOr<EpochMetrics> measured = split.Run(plan, model);
+    if (!measured.ok()) return measured.status();
+    metrics = *std::move(measured);
+    metrics.epoch = epoch.train.epoch;
+    metrics.split = name;
+    metrics.learning_rate = epoch.train.learning_rate;
+    return absl::OkStatus();
+  };
+  if (train_.has_value()) {
+    EpochMetrics after;
+    absl::Status status = measure(*train_, "train", after);
+    if (!status.ok()) return status;
+    epoch.train.loss = after.loss;
+    epoch.train.accuracy = after.accuracy;
+  }
+  if (validation_.has_value()) {
+    absl::Status status =
+        measure(*validation_, "validation", epoch.validation.emplace());
+    if (!status.ok()) return status;
+  }
+  return measure(test_, "test", epoch.test);
+}
+
+}  // namespace tape
