@@ -27,7 +27,8 @@ TrainingState Odd() {
                 .loss = 0.1 + 0.2,
                 .accuracy = 1e-310,
                 .reports = {kInfinity, -0.0},
-                .seconds = 1.5};
+                .seconds = 1.5,
+                .learning_rate = 0.01};
   state.batches = {.epoch = 7,
                    .samples = 96,
                    .random = std::numeric_limits<uint64_t>::max()};

@@ -226,6 +226,9 @@ class Training {
     }
     if (absl::Status status = train_->Run(feeds); !status.ok()) return status;
     ++state_.step;
+    if (const Var rate = model_.updates.learning_rate; !rate.empty()) {
+      state_.pass.learning_rate = train_->Scalar(rate);
+    }
     const auto loss = static_cast<float>(train_->Scalar(model_.loss));
     if (options_.on_divergence == OnDivergence::kGoOn ||
         losses_.Observe(loss)) {
@@ -285,13 +288,11 @@ class Training {
                             .split = "train",
                             .loss = MeanLoss(sums),
                             .accuracy = MeanAccuracy(sums),
+                            .learning_rate = sums.learning_rate,
                             .seconds = sums.seconds};
     for (size_t i = 0; i < shown_.size(); ++i) {
       metrics.reports.push_back(
           {shown_[i].name, sums.reports[i] / sums.weight});
-    }
-    if (const Var rate = model_.updates.learning_rate; !rate.empty()) {
-      metrics.learning_rate = train_->Scalar(rate);
     }
     return metrics;
   }

@@ -54,6 +54,7 @@ void ForEachMember(Value& value, Visit visit) {
   visit("accuracy", value.accuracy);
   visit("reports", value.reports);
   visit("seconds", value.seconds);
+  visit("learning_rate", value.learning_rate);
 }
 
 template <typename Value, typename Visit>
