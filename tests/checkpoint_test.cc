@@ -172,7 +172,7 @@ TEST_F(CheckpointTest, FolderKeepsTheNewestAndFindsThem) {
   EXPECT_FALSE(found->has_value());
 
   const Model model(1);
-  for (const int64_t step : {5, 900, 1000, 20}) {
+  for (const int64_t step : {5, 20, 900, 1000}) {
     ASSERT_EQ(checkpoints.Save(model.graph, StateAt(step), {}),
               absl::OkStatus());
   }
@@ -210,6 +210,28 @@ TEST_F(CheckpointTest, FolderNamesWhatIsDamagedAndTakesTheOneBefore) {
   EXPECT_EQ((*found)->state.step, 2);
   ASSERT_EQ(damaged.size(), 1u);
   EXPECT_THAT(std::string(damaged[0].message()), HasSubstr(newest));
+}
+
+TEST_F(CheckpointTest, FolderKeepsWhatItSavesBesideLaterDamagedOnes) {
+  const std::string folder = Path("checkpoints");
+  const Model model(1);
+  ASSERT_EQ(CheckpointFolder(folder, 1).Save(model.graph, StateAt(100), {}),
+            absl::OkStatus());
+  WriteText(folder + "/step-000000000100.safetensors", "damaged");
+  CheckpointFolder checkpoints(folder, 1);
+  for (const int64_t step : {90, 95}) {
+    ASSERT_EQ(checkpoints.Save(model.graph, StateAt(step), {}),
+              absl::OkStatus());
+    std::vector<absl::Status> damaged;
+    absl::StatusOr<std::optional<Checkpoint>> found =
+        checkpoints.Newest(damaged);
+    ASSERT_TRUE(found.ok() && found->has_value());
+    EXPECT_EQ((*found)->state.step, step);
+    EXPECT_EQ(damaged.size(), 1u);
+    found = checkpoints.Newest(damaged, step - 1);
+    ASSERT_TRUE(found.ok());
+    EXPECT_FALSE(found->has_value());
+  }
 }
 
 // Each call of the system that saving makes fails in turn: a full disk, a disk

@@ -171,8 +171,11 @@ absl::Status CheckpointFolder::Save(const Graph& graph,
   }
   const absl::StatusOr<std::vector<Entry>> entries = Entries();
   if (!entries.ok()) return entries.status();
-  for (size_t i = keep_; i < entries->size(); ++i) {
-    if (absl::Status status = RemoveFile((*entries)[i].path); !status.ok()) {
+  int kept = 0;
+  for (const Entry& entry : *entries) {
+    // Later ones are damaged, or the run would have gone on from them.
+    if (entry.step > state.step || ++kept <= keep_) continue;
+    if (absl::Status status = RemoveFile(entry.path); !status.ok()) {
       return status;
     }
   }

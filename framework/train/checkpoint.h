@@ -50,15 +50,15 @@ absl::StatusOr<TrainingState> Restore(const Checkpoint& checkpoint,
 // The checkpoints of one run, in a folder of their own. For one thread.
 class CheckpointFolder {
  public:
-  // The newest `keep` are kept, at least 1.
+  // So many are kept, at least 1.
   CheckpointFolder(std::string path, int keep)
       : path_(std::move(path)), keep_(keep) {}
 
   const std::string& path() const { return path_; }
 
-  // Writes "step-<state.step>.safetensors", and removes all but the newest; makes
-  // the folder, in a parent that is there, if it is missing. Errors: the
-  // system's; those that were there are then still there.
+  // Writes "step-<state.step>.safetensors", and removes all before it but the
+  // newest `keep` - 1; makes the folder, in a parent that is there, if it is
+  // missing. Errors: the system's; those that were there are then still there.
   absl::Status Save(const Graph& graph, const TrainingState& state,
                     const Metadata& metadata);
 
