@@ -24,8 +24,8 @@ namespace tape {
 struct PassSums {
   int64_t samples = 0;
   double weight = 0, loss = 0, accuracy = 0;
-  std::vector<double> reports = {};  // Of each number that training shows.
-  double seconds = 0;                    // Of a training pass,
+  std::vector<double> reports = {};     // Of each number that training shows.
+  double seconds = 0;                   // Of a training pass,
   double learning_rate = kNotMeasured;  // and of its last step.
 };
 
