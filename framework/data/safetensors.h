@@ -9,8 +9,8 @@
 //   byte 8+n  the arrays' bytes, which the offsets count from here, one after
 //             the other and nothing more
 //
-// The reader is at least as strict as the reference implementation
-// (https://github.com/huggingface/safetensors). Beyond it, it refuses a name
+// The reader is at least as strict as the reference implementation, the Rust
+// crate of Hugging Face of this name. Beyond it, it refuses a name
 // that stands twice, members it does not know, padding other than spaces, more
 // than 64 dimensions, and types that are not in StoredType.
 //
