@@ -1,40 +1,47 @@
 // Being told to stop (interrupt.h). Tested by tests/resume_program_test.cc.
 #include "models/interrupt.h"
 
-#include <signal.h>
-
-#include <atomic>
+#include <pthread.h>
 
 namespace tape {
 namespace {
 
-constexpr int kSignals[] = {SIGINT, SIGTERM};
-
-// What a handler may write: lock-free, hence safe there.
-std::atomic<int> noted = 0;
-static_assert(std::atomic<int>::is_always_lock_free);
-
-void Handle(void (*handler)(int)) {
-  struct sigaction action = {};
-  action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;  // Nobody's read or write shall fail by it.
-  for (const int number : kSignals) sigaction(number, &action, nullptr);
-}
-
-void Note(int number) {
-  noted = number;
-  Handle(SIG_DFL);
+sigset_t Signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGINT, SIGTERM}) sigaddset(&signals, number);
+  return signals;
 }
 
 }  // namespace
 
 InterruptScope::InterruptScope() {
-  noted = 0;
-  Handle(Note);
+  const sigset_t signals = Signals();
+  pthread_sigmask(SIG_BLOCK, &signals, &before_);
+  waiter_ = std::thread([this] { Wait(); });
 }
 
-InterruptScope::~InterruptScope() { Handle(SIG_DFL); }
+InterruptScope::~InterruptScope() {
+  is_over_ = true;
+  pthread_kill(waiter_.native_handle(), SIGTERM);
+  waiter_.join();
+  pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+}
 
-int InterruptScope::signal() const { return noted; }
+void InterruptScope::Wait() {
+  const sigset_t signals = Signals();
+  while (true) {
+    int number;
+    sigwait(&signals, &number);
+    if (is_over_) return;
+    if (noted_ == 0) {
+      noted_ = number;
+      continue;
+    }
+    ::signal(number, SIG_DFL);  // Whoever started us may have it ignored.
+    pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+    raise(number);
+  }
+}
 
 }  // namespace tape

@@ -2,11 +2,13 @@
 #include "models/run_record.h"
 
 #include <charconv>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "framework/core/check.h"
 #include "framework/core/version.h"
 #include "framework/data/checksum.h"
 
@@ -25,7 +27,20 @@ void ForEachNumber(Run& run, Visit visit) {
   visit("l2", settings.l2);
   visit("proximal_l1", settings.proximal_l1);
   visit("validation", settings.validation);
+  visit("returns", run.returns);
 }
+
+struct NamedPolicy {
+  const char* name;
+  OnDivergence on_divergence;
+  bool goes_back;
+};
+constexpr NamedPolicy kPolicies[] = {
+    {"stop", OnDivergence::kStop, false},
+    {"skip", OnDivergence::kSkip, false},
+    {"go_back", OnDivergence::kStop, true},
+    {"go_on", OnDivergence::kGoOn, false},
+};
 
 // As few digits as read back to the same number.
 std::string Text(auto number) {
@@ -54,6 +69,32 @@ std::string DataText(const Dataset& data) {
 
 }  // namespace
 
+Settings RunSettings::now() const {
+  Settings now = settings;
+  now.learning_rate = std::ldexp(settings.learning_rate, -returns);
+  return now;
+}
+
+const char* NameOfOnDivergence(const RunSettings& run) {
+  for (const NamedPolicy& policy : kPolicies) {
+    if (policy.on_divergence == run.settings.train.on_divergence &&
+        policy.goes_back == run.goes_back) {
+      return policy.name;
+    }
+  }
+  TAPE_CHECK(false);
+}
+
+bool SetOnDivergence(absl::string_view name, RunSettings& run) {
+  for (const NamedPolicy& policy : kPolicies) {
+    if (policy.name != name) continue;
+    run.settings.train.on_divergence = policy.on_divergence;
+    run.goes_back = policy.goes_back;
+    return true;
+  }
+  return false;
+}
+
 Metadata RunRecord(const RunSettings& run, const DataSplits& data) {
   Metadata record = {{"tape", kVersion},
                      {"experiment", run.experiment->name},
@@ -69,6 +110,7 @@ Metadata RunRecord(const RunSettings& run, const DataSplits& data) {
   record.emplace_back(
       "precision",
       settings.train.precision == Precision::kBFloat16 ? "bf16" : "float32");
+  record.emplace_back("on_divergence", NameOfOnDivergence(run));
   record.emplace_back("train_data", DataText(data.train));
   if (data.validation.size() > 0) {
     record.emplace_back("validation_data", DataText(data.validation));
@@ -96,6 +138,13 @@ absl::StatusOr<RunSettings> RunOfRecord(const Metadata& record,
     }
   });
   if (!status.ok()) return status;
+  const absl::string_view policy = ValueOf(record, "on_divergence");
+  if (!SetOnDivergence(policy, run)) {
+    return wrong(
+        absl::StrCat("expected stop, skip, go_back or go_on for "
+                     "\"on_divergence\", found \"",
+                     policy, "\""));
+  }
   Settings& settings = run.settings;
   settings.train.batches.seed = run.seed;
   settings.stratification = ValueOf(record, "stratified") == "true"

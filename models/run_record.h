@@ -18,9 +18,21 @@ namespace tape {
 // A run of an experiment: what its bits depend on, but for the data.
 struct RunSettings {
   const Experiment* experiment = nullptr;
-  Settings settings;
+  Settings settings;  // As the run began.
   uint64_t seed = 0;
+  // With OnDivergence::kStop, a run that diverges goes back to the last good
+  // checkpoint with half the learning rate. So often it has already.
+  bool goes_back = false;
+  int returns = 0;
+
+  // The settings as they are by now.
+  Settings now() const;
 };
+
+// "stop", "skip", "go_back" or "go_on".
+const char* NameOfOnDivergence(const RunSettings& run);
+// Sets it; false if the name is none of these.
+bool SetOnDivergence(absl::string_view name, RunSettings& run);
 
 // As keys and values: "tape", the version of this program; "experiment" and
 // "variant"; "seed" and the settings by the names of train's flags; "pixels" of

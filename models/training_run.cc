@@ -31,6 +31,22 @@ absl::Status Append(RunFiles& files, const EpochResult& epoch) {
   return status;
 }
 
+// Of a run that goes on, what an earlier end of it has left is no longer true.
+absl::Status RemoveResults(RunFiles& files,
+                           const std::optional<TrainingState>& state,
+                           int epochs) {
+  if (!state.has_value() || state->epoch > epochs || state->stopped_early) {
+    return absl::OkStatus();
+  }
+  const std::string& folder = files.directory.path();
+  for (const std::string& path :
+       {ModelFileIn(folder), PathIn(folder, kSummaryName)}) {
+    absl::Status status = RemoveFile(path);
+    if (!status.ok() && !absl::IsNotFound(status)) return status;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status WriteModel(const std::string& path, const Graph& graph,
                         const Metadata& record) {
   std::vector<StoredArray> arrays;
@@ -77,7 +93,7 @@ bool KeepsCheckpoints(const RunFiles& files) {
 }
 
 std::string CheckpointsIn(const std::string& run_dir) {
-  return PathIn(run_dir, "checkpoints");
+  return PathIn(run_dir, kCheckpointsName);
 }
 
 std::string ModelFileIn(const std::string& run_dir) {
@@ -99,7 +115,7 @@ absl::StatusOr<std::optional<Checkpoint>> FindCheckpoint(
                                             ": expected a good checkpoint, "
                                             "found damaged ones only"));
   }
-  for (const char* name : {"metrics.csv", "summary.json"}) {
+  for (const char* name : {kMetricsName, kSummaryName}) {
     std::error_code ignored;
     if (std::filesystem::exists(PathIn(run_dir, name), ignored)) {
       return absl::FailedPreconditionError(
@@ -114,9 +130,9 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
                                        Progress& progress,
                                        std::FILE* messages) {
   RunFiles* const files = run.files;
-  Settings& settings = run.run.settings;
   int64_t returned_to = -1;
-  for (int returns = 0;; ++returns) {
+  while (true) {
+    const Settings settings = run.run.now();
     TrainedRun trained = {
         .graph = std::make_unique<Graph>(GraphOptions{.seed = run.run.seed}),
         .model = {},
@@ -138,9 +154,10 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
       options.resume_from = &*state;
     }
     if (files != nullptr) {
-      absl::Status status =
-          Rewrite(*files, state.has_value() ? state->history
-                                            : std::vector<EpochResult>());
+      absl::Status status = RemoveResults(*files, state, options.epochs);
+      if (!status.ok()) return status;
+      status = Rewrite(*files, state.has_value() ? state->history
+                                                 : std::vector<EpochResult>());
       if (!status.ok()) return status;
     }
     if (files != nullptr && KeepsCheckpoints(*files)) {
@@ -160,15 +177,15 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
           WriteModel(ModelFileIn(files->directory.path()), graph, record);
       if (!status.ok()) return status;
     }
-    if (trained.result.end != End::kDiverged || !run.goes_back ||
-        returns == TrainingRun::kMostReturns) {
+    if (trained.result.end != End::kDiverged || !run.run.goes_back ||
+        run.run.returns >= TrainingRun::kMostReturns) {
       return trained;
     }
 
     absl::StatusOr<Checkpoint> good =
         LastGood(*files, trained.result, returned_to, messages);
     if (!good.ok()) return good.status();
-    settings.learning_rate /= 2;
+    ++run.run.returns;
     absl::FPrintF(
         messages, "%s; going back to step %d, with a learning rate of %g\n",
         trained.result.divergence, good->state.step, settings.learning_rate);

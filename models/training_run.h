@@ -47,11 +47,7 @@ absl::StatusOr<std::optional<Checkpoint>> FindCheckpoint(
     const std::string& run_dir, std::FILE* messages);
 
 struct TrainingRun {
-  RunSettings run;
-  // With kStop or kSkip, a run that diverges goes back to the last good
-  // checkpoint, with half the learning rate, up to kMostReturns times. It needs
-  // checkpoints.
-  bool goes_back = false;
+  RunSettings run;                 // If it goes back, it needs checkpoints.
   std::optional<Checkpoint> from;  // Where to go on.
   RunFiles* files = nullptr;       // Null if nothing is kept.
 

@@ -386,6 +386,104 @@ TEST(ResumeProgramTest, RefusesWrongFlags) {
   EXPECT_FALSE(fs::exists(run));
 }
 
+TEST(ResumeProgramTest, KeepsItsWayOutOfADivergenceUnlessAskedForAnother) {
+  const fs::path run = NewFolder("goes_on");
+  const std::vector<std::string> wild = {
+      "--experiment=fashion_40_leaky", "--epochs=2", "--learning_rate=50",
+      "--on_divergence=go_on", "--checkpoint_every=10steps"};
+  ASSERT_EQ(Train(run, With(wild, "--keep_checkpoints=9")).exit_code, 0);
+  const Left expected(run);
+  // Back to its start.
+  for (const char* name : {"10", "20", "30", "38"}) {
+    fs::remove(run / "checkpoints" /
+               absl::StrCat("step-0000000000", name, ".safetensors"));
+  }
+  const Outcome stopped = Train(run, {"--resume", "--on_divergence=stop"});
+  EXPECT_EQ(stopped.exit_code, 1);
+  EXPECT_THAT(stopped.err, HasSubstr("the run has diverged"));
+  // What it ended with is no longer there.
+  EXPECT_FALSE(fs::exists(run / "model.safetensors"));
+  EXPECT_FALSE(fs::exists(run / "summary.json"));
+  ASSERT_EQ(Train(run, {"--resume", "--on_divergence=go_on",
+                        "--checkpoint_every=10steps"})
+                .exit_code,
+            0);
+  EXPECT_EQ(Left(run).metrics, expected.metrics);
+  EXPECT_TRUE(LastArrays(run) == expected.arrays);
+}
+
+TEST(ResumeProgramTest, RefusesFewerEpochsThanItHasBegun) {
+  const fs::path run = NewFolder("fewer");
+  ASSERT_EQ(
+      Train(run, {"--experiment=fashion_40_leaky", "--epochs=3"}).exit_code, 0);
+  const Left before(run);
+  ExpectOneLineOfError(
+      Train(run, {"--resume", "--epochs=2"}),
+      {"--epochs: expected at least the 3 that the run has begun, found 2"});
+  EXPECT_TRUE(Left(run) == before);
+}
+
+TEST(ResumeProgramTest, RemovesWhatAKilledSaveHasLeft) {
+  const fs::path run = NewFolder("unfinished");
+  ASSERT_EQ(
+      Train(run, {"--experiment=fashion_40_leaky", "--epochs=1"}).exit_code, 0);
+  const fs::path left =
+      run / "checkpoints" / "step-000000000007.safetensors.temporary";
+  WriteText(left, "half");
+  ASSERT_EQ(Train(run, {"--resume"}).exit_code, 0);
+  EXPECT_FALSE(fs::exists(left));
+}
+
+// The products of a real network are made by code that keeps data in the stack
+// pointer: a signal must not write there.
+TEST(ResumeProgramTest, InterruptedAtAnyMomentOfARealRunItGoesOnToTheSameBits) {
+  const std::vector<std::string> arguments = {
+      "--experiment=fashion_mlp", "--epochs=2", "--nohtml_report",
+      "--threads=1", "--checkpoint_every=300steps"};
+  const auto train = [&](const fs::path& run,
+                         std::vector<std::string> more = {},
+                         ProcessOptions options = {}) {
+    more.insert(more.end(), arguments.begin(), arguments.end());
+    more.push_back("--run_dir=" + run.string());
+    return RunProgram("models/train", more, std::move(options));
+  };
+  const fs::path whole = NewFolder("real");
+  ASSERT_EQ(train(whole).exit_code, 0);
+  const Left expected(whole);
+
+  std::mt19937 random(7);
+  std::uniform_real_distribution<double> moment(0, 0.4);
+  const fs::path run = NewFolder("real_interrupted");
+  int interrupted = 0;
+  for (int i = 0; i < 40; ++i) {
+    if (!fs::exists(run / "checkpoints")) {
+      fs::remove_all(run);
+    }
+    const bool resumes = fs::exists(run);
+    const Outcome outcome = train(run,
+                                  resumes ? std::vector<std::string>{"--resume"}
+                                          : std::vector<std::string>{},
+                                  {.meanwhile = [&](pid_t process) {
+                                    // Once it trains, which its lock does not tell; the checkpoint
+                                    // of its start does.
+                                    SleepFor(0.3 + moment(random));
+                                    kill(process, SIGINT);
+                                  }});
+    if (outcome.exit_code == 0 && fs::exists(run / "summary.json")) {
+      ASSERT_TRUE(Left(run) == expected);
+      fs::remove_all(run);
+      continue;
+    }
+    ASSERT_TRUE(outcome.exit_code == 128 + SIGINT ||
+                outcome.exit_code == -SIGINT)
+        << outcome.exit_code << outcome.err;
+    interrupted += outcome.exit_code == 128 + SIGINT;
+  }
+  EXPECT_GT(interrupted, 10);
+  ASSERT_EQ(train(run, {"--resume"}).exit_code, 0);
+  EXPECT_TRUE(Left(run) == expected);
+}
+
 TEST(ResumeProgramTest, StartsWhereThereIsNoRunYet) {
   const fs::path run = NewFolder("no_run_yet");
   const Outcome outcome =
@@ -440,6 +538,14 @@ TEST(ResumeProgramTest, ADivergedRunStopsOrGoesBackAsAsked) {
   EXPECT_THAT(back.err, AllOf(HasSubstr("going back to step "),
                               HasSubstr("with a learning rate of 25")));
   EXPECT_TRUE(fs::exists(returned / "model.safetensors"));
+  // It goes on as it was, with or without its flags repeated.
+  const Left finished(returned);
+  EXPECT_EQ(Train(returned, {"--resume"}).exit_code, 0);
+  EXPECT_EQ(
+      Train(returned, With(With(wild, "--on_divergence=go_back"), "--resume"))
+          .exit_code,
+      0);
+  EXPECT_TRUE(Left(returned) == finished);
 }
 
 }  // namespace

@@ -31,6 +31,9 @@ RunSettings OddRun() {
   run.settings.train.epochs = 7;
   run.settings.train.batches.batch_size = 12345678901;
   run.settings.train.precision = Precision::kBFloat16;
+  run.goes_back = true;
+  run.settings.train.on_divergence = OnDivergence::kStop;
+  run.returns = 3;
   return run;
 }
 
@@ -49,6 +52,19 @@ TEST(RunRecordTest, ComesBackToTheBit) {
   EXPECT_EQ(run->settings.stratification, Stratification::kByLabel);
   EXPECT_EQ(run->settings.train.batches.batch_size, 12345678901);
   EXPECT_EQ(run->settings.train.precision, Precision::kBFloat16);
+  EXPECT_TRUE(run->goes_back);
+  EXPECT_EQ(run->settings.train.on_divergence, OnDivergence::kStop);
+  EXPECT_EQ(run->now().learning_rate, (0.1 + 0.2) / 8);
+}
+
+TEST(RunRecordTest, HasANameForEachWayOutOfADivergence) {
+  RunSettings run = OddRun();
+  for (const char* name : {"stop", "skip", "go_back", "go_on"}) {
+    ASSERT_TRUE(SetOnDivergence(name, run));
+    EXPECT_STREQ(NameOfOnDivergence(run), name);
+  }
+  EXPECT_FALSE(SetOnDivergence("panic", run));
+  EXPECT_STREQ(NameOfOnDivergence(run), "go_on");
 }
 
 TEST(RunRecordTest, TellsDataApart) {
@@ -88,6 +104,7 @@ TEST(RunRecordTest, RefusesWhatIsNoRecord) {
                         "\"7x\""));
   EXPECT_THAT(error("seed", "-1"), HasSubstr("\"seed\""));
   EXPECT_THAT(error("l2", ""), HasSubstr("\"l2\""));
+  EXPECT_THAT(error("on_divergence", "panic"), HasSubstr("\"panic\""));
   EXPECT_FALSE(RunOfRecord({}, "a file").ok());
 }
 

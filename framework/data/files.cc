@@ -61,20 +61,6 @@ int ReadAll(int file, char* to, size_t size, size_t& count) {
   return 0;
 }
 
-// Puts on the disk what names the folder of `path` holds.
-absl::Status SyncFolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  const std::string folder =
-      slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const int file = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (file < 0) return SystemError(errno, folder, "cannot open the folder");
-  int error = fsync(file) == 0 ? 0 : errno;
-  if (close(file) != 0 && error == 0) error = errno;
-  // Some file systems have no fsync of folders, and say so.
-  if (error == 0 || error == EINVAL) return absl::OkStatus();
-  return SystemError(error, folder, "cannot put the folder on the disk");
-}
-
 }  // namespace
 
 absl::StatusOr<FileBytes> ReadWholeFile(const std::string& path,
@@ -155,6 +141,19 @@ absl::Status ReplaceFile(const std::string& path,
     return SystemError(error, path, "cannot put the file in its place");
   }
   return SyncFolderOf(path);
+}
+
+absl::Status SyncFolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder =
+      slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const int file = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (file < 0) return SystemError(errno, folder, "cannot open the folder");
+  int error = fsync(file) == 0 ? 0 : errno;
+  if (close(file) != 0 && error == 0) error = errno;
+  // Some file systems have no fsync of folders, and say so.
+  if (error == 0 || error == EINVAL) return absl::OkStatus();
+  return SystemError(error, folder, "cannot put the folder on the disk");
 }
 
 absl::Status RemoveFile(const std::string& path) {

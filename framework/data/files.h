@@ -86,6 +86,10 @@ class AppendOnlyFile {
   int64_t bytes_ = 0;
 };
 
+// Puts on the disk what names the folder of `path` holds. Errors are the
+// system's.
+absl::Status SyncFolderOf(const std::string& path);
+
 // Removes the file `path`. Errors are the system's.
 absl::Status RemoveFile(const std::string& path);
 

@@ -159,10 +159,9 @@ absl::StatusOr<std::vector<CheckpointFolder::Entry>> CheckpointFolder::Entries()
 absl::Status CheckpointFolder::Save(const Graph& graph,
                                     const TrainingState& state,
                                     const Metadata& metadata) {
-  if (absl::Status status = MakeFolder(path_);
-      !status.ok() && !absl::IsAlreadyExists(status)) {
-    return status;
-  }
+  absl::Status made = MakeFolder(path_);
+  if (made.ok()) made = SyncFolderOf(path_);
+  if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
   const std::string path =
       PathIn(path_, absl::StrFormat("%s%012d%s", kPrefix, state.step, kSuffix));
   if (absl::Status status = WriteCheckpoint(path, graph, state, metadata);
@@ -176,6 +175,23 @@ absl::Status CheckpointFolder::Save(const Graph& graph,
     // Later ones are damaged, or the run would have gone on from them.
     if (entry.step > state.step || ++kept <= keep_) continue;
     if (absl::Status status = RemoveFile(entry.path); !status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckpointFolder::RemoveUnfinished() {
+  const absl::StatusOr<std::vector<std::string>> names =
+      VisibleNames(path_, "a folder of checkpoints");
+  if (absl::IsNotFound(names.status())) return absl::OkStatus();
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    if (!absl::StartsWith(name, kPrefix) ||
+        !absl::EndsWith(name, absl::StrCat(kSuffix, ".temporary"))) {
+      continue;
+    }
+    if (absl::Status status = RemoveFile(PathIn(path_, name)); !status.ok()) {
       return status;
     }
   }

@@ -32,7 +32,7 @@ struct Checkpoint {
 };
 
 // Writes the variables of `graph` and the state to the file `path`, which is
-// then there as a whole, or as it was. Errors: the system's.
+// then there as a whole, or as it was. Errors: those of WriteSafetensors.
 absl::Status WriteCheckpoint(const std::string& path, const Graph& graph,
                              const TrainingState& state,
                              const Metadata& metadata);
@@ -69,7 +69,11 @@ class CheckpointFolder {
       std::vector<absl::Status>& damaged,
       int64_t most_steps = std::numeric_limits<int64_t>::max()) const;
 
-  // Removes those after more than `most_steps` steps.
+  // Removes what a process that was killed while it saved has left. Nobody must
+  // be saving now. Errors: the system's.
+  absl::Status RemoveUnfinished();
+
+  // Removes those after more than `most_steps` steps. Errors: the system's.
   absl::Status RemoveAfter(int64_t most_steps);
 
  private:

@@ -20,8 +20,6 @@
 namespace tape {
 namespace {
 
-constexpr absl::string_view kPrefix = "events.out.tfevents.";
-
 // The numbers of event.proto's and summary.proto's fields.
 constexpr int kEventWallTime = 1, kEventStep = 2, kEventFileVersion = 3,
               kEventSummary = 5;
@@ -154,8 +152,9 @@ std::string EpochRecord(const EpochResult& epoch, double time) {
 EpochLog NewEventFileLog(const std::string& folder,
                          std::function<double()> clock) {
   const auto seconds = static_cast<int64_t>(clock());
-  return LogAt(PathIn(folder, absl::StrCat(kPrefix, seconds, ".", HostName())),
-               std::move(clock));
+  return LogAt(
+      PathIn(folder, absl::StrCat(kEventFilePrefix, seconds, ".", HostName())),
+      std::move(clock));
 }
 
 absl::StatusOr<EpochLog> EventFileLog(const std::string& folder,
@@ -163,7 +162,7 @@ absl::StatusOr<EpochLog> EventFileLog(const std::string& folder,
   const auto names = VisibleNames(folder, "the folder of a run");
   if (!names.ok()) return names.status();
   for (auto name = names->rbegin(); name != names->rend(); ++name) {
-    if (absl::StartsWith(*name, kPrefix) &&
+    if (absl::StartsWith(*name, kEventFilePrefix) &&
         !absl::EndsWith(*name, ".temporary")) {
       return LogAt(PathIn(folder, *name), std::move(clock));
     }

@@ -21,6 +21,8 @@
 
 namespace tape {
 
+inline constexpr absl::string_view kEventFilePrefix = "events.out.tfevents.";
+
 // The record an event file begins with: the version of the format. Times are in
 // seconds since 1970.
 std::string VersionRecord(double time);

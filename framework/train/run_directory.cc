@@ -25,17 +25,10 @@
 namespace tape {
 namespace {
 
-constexpr char kMetrics[] = "metrics.csv";
-constexpr char kSummary[] = "summary.json";
-constexpr char kCheckpoints[] = "checkpoints";
 constexpr char kTemporary[] = "summary.json.temporary";
 constexpr char kHeader[] = "epoch,split,loss,accuracy,learning_rate,seconds";
 
 constexpr mode_t kPermissions = 0666;  // Less what the umask takes away.
-
-std::string FileIn(const std::string& folder, absl::string_view name) {
-  return (std::filesystem::path(folder) / std::string(name)).string();
-}
 
 absl::Status SystemError(int error, absl::string_view path,
                          absl::string_view what) {
@@ -116,14 +109,14 @@ void RunDirectory::Close::operator()(const int* file) const {
 RunDirectory::RunDirectory(std::string path, OpenFile lock)
     : path_(std::move(path)),
       lock_(std::move(lock)),
-      metrics_(FileIn(path_, kMetrics)) {}
+      metrics_(PathIn(path_, kMetricsName)) {}
 
 absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& path) {
   if (path.empty()) return EmptyPath();
   for (absl::string_view name :
-       {absl::string_view(kMetrics), kJsonLinesName,
-        absl::string_view(kSummary), absl::string_view(kCheckpoints)}) {
-    if (IsTaken(FileIn(path, name))) {
+       {absl::string_view(kMetricsName), kJsonLinesName,
+        absl::string_view(kSummaryName), absl::string_view(kCheckpointsName)}) {
+    if (IsTaken(PathIn(path, name))) {
       return absl::AlreadyExistsError(
           absl::StrCat(path, ": already holds a run (", name,
                        "); --resume goes on with it; or choose another "
@@ -145,13 +138,14 @@ absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path) {
   const int folder = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return SystemError(errno, path, "cannot open the folder");
   OpenFile lock(new int(folder));
-  if (flock(folder, LOCK_EX | LOCK_NB) != 0) {
+  // Some file systems have no locks, and then there is none.
+  if (flock(folder, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     return absl::UnavailableError(absl::StrCat(
         path,
         ": another process is writing to this run; wait for it, or "
         "choose another --run_dir"));
   }
-  const std::string temporary = FileIn(path, kTemporary);
+  const std::string temporary = PathIn(path, kTemporary);
   const int file = open(temporary.c_str(),
                         O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kPermissions);
   if (file < 0) return SystemError(errno, temporary, "cannot create the file");
@@ -208,7 +202,7 @@ absl::Status RunDirectory::RewriteMetrics(
 }
 
 absl::Status RunDirectory::WriteSummary(const RunSummary& summary) const {
-  return ReplaceFile(FileIn(path_, kSummary),
+  return ReplaceFile(PathIn(path_, kSummaryName),
                      ToJson(summary, JsonForm::kIndented));
 }
 

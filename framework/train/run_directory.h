@@ -16,6 +16,11 @@
 
 namespace tape {
 
+// What stands in the folder of a run.
+inline constexpr char kMetricsName[] = "metrics.csv";
+inline constexpr char kSummaryName[] = "summary.json";
+inline constexpr char kCheckpointsName[] = "checkpoints";
+
 // For one thread. Errors of the system have the code of their errno
 // (absl::ErrnoToStatus), and name the file and the cause.
 class RunDirectory {

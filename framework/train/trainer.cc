@@ -187,6 +187,11 @@ class Training {
           "graph, found others");
     }
     in_epoch_ = state_.batches.samples > 0;
+    if (options_.epochs < BegunEpochs(state_)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "Train: expected at least the ", BegunEpochs(state_),
+          " epochs that the state has begun, found ", options_.epochs));
+    }
     if (!in_epoch_) return absl::OkStatus();
     absl::Status status = batches_.Restore(state_.batches);
     return status.ok() ? status
@@ -256,7 +261,7 @@ class Training {
   void Diverge(absl::string_view how) {
     end_ = End::kDiverged;
     divergence_ = absl::StrCat("step ", state_.step, ", in epoch ",
-                               state_.epoch, ": ", how);
+                               state_.epoch - (in_epoch_ ? 0 : 1), ": ", how);
   }
 
   // Evaluates the epoch if it is time to, and goes to the start of the next.
@@ -344,12 +349,12 @@ class Training {
   }
 
   absl::Status Save() {
-    if (!options_.save) return absl::OkStatus();
     if (options_.on_divergence != OnDivergence::kGoOn &&
         !AllFinite(model_.graph->variables())) {
       Diverge("a variable is not finite");
       return absl::OkStatus();
     }
+    if (!options_.save) return absl::OkStatus();
     TrainingState state = state_;
     state.batches = {};
     if (in_epoch_) {

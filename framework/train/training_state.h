@@ -48,6 +48,11 @@ struct TrainingState {
   int64_t training_samples = 0;  // and their samples.
 };
 
+// How many epochs the run has begun.
+inline int BegunEpochs(const TrainingState& state) {
+  return state.batches.samples > 0 ? state.epoch : state.epoch - 1;
+}
+
 // All but the tensors, `best` and `batches.order`, as JSON. Numbers come back to
 // the same bits, but for the sign of a NaN.
 std::string ToJson(const TrainingState& state);

@@ -1,0 +1,467 @@
+// The flags of train (train_flags.h). In goes a command line, out come runs,
+// their data and folders. Tested by tests/train_program_test.cc and
+// tests/resume_program_test.cc.
+#include "models/train_flags.h"
+
+#include <cmath>
+#include <cstdio>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "framework/compiler/compile.h"
+#include "framework/data/batches.h"
+#include "framework/data/files.h"
+#include "framework/train/epoch_log.h"
+#include "framework/train/event_file.h"
+#include "framework/train/json_lines.h"
+#include "framework/train/run_directory.h"
+#include "models/experiment.h"
+#include "models/program.h"
+#include "models/run.h"
+
+ABSL_FLAG(
+    std::string, experiment, "",
+    "which experiment to train, by default fashion_mlp; --list names them");
+ABSL_FLAG(
+    std::string, variant, "",
+    "corrected, or as_written: with the slips of the document; by default "
+    "the first that --list shows");
+ABSL_FLAG(bool, list, false, "print the experiments and leave");
+ABSL_FLAG(
+    std::string, data_dir, "",
+    "folder of the data set: IDX files, plain or gzipped, CSV files or PNG "
+    "images by label (see //models:convert_dataset); by default where "
+    "third_party/install.sh puts the experiment's data set");
+ABSL_FLAG(std::optional<int>, epochs, std::nullopt,
+          "times to go through the training set; by default the experiment's");
+ABSL_FLAG(std::optional<int64_t>, batch_size, std::nullopt,
+          "samples of one update; by default the experiment's");
+ABSL_FLAG(std::optional<double>, learning_rate, std::nullopt,
+          "the optimiser's rate; by default the experiment's");
+ABSL_FLAG(std::optional<double>, l1, std::nullopt,
+          "strength of L1 on the weights; by default 0");
+ABSL_FLAG(std::optional<double>, l2, std::nullopt,
+          "strength of L2 on the weights; by default 0");
+ABSL_FLAG(std::optional<double>, proximal_l1, std::nullopt,
+          "strength of proximal L1 on the weights, which makes exact zeros; by "
+          "default 0");
+ABSL_FLAG(std::optional<double>, validation, std::nullopt,
+          "share of the training set to split off for validation, at random by "
+          "the seed; by default the experiment's");
+ABSL_FLAG(bool, stratified, false,
+          "let every class have its share of the validation set");
+ABSL_FLAG(
+    bool, report, false,
+    "print the confusion matrix and the classification report of the test "
+    "set at the end");
+ABSL_FLAG(std::string, profile, "",
+          "file to write a trace of the training steps to, for Perfetto; the "
+          "costliest steps are printed; by default none");
+ABSL_FLAG(std::optional<uint64_t>, seed, std::nullopt,
+          "what initial weights and the order of samples are drawn from; by "
+          "default 0");
+ABSL_FLAG(std::optional<int>, threads, std::nullopt,
+          "how many threads to use; by default all processors. The results are "
+          "the same, bit by bit, for any number");
+ABSL_FLAG(std::string, precision, "",
+          "what matrix products read: float32, or bf16, which they add up in "
+          "float32, on processors that have it; by default float32");
+ABSL_FLAG(
+    std::string, run_dir, "",
+    "folder to keep the run in: figures, checkpoints, the model, report.html; "
+    "made if missing, refused if it holds a run already. By default nothing "
+    "is written");
+ABSL_FLAG(std::string, checkpoint_every, "60s",
+          "how often to write a checkpoint to --run_dir: after so many steps "
+          "(500steps), epochs (2epochs) or seconds (60s); or never. By default "
+          "60s; and when interrupted, and at the end");
+ABSL_FLAG(int, keep_checkpoints, 3,
+          "how many checkpoints to keep, the newest; by default 3");
+ABSL_FLAG(bool, resume, false,
+          "go on with the run in --run_dir from its newest good checkpoint, "
+          "with its settings, to the same bits as if it had never stopped; a "
+          "larger --epochs makes it longer, from there on with the learning "
+          "rates of the longer run");
+ABSL_FLAG(std::string, on_divergence, "",
+          "if the loss is not finite or far above its recent range: stop; skip "
+          "the step; go_back to the last good checkpoint with half the rate; "
+          "or go_on. By default stop, and go_on with what a document wrote");
+ABSL_FLAG(bool, html_report, true,
+          "write report.html and its pictures to --run_dir at the end; "
+          "--nohtml_report does not");
+ABSL_FLAG(bool, jsonl, false,
+          "write metrics.jsonl to --run_dir too: the figures as JSON lines");
+ABSL_FLAG(bool, tensorboard, false,
+          "write an event file to --run_dir too, for TensorBoard");
+
+namespace tape {
+namespace {
+
+constexpr char kUsage[] =
+    "Trains a model and prints how it went.\n\n"
+    "  train                                  fashion_mlp on Fashion-MNIST\n"
+    "  train --list                           the names of the experiments\n"
+    "  train --experiment=NAME --run_dir=DIR  another; keep the figures";
+
+constexpr ShownFlag kFlags[] = {{"experiment", "NAME"},
+                                {"variant", "NAME"},
+                                {"list", ""},
+                                {"data_dir", "DIR"},
+                                {"epochs", "N"},
+                                {"batch_size", "N"},
+                                {"learning_rate", "X"},
+                                {"l1", "X"},
+                                {"l2", "X"},
+                                {"proximal_l1", "X"},
+                                {"validation", "X"},
+                                {"stratified", ""},
+                                {"report", ""},
+                                {"seed", "N"},
+                                {"threads", "N"},
+                                {"precision", "NAME"},
+                                {"run_dir", "DIR"},
+                                {"checkpoint_every", "N"},
+                                {"keep_checkpoints", "N"},
+                                {"resume", ""},
+                                {"on_divergence", "NAME"},
+                                {"html_report", ""},
+                                {"jsonl", ""},
+                                {"tensorboard", ""},
+                                {"profile", "FILE"}};
+
+// What the flags say of a number that must be at least 0, if they say it.
+absl::Status ReadStrength(absl::string_view flag,
+                          const std::optional<double>& value,
+                          double& strength) {
+  if (!value.has_value()) return absl::OkStatus();
+  if (!(*value >= 0) || !std::isfinite(*value)) {
+    return WrongFlag(flag, "a finite number of at least 0",
+                     absl::StrCat(*value));
+  }
+  strength = *value;
+  return absl::OkStatus();
+}
+
+// Changes the run to what the flags ask for.
+absl::Status ReadFlags(RunSettings& run) {
+  Settings& settings = run.settings;
+  run.seed = absl::GetFlag(FLAGS_seed).value_or(run.seed);
+  settings.train.batches.seed = run.seed;
+
+  if (const auto epochs = absl::GetFlag(FLAGS_epochs)) {
+    if (*epochs < 1)
+      return WrongFlag("epochs", "at least 1", absl::StrCat(*epochs));
+    settings.train.epochs = *epochs;
+  }
+  if (const auto size = absl::GetFlag(FLAGS_batch_size)) {
+    if (*size < 1)
+      return WrongFlag("batch_size", "at least 1", absl::StrCat(*size));
+    settings.train.batches.batch_size = *size;
+  }
+  if (const auto rate = absl::GetFlag(FLAGS_learning_rate)) {
+    if (!(*rate > 0) || !std::isfinite(*rate)) {
+      return WrongFlag("learning_rate", "a finite number above 0",
+                       absl::StrCat(*rate));
+    }
+    settings.learning_rate = *rate;
+  }
+  absl::Status status =
+      ReadStrength("l1", absl::GetFlag(FLAGS_l1), settings.l1);
+  status.Update(ReadStrength("l2", absl::GetFlag(FLAGS_l2), settings.l2));
+  status.Update(ReadStrength("proximal_l1", absl::GetFlag(FLAGS_proximal_l1),
+                             settings.proximal_l1));
+  if (!status.ok()) return status;
+  if (const auto share = absl::GetFlag(FLAGS_validation)) {
+    if (!(*share >= 0 && *share < 1)) {
+      return WrongFlag("validation", "at least 0 and below 1",
+                       absl::StrCat(*share));
+    }
+    if (*share == 0 && settings.train.early_stopping.has_value() &&
+        settings.train.early_stopping->split == Split::kValidation) {
+      return WrongFlag("validation",
+                       absl::StrCat("a share for ", run.experiment->name,
+                                    ", which chooses its best model by it"),
+                       "0");
+    }
+    settings.validation = *share;
+  }
+  if (absl::GetFlag(FLAGS_stratified)) {
+    if (settings.validation == 0) {
+      return WrongFlag("stratified", "a share with --validation", "none");
+    }
+    settings.stratification = Stratification::kByLabel;
+  }
+  const absl::StatusOr<int> threads =
+      ThreadsFromFlag(absl::GetFlag(FLAGS_threads));
+  if (!threads.ok()) return threads.status();
+  settings.train.threads = *threads;
+  const std::string precision = absl::GetFlag(FLAGS_precision);
+  if (precision == "bf16") {
+    settings.train.precision = Precision::kBFloat16;
+  } else if (precision == "float32") {
+    settings.train.precision = Precision::kFloat32;
+  } else if (!precision.empty()) {
+    return WrongFlag("precision", "float32 or bf16", precision);
+  }
+  return absl::OkStatus();
+}
+
+// Sets what --on_divergence asks for: by default what the run had, if it is
+// resumed.
+absl::Status ReadOnDivergence(bool resumed, RunSettings& run) {
+  std::string name = absl::GetFlag(FLAGS_on_divergence);
+  if (name.empty() && !resumed) {
+    name = run.experiment->variant == "as_written" ? "go_on" : "stop";
+  }
+  if (!name.empty() && !SetOnDivergence(name, run)) {
+    return WrongFlag("on_divergence", "stop, skip, go_back or go_on", name);
+  }
+  if (run.goes_back && (absl::GetFlag(FLAGS_run_dir).empty() ||
+                        absl::GetFlag(FLAGS_checkpoint_every) == "never")) {
+    return WrongFlag("on_divergence", "a --run_dir with checkpoints to go back",
+                     "none");
+  }
+  return absl::OkStatus();
+}
+
+// Says which setting of a run that is resumed the flags contradict, if they do.
+// It may be made longer, and take another way out of a divergence.
+absl::Status CheckAgainst(const Metadata& record, const Metadata& now,
+                          const std::string& path) {
+  for (const auto& [key, value] : now) {
+    const absl::string_view then = ValueOf(record, key);
+    if (key == "tape" || key == "epochs" || key == "on_divergence" ||
+        then == value) {
+      continue;
+    }
+    const bool of_data = key == "pixels" || absl::EndsWith(key, "_data");
+    return absl::InvalidArgumentError(
+        absl::StrCat("--resume: ", path, ": expected ", key, " ", then,
+                     ", as the run began, found ", value,
+                     of_data ? "; --data_dir names the data" : ""));
+  }
+  return absl::OkStatus();
+}
+
+// "500steps", "2epochs", "60s" or "never".
+absl::StatusOr<CheckpointEvery> CheckpointEveryFromFlag() {
+  const std::string text = absl::GetFlag(FLAGS_checkpoint_every);
+  CheckpointEvery every;
+  if (text == "never") return every;
+  const size_t unit_at = text.find_first_not_of("0123456789.");
+  const absl::string_view number = absl::string_view(text).substr(0, unit_at);
+  const std::string unit =
+      unit_at == std::string::npos ? "" : text.substr(unit_at);
+  bool good = false;
+  if (unit == "step" || unit == "steps") {
+    good = absl::SimpleAtoi(number, &every.steps) && every.steps > 0;
+  } else if (unit == "epoch" || unit == "epochs") {
+    good = absl::SimpleAtoi(number, &every.epochs) && every.epochs > 0;
+  } else if (unit == "s") {
+    good = absl::SimpleAtod(number, &every.seconds) && every.seconds > 0;
+  }
+  if (good) return every;
+  return WrongFlag("checkpoint_every",
+                   "such as 500steps, 2epochs or 60s, or never", text);
+}
+
+// Whether the flags about files make sense: said before anything is read.
+absl::Status CheckFileFlags() {
+  const bool has_folder = !absl::GetFlag(FLAGS_run_dir).empty();
+  if (absl::GetFlag(FLAGS_jsonl) && !has_folder) {
+    return WrongFlag("jsonl", "a --run_dir", "none");
+  }
+  if (absl::GetFlag(FLAGS_tensorboard) && !has_folder) {
+    return WrongFlag("tensorboard", "a --run_dir", "none");
+  }
+  if (const int keep = absl::GetFlag(FLAGS_keep_checkpoints); keep < 1) {
+    return WrongFlag("keep_checkpoints", "at least 1", absl::StrCat(keep));
+  }
+  return CheckpointEveryFromFlag().status();
+}
+
+// The logs beside metrics.csv: those that flags ask for, and, of a run that is
+// resumed, those that it has.
+absl::StatusOr<std::vector<EpochLog>> Logs(const std::string& folder,
+                                           bool resumed) {
+  bool json_lines = absl::GetFlag(FLAGS_jsonl);
+  bool events = absl::GetFlag(FLAGS_tensorboard);
+  if (resumed) {
+    const absl::StatusOr<std::vector<std::string>> names =
+        VisibleNames(folder, "the folder of a run");
+    if (!names.ok()) return names.status();
+    for (const std::string& name : *names) {
+      json_lines |= name == kJsonLinesName;
+      events |= absl::StartsWith(name, kEventFilePrefix);
+    }
+  }
+  std::vector<EpochLog> logs;
+  if (json_lines) logs.push_back(JsonLinesLog(folder));
+  if (events) {
+    absl::StatusOr<EpochLog> log =
+        resumed ? EventFileLog(folder) : NewEventFileLog(folder);
+    if (!log.ok()) return log.status();
+    logs.push_back(*std::move(log));
+  }
+  return logs;
+}
+
+// Whether the newest checkpoint still is the one that the run was read from,
+// now that the folder is locked.
+absl::Status CheckNewest(const TrainingRun& training,
+                         const CheckpointFolder& checkpoints) {
+  std::vector<absl::Status> damaged;
+  const absl::StatusOr<std::optional<Checkpoint>> newest =
+      checkpoints.Newest(damaged);
+  if (!newest.ok()) return newest.status();
+  const std::string then =
+      training.from ? training.from->path : "no checkpoint";
+  const std::string now =
+      newest->has_value() ? (*newest)->path : "no checkpoint";
+  if (now == then) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("--resume: another process has gone on with the run: "
+                   "expected ",
+                   then, ", found ", now));
+}
+
+// Whether this machine can train the model as the flags ask for.
+absl::Status CheckModel(const RunSettings& run, const DataSplits& data) {
+  Graph graph({.seed = run.seed});
+  const absl::StatusOr<Classifier> model =
+      DeclareModel(*run.experiment, run.settings, data, graph);
+  if (!model.ok()) return model.status();
+  const Precision precision = run.settings.train.precision;
+  if (precision == Precision::kFloat32) return absl::OkStatus();
+  const absl::Status status =
+      Compile(graph, {.fetch = {model->loss}, .precision = precision}).status();
+  if (status.ok()) return status;
+  return WrongFlag(
+      "precision", "float32",
+      absl::StrCat(absl::GetFlag(FLAGS_precision), ": ", status.message()));
+}
+
+}  // namespace
+
+absl::Status ParseTrainFlags(int argc, char** argv) {
+  return ParseFlags(argc, argv, kUsage, kFlags);
+}
+
+absl::StatusOr<TrainingRun> RunFromFlags() {
+  TrainingRun training;
+  RunSettings& run = training.run;
+  const std::string run_dir = absl::GetFlag(FLAGS_run_dir);
+  const std::string name = absl::GetFlag(FLAGS_experiment);
+  const std::string variant = absl::GetFlag(FLAGS_variant);
+  if (absl::GetFlag(FLAGS_resume)) {
+    if (run_dir.empty()) return WrongFlag("resume", "a --run_dir", "none");
+    absl::StatusOr<std::optional<Checkpoint>> found =
+        FindCheckpoint(run_dir, stderr);
+    if (!found.ok()) return found.status();
+    training.from = *std::move(found);
+  }
+  if (training.from.has_value()) {
+    absl::StatusOr<RunSettings> kept =
+        RunOfRecord(training.from->file.metadata, training.from->path);
+    if (!kept.ok()) return kept.status();
+    run = *std::move(kept);
+    for (const auto& [flag, asked, had] :
+         {std::tuple("experiment", &name, &run.experiment->name),
+          std::tuple("variant", &variant, &run.experiment->variant)}) {
+      if (!asked->empty() && *asked != *had) {
+        return WrongFlag(flag, absl::StrCat(*had, ", as the run began"),
+                         *asked);
+      }
+    }
+  } else {
+    const absl::StatusOr<const Experiment*> experiment =
+        FindExperiment(name.empty() ? "fashion_mlp" : name, variant);
+    if (!experiment.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          name.empty() || FindExperiment(name).ok() ? "--variant: "
+                                                    : "--experiment: ",
+          experiment.status().message()));
+    }
+    run = {.experiment = *experiment, .settings = (*experiment)->defaults};
+  }
+  absl::Status status = ReadFlags(run);
+  if (status.ok()) {
+    status = ReadOnDivergence(training.from.has_value(), run);
+  }
+  if (status.ok()) status = CheckFileFlags();
+  if (!status.ok()) return status;
+  if (training.from.has_value()) {
+    const int begun = BegunEpochs(training.from->state);
+    if (run.settings.train.epochs < begun) {
+      return WrongFlag(
+          "epochs",
+          absl::StrCat("at least the ", begun, " that the run has begun"),
+          absl::StrCat(run.settings.train.epochs));
+    }
+  }
+  return training;
+}
+
+std::string DataFolder(const RunSettings& run) {
+  const std::string folder = absl::GetFlag(FLAGS_data_dir);
+  return folder.empty() ? run.experiment->data_dir : folder;
+}
+
+absl::StatusOr<DataSplits> ReadData(const RunSettings& run) {
+  absl::StatusOr<DataSplits> all = ReadDatasetFolder(DataFolder(run));
+  if (!all.ok()) return all.status();
+  absl::StatusOr<DataSplits> data =
+      SelectData(*run.experiment, run.settings, run.seed, *std::move(all));
+  if (!data.ok()) return data.status();
+  // The experiment's own batch size may exceed what --validation leaves: a full
+  // batch is then that.
+  const BatchOptions& batches = run.settings.train.batches;
+  const int64_t samples = data->train.size();
+  if (batches.batch_size > samples &&
+      (absl::GetFlag(FLAGS_batch_size).has_value() ||
+       Batches(data->train, batches).batches_per_epoch() == 0)) {
+    return WrongFlag("batch_size",
+                     absl::StrCat("at most the ", samples, " training samples"),
+                     absl::StrCat(batches.batch_size));
+  }
+  return data;
+}
+
+absl::Status CheckRun(const TrainingRun& training, const DataSplits& data) {
+  absl::Status status = CheckModel(training.run, data);
+  if (!status.ok() || !training.from.has_value()) return status;
+  return CheckAgainst(training.from->file.metadata,
+                      RunRecord(training.run, data), training.from->path);
+}
+
+absl::StatusOr<std::optional<RunFiles>> OpenFiles(const TrainingRun& training) {
+  const std::string path = absl::GetFlag(FLAGS_run_dir);
+  if (path.empty()) return std::nullopt;
+  const bool resumes = absl::GetFlag(FLAGS_resume);
+  absl::StatusOr<RunDirectory> directory =
+      resumes ? RunDirectory::Reopen(path) : RunDirectory::Create(path);
+  if (!directory.ok()) return directory.status();
+  CheckpointFolder checkpoints(CheckpointsIn(path),
+                               absl::GetFlag(FLAGS_keep_checkpoints));
+  if (resumes) {
+    absl::Status status = CheckNewest(training, checkpoints);
+    if (status.ok()) status = checkpoints.RemoveUnfinished();
+    if (!status.ok()) return status;
+  }
+  absl::StatusOr<std::vector<EpochLog>> logs =
+      Logs(path, training.from.has_value());
+  if (!logs.ok()) return logs.status();
+  const absl::StatusOr<CheckpointEvery> every = CheckpointEveryFromFlag();
+  if (!every.ok()) return every.status();
+  return RunFiles{.directory = *std::move(directory),
+                  .logs = *std::move(logs),
+                  .checkpoints = std::move(checkpoints),
+                  .checkpoint_every = *every};
+}
+
+}  // namespace tape
