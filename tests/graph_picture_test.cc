@@ -208,6 +208,24 @@ TEST(GraphPictureTest, IsTheForwardModelOfAnExperiment) {
                   "labels -> SoftmaxCrossEntropy", "MatMul -> ArgMax"));
 }
 
+TEST(GraphPictureTest, RunsFromTheInputsAtTheTopDownwards) {
+  Graph graph;
+  const Classifier model = Declare("mnist_500_250_100_relu", graph);
+  const Picture picture =
+      Draw({{"loss", model.loss}, {"predicted", model.predicted}});
+  for (const Arrow& arrow : picture.arrows) {
+    const Drawn& from = picture.boxes[arrow.from];
+    const Drawn& to = picture.boxes[arrow.to];
+    if (absl::StartsWith(from.text, "layer")) continue;  // Stands beside.
+    EXPECT_LT(from.bottom, to.top) << from.text << "\nto\n" << to.text;
+  }
+  for (const Drawn& box : picture.boxes) {
+    const bool is_input = absl::StartsWith(box.text, "images") ||
+                          absl::StartsWith(box.text, "labels");
+    EXPECT_EQ(box.top < 10, is_input) << box.text;
+  }
+}
+
 // Of every experiment, whatever it declares: what is read is drawn, and the
 // picture fits a page.
 TEST(GraphPictureTest, IsReadableForEveryExperiment) {
