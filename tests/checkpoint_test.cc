@@ -173,15 +173,18 @@ TEST_F(CheckpointTest, FolderKeepsTheNewestAndFindsThem) {
 
   const Model model(1);
   for (const int64_t step : {5, 20, 900, 1000}) {
-    ASSERT_EQ(checkpoints.Save(model.graph, StateAt(step), {}),
+    ASSERT_EQ(checkpoints.Save(model.graph, StateAt(step), {{"by", "me"}}),
               absl::OkStatus());
   }
   found = checkpoints.Newest(damaged);
   ASSERT_TRUE(found.ok() && found->has_value());
   EXPECT_EQ((*found)->state.step, 1000);
-  found = checkpoints.Newest(damaged, 999);
-  ASSERT_TRUE(found.ok() && found->has_value());
-  EXPECT_EQ((*found)->state.step, 900);
+  EXPECT_NE((*found)->file.FindMetadata("by"), nullptr);
+  for (const int64_t most_steps : {900, 999}) {
+    found = checkpoints.Newest(damaged, most_steps);
+    ASSERT_TRUE(found.ok() && found->has_value());
+    EXPECT_EQ((*found)->state.step, 900);
+  }
   found = checkpoints.Newest(damaged, 899);
   ASSERT_TRUE(found.ok());
   EXPECT_FALSE(found->has_value());
@@ -232,6 +235,23 @@ TEST_F(CheckpointTest, FolderKeepsWhatItSavesBesideLaterDamagedOnes) {
     ASSERT_TRUE(found.ok());
     EXPECT_FALSE(found->has_value());
   }
+}
+
+TEST_F(CheckpointTest, IsOnTheDiskBeforeItHasItsNameAndAnotherOneGoes) {
+  const std::string folder = Path("checkpoints");
+  const Model model(1);
+  CheckpointFolder checkpoints(folder, 1);
+  ASSERT_EQ(checkpoints.Save(model.graph, StateAt(1), {}), absl::OkStatus());
+  FailingSystem watched(Failure::kBrokenDisk, 0);
+  ASSERT_EQ(checkpoints.Save(model.graph, StateAt(2), {}), absl::OkStatus());
+  const std::string path = folder + "/step-000000000002.safetensors";
+  EXPECT_THAT(watched.calls(),
+              testing::ElementsAre(
+                  "open " + path + ".temporary", "fsync " + path + ".temporary",
+                  "close " + path + ".temporary", "rename " + path,
+                  "open " + folder + "/", "fsync " + folder + "/",
+                  "close " + folder + "/",
+                  "unlink " + folder + "/step-000000000001.safetensors"));
 }
 
 // Each call of the system that saving makes fails in turn: a full disk, a disk

@@ -4,6 +4,9 @@
 #ifndef TAPE_TESTS_FAILING_SYSTEM_H_
 #define TAPE_TESTS_FAILING_SYSTEM_H_
 
+#include <string>
+#include <vector>
+
 namespace tape {
 
 enum class Failure {
@@ -12,7 +15,8 @@ enum class Failure {
   kBrokenDisk,  // EIO.
 };
 
-// While it lives, the call of this number, from 1 on, fails, once.
+// While it lives, the call of this number, from 1 on, fails, once; with 0 none
+// does.
 class FailingSystem {
  public:
   FailingSystem(Failure failure, int call);
@@ -21,6 +25,9 @@ class FailingSystem {
   FailingSystem& operator=(const FailingSystem&) = delete;
 
   bool has_failed() const;
+  // All calls that it has seen but for writes, as "fsync <path>"; a rename's is
+  // the new path.
+  const std::vector<std::string>& calls() const;
 };
 
 }  // namespace tape

@@ -59,6 +59,14 @@ TEST_F(FilesTest, AFileThatCannotBeReplacedStaysAsItWas) {
   EXPECT_EQ(ReadText(path), "old");
 }
 
+TEST_F(FilesTest, WhatAKilledWriterLeftIsNotInTheFile) {
+  const std::string path = folder_ + "/file";
+  WriteText(path + ".temporary", "longer than the new one");
+  ASSERT_TRUE(ReplaceFile(path, "new").ok());
+  EXPECT_EQ(ReadText(path), "new");
+  EXPECT_EQ(Count(), 1);
+}
+
 TEST_F(FilesTest, AFolderIsNotReplaced) {
   const std::string path = folder_ + "/folder";
   std::filesystem::create_directory(path);

@@ -69,7 +69,7 @@ absl::Status WriteCheckpoint(const std::string& path, const Graph& graph,
           ViewOf(absl::StrCat(kBest, variable.name), state.best[best++]));
     }
   }
-  // The format has no uint32; below 2^31, which is all that will ever fit, the
+  // StoredType has no uint32; below 2^31, which is all that will ever fit, the
   // bits are those of int32.
   const std::vector<uint32_t>& order = state.batches.order;
   arrays.push_back({.name = std::string(kOrder),
