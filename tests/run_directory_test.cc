@@ -154,6 +154,42 @@ TEST_F(RunDirectoryTest, HasTheFolderForItself) {
   EXPECT_TRUE(RunDirectory::Reopen(folder_).ok());
 }
 
+TEST_F(RunDirectoryTest, ARunGoesOnWhereAnotherWouldBeRefused) {
+  fs::create_directory(In("checkpoints"));
+  EXPECT_TRUE(absl::IsAlreadyExists(RunDirectory::Create(folder_).status()));
+  WriteText(In("metrics.csv"), "half a li");
+  absl::StatusOr<RunDirectory> run = RunDirectory::Reopen(folder_);
+  ASSERT_TRUE(run.ok()) << run.status();
+
+  EpochMetrics train = kTrain;
+  train.reports = {{"penalty", 0.25}};
+  const EpochMetrics validation = {.epoch = 1,
+                                   .split = "validation",
+                                   .loss = 2,
+                                   .accuracy = 0.25,
+                                   .learning_rate = 0.01,
+                                   .seconds = 1};
+  EpochMetrics test = validation;
+  test.split = "test";
+  ASSERT_TRUE(run->RewriteMetrics(
+                     {{.train = train, .test = test},
+                      {.train = train, .validation = validation, .test = test}})
+                  .ok());
+  ASSERT_TRUE(run->AppendMetrics(train).ok());
+  const std::string train_line = "1,train,0.1,0.5,0.01,2,0.25\n";
+  EXPECT_EQ(
+      ReadText(In("metrics.csv")),
+      absl::StrCat("epoch,split,loss,accuracy,learning_rate,seconds,penalty\n",
+                   train_line, "1,test,2,0.25,0.01,1,\n", train_line,
+                   "1,validation,2,0.25,0.01,1,\n", "1,test,2,0.25,0.01,1,\n",
+                   train_line));
+  // Of no epoch there is no file, and the next line has a header.
+  ASSERT_TRUE(run->RewriteMetrics({}).ok());
+  EXPECT_FALSE(fs::exists(In("metrics.csv")));
+  ASSERT_TRUE(run->AppendMetrics(kTrain).ok());
+  EXPECT_EQ(ReadText(In("metrics.csv")), absl::StrCat(kHeader, kTrainLine));
+}
+
 TEST_F(RunDirectoryTest, WhatIsNoFolderIsRefused) {
   WriteText(In("file"), "text");
   const absl::Status no_folder = absl::InvalidArgumentError(absl::StrCat(

@@ -48,7 +48,11 @@ TEST(RunRecordTest, ComesBackToTheBit) {
   EXPECT_EQ(run->seed, 18446744073709551615u);
   EXPECT_EQ(run->settings.train.batches.seed, run->seed);
   EXPECT_EQ(run->settings.learning_rate, 0.1 + 0.2);
+  EXPECT_EQ(run->settings.l1, 1e-7);
   EXPECT_EQ(run->settings.l2, 1.0 / 3);
+  EXPECT_EQ(run->settings.proximal_l1, 5);
+  EXPECT_EQ(run->settings.validation, 0.25);
+  EXPECT_EQ(run->settings.train.epochs, 7);
   EXPECT_EQ(run->settings.stratification, Stratification::kByLabel);
   EXPECT_EQ(run->settings.train.batches.batch_size, 12345678901);
   EXPECT_EQ(run->settings.train.precision, Precision::kBFloat16);
@@ -81,6 +85,13 @@ TEST(RunRecordTest, TellsDataApart) {
   other = data;
   other.train.images.values<uint8_t>()[7] = 1;
   EXPECT_NE(ValueOf(RunRecord(OddRun(), other), "train_data"),
+            ValueOf(record, "train_data"));
+  EXPECT_EQ(ValueOf(RunRecord(OddRun(), other), "test_data"),
+            ValueOf(record, "test_data"));
+  other = {.train = data.train, .test = Samples({4})};
+  EXPECT_NE(ValueOf(RunRecord(OddRun(), other), "test_data"),
+            ValueOf(record, "test_data"));
+  EXPECT_EQ(ValueOf(RunRecord(OddRun(), other), "train_data"),
             ValueOf(record, "train_data"));
   other.validation = Samples({1});
   EXPECT_NE(ValueOf(RunRecord(OddRun(), other), "validation_data"), "");

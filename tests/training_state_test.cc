@@ -76,6 +76,7 @@ TEST(TrainingStateTest, ComesBackToTheBit) {
   ASSERT_EQ(read->history.size(), 2u);
   EXPECT_TRUE(std::isnan(read->history[0].train.loss));
   EXPECT_EQ(read->history[0].train.learning_rate, -kInfinity);
+  EXPECT_EQ(read->history[0].train.reports[0].name, "penalty");
   EXPECT_EQ(read->history[0].train.reports[0].value, 5e300);
   ASSERT_TRUE(read->history[0].validation.has_value());
   EXPECT_EQ(read->history[0].validation->split, "validation");
@@ -84,6 +85,23 @@ TEST(TrainingStateTest, ComesBackToTheBit) {
   EXPECT_EQ(read->confusion.classes(), 2);
   EXPECT_EQ(read->confusion.count(1, 0), 42);
   EXPECT_EQ(read->training_samples, 8);
+}
+
+TEST(TrainingStateTest, HasAllItsMembers) {
+  const std::string metrics =
+      R"({"epoch":0,"split":"","loss":"nan","accuracy":"nan",)"
+      R"("learning_rate":"nan","seconds":"nan","reports":[]})";
+  EXPECT_EQ(
+      ToJson(TrainingState()),
+      R"({"step":0,"epoch":1,"pass":{"samples":0,"weight":0.0,"loss":0.0,)"
+      R"("accuracy":0.0,"reports":[],"seconds":0.0,"learning_rate":"nan"},)"
+      R"("batches":{"epoch":0,"samples":0,"random":0},)"
+      R"("losses":{"recent":[],"first":0.0,"bad":0,"bad_in_a_row":0},)"
+      R"("early_stopping":{"best":null,"failures":0},)"
+      R"("stopped_early":false,"history":[],"kept":{"train":)" +
+          metrics + R"(,"validation":null,"test":)" + metrics +
+          R"(},"confusion":[[0]],"seconds":0.0,"training_seconds":0.0,)"
+          R"("training_samples":0})");
 }
 
 TEST(TrainingStateTest, RefusesWhatIsNoState) {
@@ -105,6 +123,9 @@ TEST(TrainingStateTest, RefusesWhatIsNoState) {
               HasSubstr("\"stopped_early\""));
   EXPECT_THAT(error("\"-inf\"", "\"low\""), HasSubstr("\"history\""));
   EXPECT_THAT(error("[42,0]", "[42]"), HasSubstr("\"confusion\""));
+  EXPECT_THAT(error("[42,0]", "[42,0,0]"), HasSubstr("\"confusion\""));
+  EXPECT_THAT(error("\"epoch\":7", "\"epoch\":2147483648"),
+              HasSubstr("\"epoch\""));
   EXPECT_THAT(error("\"failures\":3", "\"failures\":4294967296"),
               HasSubstr("\"early_stopping\""));
 }
