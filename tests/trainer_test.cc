@@ -565,6 +565,12 @@ TEST(TrainTest, RefusesAStateOfAnotherRun) {
       std::string(
           ErrorOf(counter, data, options, absl::OkStatus(), 0).message()),
       HasSubstr("expected the best model's parameters"));
+  state.best = {Tensor({}, std::vector<float>{1}),
+                Tensor({2}, std::vector<float>{1, 1})};
+  EXPECT_THAT(
+      std::string(
+          ErrorOf(counter, data, options, absl::OkStatus(), 0).message()),
+      HasSubstr("expected the best model's parameters"));
 }
 
 TEST(TrainTest, InterruptedItSavesAndEnds) {
@@ -583,6 +589,18 @@ TEST(TrainTest, InterruptedItSavesAndEnds) {
   EXPECT_EQ(run.result->step, 5);
   EXPECT_EQ(run.result->epochs, 2);
   EXPECT_THAT(saved, ElementsAre(0, 5));
+}
+
+TEST(TrainTest, InterruptedItLeavesItsLastWeightsNotTheBest) {
+  Counter counter;
+  TrainOptions options = OneUpdateAnEpoch(9);
+  options.early_stopping = {.split = Split::kTest};
+  int asked = 0;
+  options.interrupted = [&] { return ++asked == 4; };
+  TrainAndWatch(counter,
+                {.train = Labelled({0}), .test = RightAfterEpoch({3, 1, 1})},
+                options);
+  EXPECT_EQ(counter.Weights()[0], 4);
 }
 
 // A model whose loss is fed by its images: pixel 255 is an infinite one.
@@ -652,6 +670,7 @@ TEST(TrainTest, VariablesThatAreNotFiniteAreNotSaved) {
       Log(counter.count - 1.0);  // NaN from the first update on.
   counter.model.loss = counter.mean_pixel;
   TrainOptions options = OneUpdateAnEpoch(3);
+  options.batches.batch_size = 1;
   options.on_divergence = OnDivergence::kStop;
   options.checkpoint_every = {.steps = 1};
   std::vector<int64_t> saved;
@@ -659,11 +678,83 @@ TEST(TrainTest, VariablesThatAreNotFiniteAreNotSaved) {
     saved.push_back(state.step);
     return absl::OkStatus();
   };
-  const Watched run = TrainAndWatch(
-      counter, {.train = Labelled({0}), .test = Labelled({0})}, options);
+  const DataSplits data = {.train = Labelled({0, 0}), .test = Labelled({0})};
+  Watched run = TrainAndWatch(counter, data, options);
   EXPECT_EQ(run.result->end, End::kDiverged);
   EXPECT_THAT(run.result->divergence, HasSubstr("a variable is not finite"));
+  EXPECT_EQ(run.result->step, 1);
   EXPECT_THAT(saved, ElementsAre(0));
+
+  // But by a run that goes on with them.
+  options.epochs = 1;
+  options.on_divergence = OnDivergence::kGoOn;
+  run = TrainAndWatch(counter, data, options);
+  EXPECT_EQ(run.result->end, End::kFinished);
+  EXPECT_THAT(saved, ElementsAre(0, 0, 1, 2, 2));
+}
+
+TEST(TrainTest, ARunThatGoesOnKnowsItsLosses) {
+  // All alike, and one far above.
+  std::vector<uint8_t> pixels(120, 1);
+  pixels.back() = 200;
+  const DataSplits data = {.train = Samples(pixels, std::vector<int32_t>(120)),
+                           .test = Labelled({0})};
+  TrainOptions options = {.epochs = 1,
+                          .batches = {.batch_size = 1, .order = Order::kFixed},
+                          .on_divergence = OnDivergence::kSkip,
+                          .checkpoint_every = {.steps = 110}};
+  Breakable counter;
+  std::vector<TrainingState> saved;
+  options.save = [&](const TrainingState& state) {
+    saved.push_back(state);
+    return absl::OkStatus();
+  };
+  TrainAndWatch(counter, data, options);
+  EXPECT_EQ(counter.Weights()[0], 119);
+  ASSERT_EQ(saved.size(), 3u);
+  EXPECT_EQ(saved[2].losses.bad, 1);
+
+  Breakable resumed;
+  options.save = nullptr;
+  options.resume_from = &saved[1];
+  TrainAndWatch(resumed, data, options);
+  EXPECT_EQ(resumed.Weights()[0], 9);
+}
+
+TEST(TrainTest, TimesOfARunAreThoseOfAllItsParts) {
+  const DataSplits data = {.train = Labelled({0, 1}), .test = Labelled({0})};
+  TrainingState from;  // In its second epoch, after one step of two.
+  from.step = 3;
+  from.epoch = 2;
+  from.pass = {.samples = 1, .weight = 1, .seconds = 1000};
+  from.batches = {.epoch = 2, .samples = 1};
+  from.seconds = 5000;
+  from.training_seconds = 3000;
+  from.training_samples = 2;
+  std::vector<TrainingState> saved;
+  TrainOptions options = {.epochs = 2,
+                          .batches = {.batch_size = 1, .order = Order::kFixed},
+                          .resume_from = &from,
+                          .save =
+                              [&](const TrainingState& state) {
+                                saved.push_back(state);
+                                return absl::OkStatus();
+                              },
+                          .checkpoint_every = {.steps = 1}};
+  Counter counter;
+  const Watched run = TrainAndWatch(counter, data, options);
+  // Not at its start: what it goes on from is kept already.
+  ASSERT_EQ(saved.size(), 2u);
+  EXPECT_GT(saved[0].pass.seconds, 1000);
+  EXPECT_GT(saved[0].seconds, 5000);
+  EXPECT_EQ(saved[0].training_seconds, 3000);
+  EXPECT_EQ(saved[1].pass.seconds, 0);
+  EXPECT_GT(saved[1].training_seconds, 4000);
+  EXPECT_EQ(saved[1].training_samples, 4);
+  EXPECT_GT(saved[1].seconds, saved[0].seconds);
+  EXPECT_GT(run.epochs[0].train.seconds, 1000);
+  EXPECT_GE(run.result->seconds, saved[1].seconds);
+  EXPECT_EQ(run.result->samples_per_second, 4 / saved[1].training_seconds);
 }
 
 TEST(TrainTest, EndsWithTheErrorOfItsCaller) {
