@@ -1,5 +1,5 @@
 // A run with its folder (training_run.h). Tested by
-// tests/resume_program_test.cc and tests/divergence_program_test.cc.
+// tests/resume_program_test.cc and tests/training_run_test.cc.
 #include "models/training_run.h"
 
 #include <filesystem>

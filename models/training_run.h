@@ -1,6 +1,6 @@
 // A run as the program train makes it: an experiment's training, with what is
 // kept of it in its folder, and what becomes of it when it diverges. Tested by
-// tests/resume_program_test.cc and tests/divergence_program_test.cc.
+// tests/resume_program_test.cc and tests/training_run_test.cc.
 #ifndef TAPE_MODELS_TRAINING_RUN_H_
 #define TAPE_MODELS_TRAINING_RUN_H_
 

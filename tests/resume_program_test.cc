@@ -232,6 +232,7 @@ TEST(ResumeProgramTest, InterruptedItSavesAndLeavesAndGoesOn) {
     EXPECT_THAT(outcome.out, AllOf(HasSubstr("interrupted after step "),
                                    HasSubstr("--resume goes on from there")));
     EXPECT_FALSE(fs::exists(run / "summary.json"));
+    EXPECT_FALSE(fs::exists(run / "model.safetensors"));
 
     // It goes on where it was: two epochs more, then it is interrupted again.
     const std::string before = ReadText(run / "metrics.csv");
@@ -309,10 +310,11 @@ TEST(ResumeProgramTest, GoesOnForLongerAndSaysWhereFrom) {
 
 TEST(ResumeProgramTest, NamesADamagedCheckpointAndTakesTheOneBefore) {
   const fs::path run = NewFolder("damaged");
-  const std::vector<std::string> arguments = {"--experiment=fashion_40_leaky",
-                                              "--epochs=3",
-                                              "--checkpoint_every=1epoch"};
+  const std::vector<std::string> arguments = {
+      "--experiment=fashion_40_leaky", "--epochs=3",
+      "--checkpoint_every=1epoch", "--keep_checkpoints=2"};
   ASSERT_EQ(Train(run, arguments).exit_code, 0);
+  EXPECT_EQ(std::distance(fs::directory_iterator(run / "checkpoints"), {}), 2);
   const Left expected(run);
   const fs::path newest = run / "checkpoints" / expected.arrays.at("@path");
   std::string bytes = ReadText(newest);
