@@ -1,5 +1,5 @@
 // Being told to stop, by SIGINT (Ctrl-C) or SIGTERM. Tested by
-// tests/resume_program_test.cc.
+// tests/interrupt_test.cc.
 #ifndef TAPE_MODELS_INTERRUPT_H_
 #define TAPE_MODELS_INTERRUPT_H_
 
