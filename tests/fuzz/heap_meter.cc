@@ -35,7 +35,13 @@ void Add(int64_t bytes) {
 
 #ifdef TAPE_MALLOC_IS_A_SANITIZERS
 
-#include <sanitizer/allocator_interface.h>
+// Of clang's sanitizer/allocator_interface.h; GCC has them without a header.
+extern "C" {
+int __sanitizer_install_malloc_and_free_hooks(
+    void (*on_malloc)(const volatile void*, size_t),
+    void (*on_free)(const volatile void*));
+size_t __sanitizer_get_allocated_size(const volatile void* memory);
+}
 
 namespace {
 
