@@ -186,9 +186,10 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
         LastGood(*files, trained.result, returned_to, messages);
     if (!good.ok()) return good.status();
     ++run.run.returns;
-    absl::FPrintF(
-        messages, "%s; going back to step %d, with a learning rate of %g\n",
-        trained.result.divergence, good->state.step, settings.learning_rate);
+    absl::FPrintF(messages,
+                  "%s; going back to step %d, with a learning rate of %g\n",
+                  trained.result.divergence, good->state.step,
+                  run.run.now().learning_rate);
     returned_to = good->state.step;
     run.from = *std::move(good);
   }

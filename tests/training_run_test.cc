@@ -80,7 +80,7 @@ class TrainingRunTest : public testing::Test {
         .checkpoint_every = every_};
     TrainingRun run;
     run.run = {.experiment = &experiment_, .settings = experiment_.defaults};
-    run.goes_back = true;
+    run.run.goes_back = true;
     run.files = &files;
     std::FILE* const out = std::tmpfile();
     std::FILE* const messages = std::tmpfile();
@@ -132,7 +132,8 @@ TEST_F(TrainingRunTest, GoesBackFurtherEachTimeWithHalfTheRate) {
   ASSERT_TRUE(model.ok()) << model.status();
   ASSERT_EQ(model->arrays.size(), 1u);
   EXPECT_EQ(model->arrays[0].name, "count");
-  EXPECT_EQ(ValueOf(model->metadata, "learning_rate"), "1");
+  EXPECT_EQ(ValueOf(model->metadata, "learning_rate"), "4");
+  EXPECT_EQ(ValueOf(model->metadata, "returns"), "2");
 }
 
 TEST_F(TrainingRunTest, GoesBackToTheStartAgainIfThereIsNothingBetter) {
