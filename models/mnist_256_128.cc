@@ -17,7 +17,8 @@
 // advance past the first batch (the loop sets self.ouputs), it adds the sum
 // over the whole array to every bias, and its derivative overwrites the
 // activations. So there is only the corrected variant, with the mean gradient
-// and the rate of attempt 2, and its loss. Tested by tests/mnist_256_128_test.cc.
+// and the rate of attempt 2, and its loss. Tested by
+// tests/mnist_256_128_test.cc.
 #include <cmath>
 #include <vector>
 

@@ -15,8 +15,8 @@
 // Its slip, kept by the variant as_written: the softmax is normalised over the
 // batch instead of the classes, so that the loss starts near ln(1000) = 6.91.
 // That variant starts from the document's own weights whatever the seed, which
-// draws split and order; for the corrected one the seed is PyTorch's too. Tested
-// by tests/mnist_sigmoid_test.cc.
+// draws split and order; for the corrected one the seed is PyTorch's too.
+// Tested by tests/mnist_sigmoid_test.cc.
 #include <string>
 #include <vector>
 

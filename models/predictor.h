@@ -50,9 +50,10 @@ class Predictor {
  public:
   // The model of a safetensors file, be it a run's model or a checkpoint: its
   // metadata's "experiment", "variant" and "pixels" say what to declare
-  // (run_record.h), and its arrays bear the names of the parameters. A checkpoint's weights are
-  // those of its last step. Of a run's folder, its model.safetensors; if there
-  // is none yet, the newest checkpoint that is sound.
+  // (run_record.h), and its arrays bear the names of the parameters. A
+  // checkpoint's weights are those of its last step. Of a run's folder, its
+  // model.safetensors; if there is none yet, the newest checkpoint that is
+  // sound.
   //
   // Errors, all of which name the file: those of ReadSafetensors; kNotFound if
   // a folder has neither, or the experiment is unknown; kInvalidArgument if a

@@ -62,8 +62,8 @@ void PrintHelp(absl::string_view usage, absl::Span<const ShownFlag> flags) {
 std::vector<std::string> ParseFlagsAndArguments(
     int argc, char** argv, absl::string_view usage,
     absl::Span<const ShownFlag> flags) {
-  // `bazel run` starts programs in a folder of its own, and tells where the user
-  // is: paths of flags are meant from there.
+  // `bazel run` starts programs in a folder of its own, and tells where the
+  // user is: paths of flags are meant from there.
   if (const char* const folder = std::getenv("BUILD_WORKING_DIRECTORY")) {
     // If it is gone, a path will be said to be missing.
     std::error_code ignored;

@@ -151,7 +151,8 @@ class Runner {
   std::map<std::string, absl::StatusOr<DataSplits>> data_;
 };
 
-// Runs what is not kept yet, keeps it, and writes the table anew after each run.
+// Runs what is not kept yet, keeps it, and writes the table anew after each
+// run.
 absl::Status ReproduceAll(absl::Span<const Experiment> experiments,
                           absl::Span<const uint64_t> seeds, int threads) {
   std::string results = absl::GetFlag(FLAGS_results);

@@ -1,5 +1,5 @@
-// One run of an experiment: from its settings and data to its figures. Shared by
-// the programs train and reproduce. Tested by tests/run_test.cc.
+// One run of an experiment: from its settings and data to its figures. Shared
+// by the programs train and reproduce. Tested by tests/run_test.cc.
 #ifndef TAPE_MODELS_RUN_H_
 #define TAPE_MODELS_RUN_H_
 

@@ -1,6 +1,6 @@
-// What there is to know of a run beside its numbers: which experiment with which
-// settings on which data. Kept as the metadata of its checkpoints and models.
-// Tested by tests/run_record_test.cc.
+// What there is to know of a run beside its numbers: which experiment with
+// which settings on which data. Kept as the metadata of its checkpoints and
+// models. Tested by tests/run_record_test.cc.
 #ifndef TAPE_MODELS_RUN_RECORD_H_
 #define TAPE_MODELS_RUN_RECORD_H_
 
@@ -36,8 +36,8 @@ bool SetOnDivergence(absl::string_view name, RunSettings& run);
 
 // As keys and values: "tape", the version of this program; "experiment" and
 // "variant"; "seed" and the settings by the names of train's flags; "pixels" of
-// an image; and "train_data", "validation_data" and "test_data", the samples of each split and
-// the CRC-32C of its images and labels.
+// an image; and "train_data", "validation_data" and "test_data", the samples of
+// each split and the CRC-32C of its images and labels.
 Metadata RunRecord(const RunSettings& run, const DataSplits& data);
 
 // The run of such a record. Errors, which call it `path`: an experiment that

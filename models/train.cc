@@ -94,8 +94,8 @@ void PrintResult(const TrainedRun& trained) {
   }
 }
 
-// What is left to do when a run has come to its end: to tell of it, and to write
-// what its folder is to have.
+// What is left to do when a run has come to its end: to tell of it, and to
+// write what its folder is to have.
 absl::Status Finish(const TrainingRun& training, const TrainedRun& trained,
                     const DataSplits& data, Profile& profile) {
   PrintResult(trained);

@@ -1,6 +1,6 @@
 // The flags of the program train, and what they ask for. Errors name the flag,
-// what was expected and what was found. Tested by tests/train_program_test.cc and
-// tests/resume_program_test.cc.
+// what was expected and what was found. Tested by tests/train_program_test.cc
+// and tests/resume_program_test.cc.
 #ifndef TAPE_MODELS_TRAIN_FLAGS_H_
 #define TAPE_MODELS_TRAIN_FLAGS_H_
 
@@ -33,8 +33,8 @@ absl::StatusOr<TrainingRun> RunFromFlags();
 
 // The folder of its data.
 std::string DataFolder(const RunSettings& run);
-// Its data. Errors: those of ReadDatasetFolder and SelectData; a batch that they
-// do not fill.
+// Its data. Errors: those of ReadDatasetFolder and SelectData; a batch that
+// they do not fill.
 absl::StatusOr<DataSplits> ReadData(const RunSettings& run);
 
 // Whether this machine can train the model, on these data, and, if the run is
@@ -42,8 +42,8 @@ absl::StatusOr<DataSplits> ReadData(const RunSettings& run);
 // made longer): known before anything is written.
 absl::Status CheckRun(const TrainingRun& training, const DataSplits& data);
 
-// Makes or opens the run's folder, if it has one. Errors: those of RunDirectory;
-// a checkpoint newer than the one the run is to go on from.
+// Makes or opens the run's folder, if it has one. Errors: those of
+// RunDirectory; a checkpoint newer than the one the run is to go on from.
 absl::StatusOr<std::optional<RunFiles>> OpenFiles(const TrainingRun& training);
 
 }  // namespace tape

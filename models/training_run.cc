@@ -60,8 +60,8 @@ absl::Status WriteModel(const std::string& path, const Graph& graph,
 
 // The checkpoint to go back to from a run that has diverged, which went on from
 // step `from`. The one made just before its last step is not good: it is that
-// step's loss that was bad. Nor is, if there is another, the one that it went on
-// from: it has led to nothing better.
+// step's loss that was bad. Nor is, if there is another, the one that it went
+// on from: it has led to nothing better.
 absl::StatusOr<Checkpoint> LastGood(RunFiles& files, const TrainResult& result,
                                     int64_t from, std::FILE* messages) {
   std::vector<absl::Status> damaged;

@@ -40,9 +40,9 @@ std::string CheckpointsIn(const std::string& run_dir);
 // names, RunRecord as metadata.
 std::string ModelFileIn(const std::string& run_dir);
 
-// The newest good checkpoint of the run in `run_dir`, or none if there is no run
-// yet. Those that are damaged are named on `messages`, a line each. Errors: a run
-// that has no checkpoint, or no good one.
+// The newest good checkpoint of the run in `run_dir`, or none if there is no
+// run yet. Those that are damaged are named on `messages`, a line each. Errors:
+// a run that has no checkpoint, or no good one.
 absl::StatusOr<std::optional<Checkpoint>> FindCheckpoint(
     const std::string& run_dir, std::FILE* messages);
 

@@ -61,8 +61,8 @@ struct Matrices {
   Shape leading;
 };
 
-// For each matrix of `leading`, in order, f(the place of its left factor, of its
-// right one).
+// For each matrix of `leading`, in order, f(the place of its left factor, of
+// its right one).
 template <typename F>
 void ForEachMatrix(const Shape& leading, const Matrices& a, const Matrices& b,
                    F f) {

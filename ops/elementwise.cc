@@ -14,8 +14,8 @@
 namespace tape {
 namespace {
 
-// Of an op of two operands: where one of `operands` is `neutral` everywhere, the
-// value is the other.
+// Of an op of two operands: where one of `operands` is `neutral` everywhere,
+// the value is the other.
 Simpler Neutral(const SimplifyQuery& query, std::initializer_list<int> operands,
                 double neutral) {
   for (int operand : operands) {

@@ -14,9 +14,9 @@
 namespace tape {
 namespace {
 
-// Finds the extremes of lines: the first of equals; a NaN is beyond all, and the
-// first NaN counts, as in NumPy. Writes the place of each if `place`, else the
-// element itself.
+// Finds the extremes of lines: the first of equals; a NaN is beyond all, and
+// the first NaN counts, as in NumPy. Writes the place of each if `place`, else
+// the element itself.
 template <bool largest, bool place>
 void FindExtremes(const Attributes&, const KernelArguments& arguments,
                   const Piece& piece) {

@@ -43,8 +43,8 @@ absl::Status ExpectElements(const TensorType& type, int axis);
 RowRole RowsOfLines(const RowQuery& query);
 
 // Some neighbouring lines: the first starts at element `begin` of the tensor,
-// line `line` of all; the next one `line_step` elements further on; the elements
-// of each are `step` apart.
+// line `line` of all; the next one `line_step` elements further on; the
+// elements of each are `step` apart.
 struct Piece {
   int64_t begin;
   int64_t line;
@@ -103,8 +103,8 @@ std::unique_ptr<Kernel> MakeLinesKernel(const KernelSpec& spec) {
   return std::make_unique<LinesKernel<f>>(spec, spec.inputs[0].shape);
 }
 
-// The reference of what makes of one line of each input a line of the output, of
-// one element or as many: f(attributes, lines of the inputs, line of the
+// The reference of what makes of one line of each input a line of the output,
+// of one element or as many: f(attributes, lines of the inputs, line of the
 // output).
 using ReferenceLine = std::vector<double>;
 template <auto f>

@@ -275,9 +275,9 @@ Var OneHot(Var indices, int64_t depth, Loc loc = Loc::Current());
 // `indices` replace: [a,b] and [...] to [...,b] for axis 0. 0 where an index is
 // outside.
 Var Gather(Var x, Var indices, int axis = 0, Loc loc = Loc::Current());
-// Gather's adjoint: zeros of `shape`, to which the slices of updates (float32) are
-// added at these places, in order, for any number of threads. What is outside
-// is left out.
+// Gather's adjoint: zeros of `shape`, to which the slices of updates (float32)
+// are added at these places, in order, for any number of threads. What is
+// outside is left out.
 Var ScatterAdd(Var updates, Var indices, Shape shape, int axis = 0,
                Loc loc = Loc::Current());
 // Each line of x along an axis at its own indices: x [a,b] and indices [a,c] to

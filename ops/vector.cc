@@ -26,9 +26,9 @@ using Ints = hn::ScalableTag<int32_t>;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // ---- Loops over a block ----
-// Each runs f on whole vectors; the rest at the end goes through a padded copy on
-// the stack, because a block may end where another thread's begins, so nothing
-// beyond it may be touched.
+// Each runs f on whole vectors; the rest at the end goes through a padded copy
+// on the stack, because a block may end where another thread's begins, so
+// nothing beyond it may be touched.
 
 template <typename In, typename Out, class D, class F>
 HWY_INLINE void MapUnary(const BlockArguments& block, D d, F f) {
@@ -239,8 +239,8 @@ TAPE_UNARY(ReciprocalFloat, float, hn::Div(hn::Set(d, 1.0f), x))
 TAPE_UNARY(RsqrtFloat, float, hn::Div(hn::Set(d, 1.0f), hn::Sqrt(x)))
 TAPE_BINARY(PowFloat, float, LibraryPow(d, a, b))
 TAPE_UNARY(SoftplusFloat, float, VectorSoftplus(d, x))
-// a is the logit and b the label. max(a, 0) - a b is exact where b is 0 or 1, so
-// that nothing is lost of small losses.
+// a is the logit and b the label. max(a, 0) - a b is exact where b is 0 or 1,
+// so that nothing is lost of small losses.
 TAPE_BINARY(SigmoidCrossEntropyFloat, float,
             hn::Add(hn::Sub(hn::IfThenZeroElse(hn::Lt(a, hn::Zero(d)), a),
                             hn::Mul(a, b)),
@@ -422,10 +422,10 @@ void BFloat16ToFloat(const BlockArguments& block) {
 
 // ---- Rows of softmax ----
 
-// The first `count` lanes from `x`, and `padding` in the others, without a touch
-// on memory beyond. (A masked load of AVX2 or AVX-512 does not fault there. One
-// by way of a buffer waits for the store it has just made: three times as long
-// for a row of ten.)
+// The first `count` lanes from `x`, and `padding` in the others, without a
+// touch on memory beyond. (A masked load of AVX2 or AVX-512 does not fault
+// there. One by way of a buffer waits for the store it has just made: three
+// times as long for a row of ten.)
 HWY_INLINE auto LoadSome(const float* x, int64_t count, float padding) {
   const Floats d;
 #if HWY_TARGET <= HWY_AVX2

@@ -1,6 +1,6 @@
 // Checkpoints (framework/train/checkpoint.h): what is written comes back to the
-// bit; what is damaged is found, wherever the damage is; and whatever call of the
-// system fails, a checkpoint can still be read.
+// bit; what is damaged is found, wherever the damage is; and whatever call of
+// the system fails, a checkpoint can still be read.
 #include "framework/train/checkpoint.h"
 
 #include <filesystem>

@@ -1,6 +1,6 @@
 // A system whose calls fail when a test wants it: the linker hands our code's
-// open, write, fsync, close, rename and unlink to failing_system.cc (--wrap, see
-// BUILD.bazel).
+// open, write, fsync, close, rename and unlink to failing_system.cc (--wrap,
+// see BUILD.bazel).
 #ifndef TAPE_TESTS_FAILING_SYSTEM_H_
 #define TAPE_TESTS_FAILING_SYSTEM_H_
 

@@ -1,5 +1,5 @@
-// That the figures kept in models/reproduced.jsonl are as near to the documents'
-// as we say, and that models/README.md shows them.
+// That the figures kept in models/reproduced.jsonl are as near to the
+// documents' as we say, and that models/README.md shows them.
 #include <algorithm>
 #include <cmath>
 #include <string>

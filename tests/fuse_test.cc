@@ -162,7 +162,8 @@ TEST(FuseTest, FusesWhatFeedsNobodyWithWhatReadsAnOperandOfIts) {
   EXPECT_EQ(StepsOf(ProgramOf({Exp(x), x * sum})),
             "SumTo(x) -> SumTo\n"
             "Exp+Mul(x, SumTo) -> Exp, Mul\n");
-  // But not what is of another shape, or shares what is stretched as it is read.
+  // But not what is of another shape, or shares what is stretched as it is
+  // read.
   const Var row = graph.Input("row", {3});
   EXPECT_EQ(StepsOf(ProgramOf({x * row, Exp(row)})),
             "Mul(x, row) -> Mul\n"

@@ -1,6 +1,6 @@
 // Graph::Graphviz (framework/core/graph.h): what it says of each node, and that
-// it is in the language of Graphviz, by a reader of the part of its grammar that
-// is used (https://graphviz.org/doc/info/lang.html).
+// it is in the language of Graphviz, by a reader of the part of its grammar
+// that is used (https://graphviz.org/doc/info/lang.html).
 #include <gtest/gtest.h>
 
 #include <cctype>

@@ -130,8 +130,8 @@ TEST(NetworksTest, AnLstmCellComputesWhatItsFormulaSays) {
 // ---- One multi-head attention block with LayerNorm ----
 
 // Vaswani and others, "Attention is all you need", 2017: two heads that see
-// what came before, and a feed-forward layer, each added to what it is given and
-// then normalised.
+// what came before, and a feed-forward layer, each added to what it is given
+// and then normalised.
 struct Attention {
   static constexpr int kLength = 3;
   static constexpr int kWidth = 4;

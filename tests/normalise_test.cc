@@ -1,5 +1,5 @@
-// Batch normalisation's running statistics (ops/ops.h), which rows of the sample
-// table cannot show; dropout's share of zeros.
+// Batch normalisation's running statistics (ops/ops.h), which rows of the
+// sample table cannot show; dropout's share of zeros.
 #include <cmath>
 #include <vector>
 

@@ -33,8 +33,8 @@ struct Member {
   int flags = 0;
 };
 
-// An archive of these members, put together by hand; or, if they share, one that
-// has the bytes of the first, where its directory says they all are.
+// An archive of these members, put together by hand; or, if they share, one
+// that has the bytes of the first, where its directory says they all are.
 std::string Zip(const std::vector<Member>& members, bool share = false) {
   std::string archive;
   std::string directory;

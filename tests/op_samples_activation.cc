@@ -95,8 +95,8 @@ void AddSmoothActivations(SampleTable* table) {
   // Scale and product are rounded too.
   constexpr Tolerance kSelu = {6.5 * kUlp};
   // Sigmoid's 2.5 ulp, and a product. Below FLT_MIN the sigmoid is 0, from x =
-  // -87.3 on; x times that is lost, until at -104 the reference's, rounded, is 0
-  // too.
+  // -87.3 on; x times that is lost, until at -104 the reference's, rounded, is
+  // 0 too.
   constexpr Tolerance kSilu = {3 * kUlp, 104 * FLT_MIN};
   // A sum and a quotient, and the reference's own rounding.
   constexpr Tolerance kSoftsign = {3 * kRounding};

@@ -10,7 +10,8 @@ namespace tape::samples {
 namespace {
 
 void AddStopGradientRows(SampleTable* table) {
-  // The floor's derivative is 0 wherever it has one, and so right to be stopped.
+  // The floor's derivative is 0 wherever it has one, and so right to be
+  // stopped.
   table->Add({.op = "StopGradient",
               .name = "floor",
               .inputs = {Floats({2, 3})},

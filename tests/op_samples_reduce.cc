@@ -194,9 +194,9 @@ void AddReductions(SampleTable* table) {
   // a term. That the mean is rounded counts in the square of the rounding only,
   // for the differences have the sum 0.
   constexpr Tolerance kVariance = {5 * kRounding, 1e-12};
-  // Of these exp is off by 1.5 ulp and by 4 more, because its operand of at most
-  // 1.5 is rounded; the log of the sum by that and by 4.5 of its own, below 8;
-  // then the sum of both is rounded. Over several axes, as many times.
+  // Of these exp is off by 1.5 ulp and by 4 more, because its operand of at
+  // most 1.5 is rounded; the log of the sum by that and by 4.5 of its own,
+  // below 8; then the sum of both is rounded. Over several axes, as many times.
   constexpr Tolerance kLogSumExp = {.absolute = 3 * 14 * kUlp};
   for (const ReductionOp& op : std::vector<ReductionOp>{
            {"Max", "", Of(Max), Floats({})},

@@ -1,5 +1,5 @@
-// The rows of ops/softmax.cc (op_samples.h); those of LogSumExp over any axes are
-// in op_samples_reduce.cc.
+// The rows of ops/softmax.cc (op_samples.h); those of LogSumExp over any axes
+// are in op_samples_reduce.cc.
 #include <string>
 #include <utility>
 #include <vector>

@@ -131,7 +131,8 @@ TEST(OptimizerTest, ChainsOfOneGraphCountTheirOwnSteps) {
   for (int turn = 0; turn < 3; ++turn) {
     ASSERT_TRUE(step_a->Run().ok() && step_b->Run().ok());
   }
-  // A constant gradient of 1: each step of Adam is the rate, to a few roundings.
+  // A constant gradient of 1: each step of Adam is the rate, to a few
+  // roundings.
   EXPECT_NEAR(g.Value(a).values<float>()[0], 1 - 3 * 0.125, 1e-6);
   EXPECT_NEAR(g.Value(b).values<float>()[0], 1 - 3 * 0.125, 1e-6);
   EXPECT_EQ(g.Value(of_a.step).values<int32_t>()[0], 3);

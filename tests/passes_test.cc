@@ -213,8 +213,8 @@ TEST(ShareCommonSubexpressionsTest, KeepsWhatDiffersInOpInputsOrAttributes) {
                                       Fill(&graph, {2}, 0, DType::kInt32)};
   const Program before = ProgramOf(different);
   const Program after = ShareCommonSubexpressions(before);
-  // The three times that ArgMax(x, 0) was asked for are one, as are the Reshapes
-  // that drop its axis.
+  // The three times that ArgMax(x, 0) was asked for are one, as are the
+  // Reshapes that drop its axis.
   EXPECT_EQ(after.size(), before.size() - 4);
 }
 

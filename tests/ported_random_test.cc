@@ -67,8 +67,9 @@ TEST(NumpyRandomTest, KeepsTheSecondNormalOfAPairAcrossOtherDraws) {
 }
 
 TEST(TorchRandomTest, DrawsTheLayersOfDocumentE) {
-  // torch.manual_seed(0); Linear(784, 100); Linear(100, 10): first two elements,
-  // last element and sum of each tensor, row by row of (outputs, inputs).
+  // torch.manual_seed(0); Linear(784, 100); Linear(100, 10): first two
+  // elements, last element and sum of each tensor, row by row of (outputs,
+  // inputs).
   Graph g;
   const TorchRandom torch(0);
   const auto sum = [](absl::Span<const float> values) {

@@ -8,9 +8,9 @@
 // (tests/op_samples.h) holds each to. So the references are run several times
 // more, each operand of each node and each result moved at random, each element
 // and each reading by itself, by up to kMoved = 2^-20 of it, that is 16
-// roundings. An op rounds a few times, at random too, so the largest change seen
-// in kDraws such runs is a few times what roundings add up to, by whatever way
-// they reach the element: through cancellation, a small divisor or a long
+// roundings. An op rounds a few times, at random too, so the largest change
+// seen in kDraws such runs is a few times what roundings add up to, by whatever
+// way they reach the element: through cancellation, a small divisor or a long
 // chain. Twice that is allowed.
 //
 // Where a kink or a step is within reach of roundings, or the program magnifies

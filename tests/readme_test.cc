@@ -1,5 +1,6 @@
-// What the README shows is true: its program compiles (see BUILD.bazel, which cuts it out of the README), prints what the
-// README says it prints, and, with the mistake the README tells of, ends with the error it shows.
+// What the README shows is true: its program compiles (see BUILD.bazel, which
+// cuts it out of the README), prints what the README says it prints, and, with
+// the mistake the README tells of, ends with the error it shows.
 #include <sys/wait.h>
 
 #include <array>

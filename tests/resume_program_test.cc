@@ -1,5 +1,5 @@
-// Runs that are killed, interrupted, or find their files damaged, and go on: the
-// program train as a process.
+// Runs that are killed, interrupted, or find their files damaged, and go on:
+// the program train as a process.
 #include <signal.h>
 #include <unistd.h>
 
@@ -466,8 +466,7 @@ TEST(ResumeProgramTest, InterruptedAtAnyMomentOfARealRunItGoesOnToTheSameBits) {
                                   resumes ? std::vector<std::string>{"--resume"}
                                           : std::vector<std::string>{},
                                   {.meanwhile = [&](pid_t process) {
-                                    // Once it trains, which its lock does not tell; the checkpoint
-                                    // of its start does.
+                                    // When it trains, as a rule.
                                     SleepFor(0.3 + moment(random));
                                     kill(process, SIGINT);
                                   }});

@@ -93,8 +93,8 @@ std::vector<ChainCase> Cases() {
       {"SkipIfNotFinite", [=] { return SkipIfNotFinite(sgd()); }, 4, 5, 2},
       // The new value is written, and read again once its norm is known.
       {"MaxNorm", Linked([] { return MaxNorm(1); }, sgd), 5, 4, 2},
-      // So is u: read w, g, m, v; write m, v, u; read w, u; write w. The squares
-      // of w are made by a pass of their own, which reads w once more.
+      // So is u: read w, g, m, v; write m, v, u; read w, u; write w. The
+      // squares of w are made by a pass of their own, which reads w once more.
       {"Lamb", [] { return Lamb({.weight_decay = 0.1}); }, 10, 9, 5},
       // The noise is drawn into memory.
       {"AddNoise", Linked([] { return AddNoise(0.1); }, sgd), 5, 4},

@@ -1,6 +1,7 @@
 // Every experiment's training step with each of the compiler's passes left out,
 // and all of them, and on several threads: the weights it leads to are the same
-// but for rounding, or to the bit. tests/op_test.cc leaves them out for each op.
+// but for rounding, or to the bit. tests/op_test.cc leaves them out for each
+// op.
 #include <cmath>
 #include <string>
 #include <vector>

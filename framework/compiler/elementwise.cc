@@ -197,9 +197,9 @@ class ElementwiseKernel : public Kernel {
       }
       operands_.push_back(std::move(operand));
     }
-    // Every period is the size of some last axes of the shape, so the smaller of
-    // two divides the larger: blocks can be whole periods of all patterns, and a
-    // block within the shortest row is within all rows.
+    // Every period is the size of some last axes of the shape, so the smaller
+    // of two divides the larger: blocks can be whole periods of all patterns,
+    // and a block within the shortest row is within all rows.
     for (const Operand& operand : operands_) {
       if (operand.access == Access::kPattern) {
         block_period_ = std::max(block_period_, operand.period);

@@ -278,8 +278,8 @@ absl::Status Executable::RunChecked(absl::Span<const void* const> fed,
                                     int64_t run) {
   const FlushDenormals flush_denormals;
   Feed(fed);
-  // Steps without passes are in the program's order, and what updates copy comes
-  // after them all.
+  // Steps without passes are in the program's order, and what updates copy
+  // comes after them all.
   size_t next = 0;
   const auto make = [&] {
     const Call& call = calls_[next++];

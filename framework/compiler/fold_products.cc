@@ -2,8 +2,8 @@
 // makes one node of them all. Tested by tests/passes_test.cc.
 //
 // The value of a linear elementwise node is a sum of earlier nodes, each times
-// a number: its *form*. w - 0.1 (g + 0.02 w) has the form 0.998 w - 0.1 g. Forms
-// of up to two terms are enough here; a node with more stands for itself.
+// a number: its *form*. w - 0.1 (g + 0.02 w) has the form 0.998 w - 0.1 g.
+// Forms of up to two terms are enough here; a node with more stands for itself.
 #include <algorithm>
 #include <iterator>
 #include <map>

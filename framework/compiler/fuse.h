@@ -30,8 +30,9 @@ struct Step {
 
 // The steps of a bound program, in an order in which each comes after what it
 // reads. Of the set it asks for kFuse and kFuseProducts: elementwise nodes in
-// passes, and into these the products whose value they alone read. Fills, sources and views are no steps. The program must have been
-// through Materialize (passes.h).
+// passes, and into these the products whose value they alone read. Fills,
+// sources and views are no steps. The program must have been through
+// Materialize (passes.h).
 std::vector<Step> Fuse(const Program& program, PassSet passes = {});
 
 }  // namespace tape

@@ -26,9 +26,9 @@ struct KernelCheckOptions {
 // dtype.
 //
 // The error names the worst element of the first plan that differs: its fetch,
-// both figures, its line; and, on a second line, the first node on the tape that
-// differs if it is fetched. An op whose shape rule refuses, or gives another
-// shape for, bound shapes is an error too.
+// both figures, its line; and, on a second line, the first node on the tape
+// that differs if it is fetched. An op whose shape rule refuses, or gives
+// another shape for, bound shapes is an error too.
 absl::Status CheckKernels(absl::Span<const Var> fetches,
                           const ReferenceFeeds& feeds = {},
                           const KernelCheckOptions& options = {});

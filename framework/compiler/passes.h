@@ -16,9 +16,10 @@ namespace tape {
 Program FoldConstants(Program program);
 
 // A node whose op says that its value is another's (OpDef::simplify) gives way
-// to that: x * 1 to x, -(-x) to x, the reshape of a reshape to one reshape. Only
-// where the bits are the same, which x + 0 is not: -0 + 0 is 0. (Denormals,
-// which a run takes for zero anyway, may come through unflushed.) simplify.cc.
+// to that: x * 1 to x, -(-x) to x, the reshape of a reshape to one reshape.
+// Only where the bits are the same, which x + 0 is not: -0 + 0 is 0.
+// (Denormals, which a run takes for zero anyway, may come through unflushed.)
+// simplify.cc.
 Program Simplify(Program program);
 
 // Equal ops on equal inputs become one node.

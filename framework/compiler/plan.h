@@ -4,8 +4,8 @@
 //
 // A plan with kBatch in it is prepared for each batch size when it first sees
 // it; from the second run of a size on, Run allocates nothing but what oneDNN
-// allocates within a product (see framework/README.md). Plans of one graph share
-// its variables: no two of them, nor one twice, may run at the same time.
+// allocates within a product (see framework/README.md). Plans of one graph
+// share its variables: no two of them, nor one twice, may run at the same time.
 // Tested by tests/plan_test.cc.
 #ifndef TAPE_FRAMEWORK_COMPILER_PLAN_H_
 #define TAPE_FRAMEWORK_COMPILER_PLAN_H_

@@ -20,9 +20,9 @@ Simpler Ask(const Program& program, const Node& node) {
   return node.op->simplify({node.op, node.attributes, inputs, node.type});
 }
 
-// Makes `node`, which is about to be appended to `program`, simpler by one step.
-// Returns the earlier node that it is the same as, or kNone; `changed` says
-// whether it should be asked again.
+// Makes `node`, which is about to be appended to `program`, simpler by one
+// step. Returns the earlier node that it is the same as, or kNone; `changed`
+// says whether it should be asked again.
 int SimplifyOnce(const Program& program, Node& node, bool& changed) {
   changed = false;
   const Simpler simpler = Ask(program, node);

@@ -17,8 +17,8 @@ namespace tape {
 
 class ThreadTeam {
  public:
-  // The caller of Run is member 0; threads - 1 others are started, or as many as
-  // the system gives. `threads` is at least 1.
+  // The caller of Run is member 0; threads - 1 others are started, or as many
+  // as the system gives. `threads` is at least 1.
   explicit ThreadTeam(int threads);
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;

@@ -4,8 +4,8 @@
 //
 // Most values of a training step have a row for each sample, and each row
 // follows from the same row of other values. What comes of all rows in the end
-// are sums: a weight's gradient, a loss. So the rows can be cut into tiles: each
-// is run by a program of its own, with as many rows as a tile has, whose
+// are sums: a weight's gradient, a loss. So the rows can be cut into tiles:
+// each is run by a program of its own, with as many rows as a tile has, whose
 // variables are the sums so far.
 #ifndef TAPE_FRAMEWORK_COMPILER_TILE_H_
 #define TAPE_FRAMEWORK_COMPILER_TILE_H_
@@ -36,15 +36,16 @@ struct Tiling {
 
   // The part in tiles. Input i is what `tiles` reads as its input i: whole, or,
   // where read_by_rows[i], its rows of the tile. Variable i is the sum
-  // sums[i] so far, which the program updates; fetch i, the rows of gathered[i].
+  // sums[i] so far, which the program updates; fetch i, the rows of
+  // gathered[i].
   Program program;
   std::vector<bool> read_by_rows;
 };
 
 // Cuts `program`, which is bound and has been through the passes before
 // FoldIntoProducts, along the axis of `batch` rows, with tiles of `tile_rows`
-// of them. Nothing, if there is nothing to be cut: no input has `batch` rows, or
-// rows depend on each other, as in a normalisation over the batch.
+// of them. Nothing, if there is nothing to be cut: no input has `batch` rows,
+// or rows depend on each other, as in a normalisation over the batch.
 std::optional<Tiling> TileBatch(const Program& program, int64_t batch,
                                 int64_t tile_rows);
 

@@ -32,8 +32,8 @@ size_t CacheBytes() {
   return bytes > 0 ? static_cast<size_t>(bytes) : size_t{1} << 20;
 }
 
-// A pass over a product's bands has nothing to gain where a tile is in the cache
-// as a whole.
+// A pass over a product's bands has nothing to gain where a tile is in the
+// cache as a whole.
 Executable::Options TileOptions(PassSet passes) {
   return {.passes = passes.Without(Pass::kFuseProducts),
           .use = Executable::Use::kTile};

@@ -70,9 +70,9 @@ std::vector<Var> HessianVectorProduct(Var y, absl::Span<const Var> x,
 // The elements of y above which Jacobian refuses.
 inline constexpr int64_t kMaxJacobianRows = 4096;
 
-// d y / d x, of y's shape followed by x's: element [i…, j…] is d y[i…] / d x[j…].
-// y is float32 without kBatch, of at most kMaxJacobianRows elements, for each of
-// which a sweep of nodes is appended; x may be any float32 node.
+// d y / d x, of y's shape followed by x's: element [i…, j…] is that of y[i…] by
+// x[j…]. y is float32 without kBatch, of at most kMaxJacobianRows elements, for
+// each of which a sweep of nodes is appended; x may be any float32 node.
 Var Jacobian(Var y, Var x, Loc loc = Loc::Current());
 
 // ---- What Jacobian is made of: blocks of rows, float32 ----

@@ -24,8 +24,8 @@ struct GradientCheckOptions {
   double relative = 1e-3;
   double absolute = 1e-5;
   // How far an element e of x is moved at first: step * max(1, |e|), up and
-  // down. Where the derivative differs from these two slopes, steps from 1e-2 to
-  // 1e-10 are tried, and the slopes taken of which two steps agree best, by
+  // down. Where the derivative differs from these two slopes, steps from 1e-2
+  // to 1e-10 are tried, and the slopes taken of which two steps agree best, by
   // Richardson's extrapolation.
   double step = 1e-6;
   // 1: the gradients. 2: the gradients of the gradients as well, by each x and

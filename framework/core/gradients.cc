@@ -57,9 +57,9 @@ std::vector<bool> NeededBy(const Graph& graph, int end,
   return needed;
 }
 
-// One backward sweep: d (sum over k of seeds[k] y[k]) / d x[i], which `what` was
-// asked for at `loc`. All Vars are valid and of `graph`, each seed of its y's
-// type. Mistakes are kept, every one; then all results are invalid.
+// One backward sweep: d (sum over k of seeds[k] y[k]) / d x[i], which `what`
+// was asked for at `loc`. All Vars are valid and of `graph`, each seed of its
+// y's type. Mistakes are kept, every one; then all results are invalid.
 std::vector<Var> Sweep(Graph* graph, absl::string_view what,
                        absl::Span<const Var> y, absl::Span<const Var> seeds,
                        absl::Span<const Var> x, Unconnected unconnected,

@@ -47,8 +47,8 @@ Initializer Normal(double mean, double standard_deviation);
 // Uniform on ±gain * sqrt(6 / (fan_in + fan_out)). Glorot and Bengio,
 // "Understanding the difficulty of training deep feedforward neural networks",
 // AISTATS 2010, formula 16. The gain makes up for what an activation takes from
-// the variance; sqrt(2), for a ReLU, gives ±sqrt(12 / (fan_in + fan_out)), which
-// some call He's. Refused if it is negative or not finite.
+// the variance; sqrt(2), for a ReLU, gives ±sqrt(12 / (fan_in + fan_out)),
+// which some call He's. Refused if it is negative or not finite.
 Initializer Glorot(double gain = 1);
 // Normal with variance 2 / fan_in, for layers followed by a ReLU. He, Zhang,
 // Ren and Sun, "Delving deep into rectifiers", ICCV 2015, formula 10.

@@ -14,8 +14,8 @@
 namespace tape {
 namespace {
 
-// An initializer whose numbers are all drawn at once, by `draw`, in the order of
-// `layout`.
+// An initializer whose numbers are all drawn at once, by `draw`, in the order
+// of `layout`.
 template <typename Draw>
 Initializer DrawAtOnce(Layout layout, Draw draw) {
   return Initializer(
@@ -107,8 +107,8 @@ TorchRandom::TorchRandom(uint64_t seed)
 Initializer TorchRandom::LinearWeight() const {
   return DrawAtOnce(
       Layout::kOutputsByInputs, [sequence = sequence_](const TensorType& type) {
-        // kaiming_uniform_(a=sqrt(5)), in the library's own steps: in double they
-        // may end a digit away from 1 / sqrt(inputs).
+        // kaiming_uniform_(a=sqrt(5)), in the library's own steps: in double
+        // they may end a digit away from 1 / sqrt(inputs).
         const double gain = std::sqrt(2.0 / (1 + std::pow(std::sqrt(5.0), 2)));
         const double deviation =
             gain / std::sqrt(static_cast<double>(type.shape[0]));

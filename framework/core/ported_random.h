@@ -34,8 +34,9 @@ class NumpyRandom {
   // low + (high - low) ((a >> 5) 2^26 + (b >> 6)) / 2^53.
   Initializer Uniform(double low, double high,
                       Layout layout = Layout::kInputsByOutputs) const;
-  // np.random.normal(mean, standard_deviation, shape): Marsaglia's polar method,
-  // whose second number of each pair is kept for the next draw, whoever makes it.
+  // np.random.normal(mean, standard_deviation, shape): Marsaglia's polar
+  // method, whose second number of each pair is kept for the next draw, whoever
+  // makes it.
   Initializer Normal(double mean, double standard_deviation,
                      Layout layout = Layout::kInputsByOutputs) const;
 
@@ -44,9 +45,10 @@ class NumpyRandom {
   std::shared_ptr<Sequence> sequence_;  // Shared with the initializers.
 };
 
-// PyTorch's CPU generator, torch.manual_seed(seed) and after: MT19937 seeded with
-// init_genrand of the seed's low 32 bits. A uniform float32 takes one output r,
-// (r mod 2^24) 2^-24 (high - low) + low in float32, product and sum rounded once.
+// PyTorch's CPU generator, torch.manual_seed(seed) and after: MT19937 seeded
+// with init_genrand of the seed's low 32 bits. A uniform float32 takes one
+// output r, (r mod 2^24) 2^-24 (high - low) + low in float32, product and sum
+// rounded once.
 class TorchRandom {
  public:
   explicit TorchRandom(uint64_t seed);

@@ -100,8 +100,8 @@ class Shape {
 
   // Whether every dimension is a number.
   bool is_bound() const;
-  // Whether every dimension is a number or kBatch, and the numbers' product is at
-  // most kMaxElements.
+  // Whether every dimension is a number or kBatch, and the numbers' product is
+  // at most kMaxElements.
   bool is_valid() const;
   // The same shape with kBatch replaced by `batch`.
   Shape Bind(int64_t batch) const;

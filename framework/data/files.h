@@ -49,10 +49,11 @@ absl::StatusOr<FileBytes> ReadWholeFile(const std::string& path,
 absl::Status WriteNewFile(const std::string& path,
                           std::initializer_list<absl::string_view> pieces);
 
-// Makes `bytes` the content of the file `path`, which is there as a whole or, if
-// this fails, as it was before: they are written to "<path>.temporary" first,
-// and bytes and name are on the disk when this returns. Errors are the system's;
-// one of the folder's fsync alone comes when the file is already there.
+// Makes `bytes` the content of the file `path`, which is there as a whole or,
+// if this fails, as it was before: they are written to "<path>.temporary"
+// first, and bytes and name are on the disk when this returns. Errors are the
+// system's; one of the folder's fsync alone comes when the file is already
+// there.
 absl::Status ReplaceFile(const std::string& path, absl::string_view bytes);
 // The same of these pieces, one after the other.
 absl::Status ReplaceFile(const std::string& path,

@@ -37,8 +37,8 @@ class PngDecoder {
   PngDecoder& operator=(const PngDecoder&) = delete;
 
   // Reads what precedes the pixels. Memory stays within a few MB whatever the
-  // file claims or holds. Refuses what does not begin as a PNG file does, and all but
-  // greyscale of 1, 2, 4 or 8 bits.
+  // file claims or holds. Refuses what does not begin as a PNG file does, and
+  // all but greyscale of 1, 2, 4 or 8 bits.
   absl::StatusOr<ImageSize> ReadSize();
 
   // Reads the pixels to `to`, size.pixels() of them in row-major order, and the

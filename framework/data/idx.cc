@@ -209,8 +209,8 @@ class Parser {
     const size_t claimed = shape.elements();
     std::vector<uint8_t> values;
     // Grows as elements arrive, or as far as they surely will, since what the
-    // header claims may be false; and is reserved first, since resize() alone may
-    // take twice as much.
+    // header claims may be false; and is reserved first, since resize() alone
+    // may take twice as much.
     while (values.size() < claimed) {
       const size_t arrived = values.size();
       const size_t step =

@@ -18,11 +18,11 @@
 
 namespace tape {
 
-// The images of these PNG files, of which there is at least one, in their order:
-// uint8 [n, rows * columns]. Each must be a greyscale image of 1, 2, 4 or 8 bits
-// (expanded to 0 to 255), whatever its name, and of the size of the first one,
-// at most 2^24 pixels. Errors: kNotFound if a file is missing; kInvalidArgument
-// if one is not such an image; otherwise what the system said.
+// The images of these PNG files, of which there is at least one, in their
+// order: uint8 [n, rows * columns]. Each must be a greyscale image of 1, 2, 4
+// or 8 bits (expanded to 0 to 255), whatever its name, and of the size of the
+// first one, at most 2^24 pixels. Errors: kNotFound if a file is missing;
+// kInvalidArgument if one is not such an image; otherwise what the system said.
 absl::StatusOr<Tensor> ReadPngImages(absl::Span<const std::string> paths);
 
 // The data set of the label folders 0 to classes - 1 in `folder`: images of

@@ -30,7 +30,8 @@ struct Images {
 //                           those of folders in it ("3/00017.png"); hidden ones
 //                           are passed over
 //
-// Errors: those of the form's reader, and kInvalidArgument if there is no image.
+// Errors: those of the form's reader, and kInvalidArgument if there is no
+// image.
 absl::StatusOr<Images> ReadImages(const std::string& path);
 
 }  // namespace tape

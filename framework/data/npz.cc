@@ -288,8 +288,8 @@ absl::StatusOr<FileBytes> ReadMember(zip_t* zip, const zip_stat_t& stat,
   }
   const auto close = absl::MakeCleanup([file] { zip_fclose(file); });
   FileBytes bytes(stat.size);
-  // One byte more is asked for, since the checksum is verified at the end; there
-  // is room for it.
+  // One byte more is asked for, since the checksum is verified at the end;
+  // there is room for it.
   const size_t most = bytes.size() + 1;
   size_t count = 0;
   for (zip_int64_t read = 1; read > 0 && count < most; count += read) {

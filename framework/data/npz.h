@@ -32,10 +32,11 @@ struct NpzFile {
   std::vector<FileBytes> members;   // What they are views of.
 };
 
-// Reads a whole file. The arrays stay within what deflate can make of the file's
-// bytes, 1032 times their number, whatever it claims; libzip takes 2 MiB at most
-// for members that an archive only claims. Errors: those of ReadWholeFile;
-// kInvalidArgument for whatever else is wrong, a member's checksum for one.
+// Reads a whole file. The arrays stay within what deflate can make of the
+// file's bytes, 1032 times their number, whatever it claims; libzip takes 2 MiB
+// at most for members that an archive only claims. Errors: those of
+// ReadWholeFile; kInvalidArgument for whatever else is wrong, a member's
+// checksum for one.
 absl::StatusOr<NpzFile> ReadNpz(const std::string& path);
 
 // The same of a file's `bytes`; `path` only names them in errors.

@@ -1,8 +1,8 @@
 // The reader and writer of safetensors files (safetensors.h). In goes a path or
-// a file's bytes, out come arrays that are views of them, or a Status that names
-// what is wrong; and the other way round. The header is read in one pass without
-// recursion, so that neither depth nor length of what it holds matters. Tested
-// by tests/safetensors_test.cc.
+// a file's bytes, out come arrays that are views of them, or a Status that
+// names what is wrong; and the other way round. The header is read in one pass
+// without recursion, so that neither depth nor length of what it holds matters.
+// Tested by tests/safetensors_test.cc.
 #include "framework/data/safetensors.h"
 
 #include <algorithm>

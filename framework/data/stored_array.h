@@ -1,6 +1,7 @@
 // StoredArray: an array as it lies in a file. What the storage formats
 // (safetensors.h, npz.h) give and take, so that whoever loads or saves
-// (../train/weights.h) knows none of them. Tested by tests/stored_array_test.cc.
+// (../train/weights.h) knows none of them. Tested by
+// tests/stored_array_test.cc.
 #ifndef TAPE_FRAMEWORK_DATA_STORED_ARRAY_H_
 #define TAPE_FRAMEWORK_DATA_STORED_ARRAY_H_
 
@@ -51,8 +52,8 @@ StoredArray ViewOf(std::string name, const TensorView& tensor);
 // The array as a tensor of `dtype`: the same bits if that is its type; else any
 // floating-point type becomes float32 or float64, rounded to the nearest, and
 // any whole one (bool, uint8, int32, int64) int32 or uint8. Errors, all
-// kInvalidArgument, naming the array: any other conversion; an element, with its
-// index and value, that is out of the dtype's range.
+// kInvalidArgument, naming the array: any other conversion; an element, with
+// its index and value, that is out of the dtype's range.
 absl::StatusOr<Tensor> ToTensor(const StoredArray& array, DType dtype);
 
 }  // namespace tape

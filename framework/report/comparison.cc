@@ -1,5 +1,5 @@
-// Comparisons of runs (comparison.h). In go folders, out comes a page. Tested by
-// tests/comparison_test.cc.
+// Comparisons of runs (comparison.h). In go folders, out comes a page. Tested
+// by tests/comparison_test.cc.
 #include "framework/report/comparison.h"
 
 #include <algorithm>

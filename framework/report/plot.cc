@@ -323,7 +323,8 @@ Axis LogAxis(double low, double high, int most) {
       axis.ticks.push_back(factor * std::pow(10, power));
     }
   }
-  // The ends: the last tick that is not above `low`, the first not below `high`.
+  // The ends: the last tick that is not above `low`, the first not below
+  // `high`.
   const double room = 1 + 1e-9;
   while (axis.ticks.size() > 2 && axis.ticks[1] <= low * room) {
     axis.ticks.erase(axis.ticks.begin());

@@ -9,8 +9,8 @@
 
 namespace tape {
 
-// A stand-alone SVG drawn on white, as the bytes of a PNG `width_px` wide and as
-// high as the SVG's own width and height (or view box) ask for.
+// A stand-alone SVG drawn on white, as the bytes of a PNG `width_px` wide and
+// as high as the SVG's own width and height (or view box) ask for.
 //
 // Drawn by librsvg, which takes a style sheet's rules but for those in @media,
 // whatever the query: of an SVG whose dark colours are there, the PNG has the

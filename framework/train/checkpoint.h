@@ -1,7 +1,8 @@
 // Checkpoints: a folder of safetensors files, each of them all that a run needs
 // to go on to the same bits. A file holds every variable of the graph under its
 // own name, and beside them "@best/<parameter>", "@order" (the samples of the
-// current epoch, int32) and "@state" (JSON, uint8); its metadata is the caller's.
+// current epoch, int32) and "@state" (JSON, uint8); its metadata is the
+// caller's.
 //
 // A file is written beside its place, is on the disk before it gets its name,
 // and carries a checksum of all its bytes: whatever happens to the machine or
@@ -62,9 +63,9 @@ class CheckpointFolder {
   absl::Status Save(const Graph& graph, const TrainingState& state,
                     const Metadata& metadata);
 
-  // The newest that can be read, of those after at most `most_steps` steps; none
-  // if there is none. Each one that is damaged or no checkpoint is told of to
-  // `damaged`, and passed over. Errors: the system's, of the folder.
+  // The newest that can be read, of those after at most `most_steps` steps;
+  // none if there is none. Each one that is damaged or no checkpoint is told of
+  // to `damaged`, and passed over. Errors: the system's, of the folder.
   absl::StatusOr<std::optional<Checkpoint>> Newest(
       std::vector<absl::Status>& damaged,
       int64_t most_steps = std::numeric_limits<int64_t>::max()) const;

@@ -12,7 +12,8 @@
 
 namespace tape {
 
-// What becomes of a run whose loss is not finite, or far above its recent range.
+// What becomes of a run whose loss is not finite, or far above its recent
+// range.
 enum class OnDivergence {
   kGoOn,  // Nothing.
   kStop,  // It ends.
@@ -24,10 +25,10 @@ enum class OnDivergence {
 //
 //   limit = max(first, highest + 10 (highest - lowest))
 //
-// where `first` is the run's first loss, and highest and lowest are those of the
-// last 100 that were not bad; before there were 100 all finite ones are good.
-// The run's first loss is in it so that a network that fits its samples nearly
-// perfectly may still meet an odd one.
+// where `first` is the run's first loss, and highest and lowest are those of
+// the last 100 that were not bad; before there were 100 all finite ones are
+// good. The run's first loss is in it so that a network that fits its samples
+// nearly perfectly may still meet an odd one.
 class LossWatch {
  public:
   static constexpr int kWindow = 100;

@@ -1,6 +1,6 @@
 // What passes over data come to: the sums of their batches, and the passes
-// without updates that follow an epoch of training. The trainer's own. Tested by
-// tests/trainer_test.cc.
+// without updates that follow an epoch of training. The trainer's own. Tested
+// by tests/trainer_test.cc.
 #ifndef TAPE_FRAMEWORK_TRAIN_EVALUATION_H_
 #define TAPE_FRAMEWORK_TRAIN_EVALUATION_H_
 

@@ -58,8 +58,8 @@ class RunDirectory {
   // system's, and the file then has whole lines only.
   absl::Status AppendMetrics(const EpochMetrics& metrics);
 
-  // Makes metrics.csv that of these epochs, as a whole or not at all, whatever it
-  // was; of none, there is no file. Errors: the system's.
+  // Makes metrics.csv that of these epochs, as a whole or not at all, whatever
+  // it was; of none, there is no file. Errors: the system's.
   absl::Status RewriteMetrics(absl::Span<const EpochResult> history);
 
   // Writes summary.json, which is there as a whole or not at all; an earlier

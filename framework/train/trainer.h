@@ -90,9 +90,9 @@ struct TrainOptions {
   // bits as one that was never interrupted.
   const TrainingState* resume_from = nullptr;
   // Keeps the state, with the variables as they are now; its error ends the
-  // run. Called before the first step, when due by `checkpoint_every`, when the run is interrupted, and
-  // at its end. Not called with variables that are not finite, unless
-  // on_divergence is kGoOn.
+  // run. Called before the first step, when due by `checkpoint_every`, when the
+  // run is interrupted, and at its end. Not called with variables that are not
+  // finite, unless on_divergence is kGoOn.
   std::function<absl::Status(const TrainingState&)> save = nullptr;
   CheckpointEvery checkpoint_every = {};
   // Asked after each step, whether to leave the rest of the run to another one.
@@ -112,8 +112,8 @@ struct TrainResult {
   int64_t step = 0;  // Batches trained on.
   // If it diverged, in what way: "step 7, in epoch 2: the loss is nan".
   std::string divergence;
-  // Of the weights that a finished run leaves in the graph: the last epoch's, or
-  // the best one's if early stopping keeps those.
+  // Of the weights that a finished run leaves in the graph: the last epoch's,
+  // or the best one's if early stopping keeps those.
   EpochResult kept;
   ConfusionMatrix confusion = ConfusionMatrix(1);  // Of them, on the test set.
   std::vector<EpochResult> history;                // Of all epochs evaluated.
@@ -121,8 +121,8 @@ struct TrainResult {
   int threads = 0;
   double seconds = 0;             // Of the whole run, evaluations included.
   double samples_per_second = 0;  // Of training alone.
-  // Of making the plans (Plan::compile_seconds), which for the training steps is
-  // done before `seconds` begin.
+  // Of making the plans (Plan::compile_seconds), which for the training steps
+  // is done before `seconds` begin.
   double compile_seconds = 0;
 };
 

@@ -1,6 +1,6 @@
 // Where a run stands between two steps: all that is needed to go on to the same
-// bits, beside the variables of its graph. Kept by the trainer, written and read
-// by checkpoint.h. Tested by tests/training_state_test.cc.
+// bits, beside the variables of its graph. Kept by the trainer, written and
+// read by checkpoint.h. Tested by tests/training_state_test.cc.
 #ifndef TAPE_FRAMEWORK_TRAIN_TRAINING_STATE_H_
 #define TAPE_FRAMEWORK_TRAIN_TRAINING_STATE_H_
 
@@ -53,8 +53,8 @@ inline int BegunEpochs(const TrainingState& state) {
   return state.batches.samples > 0 ? state.epoch : state.epoch - 1;
 }
 
-// All but the tensors, `best` and `batches.order`, as JSON. Numbers come back to
-// the same bits, but for the sign of a NaN.
+// All but the tensors, `best` and `batches.order`, as JSON. Numbers come back
+// to the same bits, but for the sign of a NaN.
 std::string ToJson(const TrainingState& state);
 // The state of such a text, without tensors. Errors: no JSON; a member that is
 // missing or of another kind.

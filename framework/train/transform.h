@@ -113,12 +113,12 @@ class Chain : public GradientTransform {
     (transforms_.push_back(std::move(others)), ...);
   }
 
-  // The updates that the chain makes of the gradients, and one more for a counter
-  // of its own, Updates::step: the State "step", or "step/2" and so on for
-  // further chains of the graph. Errors, kept by the graph: not as many gradients
-  // as parameters, or of another shape; an empty Var; a parameter that no
-  // optimiser takes; something after the optimiser that took the last; whatever a
-  // transformation refuses.
+  // The updates that the chain makes of the gradients, and one more for a
+  // counter of its own, Updates::step: the State "step", or "step/2" and so on
+  // for further chains of the graph. Errors, kept by the graph: not as many
+  // gradients as parameters, or of another shape; an empty Var; a parameter
+  // that no optimiser takes; something after the optimiser that took the last;
+  // whatever a transformation refuses.
   Updates Apply(absl::Span<const Var> parameters,
                 absl::Span<const Var> gradients,
                 Loc loc = Loc::Current()) const;

@@ -18,9 +18,9 @@ TransformPtr Accumulate(int steps, TransformPtr transform,
                         Loc loc = Loc::Current());
 
 // Lets `transform`, which ends with an optimiser, act only if every element of
-// every gradient is finite; otherwise nothing changes, and Updates::step does not
-// advance. Reports (Updates::reports) "skipped": how many runs were left out so
-// far, this one included. State: "skipped", int32.
+// every gradient is finite; otherwise nothing changes, and Updates::step does
+// not advance. Reports (Updates::reports) "skipped": how many runs were left
+// out so far, this one included. State: "skipped", int32.
 TransformPtr SkipIfNotFinite(TransformPtr transform, Loc loc = Loc::Current());
 
 // Keeps an exponential moving average of the parameters, a = decay a + (1 -

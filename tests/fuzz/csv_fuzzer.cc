@@ -20,8 +20,8 @@ namespace {
 constexpr int kClasses = 10;
 
 // A label, which is 4 bytes, has 2 in the file at least; it is held twice
-// while its memory grows and as a tensor. With the file itself, 9 bytes for one.
-// And what an error and small things take.
+// while its memory grows and as a tensor. With the file itself, 9 bytes for
+// one. And what an error and small things take.
 size_t Limit(size_t files) { return 9 * files + 16 * 1024; }
 
 // Whether ReadImages takes the file for one of another form, as which the other

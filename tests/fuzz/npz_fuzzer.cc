@@ -1,6 +1,6 @@
-// Fuzzes the reader of .npz files (framework/data/npz.h): the input is the file.
-// A checksum that a change made wrong would hide what lies behind it, so most
-// changes are made to what a member decompresses to, and libzip makes an
+// Fuzzes the reader of .npz files (framework/data/npz.h): the input is the
+// file. A checksum that a change made wrong would hide what lies behind it, so
+// most changes are made to what a member decompresses to, and libzip makes an
 // archive of it again.
 #include <zip.h>
 

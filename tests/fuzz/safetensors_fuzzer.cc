@@ -27,8 +27,8 @@ constexpr size_t kChecksumDigits = 8;
 
 // The file itself; and for each of its bytes: an entry of the metadata, "a":"",
 // is 7 of them and two strings of 32 bytes in a list that grows by doubling,
-// and a third string among the keys known. Arrays' entries are larger, but so is
-// what makes them. And what an error and small things take.
+// and a third string among the keys known. Arrays' entries are larger, but so
+// is what makes them. And what an error and small things take.
 size_t Limit(size_t file) { return 48 * file + 64 * 1024; }
 
 Metadata WithoutChecksum(Metadata metadata) {
