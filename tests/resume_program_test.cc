@@ -533,6 +533,14 @@ TEST(ResumeProgramTest, ADivergedRunStopsOrGoesBackAsAsked) {
                               HasSubstr("--learning_rate")));
   EXPECT_FALSE(fs::exists(stopped / "model.safetensors"));
 
+  // What a document wrote goes on unless told otherwise.
+  const fs::path written = NewFolder("as_written");
+  const Outcome on =
+      Train(written, {"--experiment=fashion_40_leaky", "--variant=as_written",
+                      "--epochs=1", "--learning_rate=1e30"});
+  EXPECT_EQ(on.exit_code, 0) << on.err;
+  EXPECT_THAT(on.err, HasSubstr("the loss is no longer finite"));
+
   const fs::path returned = NewFolder("returned");
   const Outcome back = Train(returned, With(wild, "--on_divergence=go_back"));
   EXPECT_EQ(back.exit_code, 0) << back.err;
