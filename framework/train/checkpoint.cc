@@ -206,7 +206,11 @@ absl::StatusOr<std::optional<Checkpoint>> CheckpointFolder::Newest(
     if (entry.step > most_steps) continue;
     absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(entry.path);
     if (checkpoint.ok()) return *std::move(checkpoint);
-    damaged.push_back(checkpoint.status());
+    const absl::Status& status = checkpoint.status();
+    if (!absl::IsDataLoss(status) && !absl::IsInvalidArgument(status)) {
+      return status;
+    }
+    damaged.push_back(status);
   }
   return std::nullopt;
 }

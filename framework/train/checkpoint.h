@@ -65,7 +65,8 @@ class CheckpointFolder {
 
   // The newest that can be read, of those after at most `most_steps` steps;
   // none if there is none. Each one that is damaged or no checkpoint is told of
-  // to `damaged`, and passed over. Errors: the system's, of the folder.
+  // to `damaged`, and passed over. Errors: the system's, of the folder, or of a
+  // file that may be good.
   absl::StatusOr<std::optional<Checkpoint>> Newest(
       std::vector<absl::Status>& damaged,
       int64_t most_steps = std::numeric_limits<int64_t>::max()) const;
