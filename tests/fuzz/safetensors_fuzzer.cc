@@ -49,16 +49,20 @@ void CheckWrittenAgain(const SafetensorsFile& file, bool with_checksum) {
              WithoutChecksum(file.metadata));
 }
 
-// The file with a bit flipped, which is the file's own choice.
-void CheckFlippedBitIsFound(std::string bytes) {
-  size_t bit = 0;
-  for (char byte : bytes) bit = 31 * bit + static_cast<uint8_t>(byte);
-  bit %= 8 * bytes.size();
+void CheckFlippedBitIsFound(std::string bytes, size_t bit) {
   bytes[bit / 8] ^= static_cast<char>(1 << bit % 8);
   const std::string path = FileOf("flipped", bytes);
   const auto file = ReadSafetensors(path, Checksum::kRequired);
   TAPE_CHECK(!file.ok());
   CheckError(file.status(), {path});
+}
+
+// The last bit of all, and one that the file itself chooses.
+void CheckFlippedBitsAreFound(absl::string_view bytes) {
+  size_t bit = 0;
+  for (char byte : bytes) bit = 31 * bit + static_cast<uint8_t>(byte);
+  CheckFlippedBitIsFound(std::string(bytes), bit % (8 * bytes.size()));
+  CheckFlippedBitIsFound(std::string(bytes), 8 * bytes.size() - 1);
 }
 
 }  // namespace
@@ -80,7 +84,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CheckConversions(file->arrays);
   CheckWrittenAgain(*file, /*with_checksum=*/false);
   CheckWrittenAgain(*file, /*with_checksum=*/true);
-  if (checked.ok()) CheckFlippedBitIsFound(std::string(bytes));
+  if (checked.ok()) CheckFlippedBitsAreFound(bytes);
   return 0;
 }
 
