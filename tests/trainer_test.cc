@@ -637,6 +637,7 @@ TEST(TrainTest, ABadLossEndsTheRunOrIsSkippedAsAsked) {
     EXPECT_EQ(run.result->divergence, "step 3, in epoch 1: the loss is inf");
     EXPECT_EQ(run.result->step, 3);
     EXPECT_EQ(saved, 1);  // At its start.
+    options.save = nullptr;
   }
   {
     Breakable counter;
