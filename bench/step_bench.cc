@@ -14,7 +14,7 @@
 namespace tape {
 namespace {
 
-const Dataset& Images() {
+const Dataset& TrainingImages() {
   static const auto* const data = [] {
     absl::StatusOr<DataSplits> splits = ReadMnistFolder(kFashionMnist);
     if (!splits.ok()) std::exit(Fail(splits.status()));
@@ -27,7 +27,7 @@ const Dataset& Images() {
 }  // namespace tape
 
 int main(int argc, char** argv) {
-  tape::RegisterSteps(tape::StepConfigs(), &tape::Images);
+  tape::RegisterSteps(tape::StepConfigs(), &tape::TrainingImages);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();
