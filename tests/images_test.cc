@@ -185,10 +185,10 @@ TEST_F(ImagesTest, AMistakeInAFileIsNamedWithItsPlace) {
                           .classes = 1};
   ASSERT_TRUE(WriteImageFolder(larger, In("larger")).ok());
   fs::rename(In("larger/0/00000.png"), In("flat/c.png"));
-  EXPECT_EQ(std::string(ReadImages(In("flat")).status().message()),
-            absl::StrCat(In("flat/c.png"),
-                         ": expected 2 rows of 2 pixels, as in ",
-                         In("flat/a.png"), ", found 3 rows of 3 pixels"));
+  EXPECT_EQ(
+      std::string(ReadImages(In("flat")).status().message()),
+      absl::StrCat(In("flat/c.png"), ": expected 2 rows of 2 pixels, as in ",
+                   In("flat/a.png"), ", found 3 rows of 3 pixels"));
 }
 
 }  // namespace

@@ -63,7 +63,8 @@ TEST(ReadMetricsTest, ReadsBackWhatWasWritten) {
         .train = metrics, .validation = metrics, .test = metrics};
     epoch.train.split = "train";
     epoch.test.split = "test";
-    epoch.train.reports = {{"penalty", figures[(i + 4) % 8]}, {"zeros", 1.0 * i}};
+    epoch.train.reports = {{"penalty", figures[(i + 4) % 8]},
+                           {"zeros", 1.0 * i}};
     for (const EpochMetrics* pass :
          {&epoch.train, &*epoch.validation, &epoch.test}) {
       ASSERT_TRUE(directory->AppendMetrics(*pass).ok());
