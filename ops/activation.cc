@@ -1,6 +1,7 @@
-// Activations (ops.h). Relu, LeakyRelu, Sigmoid and Tanh differentiate from
-// their output y, so that x need not be kept; most others are composed. Tested
-// by tests/op_test.cc through the sample table.
+// Activations (ops.h). Relu and LeakyRelu differentiate from their output y, so
+// that x need not be kept; the smooth ones from x, since in float32 1 - y has no
+// digits left where y is near 1. Tested by tests/op_test.cc through the sample
+// table, and by tests/accuracy_test.cc over the whole range of float32.
 #include <cmath>
 #include <numbers>
 
@@ -77,25 +78,61 @@ constexpr OpDef kLeakyRelu = {
     .traits = {.elementwise = true},
 };
 
-// ---- Sigmoid: y = 1 / (1 + e^-x), dy/dx = y (1 - y) ----
+// ---- SigmoidSlope: y = e^-|x| / (1 + e^-|x|)^2, the derivative of Sigmoid ----
+// dy/dx = -y tanh(x/2)
+constexpr OpDef kSigmoidSlope = {
+    .name = "SigmoidSlope",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var y, Var gy, const Attributes&)
+        -> Adjoints { return {-(gy * y * Tanh(0.5 * x[0]))}; },
+    .reference = MapReference<[](double x) {
+      const double e = std::exp(-std::fabs(x));
+      return e / ((1 + e) * (1 + e));
+    }>,
+    .block = Only<vector::SigmoidSlopeFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Sigmoid: y = 1 / (1 + e^-x), dy/dx = SigmoidSlope(x) ----
 constexpr OpDef kSigmoid = {
     .name = "Sigmoid",
     .operands = {"x"},
     .shape = SameAsFloatInput,
-    .gradient = [](absl::Span<const Var>, Var y, Var gy, const Attributes&)
-        -> Adjoints { return {gy * y * (1 - y)}; },
+    .gradient = [](absl::Span<const Var> x, Var, Var gy, const Attributes&)
+        -> Adjoints { return {gy * SigmoidSlope(x[0])}; },
     .reference = MapReference<[](double x) { return 1 / (1 + std::exp(-x)); }>,
     .block = Only<vector::SigmoidFloat>,
     .traits = {.elementwise = true},
 };
 
-// ---- Tanh: y = tanh x, dy/dx = 1 - y^2 ----
+// ---- TanhSlope: y = 1 / cosh(x)^2, the derivative of Tanh ----
+// dy/dx = -2 y tanh x
+Var TanhSlope(Var x);
+
+constexpr OpDef kTanhSlope = {
+    .name = "TanhSlope",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var y, Var gy, const Attributes&)
+        -> Adjoints { return {gy * (-2 * y) * Tanh(x[0])}; },
+    .reference = MapReference<[](double x) {
+      const double e = std::exp(-2 * std::fabs(x));
+      return 4 * e / ((1 + e) * (1 + e));
+    }>,
+    .block = Only<vector::TanhSlopeFloat>,
+    .traits = {.elementwise = true},
+};
+
+Var TanhSlope(Var x) { return Append(kTanhSlope, {x}, {}, Loc::Current()); }
+
+// ---- Tanh: y = tanh x, dy/dx = TanhSlope(x) ----
 constexpr OpDef kTanh = {
     .name = "Tanh",
     .operands = {"x"},
     .shape = SameAsFloatInput,
-    .gradient = [](absl::Span<const Var>, Var y, Var gy, const Attributes&)
-        -> Adjoints { return {gy * (1 - Square(y))}; },
+    .gradient = [](absl::Span<const Var> x, Var, Var gy, const Attributes&)
+        -> Adjoints { return {gy * TanhSlope(x[0])}; },
     .reference = MapReference<[](double x) { return std::tanh(x); }>,
     .block = Only<vector::TanhFloat>,
     .traits = {.elementwise = true},
@@ -115,6 +152,154 @@ constexpr OpDef kSoftplus = {
     .traits = {.elementwise = true},
 };
 
+// x, or the bound that it is beyond, of a factor that is multiplied by 0 there:
+// so that 0 times infinity is none of a limit that is 0.
+Var Within(Var x, double bound) { return Clip(x, -bound, bound); }
+
+// The standard normal density, 1 / sqrt(2 pi) e^(-x^2 / 2).
+Var NormalDensity(Var x) {
+  return (std::numbers::inv_sqrtpi / std::numbers::sqrt2) * Gaussian(x, 0.5);
+}
+
+// ---- GeluSlope: y = P(X < x) + x density(x), the derivative of Gelu ----
+// dy/dx = density(x) (2 - x^2)
+constexpr OpDef kGeluSlope = {
+    .name = "GeluSlope",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints {
+      return {gy * (NormalDensity(x[0]) * (2 - Square(Within(x[0], 16))))};
+    },
+    .reference = MapReference<[](double x) {
+      if (std::isinf(x)) return x < 0 ? 0.0 : 1.0;
+      return 0.5 * std::erfc(-x / std::numbers::sqrt2) +
+             x * std::exp(-0.5 * x * x) * std::numbers::inv_sqrtpi /
+                 std::numbers::sqrt2;
+    }>,
+    .block = Only<vector::GeluSlopeFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Gelu: y = x P(X < x) = x/2 erfc(-x / sqrt(2)), X standard normal ----
+// dy/dx = GeluSlope(x)
+constexpr OpDef kGelu = {
+    .name = "Gelu",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints {
+      return {gy * Append(kGeluSlope, {x[0]}, {}, Loc::Current())};
+    },
+    .reference = MapReference<[](double x) {
+      if (std::isinf(x)) return x < 0 ? -0.0 : x;
+      return 0.5 * x * std::erfc(-x / std::numbers::sqrt2);
+    }>,
+    .block = Only<vector::GeluFloat>,
+    .traits = {.elementwise = true},
+};
+
+// Of the approximation by tanh, x/2 (1 + tanh(w/2)) = x Sigmoid(w), with w =
+// x (kLinear + kCubic x^2).
+constexpr double kLinear = 1.5957691216057307;  // 2 sqrt(2 / pi)
+constexpr double kCubic = 0.044715 * kLinear;
+
+// ---- GeluTanhSlope: y = s(w) (1 + x w' s(-w)), s the Sigmoid ----
+// dy/dx = s'(w) (2 w' + x w'' - x w'^2 tanh(w/2))
+constexpr OpDef kGeluTanhSlope = {
+    .name = "GeluTanhSlope",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints {
+      const Var u = Within(x[0], 16);
+      const Var square = Square(u);
+      const Var w = u * (kLinear + kCubic * square);
+      const Var slope = kLinear + 3 * kCubic * square;
+      const Var sum = 2 * kLinear + 12 * kCubic * square;
+      return {gy *
+              (SigmoidSlope(w) * (sum - u * Square(slope) * Tanh(0.5 * w)))};
+    },
+    .reference = MapReference<[](double x) {
+      if (std::isinf(x)) return x < 0 ? 0.0 : 1.0;
+      const double w = x * (kLinear + kCubic * x * x);
+      const double slope = kLinear + 3 * kCubic * x * x;
+      const double e = std::exp(-std::fabs(w)), s = 1 / (1 + e);
+      if (e == 0) return x < 0 ? 0.0 : 1.0;
+      return x < 0 ? e * s * (1 + x * slope * s) : s * (1 + x * slope * e * s);
+    }>,
+    .block = Only<vector::GeluTanhSlopeFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- GeluTanh: y = x Sigmoid(w); dy/dx = GeluTanhSlope(x) ----
+constexpr OpDef kGeluTanh = {
+    .name = "GeluTanh",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints {
+      return {gy * Append(kGeluTanhSlope, {x[0]}, {}, Loc::Current())};
+    },
+    .reference = MapReference<[](double x) {
+      if (std::isinf(x)) return x < 0 ? -0.0 : x;
+      return x / (1 + std::exp(-x * (kLinear + kCubic * x * x)));
+    }>,
+    .block = Only<vector::GeluTanhFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- SiluSlope: y = s(x) (1 + x s(-x)), s the Sigmoid ----
+// dy/dx = s'(x) (2 - x tanh(x/2))
+constexpr OpDef kSiluSlope = {
+    .name = "SiluSlope",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints {
+      const Var u = Within(x[0], 256);
+      return {gy * (SigmoidSlope(x[0]) * (2 - u * Tanh(0.5 * u)))};
+    },
+    .reference = MapReference<[](double x) {
+      const double e = std::exp(-std::fabs(x)), s = 1 / (1 + e);
+      if (e == 0) return x < 0 ? 0.0 : 1.0;
+      return x < 0 ? e * s * (1 + x * s) : s * (1 + x * e * s);
+    }>,
+    .block = Only<vector::SiluSlopeFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Silu: y = x Sigmoid(x); dy/dx = SiluSlope(x) ----
+constexpr OpDef kSilu = {
+    .name = "Silu",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints {
+      return {gy * Append(kSiluSlope, {x[0]}, {}, Loc::Current())};
+    },
+    .reference = MapReference<[](double x) {
+      if (std::isinf(x)) return x < 0 ? -0.0 : x;
+      return x / (1 + std::exp(-x));
+    }>,
+    .block = Only<vector::SiluFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- Softsign: y = x / (1 + |x|), dy/dx = 1 / (1 + |x|)^2 ----
+constexpr OpDef kSoftsign = {
+    .name = "Softsign",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy, const Attributes&)
+        -> Adjoints { return {gy * Square(Reciprocal(1 + Abs(x[0])))}; },
+    .reference = MapReference<[](double x) {
+      return std::isinf(x) ? std::copysign(1.0, x) : x / (1 + std::fabs(x));
+    }>,
+    .block = Only<vector::SoftsignFloat>,
+    .traits = {.elementwise = true},
+};
+
 absl::StatusOr<TensorType> EluRule(absl::Span<const TensorType> x,
                                    const Attributes& attributes) {
   if (!std::isfinite(static_cast<float>(attributes.value))) {
@@ -129,19 +314,21 @@ absl::StatusOr<TensorType> EluRule(absl::Span<const TensorType> x,
 constexpr Composite kElu = {.name = "Elu", .operands = {"x"}, .shape = EluRule};
 constexpr Composite kSelu = {
     .name = "Selu", .operands = {"x"}, .shape = SameAsFloatInput};
-constexpr Composite kGelu = {
-    .name = "Gelu", .operands = {"x"}, .shape = SameAsFloatInput};
-constexpr Composite kSilu = {
-    .name = "Silu", .operands = {"x"}, .shape = SameAsFloatInput};
-constexpr Composite kSoftsign = {
-    .name = "Softsign", .operands = {"x"}, .shape = SameAsFloatInput};
 constexpr Composite kHardTanh = {
     .name = "HardTanh", .operands = {"x"}, .shape = SameAsFloatInput};
 
 }  // namespace
 
+Var SigmoidSlope(Var x) {
+  return Append(kSigmoidSlope, {x}, {}, Loc::Current());
+}
+
 Var Relu(Var x, Loc loc) { return Append(kRelu, {x}, {}, loc); }
 Var LeakyRelu(Var x, double slope, Loc loc) {
+  // A slope of 0 times -infinity is not to be NaN.
+  if (slope == 0 && x.valid() && x.dtype() == DType::kFloat32) {
+    return Relu(x, loc);
+  }
   return Append(kLeakyRelu, {x}, {.value = slope}, loc);
 }
 Var Sigmoid(Var x, Loc loc) { return Append(kSigmoid, {x}, {}, loc); }
@@ -166,29 +353,10 @@ Var Selu(Var x, Loc loc) {
 }
 
 Var Gelu(Var x, GeluForm form, Loc loc) {
-  const Composing gelu(kGelu, {x}, loc);
-  if (!gelu.ok()) return gelu.mistake();
-  if (form == GeluForm::kErf) {
-    return 0.5 * x * (1 + Erf((1 / std::numbers::sqrt2) * x));
-  }
-  // From 10 on tanh is 1, while the derivative of a large cube would be
-  // infinite, and 0 times it NaN.
-  const Var u = Clip(x, -10, 10);
-  const double scale = std::sqrt(2 * std::numbers::inv_pi);
-  return 0.5 * x * (1 + Tanh(scale * (u + 0.044715 * (u * u * u))));
+  return Append(form == GeluForm::kErf ? kGelu : kGeluTanh, {x}, {}, loc);
 }
-
-Var Silu(Var x, Loc loc) {
-  const Composing silu(kSilu, {x}, loc);
-  if (!silu.ok()) return silu.mistake();
-  return x * Sigmoid(x);
-}
-
-Var Softsign(Var x, Loc loc) {
-  const Composing softsign(kSoftsign, {x}, loc);
-  if (!softsign.ok()) return softsign.mistake();
-  return x / (1 + Abs(x));
-}
+Var Silu(Var x, Loc loc) { return Append(kSilu, {x}, {}, loc); }
+Var Softsign(Var x, Loc loc) { return Append(kSoftsign, {x}, {}, loc); }
 
 Var HardTanh(Var x, Loc loc) {
   const Composing hard_tanh(kHardTanh, {x}, loc);

@@ -80,14 +80,14 @@ constexpr OpDef kMul = {
 };
 
 // ---- Div: y = a / b, dy/da = 1 / b, dy/db = -y / b ----
+// (Not 1 / b times y: 1 / b is lost where b is beyond 1e38.)
 constexpr OpDef kDiv = {
     .name = "Div",
     .operands = {"lhs", "rhs"},
     .shape = BroadcastFloats,
     .gradient = [](absl::Span<const Var> x, Var y, Var gy,
                    const Attributes&) -> Adjoints {
-      const Var ga = gy / x[1];
-      return {ga, -(ga * y)};
+      return {gy / x[1], -(gy * (y / x[1]))};
     },
     .reference = MapReference<[](double a, double b) { return a / b; }>,
     .block = Only<vector::DivFloat>,
@@ -146,13 +146,14 @@ constexpr OpDef kExp = {
     .traits = {.elementwise = true},
 };
 
-// ---- Expm1: y = e^x - 1, dy/dx = y + 1 ----
+// ---- Expm1: y = e^x - 1, dy/dx = e^x ----
+// (Not y + 1, of which nothing is left where y is near -1.)
 constexpr OpDef kExpm1 = {
     .name = "Expm1",
     .operands = {"x"},
     .shape = SameAsFloatInput,
-    .gradient = [](absl::Span<const Var>, Var y, Var gy,
-                   const Attributes&) -> Adjoints { return {gy * (y + 1)}; },
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints { return {gy * Exp(x[0])}; },
     .reference = MapReference<[](double x) { return std::expm1(x); }>,
     .block = Only<vector::Expm1Float>,
     .traits = {.elementwise = true},
@@ -191,7 +192,7 @@ constexpr OpDef kErf = {
     .gradient = [](absl::Span<const Var> x, Var, Var gy,
                    const Attributes&) -> Adjoints {
       constexpr double kScale = 2 * std::numbers::inv_sqrtpi;
-      return {gy * (kScale * Exp(-Square(x[0])))};
+      return {gy * (kScale * Gaussian(x[0], 1))};
     },
     .reference = MapReference<[](double x) { return std::erf(x); }>,
     .block = Only<vector::ErfFloat>,
@@ -283,7 +284,28 @@ constexpr OpDef kRound = {
     .traits = {.elementwise = true},
 };
 
+// ---- Gaussian: y = e^(-value x^2), dy/dx = -2 value x y ----
+constexpr OpDef kGaussian = {
+    .name = "Gaussian",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var y, Var gy,
+                   const Attributes& attributes) -> Adjoints {
+      // Beyond 16, where y is 0, an infinite x would make it NaN.
+      return {gy * (-2 * attributes.value * Clip(x[0], -16, 16)) * y};
+    },
+    .reference = MapReference<[](const Attributes& attributes, double x) {
+      return std::exp(-attributes.value * x * x);
+    }>,
+    .block = Only<vector::GaussianFloat>,
+    .traits = {.elementwise = true},
+};
+
 }  // namespace
+
+Var Gaussian(Var x, double scale) {
+  return Append(kGaussian, {x}, {.value = scale}, Loc::Current());
+}
 
 Var Add(Var a, Var b, Loc loc) { return Append(kAdd, {a, b}, {}, loc); }
 Var Sub(Var a, Var b, Loc loc) { return Append(kSub, {a, b}, {}, loc); }

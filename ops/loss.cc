@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -77,14 +79,6 @@ const float* Floats(const KernelArguments& arguments, int input) {
   return static_cast<const float*>(arguments.inputs[input]);
 }
 
-// ln sum e^x of one row, in double.
-double LogSumExp(const double* x, int64_t columns) {
-  const double max = *std::max_element(x, x + columns);
-  double sum = 0;
-  for (int64_t c = 0; c < columns; ++c) sum += std::exp(x[c] - max);
-  return max + std::log(sum);
-}
-
 // Of what works along the last axis: rows are apart unless that is axis 0.
 RowRole LastAxisRows(const RowQuery& query) {
   const bool all = std::find(query.in_rows.begin(), query.in_rows.end(),
@@ -93,99 +87,243 @@ RowRole LastAxisRows(const RowQuery& query) {
                                                  : RowRole::kMixed;
 }
 
+// What labels and logits have in common: labels are classes (int32, of all axes
+// but the last) or probabilities (float32, of all).
+absl::StatusOr<TensorType> ClassesRule(absl::Span<const TensorType> x,
+                                       const Attributes&) {
+  if (absl::Status status = ExpectLastAxis(x[0]); !status.ok()) return status;
+  const Shape rows = WithoutLastAxis(x[0].shape);
+  const bool fits = (x[1].dtype == DType::kInt32 && x[1].shape == rows) ||
+                    (x[1].dtype == DType::kFloat32 && x[1].shape == x[0].shape);
+  if (fits) return TensorType{DType::kFloat32, rows};
+  return absl::InvalidArgumentError(absl::StrCat(
+      "expected labels int32", rows.ToString(), " (classes) or ",
+      x[0].shape.ToString(), " (probabilities), found ", x[1].ToString()));
+}
+
+// Labels of classes that are not there.
+std::string RefuseLabels(const FeedQuery& query) {
+  if (query.operand != 1 || query.fed.dtype() != DType::kInt32) return "";
+  const int64_t classes = RowsOf(query.inputs[0].shape).columns;
+  const absl::Span<const int32_t> labels = query.fed.values<int32_t>();
+  const std::optional<int32_t> ignored = query.attributes.ignored_label;
+  const auto wrong =
+      std::find_if(labels.begin(), labels.end(), [&](int32_t label) {
+        return (label < 0 || label >= classes) && label != ignored;
+      });
+  if (wrong == labels.end()) return "";
+  return absl::StrCat(
+      "SoftmaxCrossEntropy: expected labels of 0 to ", classes - 1,
+      ignored.has_value() ? absl::StrCat(", or ", *ignored) : "", ", found ",
+      *wrong, " at row ", wrong - labels.begin());
+}
+
+const int32_t* Ignored(const std::optional<int32_t>& label) {
+  return label.has_value() ? &*label : nullptr;
+}
+
+// A kernel on rows of logits: `of_classes` or `of_probabilities`, as the labels
+// are; its result has `width` elements a row.
+template <auto of_classes, auto of_probabilities>
+std::unique_ptr<Kernel> MakeLabelsKernel(const KernelSpec& spec) {
+  const Shape& logits = spec.inputs[0].shape;
+  const bool reduces = spec.output.shape.rank() < logits.rank();
+  const bool classes = spec.inputs[1].dtype == DType::kInt32;
+  return MakeRowsKernel(logits, [=, ignored = spec.attributes.ignored_label](
+                                    const KernelArguments& arguments,
+                                    int64_t begin, int64_t rows,
+                                    int64_t columns) {
+    const float* const z = Floats(arguments, 0) + begin * columns;
+    float* const y = static_cast<float*>(arguments.outputs[0]) +
+                     begin * (reduces ? 1 : columns);
+    if (classes) {
+      of_classes(z, static_cast<const int32_t*>(arguments.inputs[1]) + begin,
+                 rows, columns, Ignored(ignored), y);
+    } else {
+      of_probabilities(z, Floats(arguments, 1) + begin * columns, rows, columns,
+                       y);
+    }
+  });
+}
+
+// Softmax(x), for SoftmaxCrossEntropySlope's own derivative: 0 in the rows whose
+// label is ignored.
+Var CountedSoftmax(Var z, Var labels, const std::optional<int32_t>& ignored) {
+  const Var softmax = Softmax(z);
+  if (!ignored.has_value() || labels.dtype() != DType::kInt32) return softmax;
+  const Var rows = Reshape(labels, WithLastAxisOne(z.shape()));
+  return Select(Equal(rows, Constant(rows, *ignored)), Constant(softmax, 0),
+                softmax);
+}
+
+// The reference of one row, in double: f(c) for its class c, or its labels.
+struct ReferenceRow {
+  absl::Span<const double> z;
+  const double* p;   // A probability for each class, or null;
+  double label = 0;  // then the class.
+
+  double Probability(int64_t c) const {
+    return p != nullptr ? p[c] : c == label;
+  }
+};
+// The rows of logits x[0] with labels x[1]: f(row, index, counts), where a row
+// whose label is ignored does not count. A label that is no class is NaN.
+template <typename F>
+void ForReferenceRows(const Attributes& attributes, absl::Span<const Tensor> x,
+                      F f) {
+  const Rows rows = RowsOf(x[0].shape());
+  const bool classes = x[1].shape().rank() < x[0].shape().rank();
+  const double* const z = x[0].values<double>().data();
+  const double* const labels = x[1].values<double>().data();
+  for (int64_t r = 0; r < rows.count; ++r) {
+    ReferenceRow row = {
+        {z + r * rows.columns, static_cast<size_t>(rows.columns)},
+        classes ? nullptr : labels + r * rows.columns,
+        classes ? labels[r] : 0};
+    const bool ignored = classes && attributes.ignored_label == row.label;
+    if (classes && (row.label < 0 || row.label >= rows.columns)) {
+      row.label = std::numeric_limits<double>::quiet_NaN();
+    }
+    f(row, r, !ignored);
+  }
+}
+
+// ---- SoftmaxCrossEntropySlope: y = softmax(z) sum(p) - p ----
+// 0 in rows whose label is ignored. With s = softmax(z) and S(g) = sum(g s),
+// dz = sum(p) s (gy - S(gy)), dp = S(gy) - gy.
+Var SoftmaxCrossEntropySlope(Var z, Var labels, const Attributes& attributes);
+
+constexpr OpDef kSoftmaxCrossEntropySlope = {
+    .name = "SoftmaxCrossEntropySlope",
+    .operands = {"logits", "labels"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      const absl::StatusOr<TensorType> rows = ClassesRule(x, attributes);
+      if (!rows.ok()) return rows.status();
+      return x[0];
+    },
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes& attributes) -> Adjoints {
+      const Var s = CountedSoftmax(x[0], x[1], attributes.ignored_label);
+      const Var sum = SumLastAxis(gy * s);
+      if (x[1].dtype() == DType::kInt32) return {s * (gy - sum), Var()};
+      return {SumLastAxis(x[1]) * (s * (gy - sum)), sum - gy};
+    },
+    .reference =
+        [](const Attributes& attributes, absl::Span<const Tensor> x,
+           Tensor& y) {
+          ForReferenceRows(
+              attributes, x,
+              [&](const ReferenceRow& row, int64_t r, bool counts) {
+                if (!counts) return;
+                const int64_t columns = row.z.size();
+                const double max =
+                    *std::max_element(row.z.begin(), row.z.end());
+                // sum of (e[c] p[j] - p[c] e[j]) / sum of e[j], j not c.
+                double total = 0;
+                for (double z : row.z) total += std::exp(z - max);
+                for (int64_t c = 0; c < columns; ++c) {
+                  const double e = std::exp(row.z[c] - max);
+                  double sum = std::isnan(row.label) ? row.label : 0;
+                  for (int64_t j = 0; j < columns; ++j) {
+                    if (j == c) continue;
+                    sum += e * row.Probability(j) -
+                           row.Probability(c) * std::exp(row.z[j] - max);
+                  }
+                  y.values<double>()[r * columns + c] = sum / total;
+                }
+              });
+        },
+    .kernel = MakeLabelsKernel<vector::CrossEntropySlopeRows,
+                               vector::ProbabilityCrossEntropySlopeRows>,
+    .rows = LastAxisRows,
+    .refuses = RefuseLabels,
+};
+
+Var SoftmaxCrossEntropySlope(Var z, Var labels, const Attributes& attributes) {
+  return Append(kSoftmaxCrossEntropySlope, {z, labels}, attributes,
+                Loc::Current());
+}
+
 // ---- SoftmaxCrossEntropy: loss = -sum p logsoftmax(z) ----
-// where p is the one-hot label or the label itself;
-// dz = gy (softmax(z) sum(p) - p), dp = -gy logsoftmax(z).
+// where p is the one-hot label or the label itself, and 0 ln 0 = 0; 0 for the
+// label that is ignored. dz = gy SoftmaxCrossEntropySlope(z, p),
+// dp = -gy logsoftmax(z).
 constexpr OpDef kSoftmaxCrossEntropy = {
     .name = "SoftmaxCrossEntropy",
     .operands = {"logits", "labels"},
-    .shape = [](absl::Span<const TensorType> x,
-                const Attributes&) -> absl::StatusOr<TensorType> {
-      if (absl::Status status = ExpectLastAxis(x[0]); !status.ok()) {
-        return status;
-      }
-      const Shape rows = WithoutLastAxis(x[0].shape);
-      if (x[1].dtype == DType::kInt32 && x[1].shape == rows) {
-        return TensorType{DType::kFloat32, rows};
-      }
-      if (x[1].dtype == DType::kFloat32 && x[1].shape == x[0].shape) {
-        return TensorType{DType::kFloat32, rows};
-      }
-      return absl::InvalidArgumentError(absl::StrCat(
-          "expected labels int32", rows.ToString(), " (classes) or ",
-          x[0].shape.ToString(), " (probabilities), found ", x[1].ToString()));
-    },
+    .shape = ClassesRule,
     .gradient = [](absl::Span<const Var> x, Var, Var gy,
-                   const Attributes&) -> Adjoints {
-      const Var z = x[0];
-      const Var g = Reshape(gy, WithLastAxisOne(z.shape()));
-      if (x[1].dtype() == DType::kInt32) {
-        const int64_t classes = z.shape()[z.shape().rank() - 1];
-        return {g * (Softmax(z) - OneHot(x[1], classes)), Var()};
-      }
-      const Var p = x[1];
-      return {g * (Softmax(z) * SumLastAxis(p) - p), -(g * LogSoftmax(z))};
+                   const Attributes& attributes) -> Adjoints {
+      const Var g = Reshape(gy, WithLastAxisOne(x[0].shape()));
+      const Var dz = g * SoftmaxCrossEntropySlope(x[0], x[1], attributes);
+      if (x[1].dtype() == DType::kInt32) return {dz, Var()};
+      return {dz, -(g * LogSoftmax(x[0]))};
     },
     .reference =
-        [](const Attributes&, absl::Span<const Tensor> x, Tensor& y) {
-          const Rows rows = RowsOf(x[0].shape());
-          const bool classes = x[1].shape().rank() < x[0].shape().rank();
-          const auto labels = x[1].values<double>();
-          const double* z = x[0].values<double>().data();
-          for (int64_t r = 0; r < rows.count; ++r, z += rows.columns) {
-            const double log_sum = LogSumExp(z, rows.columns);
-            double& loss = y.values<double>()[r];
-            if (!classes) {
-              for (int64_t c = 0; c < rows.columns; ++c) {
-                loss += labels[r * rows.columns + c] * (log_sum - z[c]);
-              }
-              continue;
-            }
-            // Not as a sum over one-hot labels: 0 times an infinite logit of
-            // another class would be NaN.
-            const int64_t label = static_cast<int64_t>(labels[r]);
-            loss = label >= 0 && label < rows.columns
-                       ? log_sum - z[label]
-                       : std::numeric_limits<double>::quiet_NaN();
-          }
+        [](const Attributes& attributes, absl::Span<const Tensor> x,
+           Tensor& y) {
+          ForReferenceRows(
+              attributes, x,
+              [&](const ReferenceRow& row, int64_t r, bool counts) {
+                if (!counts) return;
+                const auto max = std::max_element(row.z.begin(), row.z.end());
+                double others = 0;  // Of the largest, e^0 = 1 is left out.
+                for (auto z = row.z.begin(); z != row.z.end(); ++z) {
+                  if (z != max) others += std::exp(*z - *max);
+                }
+                double& loss = y.values<double>()[r];
+                if (std::isnan(row.label) || std::isinf(*max)) {
+                  loss = std::numeric_limits<double>::quiet_NaN();
+                  return;
+                }
+                for (size_t c = 0; c < row.z.size(); ++c) {
+                  const double p = row.Probability(c);
+                  if (p == 0) continue;
+                  loss += p * (std::log1p(others) + (*max - row.z[c]));
+                }
+              });
         },
-    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
-      const Shape& logits = spec.inputs[0].shape;
-      if (spec.inputs[1].dtype == DType::kInt32) {
-        return MakeRowsKernel(logits, [](const KernelArguments& arguments,
-                                         int64_t begin, int64_t rows,
-                                         int64_t columns) {
-          vector::CrossEntropyRows(
-              Floats(arguments, 0) + begin * columns,
-              static_cast<const int32_t*>(arguments.inputs[1]) + begin, rows,
-              columns, static_cast<float*>(arguments.outputs[0]) + begin);
-        });
-      }
-      return MakeRowsKernel(
-          logits, [](const KernelArguments& arguments, int64_t begin,
-                     int64_t rows, int64_t columns) {
-            vector::ProbabilityCrossEntropyRows(
-                Floats(arguments, 0) + begin * columns,
-                Floats(arguments, 1) + begin * columns, rows, columns,
-                static_cast<float*>(arguments.outputs[0]) + begin);
-          });
-    },
+    .kernel = MakeLabelsKernel<vector::CrossEntropyRows,
+                               vector::ProbabilityCrossEntropyRows>,
     .rows = LastAxisRows,
+    .refuses = RefuseLabels,
 };
 
-// ---- SigmoidCrossEntropy: loss = max(z, 0) - z p + ln(1 + e^-|z|) ----
-// which is -p ln s - (1 - p) ln(1 - s), s = sigmoid(z); dz = gy (s - p),
-// dp = -gy z.
+// ---- SigmoidError: y = sigmoid(z) - p; dz = gy sigmoid'(z), dp = -gy ----
+constexpr OpDef kSigmoidError = {
+    .name = "SigmoidError",
+    .operands = {"logits", "labels"},
+    .shape = SameFloats,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints {
+      return {gy * SigmoidSlope(x[0]), -gy};
+    },
+    .reference = MapReference<[](double z, double p) {
+      const double small = 1 / (1 + std::exp(std::fabs(z)));
+      return z < 0 ? small - p : (1 - p) - small;
+    }>,
+    .block = Only<vector::SigmoidErrorFloat>,
+    .traits = {.elementwise = true},
+};
+
+// ---- SigmoidCrossEntropy: loss = |z| q + ln(1 + e^-|z|) ----
+// where q is the label's share on the wrong side, 1 - p if z >= 0, else p; 0
+// times infinity is 0. This is -p ln s - (1 - p) ln(1 - s), s = sigmoid(z);
+// dz = gy (s - p), dp = -gy z.
 constexpr OpDef kSigmoidCrossEntropy = {
     .name = "SigmoidCrossEntropy",
     .operands = {"logits", "labels"},
     .shape = SameFloats,
     .gradient = [](absl::Span<const Var> x, Var, Var gy,
                    const Attributes&) -> Adjoints {
-      return {gy * (Sigmoid(x[0]) - x[1]), -(gy * x[0])};
+      return {gy * Append(kSigmoidError, {x[0], x[1]}, {}, Loc::Current()),
+              -(gy * x[0])};
     },
     .reference = MapReference<[](double z, double p) {
-      return (z < 0 ? 0 : z) - z * p + std::log1p(std::exp(-std::fabs(z)));
+      const double q = z < 0 ? p : 1 - p;
+      return (q == 0 ? 0 : std::fabs(z) * q) +
+             std::log1p(std::exp(-std::fabs(z)));
     }>,
     .block = Only<vector::SigmoidCrossEntropyFloat>,
     .traits = {.elementwise = true},
@@ -235,6 +373,12 @@ constexpr Composite kSmoothing = {
       }
       absl::StatusOr<TensorType> type =
           kSoftmaxCrossEntropy.shape(x, attributes);
+      if (type.ok() && attributes.ignored_label.has_value() &&
+          x[1].dtype != DType::kInt32) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "expected int32 labels (classes) of which to ignore ",
+            *attributes.ignored_label, ", found ", x[1].ToString()));
+      }
       if (type.ok() && attributes.value > 0 &&
           x[0].shape[x[0].shape.rank() - 1] == kBatch) {
         return absl::InvalidArgumentError(
@@ -260,19 +404,33 @@ Var Reduce(Var losses, Reduction reduction) {
 Var SoftmaxCrossEntropy(Var logits, Var labels,
                         SoftmaxCrossEntropyOptions options, Loc loc) {
   const double smoothing = options.label_smoothing;
-  const Composing loss(kSmoothing, {logits, labels}, loc, {.value = smoothing});
+  const Composing loss(
+      kSmoothing, {logits, labels}, loc,
+      {.value = smoothing, .ignored_label = options.ignored_label});
   if (!loss.ok()) return loss.mistake();
   const auto of = [&](Var target) {
-    return Append(kSoftmaxCrossEntropy, {logits, target}, {}, loc);
+    return Append(kSoftmaxCrossEntropy, {logits, target},
+                  {.ignored_label = options.ignored_label}, loc);
   };
   Var losses = of(labels);
+  const Var none = Constant(losses, 0);
+  Var is_ignored;
+  if (options.ignored_label.has_value()) {
+    is_ignored = Equal(labels, Constant(labels, *options.ignored_label));
+  }
   if (smoothing != 0) {
     const Shape& shape = logits.shape();
     const double classes = static_cast<double>(shape[shape.rank() - 1]);
-    const Var uniform = Fill(logits.graph(), shape, 1 / classes);
-    losses = (1 - smoothing) * losses + smoothing * of(uniform);
+    Var spread = of(Fill(logits.graph(), shape, 1 / classes));
+    if (is_ignored.valid()) spread = Select(is_ignored, none, spread);
+    losses = (1 - smoothing) * losses + smoothing * spread;
   }
-  return Reduce(losses, options.reduction);
+  if (!is_ignored.valid() || options.reduction != Reduction::kMean) {
+    return Reduce(losses, options.reduction);
+  }
+  // Over the rows that count; 0 if there are none.
+  const Var count = Sum(1 - Cast(is_ignored, DType::kFloat32));
+  return Sum(losses) / Maximum(count, Constant(count, 1));
 }
 
 Var SigmoidCrossEntropy(Var logits, Var labels, Reduction reduction, Loc loc) {

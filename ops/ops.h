@@ -82,8 +82,8 @@ Var Cos(Var x, Loc loc = Loc::Current());         // cos x, x in radians
 Var Reciprocal(Var x, Loc loc = Loc::Current());  // 1 / x
 Var Rsqrt(Var x, Loc loc = Loc::Current());       // 1 / sqrt(x)
 // base^exponent as IEEE 754's pow. The derivative by an exponent is NaN where
-// the base is negative, and 0 where the base is 0 and the exponent is not
-// negative.
+// the base is negative; 0 where the base is 0 and the exponent is not negative,
+// and where the base is infinite and the exponent negative.
 Var Pow(Var base, Var exponent, Loc loc = Loc::Current());
 Var Pow(Var base, double exponent, Loc loc = Loc::Current());
 
@@ -98,7 +98,7 @@ Var LeakyRelu(Var x, double slope = 0.01, Loc loc = Loc::Current());
 Var Elu(Var x, double alpha = 1, Loc loc = Loc::Current());
 // 1.0507… Elu(x, 1.6733…); the derivative at 0 is that of the negative side.
 Var Selu(Var x, Loc loc = Loc::Current());
-// kErf:  x/2 (1 + erf(x / sqrt(2))).
+// kErf:  x/2 (1 + erf(x / sqrt(2))), exact in the negative tail too.
 // kTanh: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), which is close to it.
 enum class GeluForm { kErf, kTanh };
 Var Gelu(Var x, GeluForm form = GeluForm::kErf, Loc loc = Loc::Current());
@@ -356,12 +356,18 @@ Var LogSoftmax(Var x, int axis = -1, Loc loc = Loc::Current());
 // One for each element, or row, or their mean or sum.
 enum class Reduction { kNone, kMean, kSum };
 // logits [...,classes] to [...]: with labels int32 [...], -LogSoftmax(logits)
-// at the label (NaN if there is no such class); with labels float32
-// [...,classes], the sum of -label LogSoftmax(logits). Smoothing by s makes of
-// a label p the label (1 - s) p + s / classes.
+// at the label; with labels float32 [...,classes], the sum of
+// -label LogSoftmax(logits), where a label of 0 gives 0 whatever the logit.
+// Smoothing by s makes of a label p the label (1 - s) p + s / classes.
+//
+// A run is refused whose int32 labels are fed and not in 0 … classes - 1; of
+// labels that are computed, loss and gradient are NaN in such a row.
 struct SoftmaxCrossEntropyOptions {
   double label_smoothing = 0;
   Reduction reduction = Reduction::kNone;
+  // Rows of this int32 label have loss and gradient 0, and do not count in the
+  // mean, which is 0 if no row does.
+  std::optional<int32_t> ignored_label = {};
 };
 Var SoftmaxCrossEntropy(Var logits, Var labels,
                         SoftmaxCrossEntropyOptions options = {},
@@ -372,7 +378,8 @@ Var KlDivergence(Var log_probabilities, Var labels,
                  Reduction reduction = Reduction::kNone,
                  Loc loc = Loc::Current());
 // The others are for each element; both operands have one shape.
-// -p ln s - (1 - p) ln(1 - s), for labels p and s = Sigmoid(logits).
+// -p ln s - (1 - p) ln(1 - s), for labels p and s = Sigmoid(logits), where 0
+// ln 0 = 0.
 Var SigmoidCrossEntropy(Var logits, Var labels,
                         Reduction reduction = Reduction::kNone,
                         Loc loc = Loc::Current());

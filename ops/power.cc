@@ -1,6 +1,7 @@
 // Powers, element by element (ops.h). Tested by tests/op_test.cc through the
 // sample table.
 #include <cmath>
+#include <limits>
 
 #include "framework/core/reference.h"
 #include "ops/ops.h"
@@ -28,7 +29,7 @@ constexpr OpDef kRsqrt = {
     .operands = {"x"},
     .shape = SameAsFloatInput,
     .gradient = [](absl::Span<const Var> x, Var y, Var gy, const Attributes&)
-        -> Adjoints { return {-0.5 * gy * (y / x[0])}; },
+        -> Adjoints { return {-0.5 * gy * y / x[0]}; },
     .reference = MapReference<[](double x) { return 1 / std::sqrt(x); }>,
     .block = Only<vector::RsqrtFloat>,
     .traits = {.elementwise = true},
@@ -47,11 +48,15 @@ Var PowByBase(Var a, Var b) {
   return b * Pow(Select(at_zero, Constant(a, 1), a), b - 1);
 }
 
-// a^b ln a. At a = 0 it is 0 if b is not negative.
+// a^b ln a. At a = 0 it is 0 if b is not negative, and at a = infinity if b is
+// negative, where the formula has 0 times infinity.
 Var PowByExponent(Var a, Var b, Var y) {
-  const Var at_zero =
-      And(Equal(a, Constant(a, 0)), GreaterEqual(b, Constant(b, 0)));
-  return y * Log(Select(at_zero, Constant(a, 1), a));
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const Var is_falling = Less(b, Constant(b, 0));
+  const Var vanishes =
+      Or(And(Equal(a, Constant(a, 0)), GreaterEqual(b, Constant(b, 0))),
+         And(Equal(a, Constant(a, kInfinity)), is_falling));
+  return y * Log(Select(vanishes, Constant(a, 1), a));
 }
 
 // ---- Pow: y = a^b, dy/da = b a^(b - 1), dy/db = y ln a ----

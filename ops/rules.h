@@ -81,6 +81,11 @@ class Composing {
 // A number that broadcasts to x's shape, of its dtype.
 Var Constant(Var x, double value);
 
+// e^(-scale x^2), for a scale of 1/2 or 1 (elementwise.cc).
+Var Gaussian(Var x, double scale);
+// The derivative of Sigmoid at x (activation.cc).
+Var SigmoidSlope(Var x);
+
 }  // namespace tape
 
 #endif  // TAPE_OPS_RULES_H_

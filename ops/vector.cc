@@ -14,7 +14,7 @@
 // clang-format off
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "hwy/contrib/math/math-inl.h"
+#include "ops/vector_math-inl.h"
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();
@@ -23,7 +23,6 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using Floats = hn::ScalableTag<float>;
 using Ints = hn::ScalableTag<int32_t>;
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // ---- Loops over a block ----
 // Each runs f on whole vectors; the rest at the end goes through a padded copy
@@ -91,130 +90,6 @@ HWY_INLINE hn::Vec<D> Value(D d, const BlockArguments& block) {
   return hn::Set(d, static_cast<float>(block.attributes.value));
 }
 
-// Highway's functions are exact to a few units in the last place on the finite
-// range that does not overflow; these add the rest of the line.
-template <class D, class V>
-HWY_INLINE V SafeExp(D d, V x) {
-  // Beyond these, float32's exp is infinite or 0.
-  const V limited = hn::Min(hn::Max(x, hn::Set(d, -104.0f)), hn::Set(d, 88.8f));
-  V y = hn::Exp(d, limited);
-  y = hn::IfThenElse(hn::Gt(x, hn::Set(d, 88.72284f)), hn::Set(d, kInfinity),
-                     y);
-  return hn::IfThenElse(hn::IsNaN(x), x, y);
-}
-
-template <class D, class V>
-HWY_INLINE V SafeExpm1(D d, V x) {
-  const V limited = hn::Min(hn::Max(x, hn::Set(d, -104.0f)), hn::Set(d, 88.8f));
-  V y = hn::Expm1(d, limited);
-  y = hn::IfThenElse(hn::Gt(x, hn::Set(d, 88.72284f)), hn::Set(d, kInfinity),
-                     y);
-  // x, and NaN, where x is so small that expm1(x) is x.
-  return hn::IfThenElse(hn::Ge(hn::Abs(x), hn::Set(d, 1e-10f)), y, x);
-}
-
-template <class D, class V>
-HWY_INLINE V SafeLog(D d, V x) {
-  V y = hn::Log(d, x);
-  y = hn::IfThenElse(hn::Eq(x, hn::Set(d, kInfinity)), x, y);
-  y = hn::IfThenElse(hn::Eq(x, hn::Zero(d)), hn::Set(d, -kInfinity), y);
-  // NaN for NaN and for what is below zero.
-  return hn::IfThenElse(hn::Ge(x, hn::Zero(d)), y, hn::NaN(d));
-}
-
-template <class D, class V>
-HWY_INLINE V SafeLog1p(D d, V x) {
-  V y = hn::Log1p(d, x);
-  y = hn::IfThenElse(hn::Eq(x, hn::Set(d, kInfinity)), x, y);
-  const V minus_one = hn::Set(d, -1.0f);
-  y = hn::IfThenElse(hn::Eq(x, minus_one), hn::Set(d, -kInfinity), y);
-  // NaN for NaN and for what is below -1.
-  return hn::IfThenElse(hn::Ge(x, minus_one), y, hn::NaN(d));
-}
-
-// Two polynomials, one for each of x / x^3 + … and of ln(1 - erf x), with
-// coefficients by N. Juffa ("Vectorizable implementation of erf", 2016). Tried
-// on every float32: off by less than 1.16 ulp, with or without fused
-// multiplications, where exp is exact; an ulp of exp adds a fourth of one.
-template <class D, class V>
-HWY_INLINE V VectorErf(D d, V x) {
-  const auto add = [d](V product, V factor, float c) HWY_ATTR {
-    return hn::MulAdd(product, factor, hn::Set(d, c));
-  };
-  // From 4 on, float32's erf is 1. (Min may drop a NaN.)
-  const V t = hn::Min(hn::Abs(x), hn::Set(d, 4.0f));
-  const V s = hn::Mul(t, t);
-  V large = add(hn::Set(d, -1.72853470e-5f), t, 3.83197126e-4f);
-  large =
-      hn::MulAdd(large, s, add(hn::Set(d, -3.88396438e-3f), t, 2.42546219e-2f));
-  large = add(large, t, -1.06777877e-1f);
-  large = add(large, t, -6.34846687e-1f);
-  large = add(large, t, -1.28717512e-1f);
-  large = hn::MulAdd(large, t, hn::Neg(t));
-  large = hn::CopySign(hn::Sub(hn::Set(d, 1.0f), SafeExp(d, large)), x);
-  V small = add(hn::Set(d, -5.96761703e-4f), s, 4.99119423e-3f);
-  small = add(small, s, -2.67681349e-2f);
-  small = add(small, s, 1.12819925e-1f);
-  small = add(small, s, -3.76125336e-1f);
-  small = add(small, s, 1.28379166e-1f);
-  small = hn::MulAdd(small, x, x);
-  const V y = hn::IfThenElse(hn::Gt(t, hn::Set(d, 0.927734375f)), large, small);
-  return hn::IfThenElse(hn::IsNaN(x), x, y);
-}
-
-// The C library's pow in double, lane by lane: Highway has none, and its many
-// special cases are those of IEEE 754.
-template <class D, class V>
-HWY_INLINE V LibraryPow(D d, V a, V b) {
-  HWY_ALIGN float bases[hn::MaxLanes(d)];
-  HWY_ALIGN float exponents[hn::MaxLanes(d)];
-  hn::Store(a, d, bases);
-  hn::Store(b, d, exponents);
-  for (size_t i = 0; i < hn::Lanes(d); ++i) {
-    bases[i] = static_cast<float>(std::pow(static_cast<double>(bases[i]),
-                                           static_cast<double>(exponents[i])));
-  }
-  return hn::Load(d, bases);
-}
-
-// ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|), of which nothing overflows.
-template <class D, class V>
-HWY_INLINE V VectorSoftplus(D d, V x) {
-  return hn::Add(hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x),
-                 SafeLog1p(d, SafeExp(d, hn::Neg(hn::Abs(x)))));
-}
-
-template <class D, class V>
-HWY_INLINE V SafeSigmoid(D d, V x) {
-  const V one = hn::Set(d, 1.0f);
-  return hn::Div(one, hn::Add(one, SafeExp(d, hn::Neg(x))));
-}
-
-template <class D, class V>
-HWY_INLINE V SafeTanh(D d, V x) {
-  // From 10 on, float32's tanh is 1. Min and Max drop a NaN.
-  const V limited = hn::Min(hn::Max(x, hn::Set(d, -10.0f)), hn::Set(d, 10.0f));
-  const V y = hn::Tanh(d, limited);
-  return hn::IfThenElse(hn::Ge(hn::Abs(x), hn::Set(d, 1e-10f)), y, x);
-}
-
-// `y`, where Highway's sine or cosine holds; beyond, the C library's, lane by
-// lane.
-template <class D, class V>
-HWY_INLINE V SafeTrigonometric(D d, V x, V y, double (*exact)(double)) {
-  const V limit = hn::Set(d, 39000.0f);  // Highway's own.
-  const auto holds = hn::Lt(hn::Abs(x), limit);
-  if (hn::AllTrue(d, holds)) return y;
-  HWY_ALIGN float lanes[hn::MaxLanes(d)];
-  HWY_ALIGN float results[hn::MaxLanes(d)];
-  hn::Store(x, d, lanes);
-  for (size_t i = 0; i < hn::Lanes(d); ++i) {
-    results[i] = static_cast<float>(exact(lanes[i]));
-  }
-  // A number's sine must not depend on its neighbours.
-  return hn::IfThenElse(holds, y, hn::Load(d, results));
-}
-
 // ---- The blocks, a formula each ----
 
 TAPE_BINARY(AddFloat, float, hn::Add(a, b))
@@ -239,12 +114,9 @@ TAPE_UNARY(ReciprocalFloat, float, hn::Div(hn::Set(d, 1.0f), x))
 TAPE_UNARY(RsqrtFloat, float, hn::Div(hn::Set(d, 1.0f), hn::Sqrt(x)))
 TAPE_BINARY(PowFloat, float, LibraryPow(d, a, b))
 TAPE_UNARY(SoftplusFloat, float, VectorSoftplus(d, x))
-// a is the logit and b the label. max(a, 0) - a b is exact where b is 0 or 1,
-// so that nothing is lost of small losses.
-TAPE_BINARY(SigmoidCrossEntropyFloat, float,
-            hn::Add(hn::Sub(hn::IfThenZeroElse(hn::Lt(a, hn::Zero(d)), a),
-                            hn::Mul(a, b)),
-                    VectorSoftplus(d, hn::Neg(hn::Abs(a)))))
+// a is the logit and b the label.
+TAPE_BINARY(SigmoidCrossEntropyFloat, float, VectorSigmoidCrossEntropy(d, a, b))
+TAPE_BINARY(SigmoidErrorFloat, float, VectorSigmoidError(d, a, b))
 TAPE_UNARY(AbsFloat, float, hn::Abs(x))
 TAPE_UNARY(FloorFloat, float, hn::Floor(x))
 TAPE_UNARY(SinFloat, float, SafeTrigonometric(d, x, hn::Sin(d, x), std::sin))
@@ -268,7 +140,17 @@ TAPE_BINARY(LeakyReluGradientFloat, float,
                                                      hn::Zero(d)),
                                               hn::Mul(Value(d, block), a))))
 TAPE_UNARY(SigmoidFloat, float, SafeSigmoid(d, x))
+TAPE_UNARY(SigmoidSlopeFloat, float, VectorSigmoidSlope(d, x))
 TAPE_UNARY(TanhFloat, float, SafeTanh(d, x))
+TAPE_UNARY(TanhSlopeFloat, float, VectorTanhSlope(d, x))
+TAPE_UNARY(GaussianFloat, float, VectorGaussian(d, x, Value(d, block)))
+TAPE_UNARY(GeluFloat, float, VectorGelu(d, x))
+TAPE_UNARY(GeluSlopeFloat, float, VectorGeluSlope(d, x))
+TAPE_UNARY(GeluTanhFloat, float, VectorGeluTanh(d, x))
+TAPE_UNARY(GeluTanhSlopeFloat, float, VectorGeluTanhSlope(d, x))
+TAPE_UNARY(SiluFloat, float, VectorSilu(d, x))
+TAPE_UNARY(SiluSlopeFloat, float, VectorSiluSlope(d, x))
+TAPE_UNARY(SoftsignFloat, float, VectorSoftsign(d, x))
 
 // ---- Between dtypes ----
 
@@ -463,7 +345,7 @@ HWY_INLINE void ForRow(const float* x, int64_t columns, float padding, F f) {
   const int64_t lanes = hn::Lanes(d);
   int64_t c = 0;
   for (; c + lanes <= columns; c += lanes) f(c, lanes, hn::LoadU(d, x + c));
-  if (c == columns) return;
+  if (lanes == 1 || c == columns) return;
   f(c, columns - c, LoadSome(x + c, columns - c, padding));
 }
 
@@ -616,27 +498,111 @@ void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
   });
 }
 
+// ---- Cross entropy ----
+
+// log(sum of exp(x - max)), exact where all but the largest x are far below it:
+// what is added to the largest's 1 is kept apart from it.
+HWY_INLINE LogSumExp RowLogSumExpNearMax(const float* x, int64_t columns) {
+  const Floats d;
+  const float max = RowMax(x, columns);
+  const auto shift = hn::Set(d, max);
+  double others = 0;
+  int64_t largest = 0;
+  // Whole vectors added up in float32 before they join the total.
+  constexpr int64_t kBlock = 16;
+  for (int64_t begin = 0; begin < columns;) {
+    const int64_t end =
+        std::min<int64_t>(columns, begin + kBlock * hn::Lanes(d));
+    auto sum = hn::Zero(d);
+    ForRow(x + begin, end - begin, -kInfinity,
+           [&](int64_t, int64_t, auto v) HWY_ATTR {
+             const auto is_max = hn::Eq(v, shift);
+             largest += hn::CountTrue(d, is_max);
+             sum = hn::Add(sum, hn::IfThenZeroElse(
+                                    is_max, SafeExp(d, hn::Sub(v, shift))));
+           });
+    others += hn::GetLane(hn::SumOfLanes(d, sum));
+    begin = end;
+  }
+  others += static_cast<double>(largest - 1);
+  // Infinity against infinity.
+  if (std::isinf(max)) return {max, std::numeric_limits<float>::quiet_NaN()};
+  return {max, std::log1p(static_cast<float>(others))};
+}
+
 void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
-                      int64_t columns, float* loss) {
+                      int64_t columns, const int32_t* ignored, float* loss) {
   for (int64_t r = 0; r < rows; ++r, x += columns) {
-    if (label[r] < 0 || label[r] >= columns) {
+    if (ignored != nullptr && label[r] == *ignored) {
+      loss[r] = 0;
+    } else if (label[r] < 0 || label[r] >= columns) {
       loss[r] = std::numeric_limits<float>::quiet_NaN();
+    } else {
+      const LogSumExp row = RowLogSumExpNearMax(x, columns);
+      loss[r] = row.log_sum + (row.max - x[label[r]]);
+    }
+  }
+}
+
+void CrossEntropySlopeRows(const float* x, const int32_t* label, int64_t rows,
+                           int64_t columns, const int32_t* ignored, float* y) {
+  const Floats d;
+  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
+    if (ignored != nullptr && label[r] == *ignored) {
+      std::fill_n(y, columns, 0.0f);
       continue;
     }
-    const LogSumExp row = RowLogSumExp(x, columns);
-    loss[r] = row.log_sum - (x[label[r]] - row.max);
+    if (label[r] < 0 || label[r] >= columns) {
+      std::fill_n(y, columns, std::numeric_limits<float>::quiet_NaN());
+      continue;
+    }
+    const double sum = RowExpSum(x, columns, RowMax(x, columns), y);
+    float& at_label = y[label[r]];
+    double others = sum - at_label;
+    // Where the label's share is most, it leaves too few digits of the others.
+    if (!(at_label < others)) {
+      at_label = 0;
+      others = 0;
+      for (int64_t c = 0; c < columns; ++c) others += y[c];
+    }
+    const auto scale = hn::Set(d, static_cast<float>(1 / sum));
+    ForRow(y, columns, 0, [&](int64_t c, int64_t n, auto e) HWY_ATTR {
+      StoreSome(hn::Mul(e, scale), n, y + c);
+    });
+    at_label = static_cast<float>(-others / sum);
   }
 }
 
 void ProbabilityCrossEntropyRows(const float* x, const float* p, int64_t rows,
                                  int64_t columns, float* loss) {
   for (int64_t r = 0; r < rows; ++r, x += columns, p += columns) {
-    const LogSumExp row = RowLogSumExp(x, columns);
-    float sum = 0;
+    const LogSumExp row = RowLogSumExpNearMax(x, columns);
+    double sum = 0;
     for (int64_t c = 0; c < columns; ++c) {
-      sum += p[c] * (row.log_sum - (x[c] - row.max));
+      // 0 ln 0 = 0; in double, x - max does not overflow.
+      if (p[c] == 0) continue;
+      sum += p[c] * (row.log_sum + (static_cast<double>(row.max) - x[c]));
     }
-    loss[r] = sum;
+    loss[r] = static_cast<float>(sum);
+  }
+}
+
+void ProbabilityCrossEntropySlopeRows(const float* x, const float* p,
+                                      int64_t rows, int64_t columns, float* y) {
+  for (int64_t r = 0; r < rows; ++r, x += columns, p += columns, y += columns) {
+    const float max = RowMax(x, columns);
+    RowExpSum(x, columns, max, y);
+    double exponentials = 0, labels = 0;
+    for (int64_t c = 0; c < columns; ++c) {
+      exponentials += y[c];
+      labels += p[c];
+    }
+    // (e sum p - p sum e) / sum e, without what both products have in common.
+    const double scale = 1 / exponentials;
+    for (int64_t c = 0; c < columns; ++c) {
+      y[c] = static_cast<float>(
+          (y[c] * (labels - p[c]) - p[c] * (exponentials - y[c])) * scale);
+    }
   }
 }
 
@@ -658,7 +624,9 @@ HWY_EXPORT(SoftmaxColumns);
 HWY_EXPORT(LogSoftmaxColumns);
 HWY_EXPORT(LogSumExpColumns);
 HWY_EXPORT(CrossEntropyRows);
+HWY_EXPORT(CrossEntropySlopeRows);
 HWY_EXPORT(ProbabilityCrossEntropyRows);
+HWY_EXPORT(ProbabilityCrossEntropySlopeRows);
 
 void SoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
   HWY_DYNAMIC_DISPATCH(SoftmaxRows)(x, rows, columns, y);
@@ -682,13 +650,24 @@ void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
   HWY_DYNAMIC_DISPATCH(LogSumExpColumns)(x, length, stride, count, y);
 }
 void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
-                      int64_t columns, float* loss) {
-  HWY_DYNAMIC_DISPATCH(CrossEntropyRows)(x, label, rows, columns, loss);
+                      int64_t columns, const int32_t* ignored, float* loss) {
+  HWY_DYNAMIC_DISPATCH(CrossEntropyRows)
+  (x, label, rows, columns, ignored, loss);
+}
+void CrossEntropySlopeRows(const float* x, const int32_t* label, int64_t rows,
+                           int64_t columns, const int32_t* ignored, float* y) {
+  HWY_DYNAMIC_DISPATCH(CrossEntropySlopeRows)
+  (x, label, rows, columns, ignored, y);
 }
 void ProbabilityCrossEntropyRows(const float* x, const float* p, int64_t rows,
                                  int64_t columns, float* loss) {
   HWY_DYNAMIC_DISPATCH(ProbabilityCrossEntropyRows)
   (x, p, rows, columns, loss);
+}
+void ProbabilityCrossEntropySlopeRows(const float* x, const float* p,
+                                      int64_t rows, int64_t columns, float* y) {
+  HWY_DYNAMIC_DISPATCH(ProbabilityCrossEntropySlopeRows)
+  (x, p, rows, columns, y);
 }
 
 }  // namespace tape::vector

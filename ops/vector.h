@@ -44,7 +44,17 @@ namespace tape::vector {
   X(LeakyReluFloat)           \
   X(LeakyReluGradientFloat)   \
   X(SigmoidFloat)             \
+  X(SigmoidSlopeFloat)        \
   X(TanhFloat)                \
+  X(TanhSlopeFloat)           \
+  X(GaussianFloat)            \
+  X(GeluFloat)                \
+  X(GeluSlopeFloat)           \
+  X(GeluTanhFloat)            \
+  X(GeluTanhSlopeFloat)       \
+  X(SiluFloat)                \
+  X(SiluSlopeFloat)           \
+  X(SoftsignFloat)            \
   X(EqualFloat)               \
   X(EqualInt)                 \
   X(EqualByte)                \
@@ -57,6 +67,7 @@ namespace tape::vector {
   X(PowFloat)                 \
   X(SoftplusFloat)            \
   X(SigmoidCrossEntropyFloat) \
+  X(SigmoidErrorFloat)        \
   X(NotEqualFloat)            \
   X(NotEqualInt)              \
   X(NotEqualByte)             \
@@ -99,13 +110,20 @@ void LogSoftmaxColumns(const float* x, int64_t length, int64_t stride,
                        int64_t count, float* y);
 void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
                       int64_t count, float* y);
-// loss[r] = log(sum of exp(x)) - x[label[r]]; NaN for a label outside 0 …
-// columns - 1.
+// loss[r] = log(sum of exp(x)) - x[label[r]]; 0 for the label *ignored, if that
+// is given; else NaN for a label outside 0 … columns - 1.
 void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
-                      int64_t columns, float* loss);
-// loss[r] = sum of p * (log(sum of exp(x)) - x).
+                      int64_t columns, const int32_t* ignored, float* loss);
+// Its derivative by x: exp(x) / sum of exp(x), less 1 at the label; rows of 0
+// and of NaN likewise.
+void CrossEntropySlopeRows(const float* x, const int32_t* label, int64_t rows,
+                           int64_t columns, const int32_t* ignored, float* y);
+// loss[r] = sum of p * (log(sum of exp(x)) - x), a p of 0 giving 0.
 void ProbabilityCrossEntropyRows(const float* x, const float* p, int64_t rows,
                                  int64_t columns, float* loss);
+// Its derivative by x: exp(x) / sum of exp(x) * sum of p - p.
+void ProbabilityCrossEntropySlopeRows(const float* x, const float* p,
+                                      int64_t rows, int64_t columns, float* y);
 
 }  // namespace tape::vector
 

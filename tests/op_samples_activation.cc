@@ -51,7 +51,8 @@ void AddActivations(SampleTable* table) {
              Differentiated::kOnce, table);
   // Slopes of 0 and 1 are the ends of what is reasonable; 3 is allowed.
   for (double slope : {0.0, 1.0, 3.0}) {
-    table->Add({.op = "LeakyRelu",
+    // Of a slope of 0 it is Relu, which is right at -infinity.
+    table->Add({.op = slope == 0 ? "Relu" : "LeakyRelu",
                 .name = absl::StrCat("slope_", slope),
                 .inputs = {NotZero({3, 5})},
                 .build = LeakyRelus(slope),
@@ -94,18 +95,9 @@ void AddSmoothActivations(SampleTable* table) {
   constexpr Tolerance kElu = {5.5 * kUlp};
   // Scale and product are rounded too.
   constexpr Tolerance kSelu = {6.5 * kUlp};
-  // Sigmoid's 2.5 ulp, and a product. Below FLT_MIN the sigmoid is 0, from x =
-  // -87.3 on; x times that is lost, until at -104 the reference's, rounded, is
-  // 0 too.
-  constexpr Tolerance kSilu = {3 * kUlp, 104 * FLT_MIN};
-  // A sum and a quotient, and the reference's own rounding.
-  constexpr Tolerance kSoftsign = {3 * kRounding};
-  // 1 + erf or 1 + tanh is off by the function's 4.5 units of at most kUlp / 2,
-  // by half of it for the sum, and by what the function makes of its operand's
-  // error, at most 4 roundings times |u f'(u)| < 0.5: below 4 kUlp. |x| / 2
-  // times that is 8 kUlp for the operands here that are not so large that both
-  // are exact.
-  constexpr Tolerance kGelu = {4 * kUlp, 8 * kUlp};
+  // tests/accuracy_table.cc, and the reference's own rounding.
+  constexpr Tolerance kSilu = {11 * kRounding}, kSoftsign = {3 * kRounding},
+                      kGelu = {13 * kRounding};
   for (const UnaryOp& op : std::vector<UnaryOp>{
            {"Softplus", Unary(Softplus), kUniform, -4, 4, kSoftplus, flat},
            {"Elu", Elus(1), kEitherSign, 0.1, 3, kElu, flat},
@@ -113,14 +105,13 @@ void AddSmoothActivations(SampleTable* table) {
            {"Silu", Unary(Silu), kUniform, -4, 4, kSilu, flat},
            {"Softsign", Unary(Softsign), kEitherSign, 0.1, 4, kSoftsign, flat},
            {"Gelu", Gelus(GeluForm::kErf), kUniform, -4, 4, kGelu, flat},
-           {.name = "Gelu",
+           {.name = "GeluTanh",
            .build = Gelus(GeluForm::kTanh),
            .draw = kUniform,
            .low = -4,
            .high = 4,
            .tolerance = kGelu,
-           .extremes = flat,
-           .rows = "tanh_"},
+           .extremes = flat},
            {"HardTanh",
             Unary(HardTanh),
             kUniform,
@@ -189,7 +180,7 @@ void AddActivationValues(SampleTable* table) {
       },
       {-0.004049694094890287, -0.15426876936299344, 0.14967658142073093,
        1.9544997361036416});
-  add("Gelu", "values_tanh",
+  add("GeluTanh", "values",
       [](const SampleOperands& in) {
         return Gelu(in.x[0], GeluForm::kTanh, in.loc);
       },
@@ -240,9 +231,47 @@ void AddLeakyReluGradientRows(SampleTable* table) {
               .differentiated = Differentiated::kCompiled});
 }
 
+// ---- The derivatives of smooth activations, ops of their own ----
+
+void AddSlopeRows(SampleTable* table) {
+  const std::vector<double> tails = {-5,  5,   -6,  6,    -9,    9,    -13,
+                                     13,  -17, 17,  -20,  20,    -87,  87,
+                                     -89, 89,  104, -104, 1e-20, 1e20, -1e20};
+  // tests/accuracy_table.cc; an element of a slope may cancel to nothing.
+  constexpr Tolerance kSlope = {20 * kRounding, 20 * kRounding};
+  struct Slope {
+    const char* name;
+    Var (*f)(Var, Loc);
+  };
+  for (const Slope& slope : std::vector<Slope>{
+           {"SigmoidSlope", Sigmoid},
+           {"TanhSlope", Tanh},
+           {"SiluSlope", Silu},
+           {"GeluSlope",
+            [](Var x, Loc loc) { return Gelu(x, GeluForm::kErf, loc); }},
+           {"GeluTanhSlope",
+            [](Var x, Loc loc) { return Gelu(x, GeluForm::kTanh, loc); }},
+           // Erf's derivative is a Gaussian.
+           {"Gaussian", Erf}}) {
+    AddUnaryRows(
+        {.name = slope.name,
+         .build = DerivativeNode(slope.name,
+                                 [f = slope.f](const SampleOperands& in) {
+                                   return f(in.x[0], in.loc);
+                                 }),
+         .draw = Draw::kUniform,
+         .low = -4,
+         .high = 4,
+         .tolerance = kSlope,
+         .extremes = tails},
+        table);
+  }
+}
+
 }  // namespace
 
 void AddActivationSamples(SampleTable* table) {
+  AddSlopeRows(table);
   AddActivations(table);
   AddSmoothActivations(table);
   AddActivationValues(table);

@@ -4,6 +4,9 @@
 #include <cstdint>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "framework/core/basic_ops.h"
+#include "framework/core/gradients.h"
 
 namespace tape::samples {
 
@@ -65,6 +68,20 @@ BuildSample Unary(Var (*f)(Var, Loc)) {
 }
 BuildSample Binary(Var (*f)(Var, Var, Loc)) {
   return [f](const SampleOperands& in) { return f(in.x[0], in.x[1], in.loc); };
+}
+
+BuildSample DerivativeNode(const char* op,
+                           std::function<Var(const SampleOperands&)> f) {
+  return [=](const SampleOperands& in) {
+    const Var y = f(in);
+    const Var gradient = Gradients(
+        y, {in.x[0]}, {.seed = Fill(in.graph, y.shape(), 1)}, in.loc)[0];
+    int id = gradient.id();
+    while (absl::string_view(in.graph->node(id).op->name) != op) {
+      id = in.graph->node(id).inputs.at(1);
+    }
+    return Var(in.graph, id);
+  };
 }
 
 // ---- Elementwise ops of one operand ----

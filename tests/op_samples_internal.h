@@ -5,6 +5,7 @@
 #define TAPE_TESTS_OP_SAMPLES_INTERNAL_H_
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <string>
 #include <utility>
@@ -89,6 +90,11 @@ TensorType Byte(Shape shape);
 
 BuildSample Unary(Var (*f)(Var, Loc));
 BuildSample Binary(Var (*f)(Var, Var, Loc));
+
+// Of an op that gradient rules alone declare: the node of that name on the way
+// of the derivative of `f` by x[0], which is gy times it.
+BuildSample DerivativeNode(const char* op,
+                           std::function<Var(const SampleOperands&)> f);
 
 // ---- Elementwise ops of one float32 operand ----
 

@@ -56,7 +56,6 @@ const std::set<std::string>& Composed() {
                                 "Elu",
                                 "ExpandDims",
                                 "Flatten",
-                                "Gelu",
                                 "HardTanh",
                                 "Hinge",
                                 "Huber",
@@ -72,8 +71,6 @@ const std::set<std::string>& Composed() {
                                 "Pow",
                                 "Prod",
                                 "Selu",
-                                "Silu",
-                                "Softsign",
                                 "Split",
                                 "Squeeze",
                                 "Sum",
@@ -85,10 +82,24 @@ const std::set<std::string>& Composed() {
 
 // Ops that no call from outside can declare wrongly.
 const std::set<std::string>& CannotFail() {
-  // Declared only by the gradient rules of Relu, Max and Prod, and their like.
-  static const auto* const ops = new std::set<std::string>{
-      "AtIndex",    "LeakyReluGradient", "MatMulOfRows",
-      "Recurrence", "ScatterAddAlong",   "StopGradient"};
+  // Declared only by the gradient rules of Relu, Max and Prod, and their like;
+  // GeluTanh by Gelu.
+  static const auto* const ops =
+      new std::set<std::string>{"AtIndex",
+                                "Gaussian",
+                                "GeluSlope",
+                                "GeluTanh",
+                                "GeluTanhSlope",
+                                "LeakyReluGradient",
+                                "MatMulOfRows",
+                                "Recurrence",
+                                "ScatterAddAlong",
+                                "SigmoidError",
+                                "SigmoidSlope",
+                                "SiluSlope",
+                                "SoftmaxCrossEntropySlope",
+                                "StopGradient",
+                                "TanhSlope"};
   return *ops;
 }
 

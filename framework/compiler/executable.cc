@@ -80,6 +80,41 @@ void Executable::RunPasses(const Program& program) {
   Verify(program_);
 }
 
+// Of the program as it was declared: passes may take such a node away.
+void Executable::FindFedOperands(const Program& program) {
+  absl::flat_hash_map<int, int> fed_of_node;
+  for (int input : program.Inputs()) {
+    fed_of_node.emplace(input, static_cast<int>(fed_of_node.size()));
+  }
+  for (const Node& node : program.nodes) {
+    if (node.op->refuses == nullptr) continue;
+    std::vector<TensorType> types;
+    for (int input : node.inputs) types.push_back(program[input].type);
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      int from = node.inputs[i];
+      while (program[from].op->traits.view) from = program[from].inputs[0];
+      const auto fed = fed_of_node.find(from);
+      if (fed == fed_of_node.end()) continue;
+      fed_operands_.push_back({node, types, static_cast<int>(i), fed->second});
+    }
+  }
+}
+
+absl::Status Executable::CheckFed(absl::Span<const void* const> fed) const {
+  for (const FedOperand& operand : fed_operands_) {
+    const TensorView value(operand.inputs[operand.operand], fed[operand.fed]);
+    const std::string wrong =
+        operand.node.op->refuses({.attributes = operand.node.attributes,
+                                  .inputs = operand.inputs,
+                                  .operand = operand.operand,
+                                  .fed = value});
+    if (wrong.empty()) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(operand.node.loc.ToString(), ": ", wrong));
+  }
+  return absl::OkStatus();
+}
+
 std::unique_ptr<Kernel> Executable::MakeKernel(const Step& step) const {
   const auto make = [&](int id, bool apart) {
     const Node& node = program_[id];
@@ -107,6 +142,7 @@ std::unique_ptr<Kernel> Executable::MakeKernel(const Step& step) const {
 Executable::Executable(const Program& program, int64_t batch,
                        const Options& options, Variables& variables)
     : batch_(batch), options_(options), variables_(&variables) {
+  if (options_.use == Use::kPlan) FindFedOperands(program);
   RunPasses(program);
   steps_ = Fuse(program_, options_.passes);
   memory_ = PlanMemory(program_, steps_, options_.passes);

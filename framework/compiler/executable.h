@@ -66,6 +66,9 @@ class Executable {
   // an executable that was made without any pass.
   absl::Status RunChecked(absl::Span<const void* const> fed, int64_t run);
 
+  // What an op refuses of the numbers in `fed`, with its line; OK if nothing.
+  absl::Status CheckFed(absl::Span<const void* const> fed) const;
+
   // Whether a run writes to the memory of `value`.
   bool Overwrites(const TensorView& value) const;
 
@@ -90,6 +93,13 @@ class Executable {
     // meeting, is shared between them.
     bool meet_before = false;
   };
+  // An operand that is fed to an op that may refuse its numbers.
+  struct FedOperand {
+    Node node;
+    std::vector<TensorType> inputs;
+    int operand;
+    int fed;
+  };
   // An argument that is known only when the run is fed:
   // calls_[call].inputs[input] is fed[fed].
   struct FedArgument {
@@ -99,6 +109,7 @@ class Executable {
   };
 
   void RunPasses(const Program& program);
+  void FindFedOperands(const Program& program);
   std::unique_ptr<Kernel> MakeKernel(const Step& step) const;
   void AddCall(Call call);
   std::string PlaceText(const Place& place) const;
@@ -119,6 +130,7 @@ class Executable {
   std::vector<Step> steps_;  // For Dump.
   std::vector<Call> calls_;
   std::vector<FedArgument> fed_arguments_;
+  std::vector<FedOperand> fed_operands_;
   std::vector<TensorView> fetched_;
   Buffer arena_;
   Buffer scratch_;

@@ -178,6 +178,9 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
                        "variable that it updates; feed a copy"));
     }
   }
+  if (absl::Status status = (*executable)->CheckFed(needed_); !status.ok()) {
+    return status;
+  }
   last_ = *executable;
   if (check_finite_) {
     const absl::Status status = last_->RunChecked(needed_, ++runs_);

@@ -48,6 +48,9 @@ std::string Attributes::ToString() const {
   if (reverse) parts.push_back("reverse");
   if (transpose_lhs) parts.push_back("transpose_lhs");
   if (transpose_rhs) parts.push_back("transpose_rhs");
+  if (ignored_label.has_value()) {
+    parts.push_back(absl::StrCat("ignored_label=", *ignored_label));
+  }
   if (dtype != defaults.dtype) {
     parts.push_back(absl::StrCat("dtype=", Name(dtype)));
   }

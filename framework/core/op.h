@@ -31,21 +31,23 @@ class Var;
 // use for it. Equal ops on equal inputs with equal attributes are the same
 // value.
 struct Attributes {
-  double value = 0;               // Fill, LeakyRelu, ….
-  double alpha = 1;               // MatMulAdd: factor of the product,
-  double beta = 1;                // and of the addend.
-  int64_t depth = 0;              // OneHot, WithGradient, BlockOf, PlaceBlock.
-  int64_t begin = 0;              // Slice, Pad: along `axis`, the first place,
-  int64_t step = 1;               // how far apart the next ones are,
-  int64_t length = 0;             // and the length of the result. TopKIndices.
-  uint64_t seed = 0;              // RandomNormal.
-  uint64_t stream = 0;            // RandomNormal.
-  int axis = 0;                   // ArgMax, Softmax, ….
-  bool reverse = false;           // CumSum, ….
-  bool transpose_lhs = false;     // MatMul.
-  bool transpose_rhs = false;     // MatMul.
-  DType dtype = DType::kFloat32;  // Cast, Fill, sources.
-  Shape shape = {};               // Fill, BroadcastTo, SumTo, Reshape.
+  double value = 0;            // Fill, LeakyRelu, ….
+  double alpha = 1;            // MatMulAdd: factor of the product,
+  double beta = 1;             // and of the addend.
+  int64_t depth = 0;           // OneHot, WithGradient, BlockOf, PlaceBlock.
+  int64_t begin = 0;           // Slice, Pad: along `axis`, the first place,
+  int64_t step = 1;            // how far apart the next ones are,
+  int64_t length = 0;          // and the length of the result. TopKIndices.
+  uint64_t seed = 0;           // RandomNormal.
+  uint64_t stream = 0;         // RandomNormal.
+  int axis = 0;                // ArgMax, Softmax, ….
+  bool reverse = false;        // CumSum, ….
+  bool transpose_lhs = false;  // MatMul.
+  bool transpose_rhs = false;  // MatMul.
+  // SoftmaxCrossEntropy: the label whose rows do not count.
+  std::optional<int32_t> ignored_label = {};
+  DType dtype = DType::kFloat32;          // Cast, Fill, sources.
+  Shape shape = {};                       // Fill, BroadcastTo, SumTo, Reshape.
   absl::InlinedVector<int, 4> axes = {};  // Transpose.
 
   // The fields that differ from their defaults, as in "value=0.01,
@@ -91,6 +93,19 @@ struct RowQuery {
   const TensorType& output;
 };
 using RowRule = RowRole (*)(const RowQuery& query);
+
+// What is fed to operand `operand` of a node, for that op to look at; the inputs'
+// shapes are bound.
+struct FeedQuery {
+  const Attributes& attributes;
+  absl::Span<const TensorType> inputs;
+  int operand;
+  const TensorView& fed;
+};
+// Which of these numbers the op cannot take ("Name: expected …, found … at …",
+// by the name that the user knows); empty if it takes all. Asked before each run of a plan, of the inputs that are fed
+// to the op as they are, so that nothing has changed if the run is refused.
+using FeedRule = std::string (*)(const FeedQuery& query);
 
 struct OpDef;
 
@@ -191,6 +206,7 @@ struct OpDef {
   KernelMaker kernel = nullptr;     // Of any other that computes.
   RowRule rows = nullptr;           // Null: kMixed.
   SimplifyRule simplify = nullptr;  // Null: kNothing.
+  FeedRule refuses = nullptr;       // Null: takes all numbers.
   Traits traits = {};
 };
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -32,6 +34,17 @@ bool Fits(const Shape& declared, const Shape& fed,
     if (dim != fed[axis]) return false;
   }
   return true;
+}
+
+// What is fed to node `id`, or to what it is a view of, in the dtype that it was
+// declared with; null if nothing is.
+const Tensor* FedTo(const Graph& graph, int id, const ReferenceFeeds& feeds) {
+  const DType dtype = graph.node(id).type.dtype;
+  while (graph.node(id).op->traits.view) id = graph.node(id).inputs[0];
+  for (const auto& [var, tensor] : feeds) {
+    if (var.id() == id && tensor.dtype() == dtype) return &tensor;
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -134,6 +147,24 @@ absl::StatusOr<std::vector<Tensor>> EvaluateReference(
       return absl::InvalidArgumentError(absl::StrCat(
           node.loc.ToString(), ": the batch size of ", graph->Describe(id),
           " is not known: no input that is fed has it"));
+    }
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      if (node.op->refuses == nullptr) break;
+      const Tensor* const fed = FedTo(*graph, node.inputs[i], feeds);
+      if (fed == nullptr) continue;
+      std::vector<TensorType> types;
+      for (size_t k = 0; k < inputs.size(); ++k) {
+        types.push_back(
+            {graph->node(node.inputs[k]).type.dtype, inputs[k].shape()});
+      }
+      const std::string wrong =
+          node.op->refuses({.attributes = attributes,
+                            .inputs = types,
+                            .operand = static_cast<int>(i),
+                            .fed = TensorView(*fed)});
+      if (wrong.empty()) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat(node.loc.ToString(), ": ", wrong));
     }
     if (batch.has_value()) {
       // What the rule accepted of any batch it may refuse of this one, say 0.

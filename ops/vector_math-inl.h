@@ -1,0 +1,406 @@
+// Elementary functions on vectors of float32, for the blocks and row kernels of
+// vector.cc: Highway's own where they are exact enough, completed on the rest
+// of the line, and others of ours. Errors are in units in the last place (ulp)
+// of the result. Compiled once for each instruction set.
+
+// Highway's guard: each target includes this once.
+#if defined(TAPE_OPS_VECTOR_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TAPE_OPS_VECTOR_MATH_INL_H_
+#undef TAPE_OPS_VECTOR_MATH_INL_H_
+#else
+#define TAPE_OPS_VECTOR_MATH_INL_H_
+#endif
+
+#include <cmath>
+#include <limits>
+
+#include "hwy/contrib/math/math-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tape::vector::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+// ---- Limits that let a NaN through, as Min and Max need not ----
+
+template <class D, class V>
+HWY_INLINE V AtMost(D d, V x, float high) {
+  const V limit = hn::Set(d, high);
+  return hn::IfThenElse(hn::Gt(x, limit), limit, x);
+}
+template <class D, class V>
+HWY_INLINE V AtLeast(D d, V x, float low) {
+  const V limit = hn::Set(d, low);
+  return hn::IfThenElse(hn::Lt(x, limit), limit, x);
+}
+
+// ---- Exponentials ----
+
+// e^(x + rest), |rest| < 1/4; off by less than 1 ulp. The result is 2^n e^r
+// with |r| < 0.35; e^r = 1 + r + r^2 p(r), p fitted to 1e-8.
+template <class D, class V>
+HWY_INLINE V ExpOfSum(D d, V x, V rest) {
+  const hn::RebindToSigned<D> di;
+  // Below, the result is 0, and -inf would not be reduced.
+  x = AtLeast(d, x, -104.0f);
+  V n = hn::Round(hn::Mul(hn::Add(x, rest), hn::Set(d, 1.44269504f)));
+  // Beyond, the result is infinite already.
+  n = hn::Min(n, hn::Set(d, 129.0f));
+  // ln 2 in two parts, n times the first of which is exact.
+  V r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
+  r = hn::Add(hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r), rest);
+  const V r2 = hn::Mul(r, r);
+  const V low = hn::MulAdd(hn::Set(d, 0.166665763f), r, hn::Set(d, 0.5f));
+  const V high =
+      hn::MulAdd(hn::Set(d, 0.008363178f), r, hn::Set(d, 0.0416665561f));
+  V p = hn::MulAdd(hn::Set(d, 0.00139261817f), r2, high);
+  p = hn::MulAdd(p, r2, low);
+  const V y = hn::Add(hn::Set(d, 1.0f), hn::MulAdd(p, r2, r));
+  // In two factors, since 2^n alone may be beyond float32.
+  const auto n_int = hn::ConvertTo(di, n);
+  const auto half = hn::ShiftRight<1>(n_int);
+  const auto power = [&](auto exponent) HWY_ATTR {
+    return hn::BitCast(d,
+                       hn::ShiftLeft<23>(hn::Add(exponent, hn::Set(di, 127))));
+  };
+  return hn::Mul(hn::Mul(y, power(half)), power(hn::Sub(n_int, half)));
+}
+
+template <class D, class V>
+HWY_INLINE V SafeExp(D d, V x) {
+  return ExpOfSum(d, x, hn::Zero(d));
+}
+
+// e^(-scale x^2), off by less than 2 ulp for a scale of 1/2 or 1. The square is
+// taken in two parts, the first of which is exact: rounded, it would cost x^2 /
+// 2 ulp.
+template <class D, class V>
+HWY_INLINE V VectorGaussian(D d, V x, V scale) {
+  const hn::RebindToUnsigned<D> du;
+  x = AtMost(d, hn::Abs(x), 16.0f);
+  const V head = hn::BitCast(
+      d, hn::And(hn::BitCast(du, x), hn::Set(du, uint32_t{0xFFFFF000})));
+  const V rest = hn::Mul(hn::Sub(x, head), hn::Add(x, head));
+  return ExpOfSum(d, hn::Neg(hn::Mul(scale, hn::Mul(head, head))),
+                  hn::Neg(hn::Mul(scale, rest)));
+}
+
+template <class D, class V>
+HWY_INLINE V SafeExpm1(D d, V x) {
+  const V limited = hn::Min(hn::Max(x, hn::Set(d, -104.0f)), hn::Set(d, 88.8f));
+  V y = hn::Expm1(d, limited);
+  y = hn::IfThenElse(hn::Gt(x, hn::Set(d, 88.72284f)), hn::Set(d, kInfinity),
+                     y);
+  // x, and NaN, where x is so small that expm1(x) is x.
+  return hn::IfThenElse(hn::Ge(hn::Abs(x), hn::Set(d, 1e-10f)), y, x);
+}
+
+// ---- Logarithms ----
+
+template <class D, class V>
+HWY_INLINE V SafeLog(D d, V x) {
+  V y = hn::Log(d, x);
+  y = hn::IfThenElse(hn::Eq(x, hn::Set(d, kInfinity)), x, y);
+  y = hn::IfThenElse(hn::Eq(x, hn::Zero(d)), hn::Set(d, -kInfinity), y);
+  // NaN for NaN and for what is below zero.
+  return hn::IfThenElse(hn::Ge(x, hn::Zero(d)), y, hn::NaN(d));
+}
+
+template <class D, class V>
+HWY_INLINE V SafeLog1p(D d, V x) {
+  V y = hn::Log1p(d, x);
+  y = hn::IfThenElse(hn::Eq(x, hn::Set(d, kInfinity)), x, y);
+  const V minus_one = hn::Set(d, -1.0f);
+  y = hn::IfThenElse(hn::Eq(x, minus_one), hn::Set(d, -kInfinity), y);
+  // NaN for NaN and for what is below -1.
+  return hn::IfThenElse(hn::Ge(x, minus_one), y, hn::NaN(d));
+}
+
+// ---- The error function and the normal distribution ----
+
+// Two polynomials, one for each of x / x^3 + … and of ln(1 - erf x), with
+// coefficients by N. Juffa ("Vectorizable implementation of erf", 2016). Tried
+// on every float32: off by less than 1.16 ulp, with or without fused
+// multiplications, where exp is exact; an ulp of exp adds a fourth of one.
+template <class D, class V>
+HWY_INLINE V VectorErf(D d, V x) {
+  const auto add = [d](V product, V factor, float c) HWY_ATTR {
+    return hn::MulAdd(product, factor, hn::Set(d, c));
+  };
+  // From 4 on, float32's erf is 1. (Min may drop a NaN.)
+  const V t = hn::Min(hn::Abs(x), hn::Set(d, 4.0f));
+  const V s = hn::Mul(t, t);
+  V large = add(hn::Set(d, -1.72853470e-5f), t, 3.83197126e-4f);
+  large =
+      hn::MulAdd(large, s, add(hn::Set(d, -3.88396438e-3f), t, 2.42546219e-2f));
+  large = add(large, t, -1.06777877e-1f);
+  large = add(large, t, -6.34846687e-1f);
+  large = add(large, t, -1.28717512e-1f);
+  large = hn::MulAdd(large, t, hn::Neg(t));
+  large = hn::CopySign(hn::Sub(hn::Set(d, 1.0f), SafeExp(d, large)), x);
+  V small = add(hn::Set(d, -5.96761703e-4f), s, 4.99119423e-3f);
+  small = add(small, s, -2.67681349e-2f);
+  small = add(small, s, 1.12819925e-1f);
+  small = add(small, s, -3.76125336e-1f);
+  small = add(small, s, 1.28379166e-1f);
+  small = hn::MulAdd(small, x, x);
+  const V y = hn::IfThenElse(hn::Gt(t, hn::Set(d, 0.927734375f)), large, small);
+  return hn::IfThenElse(hn::IsNaN(x), x, y);
+}
+
+// The normal distribution's tail beyond |x|, density times ratio: with a = |x|,
+// e^(-a^2/2) and the Mills ratio of a over sqrt(2 pi). 1 + a times the ratio is
+// a polynomial of (a - 4) / (a + 4), fitted to 3e-9 up to a = 16, beyond which
+// the density is 0.
+template <class V>
+struct NormalTail {
+  V a;  // |x|, at most 16.
+  V density;
+  V ratio;
+};
+
+template <class D, class V>
+HWY_INLINE NormalTail<V> VectorNormalTail(D d, V x) {
+  const V a = AtMost(d, hn::Abs(x), 16.0f);
+  const V one = hn::Set(d, 1.0f), four = hn::Set(d, 4.0f);
+  const V q = hn::Div(hn::Sub(a, four), hn::Add(a, four));
+  V p = hn::Set(d, -7.50647159e-05f);
+  for (float coefficient :
+       {-6.82370155e-05f, 0.000690442976f, -0.00029891447f, -0.00500162644f,
+        0.0179392286f, -0.0321979485f, 0.028600052f, 0.0139996465f,
+        -0.0967034698f, 0.4720532f}) {
+    p = hn::MulAdd(p, q, hn::Set(d, coefficient));
+  }
+  return {a, VectorGaussian(d, a, hn::Set(d, 0.5f)),
+          hn::Div(p, hn::Add(one, a))};
+}
+
+// x P(X < x) for a standard normal X: Gelu.
+template <class D, class V>
+HWY_INLINE V VectorGelu(D d, V x) {
+  const NormalTail<V> tail = VectorNormalTail(d, x);
+  // In this order: density times ratio is below float32 before y is.
+  const V left =
+      hn::Mul(hn::Mul(AtLeast(d, x, -16.0f), tail.ratio), tail.density);
+  const V right =
+      hn::Mul(x, hn::NegMulAdd(tail.density, tail.ratio, hn::Set(d, 1.0f)));
+  return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), left, right);
+}
+
+// P(X < x) + x density(x), its derivative.
+template <class D, class V>
+HWY_INLINE V VectorGeluSlope(D d, V x) {
+  const NormalTail<V> tail = VectorNormalTail(d, x);
+  const V scale = hn::Set(d, 0.398942280f);  // 1 / sqrt(2 pi)
+  const V left =
+      hn::Mul(tail.density, hn::NegMulAdd(tail.a, scale, tail.ratio));
+  return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), left,
+                        hn::Sub(hn::Set(d, 1.0f), left));
+}
+
+// ---- The logistic function ----
+
+// The logistic function of -w, w >= 0, as h^2 i: in two factors, so that x
+// times it is not lost where it alone is below float32.
+template <class V>
+struct Logistic {
+  V h;  // e^(-w/2)
+  V i;  // 1 / (1 + h^2), the logistic function of w.
+};
+
+template <class D, class V>
+HWY_INLINE Logistic<V> VectorLogistic(D d, V w, V rest) {
+  const V minus_half = hn::Set(d, -0.5f), one = hn::Set(d, 1.0f);
+  const V h = ExpOfSum(d, hn::Mul(minus_half, w), hn::Mul(minus_half, rest));
+  return {h, hn::Div(one, hn::MulAdd(h, h, one))};
+}
+
+template <class D, class V>
+HWY_INLINE V SafeSigmoid(D d, V x) {
+  const V one = hn::Set(d, 1.0f);
+  return hn::Div(one, hn::Add(one, SafeExp(d, hn::Neg(x))));
+}
+
+// The derivative of Sigmoid, e / (1 + e)^2 with e = e^-|x|.
+template <class D, class V>
+HWY_INLINE V VectorSigmoidSlope(D d, V x) {
+  const V one = hn::Set(d, 1.0f);
+  const V e = SafeExp(d, hn::Neg(hn::Abs(x)));
+  const V i = hn::Div(one, hn::Add(one, e));
+  return hn::Mul(hn::Mul(e, i), i);
+}
+
+// x times the logistic function of w + rest, which has x's sign; and its
+// derivative for a w with the derivative `slope`.
+template <class D, class V>
+HWY_INLINE V TimesLogistic(D d, V x, V w, V rest) {
+  const Logistic<V> s = VectorLogistic(d, w, rest);
+  const V left =
+      hn::Mul(hn::Mul(AtLeast(d, x, -256.0f), s.h), hn::Mul(s.h, s.i));
+  return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), left, hn::Mul(x, s.i));
+}
+template <class D, class V>
+HWY_INLINE V TimesLogisticSlope(D d, V x, V w, V rest, V slope) {
+  const V a = AtMost(d, hn::Abs(x), 256.0f), one = hn::Set(d, 1.0f);
+  const Logistic<V> s = VectorLogistic(d, w, rest);
+  const V h_i = hn::Mul(s.h, s.i);
+  const V steepness = hn::Mul(a, slope);
+  const V left = hn::Mul(hn::Mul(s.h, hn::NegMulAdd(steepness, s.i, one)), h_i);
+  const V right = hn::Mul(s.i, hn::MulAdd(hn::Mul(steepness, s.h), h_i, one));
+  return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), left, right);
+}
+
+// |x| (2 sqrt(2/pi) + 2 sqrt(2/pi) 0.044715 x^2) as the sum of two float32s, by
+// way of double: the exponential of one alone would be off by w / 2 ulp.
+template <class V>
+struct TwoFloats {
+  V head, rest;
+};
+
+constexpr double kGeluLinear = 1.5957691216057307;
+constexpr double kGeluCubic = 0.07135481627159829;
+
+template <class D, class V>
+HWY_INLINE TwoFloats<V> GeluTanhOperand(D d, V a) {
+#if HWY_TARGET == HWY_SCALAR
+  const double x = hn::GetLane(a);
+  const double w = x * (x * x * kGeluCubic + kGeluLinear);
+  const auto head = static_cast<float>(w);
+  return {hn::Set(d, head), hn::Set(d, static_cast<float>(w - head))};
+#else
+  const hn::Half<D> dh;
+  const hn::Repartition<double, D> dd;
+  const auto part = [&](auto half, auto& head, auto& rest) HWY_ATTR {
+    const auto x = hn::PromoteTo(dd, half);
+    const auto w = hn::Mul(x, hn::MulAdd(hn::Mul(x, x), hn::Set(dd, kGeluCubic),
+                                         hn::Set(dd, kGeluLinear)));
+    head = hn::DemoteTo(dh, w);
+    rest = hn::DemoteTo(dh, hn::Sub(w, hn::PromoteTo(dd, head)));
+  };
+  auto head0 = hn::Zero(dh), rest0 = head0, head1 = head0, rest1 = head0;
+  part(hn::LowerHalf(dh, a), head0, rest0);
+  part(hn::UpperHalf(dh, a), head1, rest1);
+  return {hn::Combine(d, head1, head0), hn::Combine(d, rest1, rest0)};
+#endif
+}
+
+template <class D, class V>
+HWY_INLINE V VectorGeluTanh(D d, V x) {
+  const auto w = GeluTanhOperand(d, AtMost(d, hn::Abs(x), 16.0f));
+  return TimesLogistic(d, x, w.head, w.rest);
+}
+
+template <class D, class V>
+HWY_INLINE V VectorGeluTanhSlope(D d, V x) {
+  const V a = AtMost(d, hn::Abs(x), 16.0f);
+  const auto w = GeluTanhOperand(d, a);
+  const V slope =
+      hn::MulAdd(hn::Mul(a, a), hn::Set(d, static_cast<float>(3 * kGeluCubic)),
+                 hn::Set(d, static_cast<float>(kGeluLinear)));
+  return TimesLogisticSlope(d, x, w.head, w.rest, slope);
+}
+
+template <class D, class V>
+HWY_INLINE V VectorSilu(D d, V x) {
+  const V w = AtMost(d, hn::Abs(x), 256.0f);
+  return TimesLogistic(d, x, w, hn::Zero(d));
+}
+
+template <class D, class V>
+HWY_INLINE V VectorSiluSlope(D d, V x) {
+  const V w = AtMost(d, hn::Abs(x), 256.0f);
+  return TimesLogisticSlope(d, x, w, hn::Zero(d), hn::Set(d, 1.0f));
+}
+
+// ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|), of which nothing overflows.
+template <class D, class V>
+HWY_INLINE V VectorSoftplus(D d, V x) {
+  return hn::Add(hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x),
+                 SafeLog1p(d, SafeExp(d, hn::Neg(hn::Abs(x)))));
+}
+
+// |z| times the label's share on the wrong side, which is 0 where there is
+// none, z infinite or not; and ln(1 + e^-|z|). Neither is negative for a label
+// of 0 to 1, so nothing is lost of small losses.
+template <class D, class V>
+HWY_INLINE V VectorSigmoidCrossEntropy(D d, V z, V label) {
+  const V wrong = hn::IfThenElse(hn::Lt(z, hn::Zero(d)), label,
+                                 hn::Sub(hn::Set(d, 1.0f), label));
+  const V product = hn::Mul(hn::Abs(z), wrong);
+  return hn::Add(hn::IfThenZeroElse(hn::Eq(wrong, hn::Zero(d)), product),
+                 SafeLog1p(d, SafeExp(d, hn::Neg(hn::Abs(z)))));
+}
+
+// Sigmoid(z) - label, on the side where neither is near 1.
+template <class D, class V>
+HWY_INLINE V VectorSigmoidError(D d, V z, V label) {
+  const V small = SafeSigmoid(d, hn::Neg(hn::Abs(z)));
+  return hn::IfThenElse(hn::Lt(z, hn::Zero(d)), hn::Sub(small, label),
+                        hn::Sub(hn::Sub(hn::Set(d, 1.0f), label), small));
+}
+
+// ---- The hyperbolic tangent ----
+
+template <class D, class V>
+HWY_INLINE V SafeTanh(D d, V x) {
+  // From 10 on, float32's tanh is 1. Min and Max drop a NaN.
+  const V limited = hn::Min(hn::Max(x, hn::Set(d, -10.0f)), hn::Set(d, 10.0f));
+  const V y = hn::Tanh(d, limited);
+  return hn::IfThenElse(hn::Ge(hn::Abs(x), hn::Set(d, 1e-10f)), y, x);
+}
+
+// 1 / cosh(x)^2 = (2 h / (1 + h^2))^2 with h = e^-|x|.
+template <class D, class V>
+HWY_INLINE V VectorTanhSlope(D d, V x) {
+  const V a = hn::Abs(x);
+  const Logistic<V> s = VectorLogistic(d, hn::Add(a, a), hn::Zero(d));
+  const V root = hn::Mul(hn::Add(s.h, s.h), s.i);
+  return hn::Mul(root, root);
+}
+
+// x / (1 + |x|), whose limits are 1 and -1.
+template <class D, class V>
+HWY_INLINE V VectorSoftsign(D d, V x) {
+  const V one = hn::Set(d, 1.0f), a = hn::Abs(x);
+  return hn::IfThenElse(hn::Eq(a, hn::Set(d, kInfinity)), hn::CopySign(one, x),
+                        hn::Div(x, hn::Add(one, a)));
+}
+
+// ---- By the C library in double, lane by lane ----
+
+// pow: Highway has none, and its many special cases are those of IEEE 754.
+template <class D, class V>
+HWY_INLINE V LibraryPow(D d, V a, V b) {
+  HWY_ALIGN float bases[hn::MaxLanes(d)];
+  HWY_ALIGN float exponents[hn::MaxLanes(d)];
+  hn::Store(a, d, bases);
+  hn::Store(b, d, exponents);
+  for (size_t i = 0; i < hn::Lanes(d); ++i) {
+    bases[i] = static_cast<float>(std::pow(static_cast<double>(bases[i]),
+                                           static_cast<double>(exponents[i])));
+  }
+  return hn::Load(d, bases);
+}
+
+// `y`, where Highway's sine or cosine holds; beyond, the C library's.
+template <class D, class V>
+HWY_INLINE V SafeTrigonometric(D d, V x, V y, double (*exact)(double)) {
+  const V limit = hn::Set(d, 39000.0f);  // Highway's own.
+  const auto holds = hn::Lt(hn::Abs(x), limit);
+  if (hn::AllTrue(d, holds)) return y;
+  HWY_ALIGN float lanes[hn::MaxLanes(d)];
+  HWY_ALIGN float results[hn::MaxLanes(d)];
+  hn::Store(x, d, lanes);
+  for (size_t i = 0; i < hn::Lanes(d); ++i) {
+    results[i] = static_cast<float>(exact(lanes[i]));
+  }
+  // A number's sine must not depend on its neighbours.
+  return hn::IfThenElse(holds, y, hn::Load(d, results));
+}
+
+}  // namespace tape::vector::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // TAPE_OPS_VECTOR_MATH_INL_H_
