@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "framework/core/floating_point.h"
 #include "framework/core/graph.h"
 
 namespace tape {
@@ -74,6 +75,7 @@ class Composing {
   Var mistake() const { return graph_ == nullptr ? Var() : Var(graph_, kNone); }
 
  private:
+  FloatingPointScope environment_;  // Composites compute constants.
   Graph* graph_;
   std::optional<Graph::LocScope> scope_;
 };

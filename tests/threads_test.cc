@@ -1,13 +1,11 @@
-// The threads of a plan (framework/compiler/threads.h): who runs, that a
-// meeting is a barrier, and the treatment of denormals. Run under the thread
-// sanitizer, which sees a missing barrier even where the numbers come out
-// right.
+// The threads of a plan (framework/compiler/threads.h): who runs, and that a
+// meeting is a barrier. Run under the thread sanitizer, which sees a missing
+// barrier even where the numbers come out right.
 #include "framework/compiler/threads.h"
 
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <limits>
 #include <set>
 #include <thread>
 #include <vector>
@@ -119,26 +117,6 @@ TEST(ThreadTeamTest, RunsAJobOnFewerMembersThanItHas) {
 
 TEST(ThreadTeamTest, EndsWithoutHavingRun) {
   for (int i = 0; i < 200; ++i) ThreadTeam team(4);
-}
-
-TEST(FlushDenormalsTest, TakesDenormalsForZeroWhileItLives) {
-  volatile float smallest = std::numeric_limits<float>::min();
-  volatile float denormal = smallest / 2;
-  EXPECT_GT(denormal, 0);
-  {
-    const FlushDenormals flush;
-    volatile float result = smallest / 2;  // It would be denormal.
-    EXPECT_EQ(result, 0);
-    result = denormal * 4;  // It is made of one.
-    EXPECT_EQ(result, 0);
-    { const FlushDenormals again; }
-    result = smallest / 2;
-    EXPECT_EQ(result, 0);
-  }
-  volatile float result = denormal * 2;
-  EXPECT_EQ(result, smallest);
-  result = smallest / 2;
-  EXPECT_EQ(result, denormal);
 }
 
 TEST(AvailableThreadsTest, AreAtLeastOneAndNoMoreThanTheMachines) {

@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "framework/compiler/lower_precision.h"
 #include "framework/compiler/plan_impl.h"
+#include "framework/core/floating_point.h"
 
 namespace tape {
 namespace {
@@ -125,6 +126,7 @@ class OptionsChecker {
 
 absl::StatusOr<Plan> Compile(const Graph& graph,
                              const CompileOptions& options) {
+  const FloatingPointScope environment;
   const auto start = std::chrono::steady_clock::now();
   std::vector<std::string> mistakes = OptionsChecker(graph, options).Mistakes();
   if (absl::Status status = graph.status(); !status.ok()) {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "framework/compiler/plan_impl.h"
 #include "framework/core/check.h"
+#include "framework/core/floating_point.h"
 
 namespace tape {
 namespace {
@@ -79,6 +80,7 @@ absl::StatusOr<Executable*> Plan::Impl::Prepare(int64_t batch) {
   for (const std::unique_ptr<Executable>& executable : executables_) {
     if (executable->batch() == batch) return executable.get();
   }
+  const FloatingPointScope environment;
   const Clock::time_point start = Clock::now();
   const Program bound = Bind(program_, batch);
   const std::string with_batch =

@@ -58,6 +58,11 @@ class Plan {
   // before anything is computed, if an input that the plan needs is not fed, is
   // fed twice, is not of its declared type, or if batch sizes differ; what is
   // fed must be inputs of the graph.
+  //
+  // Rounds to nearest, without traps, whatever the caller's floating-point
+  // environment, which is the same afterwards, flags included. A denormal
+  // operand may be taken for a zero of its sign, and a result below FLT_MIN may
+  // be a zero.
   absl::Status Run(absl::Span<const Feed> feeds);
   absl::Status Run(std::initializer_list<Feed> feeds = {}) {
     return Run(absl::MakeConstSpan(feeds.begin(), feeds.size()));

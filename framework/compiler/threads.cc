@@ -103,17 +103,6 @@ void ThreadTeam::MeetAt(Barrier& barrier, int members) {
   barrier.meetings.notify_all();
 }
 
-#if defined(__x86_64__)
-FlushDenormals::FlushDenormals() : before_(_mm_getcsr()) {
-  constexpr uint32_t kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
-  _mm_setcsr(before_ | kFlushToZero | kDenormalsAreZero);
-}
-FlushDenormals::~FlushDenormals() { _mm_setcsr(before_); }
-#else
-FlushDenormals::FlushDenormals() = default;
-FlushDenormals::~FlushDenormals() = default;
-#endif
-
 int AvailableThreads() {
   int threads = 1;
   cpu_set_t set;

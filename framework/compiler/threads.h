@@ -71,20 +71,6 @@ class ThreadTeam {
   Barrier within_job_, end_of_job_;
 };
 
-// While one lives, this thread's arithmetic takes denormal numbers for zero
-// (where the processor can): they can slow training down tens of times and
-// carry nothing.
-class FlushDenormals {
- public:
-  FlushDenormals();
-  ~FlushDenormals();
-  FlushDenormals(const FlushDenormals&) = delete;
-  FlushDenormals& operator=(const FlushDenormals&) = delete;
-
- private:
-  uint32_t before_ = 0;
-};
-
 // The processors this process may use: those it may run on, or fewer if its
 // control group has a quota. At least 1.
 int AvailableThreads();

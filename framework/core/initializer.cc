@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "framework/core/floating_point.h"
 
 namespace tape {
 namespace {
@@ -38,6 +39,7 @@ Initializer::Next NormalNext(double mean, double standard_deviation) {
 }  // namespace
 
 absl::Status Initializer::Fill(RandomStream random, Tensor& tensor) const {
+  const FloatingPointScope environment;
   const absl::StatusOr<Next> next = make_(tensor.type());
   if (!next.ok()) return next.status();
   if (tensor.dtype() == DType::kInt32) {

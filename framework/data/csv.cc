@@ -24,6 +24,7 @@
 #include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "framework/core/check.h"
+#include "framework/core/floating_point.h"
 #include "framework/core/tensor.h"
 #include "framework/data/files.h"
 
@@ -276,6 +277,7 @@ std::string Header(int64_t side) {
 absl::StatusOr<Dataset> ReadCsvDataset(const std::string& images_path,
                                        const std::string& labels_path,
                                        int classes) {
+  const FloatingPointScope environment;
   TAPE_CHECK_LE(1, classes);
   const absl::StatusOr<FileBytes> images = ReadWholeFile(images_path, kKind);
   if (!images.ok()) return images.status();
@@ -317,6 +319,7 @@ absl::StatusOr<Dataset> ReadCsvDataset(const std::string& images_path,
 
 absl::StatusOr<Dataset> ReadLabelledCsvDataset(const std::string& path,
                                                int classes) {
+  const FloatingPointScope environment;
   TAPE_CHECK_LE(1, classes);
   const absl::StatusOr<FileBytes> bytes = ReadWholeFile(path, kKind);
   if (!bytes.ok()) return bytes.status();
@@ -340,6 +343,7 @@ absl::StatusOr<Dataset> ReadLabelledCsvDataset(const std::string& path,
 }
 
 absl::StatusOr<Tensor> ReadCsvImages(const std::string& path) {
+  const FloatingPointScope environment;
   const absl::StatusOr<FileBytes> bytes = ReadWholeFile(path, kKind);
   if (!bytes.ok()) return bytes.status();
   Rows rows(bytes->size());

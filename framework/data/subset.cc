@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/check.h"
+#include "framework/core/floating_point.h"
 #include "framework/core/random.h"
 #include "framework/core/tensor.h"
 
@@ -105,6 +106,7 @@ absl::StatusOr<RandomSplit> SplitAtRandom(const Dataset& dataset,
                      "excluded, found ",
                      options.fraction));
   }
+  const FloatingPointScope environment;
   const int64_t part =
       std::llround(options.fraction * static_cast<double>(samples));
   if (part == 0 || part == samples) {

@@ -8,11 +8,13 @@
 #include <utility>
 
 #include "framework/core/basic_ops.h"
+#include "framework/core/floating_point.h"
 #include "ops/ops.h"
 
 namespace tape {
 
 float LossWatch::limit() const {
+  const FloatingPointScope environment;
   constexpr float kNone = std::numeric_limits<float>::max();
   const std::vector<float>& recent = state_.recent;
   if (recent.size() < kWindow) return kNone;

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "framework/core/floating_point.h"
+
 namespace tape {
 namespace {
 
@@ -35,6 +37,7 @@ double Score(const EarlyStoppingOptions& options, const EpochResult& epoch) {
 }  // namespace
 
 EarlyStopping::Verdict EarlyStopping::Observe(const EpochResult& epoch) {
+  const FloatingPointScope environment;
   const double score = Score(options_, epoch);
   const bool is_best =
       !std::isnan(score) &&

@@ -7,6 +7,8 @@
 #include <numeric>
 #include <utility>
 
+#include "framework/core/floating_point.h"
+
 namespace tape {
 namespace {
 
@@ -20,6 +22,7 @@ double Number(const Plan& plan, Var fetch) {
 }  // namespace
 
 double SecondsSince(std::chrono::steady_clock::time_point start) {
+  const FloatingPointScope environment;
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
       .count();
 }
@@ -27,6 +30,7 @@ double SecondsSince(std::chrono::steady_clock::time_point start) {
 void AddBatch(const Plan& plan, const Batch& batch, const Classifier& model,
               Averaging averaging, absl::Span<const Shown> shown,
               PassSums& sums) {
+  const FloatingPointScope environment;
   const auto labels = batch.labels.values<int32_t>();
   const auto predicted = plan.Value(model.predicted).values<int32_t>();
   const int64_t right =
@@ -47,8 +51,12 @@ void AddBatch(const Plan& plan, const Batch& batch, const Classifier& model,
   }
 }
 
-double MeanLoss(const PassSums& sums) { return sums.loss / sums.weight; }
+double MeanLoss(const PassSums& sums) {
+  const FloatingPointScope environment;
+  return sums.loss / sums.weight;
+}
 double MeanAccuracy(const PassSums& sums) {
+  const FloatingPointScope environment;
   return sums.accuracy / sums.weight;
 }
 

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "framework/core/check.h"
+#include "framework/core/floating_point.h"
 #include "framework/train/check_constant.h"
 #include "ops/ops.h"
 
@@ -49,6 +50,11 @@ Var AtMostOne(Var x) { return Minimum(x, Constant(x, 1)); }
 Schedule::Schedule(double constant)
     : function_([constant](Var t) { return Constant(t, constant); }),
       error_(CheckNotNegative("number", constant)) {}
+
+Var Schedule::At(Var t) const {
+  const FloatingPointScope environment;
+  return function_(t);
+}
 
 Var Schedule::AtStep(Var step) const { return At(Cast(step, DType::kFloat32)); }
 
@@ -184,6 +190,7 @@ Schedule ReduceOnPlateau::schedule() const {
 }
 
 double ReduceOnPlateau::Observe(double metric) {
+  const FloatingPointScope environment;
   State& state = *state_;
   TAPE_CHECK(state.rate.valid());
   Graph& graph = *state.rate.graph();

@@ -40,7 +40,7 @@ class Schedule {
     return error_.empty() ? "" : absl::StrCat(what, ": ", error_);
   }
   // The value for a given t.
-  Var At(Var t) const { return function_(t); }
+  Var At(Var t) const;
   // The value at a step that is counted in int32 (Updates::step).
   Var AtStep(Var step) const;
 

@@ -19,6 +19,7 @@
 #include "absl/types/span.h"
 #include "framework/compiler/compile.h"
 #include "framework/core/check.h"
+#include "framework/core/floating_point.h"
 #include "framework/train/evaluation.h"
 
 namespace tape {
@@ -133,6 +134,7 @@ class Training {
   }
 
   TrainResult Result() const {
+    const FloatingPointScope environment;
     return {.end = end_,
             .step = state_.step,
             .divergence = divergence_,
@@ -288,6 +290,7 @@ class Training {
   }
 
   EpochMetrics TrainMetrics() const {
+    const FloatingPointScope environment;
     const PassSums& sums = state_.pass;
     EpochMetrics metrics = {.epoch = state_.epoch,
                             .split = "train",

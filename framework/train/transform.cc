@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "framework/core/floating_point.h"
 #include "ops/ops.h"
 
 namespace tape {
@@ -130,6 +131,7 @@ void Chain::Apply(GradientFlow& flow) const {
 
 Updates Chain::Apply(absl::Span<const Var> parameters,
                      absl::Span<const Var> gradients, Loc loc) const {
+  const FloatingPointScope environment;  // Links compute constants.
   Graph* graph = GraphOf(parameters);
   if (graph == nullptr) graph = GraphOf(gradients);
   if (graph == nullptr) return Updates();  // No graph to keep a mistake.
