@@ -36,6 +36,9 @@ constexpr OpDef kAdd = {
       return {gy, gy};
     },
     .reference = MapReference<[](double a, double b) { return a + b; }>,
+    .integer_reference = MapReference<[](double a, double b) {
+      return WrapToInt32(static_cast<int64_t>(a) + static_cast<int64_t>(b));
+    }>,
     .block = ByDType<vector::AddFloat, vector::AddInt>,
     .simplify = [](const SimplifyQuery& query) -> Simpler {
       // The float that adds nothing: -0, since -0 + 0 = 0.
@@ -55,6 +58,9 @@ constexpr OpDef kSub = {
       return {gy, -gy};
     },
     .reference = MapReference<[](double a, double b) { return a - b; }>,
+    .integer_reference = MapReference<[](double a, double b) {
+      return WrapToInt32(static_cast<int64_t>(a) - static_cast<int64_t>(b));
+    }>,
     .block = ByDType<vector::SubFloat, vector::SubInt>,
     .simplify = [](const SimplifyQuery& query) -> Simpler {
       return Neutral(query, {1}, 0);
@@ -72,6 +78,9 @@ constexpr OpDef kMul = {
       return {gy * x[1], gy * x[0]};
     },
     .reference = MapReference<[](double a, double b) { return a * b; }>,
+    .integer_reference = MapReference<[](double a, double b) {
+      return WrapToInt32(static_cast<int64_t>(a) * static_cast<int64_t>(b));
+    }>,
     .block = ByDType<vector::MulFloat, vector::MulInt>,
     .simplify = [](const SimplifyQuery& query) -> Simpler {
       return Neutral(query, {0, 1}, 1);
@@ -105,6 +114,9 @@ constexpr OpDef kNeg = {
     .gradient = [](absl::Span<const Var>, Var, Var gy,
                    const Attributes&) -> Adjoints { return {-gy}; },
     .reference = MapReference<[](double x) { return -x; }>,
+    .integer_reference = MapReference<[](double x) {
+      return WrapToInt32(-static_cast<int64_t>(x));
+    }>,
     .block = ByDType<vector::NegFloat, vector::NegInt>,
     .simplify = SimplifyInvolution,
     .traits = {.elementwise = true, .linearity = Linearity::kLinear},

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
+#include "framework/compiler/kernel_check.h"
 #include "framework/core/basic_ops.h"
 #include "framework/core/graph.h"
 #include "ops/ops.h"
@@ -52,6 +53,34 @@ TEST(EvaluateReferenceTest, ComputesEachFetchInDouble) {
   EXPECT_EQ((*values)[0].values<double>(), (Numbers{1.0 / 3, 2.0 / 3}));
   EXPECT_EQ((*values)[1].values<double>(), (Numbers{1, 2}));
   EXPECT_EQ((*values)[2].values<double>(), (Numbers{1.0 / 3, 2.0 / 3}));
+}
+
+// As kernels do: tests/op_test.cc compares them.
+TEST(EvaluateReferenceTest, WrapsInt32) {
+  Graph graph;
+  const Var a = graph.Input("a", {3}, DType::kInt32);
+  const Var b = graph.Input("b", {3}, DType::kInt32);
+  const ReferenceFeeds feeds = {
+      {a,
+       Tensor({3}, std::vector<int32_t>{2147483647, -2147483647 - 1, 65537})},
+      {b, Tensor({3}, std::vector<int32_t>{1, 1, 65535})}};
+  const auto values = EvaluateReference({a + b, a - b, a * b, -a}, feeds);
+  ASSERT_TRUE(values.ok()) << values.status();
+  const std::vector<std::vector<double>> expected = {
+      {-2147483648.0, -2147483647, 131072},
+      {2147483646, 2147483647, 2},
+      {2147483647, -2147483648.0, -1},
+      {-2147483647, -2147483648.0, -65537}};
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ((*values)[i].values<double>(), absl::MakeConstSpan(expected[i]))
+        << i;
+  }
+  Graph other;
+  const Var x = other.Input("a", {3}, DType::kInt32);
+  const Var y = other.Input("b", {3}, DType::kInt32);
+  const absl::Status status = CheckKernels(
+      {x + y, x - y, x * y, -x}, {{x, feeds[0].second}, {y, feeds[1].second}});
+  EXPECT_TRUE(status.ok()) << status;
 }
 
 TEST(EvaluateReferenceTest, GivesNothingForNothing) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "framework/core/basic_ops.h"
 #include "framework/core/check.h"
+#include "framework/core/floating_point.h"
 
 namespace tape {
 namespace {
@@ -198,6 +199,7 @@ std::optional<TensorType> Graph::Infer(const OpDef& op,
     types.push_back(inputs[i].type());
   }
 
+  const FloatingPointScope environment;  // Rules look at attributes.
   absl::StatusOr<TensorType> type = op.shape(types, attributes);
   if (!type.ok()) {
     std::vector<std::string> operands;
@@ -344,6 +346,26 @@ Graph::LocScope::LocScope(Graph* graph, Loc loc)
 }
 
 Graph::LocScope::~LocScope() { graph_->loc_scope_ = outer_; }
+
+Graph::Rollback::Rollback(Graph* graph)
+    : graph_(graph),
+      nodes_(graph->nodes_.size()),
+      rules_(graph->rules_.size()),
+      errors_(graph->errors_.size()),
+      variables_(graph->variables_->size()),
+      errors_left_out_(graph->errors_left_out_) {}
+
+Graph::Rollback::~Rollback() {
+  TAPE_CHECK_EQ(graph_->variables_->size(), variables_);
+  while (graph_->nodes_.size() > nodes_) {
+    const Node& last = graph_->nodes_.back();
+    if (!last.name.empty()) graph_->node_of_name_.erase(last.name);
+    graph_->nodes_.pop_back();
+  }
+  graph_->rules_.resize(rules_);
+  graph_->errors_.resize(errors_);
+  graph_->errors_left_out_ = errors_left_out_;
+}
 
 Graph* GraphOf(absl::Span<const Var> inputs) {
   for (Var input : inputs) {

@@ -195,6 +195,22 @@ class Graph {
     Loc outer_;
   };
 
+  // Takes back, at its end, what has been appended since its beginning: nodes,
+  // their names, rules and mistakes. Variables must not be declared meanwhile.
+  class Rollback {
+   public:
+    explicit Rollback(Graph* graph);
+    ~Rollback();
+    Rollback(const Rollback&) = delete;
+    Rollback& operator=(const Rollback&) = delete;
+
+   private:
+    Graph* graph_;
+    size_t nodes_, rules_, errors_;
+    int variables_;
+    int64_t errors_left_out_;
+  };
+
  private:
   // The line that a node appended now bears, if it is declared on `loc`.
   Loc LocNow(const Loc& loc) const;

@@ -59,7 +59,8 @@ struct Attributes {
 // The derivative of the loss by each input of a node, as a Var of the same
 // graph. An empty Var says that the derivative is zero everywhere. An adjoint
 // may have a shape that the input broadcasts to, or one that broadcasts to the
-// input's: the driver sums or stretches it.
+// input's: the driver sums or stretches it. No Vars at all: every derivative is
+// zero; any other number than that of the inputs is an error.
 using Adjoints = absl::InlinedVector<Var, 3>;
 
 // Type of the output from the types of the inputs (as many as OpDef::operands
@@ -202,12 +203,21 @@ struct OpDef {
   ShapeRule shape;
   GradientRule gradient = nullptr;  // Null: not differentiable.
   Reference reference = nullptr;
+  // Of an int32 output, where `reference` could leave its range: exact integer
+  // arithmetic that wraps as kernels' does. Null: `reference`.
+  Reference integer_reference = nullptr;
   BlockMaker block = nullptr;       // Of an elementwise op.
   KernelMaker kernel = nullptr;     // Of any other that computes.
   RowRule rows = nullptr;           // Null: kMixed.
   SimplifyRule simplify = nullptr;  // Null: kNothing.
   FeedRule refuses = nullptr;       // Null: takes all numbers.
   Traits traits = {};
+
+  // The reference of a node whose output is of type `output`.
+  Reference ReferenceFor(DType output) const {
+    const bool wraps = output == DType::kInt32 && integer_reference != nullptr;
+    return wraps ? integer_reference : reference;
+  }
 };
 
 // Rules that several ops have. op(op(x)) is op(x): of Relu.

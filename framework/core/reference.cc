@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/check.h"
+#include "framework/core/floating_point.h"
 
 namespace tape {
 namespace {
@@ -73,7 +74,8 @@ Tensor ToFloat64(const TensorView& tensor) {
 
 absl::StatusOr<std::vector<Tensor>> EvaluateReference(
     absl::Span<const Var> fetches, const ReferenceFeeds& feeds,
-    const ReferenceFeeds& held) {
+    const ReferenceFeeds& held, ReferenceObserver* observer) {
+  const FloatingPointScope environment;
   Graph* const graph = GraphOf(fetches);
   if (graph == nullptr) return std::vector<Tensor>();
   if (absl::Status status = graph->status(); !status.ok()) return status;
@@ -136,7 +138,10 @@ absl::StatusOr<std::vector<Tensor>> EvaluateReference(
                        "\" is needed and was not fed"));
     }
     std::vector<Tensor> inputs;
-    for (int input : node.inputs) inputs.push_back(*values[input]);
+    for (int input : node.inputs) {
+      inputs.push_back(*values[input]);
+      if (observer != nullptr) observer->OnOperand(id, input, inputs.back());
+    }
     Attributes attributes = node.attributes;
     Shape shape = node.type.shape;
     if (batch.has_value()) {
@@ -180,7 +185,8 @@ absl::StatusOr<std::vector<Tensor>> EvaluateReference(
       }
     }
     Tensor output(TensorType{DType::kFloat64, std::move(shape)});
-    node.op->reference(attributes, inputs, output);
+    node.op->ReferenceFor(node.type.dtype)(attributes, inputs, output);
+    if (observer != nullptr) observer->OnResult(id, output);
     values[id] = std::move(output);
   }
 

@@ -23,17 +23,36 @@ namespace tape {
 // Numbers for a source. A variable may be given other numbers than it holds.
 using ReferenceFeeds = std::vector<std::pair<Var, Tensor>>;
 
+// Sees, and may change, the numbers that EvaluateReference computes with: what
+// the errors of a machine do to a graph is found by adding such errors.
+class ReferenceObserver {
+ public:
+  virtual ~ReferenceObserver() = default;
+  // The value of node `operand`, about to be read by node `reader`. A change is
+  // for this reading alone.
+  virtual void OnOperand(int /*reader*/, int /*operand*/, Tensor& /*value*/) {}
+  // The value of a node that has just been computed.
+  virtual void OnResult(int /*node*/, Tensor& /*value*/) {}
+};
+
 // The values of `fetches`, as float64 tensors, computed by each op's reference.
 // Every input that they depend on must be in `feeds` (of any dtype, of its
 // shape with kBatch one and the same number); variables have the values they
 // hold unless fed. An error names the fetch or input that is missing or does
 // not fit, or the op that refuses the batch size.
 //
+// Denormals are kept. The caller's floating-point environment does not matter.
+//
 // What is in `held`, any nodes of the graph, each but once, has these values
 // (float64, of the node's bound shape) and is not computed.
 absl::StatusOr<std::vector<Tensor>> EvaluateReference(
     absl::Span<const Var> fetches, const ReferenceFeeds& feeds = {},
-    const ReferenceFeeds& held = {});
+    const ReferenceFeeds& held = {}, ReferenceObserver* observer = nullptr);
+
+// `value` in the range of int32, modulo 2^32: for OpDef::integer_reference.
+inline double WrapToInt32(int64_t value) {
+  return static_cast<int32_t>(static_cast<uint32_t>(value));
+}
 
 // `tensor` with its elements as doubles.
 Tensor ToFloat64(const TensorView& tensor);
