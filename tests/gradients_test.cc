@@ -301,6 +301,35 @@ TEST(GradientsErrorTest, NamesEveryMistakeAtOnce) {
             "depend on x ([] is input \"b\", net.cc:3)");
 }
 
+// An op of `operands` operands whose rule gives `derivatives` Vars.
+template <int operands, int derivatives>
+constexpr OpDef kMiscounts = {
+    .name = "Miscounts",
+    .operands = {"a", operands > 1 ? "b" : nullptr},
+    .shape = [](absl::Span<const TensorType> x, const Attributes&)
+        -> absl::StatusOr<TensorType> { return x[0]; },
+    .gradient = [](absl::Span<const Var>, Var, Var gy,
+                   const Attributes&) { return Adjoints(derivatives, gy); },
+};
+
+TEST(GradientsErrorTest, NamesARuleThatGivesAnotherNumberOfDerivatives) {
+  const auto message = [](const OpDef& op, int operands) {
+    Graph graph;
+    const Var x = Parameter(graph, "x", {2}, {1, 2});
+    const Var y = graph.Append(op, std::vector<Var>(operands, x), {}, At(2));
+    Gradients(Sum(y), {x}, {}, At(3));
+    return Errors(graph);
+  };
+  EXPECT_EQ(message(kMiscounts<2, 1>, 2),
+            "net.cc:2: Gradients: the gradient rule of Miscounts gave 1 "
+            "derivatives for 2 operands (asked for at net.cc:3)");
+  EXPECT_EQ(message(kMiscounts<1, 3>, 1),
+            "net.cc:2: Gradients: the gradient rule of Miscounts gave 3 "
+            "derivatives for 1 operand (asked for at net.cc:3)");
+  EXPECT_EQ(message(kMiscounts<2, 2>, 2), "");
+  EXPECT_EQ(message(kMiscounts<2, 0>, 2), "");  // Zero everywhere.
+}
+
 TEST(GradientsErrorTest, RefusesAYThatIsNoScalarWithoutASeed) {
   Graph graph;
   const Var x = graph.Input("x", {2}, DType::kFloat32, At(1));

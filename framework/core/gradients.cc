@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "framework/core/basic_ops.h"
 #include "framework/core/calculus.h"
+#include "framework/core/floating_point.h"
 
 namespace tape {
 namespace {
@@ -64,6 +65,7 @@ std::vector<Var> Sweep(Graph* graph, absl::string_view what,
                        absl::Span<const Var> y, absl::Span<const Var> seeds,
                        absl::Span<const Var> x, Unconnected unconnected,
                        Loc loc) {
+  const FloatingPointScope environment;  // Rules compute constants.
   const std::vector<Var> invalid(x.size(), Var(graph, kNone));
   int end = -1;
   for (Var var : y) end = std::max(end, var.id());
@@ -100,6 +102,16 @@ std::vector<Var> Sweep(Graph* graph, absl::string_view what,
     for (int input : node.inputs) inputs.push_back(Var(graph, input));
     const Adjoints by_input =
         node.op->gradient(inputs, Var(graph, id), gy, node.attributes);
+    if (!by_input.empty() && by_input.size() != inputs.size()) {
+      graph->ReportError(
+          node.loc, what,
+          absl::StrCat("the gradient rule of ", node.op->name, " gave ",
+                       by_input.size(), " derivatives for ", inputs.size(),
+                       inputs.size() == 1 ? " operand" : " operands",
+                       " (asked for at ", loc.ToString(), ")"));
+      failed = true;
+      continue;
+    }
     for (size_t i = 0; i < by_input.size(); ++i) {
       if (by_input[i].empty() || !depends[inputs[i].id()]) continue;
       const Var adjoint = FitTo(by_input[i], inputs[i].shape());
