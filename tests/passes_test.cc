@@ -5,11 +5,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "framework/compiler/compile.h"
 #include "framework/compiler/program.h"
 #include "framework/core/basic_ops.h"
 #include "framework/core/graph.h"
@@ -172,6 +174,41 @@ TEST(FoldConstantsTest, LeavesWhatIsNotConstantOrNotElementwise) {
   const Program program =
       ProgramOf({MatMul(ones, ones), x + ones, SumTo(ones, {})});
   EXPECT_EQ(Rewritten(FoldConstants, program), Dump(program));
+}
+
+// A run has 1e-60 as 0, and what 0 is multiplied by stays 0.
+TEST(FoldConstantsTest, RoundsEachValueAsARunDoes) {
+  Graph graph;
+  const auto number = [&](double value) { return Fill(&graph, {}, value); };
+  const auto folded = [](Var y) {
+    const Program program = FoldConstants(ProgramOf({y}));
+    const Node& node = program[program.fetches[0]];
+    EXPECT_TRUE(node.op->traits.uniform) << Dump(program);
+    return node.attributes.value;
+  };
+  EXPECT_EQ(folded(number(1e-60) * number(1e30)), 0);
+  EXPECT_EQ(folded(number(1e-30) * number(1e-30) * number(1e30)), 0);
+  EXPECT_TRUE(std::signbit(folded(number(-1e-30) * number(1e-10))));
+  EXPECT_TRUE(std::isinf(folded(number(1e30) * number(1e30) * number(1e-30))));
+  EXPECT_EQ(folded(number(0.1) + number(0.2)),
+            static_cast<float>(double{0.1f} + double{0.2f}));
+  EXPECT_EQ(folded(number(16777216) + number(1)), 16777216);
+}
+
+TEST(FoldConstantsTest, WrapsInt32) {
+  Graph graph;
+  const auto number = [&](double value) {
+    return Fill(&graph, {}, value, DType::kInt32);
+  };
+  const Var most = number(2147483647), least = number(-2147483648.0);
+  const auto folded = [](Var y) {
+    const Program program = FoldConstants(ProgramOf({y}));
+    return program[program.fetches[0]].attributes.value;
+  };
+  EXPECT_EQ(folded(most + number(1)), -2147483648.0);
+  EXPECT_EQ(folded(least - number(1)), 2147483647);
+  EXPECT_EQ(folded(most * most), 1);
+  EXPECT_EQ(folded(-least), -2147483648.0);
 }
 
 // ---- ShareCommonSubexpressions ----
@@ -412,6 +449,74 @@ TEST(FoldIntoProductsTest, LeavesWhatItCannotSay) {
     const std::string folded = Folded(program);
     EXPECT_EQ(folded.find("MatMulAdd"), folded.npos) << folded;
   }
+}
+
+// Times 0, and less itself, an infinity is NaN: such terms stay nodes.
+TEST(FoldIntoProductsTest, HidesNothingThatIsNotFinite) {
+  Graph graph;
+  const Var x = graph.Input("x", {2, 2});
+  const Var y = graph.Input("y", {2, 2});
+  const auto product = [&] { return MatMul(x, x); };
+  const Var one = product();
+  const double infinity = std::numeric_limits<double>::infinity();
+  const std::vector<Var> fetch = {product() + 0.0 * y,
+                                  0.0 * product() + y,
+                                  product() + y / infinity,
+                                  product() + 1e-45 * y,
+                                  product() + 1e30 * (1e-30 * (1e-20 * y)),
+                                  product() + y * infinity,
+                                  product() + (y - y),
+                                  product() + (y - 0.5 * y),
+                                  one - 0.5 * one + y,
+                                  (product() + y) - y,
+                                  product() - 2 * (y + 0.25 * y)};
+  absl::StatusOr<Plan> with = Compile(graph, {.fetch = fetch});
+  absl::StatusOr<Plan> without =
+      Compile(graph, {.fetch = fetch, .without = {"fold_into_products"}});
+  ASSERT_TRUE(with.ok() && without.ok());
+  const float inf = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (float special : {inf, -inf, nan, 1e38f, 1e-40f, 0.0f}) {
+    const Tensor numbers({2, 2}, std::vector<float>{special, 2, 0, -special});
+    const Tensor finite({2, 2}, std::vector<float>{1, 2, 3, 4});
+    for (const auto& [of_x, of_y] :
+         {std::pair(numbers, finite), std::pair(finite, numbers)}) {
+      ASSERT_TRUE(with->Run({{x, of_x}, {y, of_y}}).ok());
+      ASSERT_TRUE(without->Run({{x, of_x}, {y, of_y}}).ok());
+      for (size_t f = 0; f < fetch.size(); ++f) {
+        for (int i = 0; i < 4; ++i) {
+          const float found = with->Value(fetch[f]).values<float>()[i];
+          const float right = without->Value(fetch[f]).values<float>()[i];
+          if (std::isnan(found) && std::isnan(right)) continue;
+          if (found == right) continue;
+          EXPECT_LE(std::fabs(found - right), 1e-6f * std::fabs(right))
+              << "fetch " << f << ", element " << i << ", " << special << ": "
+              << found << " for " << right;
+        }
+      }
+    }
+  }
+}
+
+TEST(FoldIntoProductsTest, PutsTermsTogetherThatDoNotCancelAndVariables) {
+  Graph graph;
+  const Var x = graph.Input("x", {2, 2});
+  const Var y = graph.Input("y", {2, 2});
+  const Var w = graph.Parameter("w", {2, 2}, Zeros());
+  const auto product = [&] { return MatMul(x, x); };
+  const auto beta = [](Var sum) {
+    Program program = Prune(FoldIntoProducts(ProgramOf({sum})));
+    const Node& node = program[program.fetches[0]];
+    const bool from_source = program[node.inputs.back()].op->traits.source &&
+                             node.inputs.size() == 3;
+    return from_source ? node.attributes.beta : 0;
+  };
+  EXPECT_EQ(beta(product() + (y + 0.5 * y)), 1.5);
+  EXPECT_EQ(beta(product() - (-0.5 * y - y)), 1.5);
+  EXPECT_EQ(beta(product() + (w - 0.25 * w)), 0.75);
+  // But these do not.
+  EXPECT_EQ(beta(product() + (y - 0.25 * y)), 0);
+  EXPECT_EQ(beta(product() + (w - w)), 0);
 }
 
 }  // namespace

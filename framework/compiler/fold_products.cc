@@ -4,7 +4,14 @@
 // The value of a linear elementwise node is a sum of earlier nodes, each times
 // a number: its *form*. w - 0.1 (g + 0.02 w) has the form 0.998 w - 0.1 g.
 // Forms of up to two terms are enough here; a node with more stands for itself.
+//
+// A form must give what the nodes give for infinities and NaN too. So it has no
+// factor of 0, which times inf is NaN, nor one that float32 has not as a normal
+// number; and the terms of one node are put together only where their factors
+// have one sign: inf - 0.5 inf is NaN. A variable is excepted from the latter
+// (passes.h).
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -43,17 +50,38 @@ bool IsLinear(const Node& node, const std::vector<bool>& constant) {
   TAPE_CHECK(false);
 }
 
+// Whether a product with `factor` is of its operand alone: 0, infinities and
+// NaN make numbers that no operand has, and float32 has no denormal factors.
+bool IsFactor(double factor) {
+  return std::isnormal(static_cast<float>(factor));
+}
+
+// Adds factor * node `id` to `form`. False if the terms that are put together
+// give something else than the two by themselves.
+bool AddTerm(const Program& program, int id, double factor, Form& form) {
+  if (!IsFactor(factor)) return false;
+  const auto [term, is_new] = form.emplace(id, factor);
+  if (is_new) return true;
+  const bool cancels = (term->second < 0) != (factor < 0);
+  if (cancels && program[id].variable == kNone) return false;
+  term->second += factor;
+  return IsFactor(term->second);
+}
+
 // The form of node `id`, from those of the nodes before it.
 Form FormOf(const Program& program, int id, const std::vector<Form>& forms) {
   const Form itself = {{id, 1}};
   const Node& node = program[id];
-  if (node.inputs.size() > kMaxInputs) return itself;
+  if (node.type.dtype != DType::kFloat32 || node.inputs.size() > kMaxInputs) {
+    return itself;
+  }
   std::vector<bool> constant;
   std::vector<double> values;
   for (int input : node.inputs) {
     const Node& from = program[input];
     constant.push_back(from.op->traits.uniform);
-    values.push_back(constant.back() ? from.attributes.value : 0);
+    values.push_back(
+        constant.back() ? AsInRun(from.type.dtype, from.attributes.value) : 0);
     if (!constant.back() && !(from.type == node.type)) return itself;
   }
   if (node.inputs.empty() || !IsLinear(node, constant)) return itself;
@@ -64,7 +92,7 @@ Form FormOf(const Program& program, int id, const std::vector<Form>& forms) {
     const double factor = ReferenceOfOne(node, values);
     values[i] = 0;
     for (const auto& [term, term_factor] : forms[node.inputs[i]]) {
-      form[term] += factor * term_factor;
+      if (!AddTerm(program, term, factor * term_factor, form)) return itself;
     }
   }
   return form.size() <= kMaxTerms ? form : itself;
@@ -117,7 +145,7 @@ std::optional<Sum> SumOf(int product, const std::vector<int>& reader,
     const Form& form = forms[id];
     const auto term = form.find(product);
     if (term == form.end()) break;
-    if (form.size() != 2 || term->second == 0) continue;
+    if (form.size() != 2) continue;
     const auto other = term == form.begin() ? std::next(term) : form.begin();
     sum = {id, term->second, other->second, other->first};
   }

@@ -2,6 +2,7 @@
 #include "framework/compiler/passes.h"
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -23,13 +24,29 @@ Node MakeFill(double value, TensorType type, Loc loc) {
 
 }  // namespace
 
+double AsInRun(DType dtype, double value) {
+  float rounded;
+  switch (dtype) {
+    case DType::kFloat32:
+      rounded = static_cast<float>(value);
+      break;
+    case DType::kBFloat16:
+      rounded = static_cast<float>(static_cast<BFloat16>(value));
+      break;
+    default:
+      return value;
+  }
+  const bool is_denormal = std::fpclassify(rounded) == FP_SUBNORMAL;
+  return is_denormal ? std::copysign(0.0, value) : rounded;
+}
+
 double ReferenceOfOne(const Node& node, const std::vector<double>& inputs) {
   std::vector<Tensor> tensors;
   for (double input : inputs) {
     tensors.push_back(Tensor(Shape(), std::vector<double>{input}));
   }
   Tensor output(TensorType{DType::kFloat64, {}});
-  node.op->reference(node.attributes, tensors, output);
+  node.op->ReferenceFor(node.type.dtype)(node.attributes, tensors, output);
   return output.values<double>()[0];
 }
 
@@ -45,14 +62,14 @@ Program FoldConstants(Program program) {
     for (int input : node.inputs) {
       const Node& from = rewriter.NewNode(input);
       constant = constant && by_element && from.op->traits.uniform;
-      inputs.push_back(from.attributes.value);
+      inputs.push_back(AsInRun(from.type.dtype, from.attributes.value));
     }
     if (!constant) {
       rewriter.Keep(id);
       continue;
     }
-    const double value = ReferenceOfOne(node, inputs);
-    if (!CanHold(node.type.dtype, value)) {  // It overflows; not here.
+    const double value = AsInRun(node.type.dtype, ReferenceOfOne(node, inputs));
+    if (!CanHold(node.type.dtype, value)) {  // The kernel knows what it gives.
       rewriter.Keep(id);
       continue;
     }

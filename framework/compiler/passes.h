@@ -12,7 +12,8 @@
 namespace tape {
 
 // A rank-0 node without inputs that is no source, and an elementwise node or a
-// view of Fills, become a Fill of their value, which the reference computes.
+// view of Fills, become a Fill of their value. The reference computes it of
+// numbers as a run has them (AsInRun), and it is rounded as a run rounds it.
 Program FoldConstants(Program program);
 
 // A node whose op says that its value is another's (OpDef::simplify) gives way
@@ -30,6 +31,12 @@ Program ShareCommonSubexpressions(Program program);
 // So an update such as w - rate (X^T dZ + 2 lambda w) is made within the
 // product, and the gradient is never written to memory. Not if a pass reads the
 // sum: that can take in the product itself (fuse.h), and has the sum at hand.
+//
+// What is infinite or NaN comes out as without the pass: no factor is 0, not
+// finite or denormal, and x - x or x - 0.5 x is not put together. The one
+// exception is an x that is a variable, as in the update above, which would be
+// a pass over memory longer: there an infinite w gives inf where w - 2 lambda w
+// by itself would be NaN.
 Program FoldIntoProducts(Program program);
 
 // Nodes that nothing needs any more go.
@@ -40,6 +47,10 @@ Program Prune(Program program);
 // Fill (perhaps under another shape); and a Fill that a kernel, not a fused
 // pass, reads.
 Program Materialize(Program program);
+
+// `value` as a run has it in a node of that dtype: rounded, and a denormal
+// taken for a zero of its sign.
+double AsInRun(DType dtype, double value);
 
 // The one value of an elementwise node, by its reference on tensors of one
 // element: what passes compute with.
