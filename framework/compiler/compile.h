@@ -45,13 +45,16 @@ struct CompileOptions {
   // Names of passes to leave out (PassNames), for finding faults: the results
   // are the same but for rounding.
   std::vector<std::string> without = {};
-  // For finding where numbers go wrong: Run looks at each float32 value of the
-  // tape as it is made, in the tape's order, what is fed and the variables read
-  // included, and returns an error (kOutOfRange) at the first that is infinite
-  // or not a number: its op, line, the number of the run (the first is 1) and
-  // the first such element. The run ends there: no variable is changed, and
-  // nothing can be read from the plan until a run succeeds. No passes are made
-  // then, one thread runs it all, and no profile is kept of it.
+  // For finding where numbers go wrong: Run looks at each floating-point value
+  // of the tape as it is made, in the tape's order, and returns an error
+  // (kOutOfRange) at the first op that makes an infinity or a NaN of operands
+  // whose elements are all finite: the op, its line, the number of the run (the
+  // first is 1) and the first such element. Inputs, variables and constants
+  // make nothing, and are not reported whatever they hold; nor is what an op
+  // makes of an operand with an element that is not finite, such as the -inf of
+  // a mask. At an error the run ends: no variable is changed, and nothing can
+  // be read from the plan until a run succeeds. No passes are made then, one
+  // thread runs it all, and no profile is kept of it.
   bool check_finite = false;
   // Batch sizes to prepare for now, rather than when they are first seen.
   std::vector<int64_t> batch_sizes = {};
@@ -59,7 +62,9 @@ struct CompileOptions {
 
 // A plan for what `options` asks of `graph`, which stays as it is and may be
 // compiled again: plans of one graph share its variables. An error gives the
-// graph's mistakes and what of the options does not fit, a line each.
+// graph's mistakes and what of the options does not fit, a line each. The
+// caller's floating-point environment (rounding mode, traps, flush modes) does
+// not matter, and stays as it is.
 absl::StatusOr<Plan> Compile(const Graph& graph, const CompileOptions& options);
 
 // The passes that CompileOptions::without may name, in the order in which they

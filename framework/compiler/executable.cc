@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -16,6 +17,7 @@
 #include "framework/compiler/passes.h"
 #include "framework/core/basic_ops.h"
 #include "framework/core/check.h"
+#include "framework/core/floating_point.h"
 
 namespace tape {
 namespace {
@@ -37,6 +39,36 @@ constexpr Rewrite kLastRewrites[] = {
     {Pass::kFoldIntoProducts, FoldIntoProducts},
     {Pass::kPrune, Prune},  // What was folded.
 };
+
+// An element that is infinite or NaN.
+struct NotFinite {
+  int64_t index;  // In row-major order.
+  float value;
+};
+
+template <typename T>
+std::optional<NotFinite> FindNotFiniteOf(const TensorType& type,
+                                         const void* memory) {
+  const auto* const values = static_cast<const T*>(memory);
+  for (int64_t i = 0; i < type.shape.elements(); ++i) {
+    const auto value = static_cast<float>(values[i]);
+    if (!std::isfinite(value)) return NotFinite{i, value};
+  }
+  return std::nullopt;
+}
+
+// The first one of a tensor.
+std::optional<NotFinite> FindNotFinite(const TensorType& type,
+                                       const void* memory) {
+  switch (type.dtype) {
+    case DType::kFloat32:
+      return FindNotFiniteOf<float>(type, memory);
+    case DType::kBFloat16:
+      return FindNotFiniteOf<BFloat16>(type, memory);
+    default:
+      return std::nullopt;
+  }
+}
 
 std::unique_ptr<Kernel> MakeCopyKernel(const TensorType& type) {
   return MakeElementwiseKernel(
@@ -220,6 +252,7 @@ void Executable::WarmUp() const {
     most_written = std::max(most_written, call.bytes_written);
   }
   if (bytes > kMostBytes) return;
+  const FloatingPointScope environment(Denormals::kFlush);
   // All operands are the same zeros; results go over one another.
   const Buffer zeros(static_cast<size_t>(most_read));
   const Buffer results(static_cast<size_t>(most_written));
@@ -280,39 +313,26 @@ void Executable::RunAlone(absl::Span<const void* const> fed) {
   }
 }
 
-absl::Status Executable::CheckFinite(int node, const void* memory,
-                                     int64_t run) const {
+absl::Status Executable::ReportMade(int node, int64_t index, float value,
+                                    int64_t run) const {
   const Node& made = program_[node];
-  if (made.type.dtype != DType::kFloat32) return absl::OkStatus();
-  const absl::Span<const float> values(static_cast<const float*>(memory),
-                                       made.type.shape.elements());
-  const auto bad = std::find_if(values.begin(), values.end(), [](float value) {
-    return !std::isfinite(value);
-  });
-  if (bad == values.end()) return absl::OkStatus();
-  std::vector<int64_t> index(made.type.shape.rank());
-  int64_t rest = bad - values.begin();
+  std::vector<int64_t> place(made.type.shape.rank());
   for (int axis = made.type.shape.rank(); axis-- > 0;) {
-    index[axis] = rest % made.type.shape[axis];
-    rest /= made.type.shape[axis];
+    place[axis] = index % made.type.shape[axis];
+    index /= made.type.shape[axis];
   }
-  const std::string what =
-      !made.op->traits.source ? absl::StrCat(made.op->name, " made ")
-      : made.variable != kNone
-          ? absl::StrCat("variable \"", made.name, "\" has ")
-          : absl::StrCat("input \"", made.name, "\" has ");
-  return absl::OutOfRangeError(absl::StrCat(made.loc.ToString(), ": ", what,
-                                            std::isnan(*bad) ? "nan"
-                                            : *bad > 0       ? "inf"
-                                                             : "-inf",
-                                            " at [", absl::StrJoin(index, ","),
-                                            "] of ", made.type.ToString(),
-                                            " in run ", run));
+  return absl::OutOfRangeError(
+      absl::StrCat(made.loc.ToString(), ": ", made.op->name, " made ",
+                   std::isnan(value) ? "nan"
+                   : value > 0       ? "inf"
+                                     : "-inf",
+                   " at [", absl::StrJoin(place, ","), "] of ",
+                   made.type.ToString(), " in run ", run));
 }
 
 absl::Status Executable::RunChecked(absl::Span<const void* const> fed,
                                     int64_t run) {
-  const FlushDenormals flush_denormals;
+  const FloatingPointScope environment(Denormals::kFlush);
   Feed(fed);
   // Steps without passes are in the program's order, and what updates copy
   // comes after them all.
@@ -327,24 +347,33 @@ absl::Status Executable::RunChecked(absl::Span<const void* const> fed,
     }
   };
   size_t next_fed = 0;
+  std::vector<bool> finite(program_.size());  // All elements of a node.
   for (int id = 0; id < program_.size(); ++id) {
     const Node& node = program_[id];
+    const Traits& traits = node.op->traits;
+    bool from_finite = true;
+    for (int input : node.inputs) from_finite = from_finite && finite[input];
+    if (traits.uniform) {
+      finite[id] =
+          std::isfinite(AsInRun(node.type.dtype, node.attributes.value));
+      continue;
+    }
     const void* memory = nullptr;
-    if (node.op->traits.source) {
+    if (traits.source) {
       memory = node.variable == kNone ? fed[next_fed++]
                                       : Address(memory_.places[id]);
     } else if (next < calls_.size() && calls_[next].node == id) {
       make();
       memory = calls_[next - 1].outputs[0];
-    } else if (node.op->traits.uniform) {
-      const auto value = static_cast<float>(node.attributes.value);
-      if (std::isfinite(value) || node.type.shape.elements() == 0) continue;
-      const std::vector<float> all(node.type.shape.elements(), value);
-      return CheckFinite(id, all.data(), run);
+    } else {  // A view.
+      finite[id] = from_finite;
+      continue;
     }
-    if (memory == nullptr) continue;  // A view of what was checked.
-    absl::Status status = CheckFinite(id, memory, run);
-    if (!status.ok()) return status;
+    const std::optional<NotFinite> found = FindNotFinite(node.type, memory);
+    finite[id] = !found.has_value();
+    if (found.has_value() && from_finite && !traits.source) {
+      return ReportMade(id, found->index, found->value, run);
+    }
   }
   while (next < calls_.size()) {
     TAPE_CHECK_EQ(calls_[next].node, kNone);
@@ -364,7 +393,7 @@ void Executable::Run(ThreadTeam& team, absl::Span<const void* const> fed) {
 // all in a row: so what a member makes of some rows, it also reads in the next
 // call, from its own caches. What has one chunk is member 0's.
 void Executable::RunMember(ThreadTeam& team, int members, int member) {
-  const FlushDenormals flush_denormals;
+  const FloatingPointScope environment(Denormals::kFlush);
   std::byte* const scratch = scratch_.data() + member * scratch_bytes_;
   const auto first_chunk = [members](const Call& call, int member) {
     return (call.chunks * member + members - 1) / members;

@@ -59,11 +59,12 @@ class Executable {
   // Runs the steps. `fed` gives the memory of each of program.Inputs(), in
   // order. Does not allocate.
   void Run(ThreadTeam& team, absl::Span<const void* const> fed);
-  // The same on the calling thread, denormals as they are.
+  // The same on the calling thread, in its floating-point environment.
   void RunAlone(absl::Span<const void* const> fed);
-  // The same on the calling thread, until a value is not finite. An error says
-  // which, and that it was in run `run`; then no variable has been changed. Of
-  // an executable that was made without any pass.
+  // The same on the calling thread, until an op makes a value that is not
+  // finite of operands that are. An error says which, and that it was in run
+  // `run`; then no variable has been changed. Of an executable that was made
+  // without any pass.
   absl::Status RunChecked(absl::Span<const void* const> fed, int64_t run);
 
   // What an op refuses of the numbers in `fed`, with its line; OK if nothing.
@@ -116,8 +117,9 @@ class Executable {
   void* Address(const Place& place) const;
   void Feed(absl::Span<const void* const> fed);
   void RunMember(ThreadTeam& team, int members, int member);
-  // An error if `node` has a value that is not finite at `memory`.
-  absl::Status CheckFinite(int node, const void* memory, int64_t run) const;
+  // The error that says that `node` made `value` at the element `index`.
+  absl::Status ReportMade(int node, int64_t index, float value,
+                          int64_t run) const;
 
   int64_t batch_;
   Options options_;
