@@ -140,6 +140,82 @@ TEST_F(KernelCheckTest, FindsAnIdentityThatIsNone) {
   EXPECT_FALSE(CheckKernels({y + 1}, Feed(x, {1, 2})).ok());
 }
 
+// faults.md, 7: a tail that is lost, though by less than 1e-5.
+TEST_F(KernelCheckTest, FindsWhatIsWrongWithSmallNumbers) {
+  static constexpr OpDef kLosesItsTail = {
+      .name = "LosesItsTail",
+      .operands = {"x"},
+      .shape = SameType,
+      .reference = MapReference<[](double x) {
+        return 0.5 * x * std::erfc(-x / std::sqrt(2));
+      }>,
+      .block = [](absl::Span<const DType>, DType) -> Block {
+        return [](const BlockArguments& block) {
+          ForEach(block, [](size_t, float x) {
+            return 0.5f * x * (1 + std::erf(x / std::sqrt(2.0f)));
+          });
+        };
+      },
+      .traits = {.elementwise = true}};
+  const Var x = Declare();
+  const Var y = graph_.Append(kLosesItsTail, {x}, {}, {"y.cc", 2});
+  const absl::Status status = CheckKernels({y}, Feed(x, {1, -1, 0.5, -5}));
+  EXPECT_TRUE(absl::StrContains(status.message(), " at element 3, ")) << status;
+  EXPECT_TRUE(CheckKernels({y}, Feed(x, {1, -1, 0.5})).ok());
+  // Nor is it hidden by what is done with it.
+  EXPECT_FALSE(CheckKernels({Sum(y * 1e-8)}, Feed(x, {-5})).ok());
+  EXPECT_FALSE(CheckKernels({Reshape(y, {kBatch, 1})}, Feed(x, {-5})).ok());
+}
+
+// Kernels that are right, where numbers cancel: the error is that of the terms.
+TEST_F(KernelCheckTest, PassesWhatCancels) {
+  const Var x = graph_.Input("x", {kBatch, 3});
+  const Var y = graph_.Input("y", {3, 2});
+  const Var scaled = x * (1 / 3.0);
+  const std::vector<Var> fetches = {
+      Sum(x),  // Of terms of either sign.
+      MatMul(x, y),
+      scaled * 3 - x,  // Roundings alone.
+      x - 0.1,         // The float32 0.1, not the double.
+      Exp(x) - Exp(x * 1.0000001),
+      Log(Softmax(x)) - LogSoftmax(x),
+      Variance(x + 1000),
+      Round(scaled * 3),  // At a step.
+      Cast(Greater(scaled * 3, x), DType::kFloat32)};
+  const float tenth = 0.1f;
+  const absl::Status status = CheckKernels(
+      fetches,
+      {{x, Tensor(Shape{2, 3},
+                  std::vector<double>{0.5, tenth, -1.5, 1.5, -0.5, -tenth})},
+       {y, Tensor(Shape{3, 2}, std::vector<double>{1, 3, 0, 7, 1, 1})}});
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+// What is beyond float32, or below its normal numbers, within.
+TEST_F(KernelCheckTest, TakesEitherWhereTheRangeDecides) {
+  const Var x = Declare();
+  const absl::Status status =
+      CheckKernels({Exp(x) * Exp(-x), Square(x) * 1e30, x * 1e-30 * 1e30},
+                   Feed(x, {100, -100, 1e-30, 1e30, 0, 1e-40}));
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST_F(KernelCheckTest, HoldsInfinitiesAndNanToTheReferences) {
+  static constexpr OpDef kFlattens =
+      MakeOp("Flattens", [](absl::Span<const DType>, DType) -> Block {
+        return [](const BlockArguments& block) {
+          ForEach(block,
+                  [](size_t, float x) { return std::isfinite(x) ? 2 * x : 0; });
+        };
+      });
+  const Var x = Declare();
+  const Var y = graph_.Append(kFlattens, {x}, {}, {"y.cc", 2});
+  EXPECT_TRUE(CheckKernels({y}, Feed(x, {1})).ok());
+  EXPECT_FALSE(CheckKernels({y}, Feed(x, {INFINITY})).ok());
+  EXPECT_FALSE(CheckKernels({y}, Feed(x, {NAN})).ok());
+  EXPECT_FALSE(CheckKernels({Sum(y)}, Feed(x, {1, -INFINITY})).ok());
+}
+
 TEST_F(KernelCheckTest, ReturnsTheMistakesOfTheGraphAndOfFeeds) {
   const Var x = Declare();
   EXPECT_EQ(CheckKernels({x}).message(),

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "framework/compiler/compile.h"
+#include "framework/compiler/passes.h"
+#include "framework/core/floating_point.h"
+#include "framework/core/random.h"
 
 namespace tape {
 namespace {
@@ -66,31 +70,97 @@ ReferenceFeeds InDeclaredTypes(const ReferenceFeeds& feeds) {
   return rounded;
 }
 
-// What the references compute. A plan may take a denormal operand for 0, so
-// there are two right answers: with and without denormals.
+// Gives constants the values that a run has. With `in_range`, float32 nodes
+// have float32's range as well: infinities beyond it, and no denormals. With
+// `moved`, operands are moved as kernel_check.h says.
+class Machine : public ReferenceObserver {
+ public:
+  struct Options {
+    bool in_range = false;
+    std::optional<RandomStream> random = std::nullopt;
+    double moved = 0;
+  };
+  Machine(const Graph& graph, const Options& options)
+      : graph_(graph), options_(options) {
+    for (int id = 0; id < graph.size(); ++id) {
+      const Node& node = graph.node(id);
+      const Traits& traits = node.op->traits;
+      const bool copies = traits.view || traits.identity || traits.same_as >= 0;
+      exact_.push_back(traits.source || traits.uniform ||
+                       (copies && exact_[node.inputs[0]]));
+    }
+  }
+
+  void OnOperand(int reader, int operand, Tensor& value) override {
+    const Node& from = graph_.node(operand);
+    if (from.type.dtype != DType::kFloat32) return;
+    if (options_.in_range) LimitRange(value);
+    const bool is_exact =
+        from.op->traits.uniform ||
+        (exact_[operand] && graph_.node(reader).op->traits.elementwise);
+    if (!options_.random.has_value() || is_exact) return;
+    for (double& x : value.values<double>()) {
+      x *= 1 + options_.moved * (2 * options_.random->Uniform() - 1);
+    }
+    LimitRange(value);
+  }
+
+  void OnResult(int id, Tensor& value) override {
+    const Node& node = graph_.node(id);
+    if (node.op->traits.uniform) {
+      for (double& x : value.values<double>()) x = AsInRun(node.type.dtype, x);
+    } else if (options_.in_range && node.type.dtype == DType::kFloat32) {
+      LimitRange(value);
+    }
+  }
+
+ private:
+  static void LimitRange(Tensor& value) {
+    for (double& x : value.values<double>()) {
+      if (std::fabs(x) < FLT_MIN) {
+        x = std::copysign(0.0, x);
+      } else if (std::isinf(static_cast<float>(x))) {
+        x = static_cast<float>(x);
+      }
+    }
+  }
+
+  const Graph& graph_;
+  Options options_;
+  std::vector<bool> exact_;  // Nodes whose numbers no op has computed.
+};
+
+// What is right: for each fetch the references' values, in double and within
+// float32's range, either of which will do; and those with errors.
 struct Expected {
-  std::vector<Tensor> exact, flushed;
+  std::vector<Tensor> exact, in_range;
+  std::vector<std::vector<Tensor>> moved;
 };
 
 absl::StatusOr<Expected> Evaluate(absl::Span<const Var> fetches,
-                                  const ReferenceFeeds& feeds) {
-  absl::StatusOr<std::vector<Tensor>> exact = EvaluateReference(fetches, feeds);
-  if (!exact.ok()) return exact.status();
-  ReferenceFeeds without_denormals = feeds;
-  bool has_denormals = false;
-  for (auto& [var, tensor] : without_denormals) {
-    if (tensor.dtype() != DType::kFloat32) continue;
-    for (float& value : tensor.values<float>()) {
-      if (std::fpclassify(value) != FP_SUBNORMAL) continue;
-      value = std::copysign(0.0f, value);
-      has_denormals = true;
-    }
+                                  const ReferenceFeeds& feeds,
+                                  const KernelCheckOptions& options) {
+  constexpr int kDraws = 4;
+  absl::Status status;
+  const auto evaluate = [&](const Machine::Options& how) {
+    Machine machine(*GraphOf(fetches), how);
+    absl::StatusOr<std::vector<Tensor>> values =
+        EvaluateReference(fetches, feeds, {}, &machine);
+    if (values.ok()) return *std::move(values);
+    status = values.status();
+    return std::vector<Tensor>();
+  };
+  Expected expected = {.exact = evaluate({}),
+                       .in_range = evaluate({.in_range = true}),
+                       .moved = {}};
+  for (int draw = 0; status.ok() && draw < kDraws; ++draw) {
+    expected.moved.push_back(
+        evaluate({.in_range = true,
+                  .random = RandomStream(0, static_cast<uint64_t>(draw)),
+                  .moved = options.relative}));
   }
-  if (!has_denormals) return Expected{*exact, *exact};
-  absl::StatusOr<std::vector<Tensor>> flushed =
-      EvaluateReference(fetches, without_denormals);
-  if (!flushed.ok()) return flushed.status();
-  return Expected{*std::move(exact), *std::move(flushed)};
+  if (!status.ok()) return status;
+  return expected;
 }
 
 absl::StatusOr<std::vector<Tensor>> RunPlan(const Graph& graph,
@@ -118,8 +188,8 @@ absl::StatusOr<std::vector<Tensor>> RunPlan(const Graph& graph,
 constexpr double kWrong = std::numeric_limits<double>::infinity();
 
 // How many times the tolerance `found` is from the reference's; above 1 is
-// wrong.
-double Excess(DType dtype, double found, double expected,
+// wrong. `change`: what errors of earlier ops can make of it.
+double Excess(DType dtype, double found, double expected, double change,
               const KernelCheckOptions& options) {
   if (dtype != DType::kFloat32) return found == expected ? 0 : kWrong;
   const float rounded = static_cast<float>(expected);
@@ -127,8 +197,25 @@ double Excess(DType dtype, double found, double expected,
   if (std::isinf(rounded)) return found == rounded ? 0 : kWrong;
   if (!std::isfinite(found)) return kWrong;
   // FLT_MIN: where the result is denormal, it may be 0.
-  return std::fabs(found - rounded) /
-         (options.relative * std::fabs(rounded) + options.absolute + FLT_MIN);
+  return std::fabs(found - rounded) / (options.relative * std::fabs(rounded) +
+                                       options.absolute + FLT_MIN + change);
+}
+
+// How far element `i` of fetch `index` is moved by errors; nothing if they
+// decide it.
+std::optional<double> ChangeOf(DType dtype, const Expected& expected,
+                               size_t index, int64_t i) {
+  const double exact = expected.exact[index].values<double>()[i];
+  double change = 0;
+  for (const std::vector<Tensor>& draw : expected.moved) {
+    const double moved = draw[index].values<double>()[i];
+    if (moved == exact || (std::isnan(moved) && std::isnan(exact))) continue;
+    if (dtype != DType::kFloat32) return std::nullopt;
+    const double by = std::fabs(moved - exact);
+    if (!std::isfinite(by)) return std::nullopt;
+    change = std::max(change, by);
+  }
+  return change;
 }
 
 // What is wrong with `found`; empty if nothing is.
@@ -145,12 +232,15 @@ std::string Difference(const Graph& graph, Var fetch, const Tensor& found,
   double worst = 1;
   int64_t at = -1, wrong = 0;
   for (int64_t i = 0; i < found.elements(); ++i) {
+    const std::optional<double> change =
+        ChangeOf(found.dtype(), all_expected, index, i);
+    if (!change.has_value()) continue;
     double excess = kWrong;
     for (const Tensor* const right :
-         {&expected, &all_expected.flushed[index]}) {
-      excess =
-          std::min(excess, Excess(found.dtype(), doubles.values<double>()[i],
-                                  right->values<double>()[i], options));
+         {&expected, &all_expected.in_range[index]}) {
+      excess = std::min(excess,
+                        Excess(found.dtype(), doubles.values<double>()[i],
+                               right->values<double>()[i], *change, options));
     }
     if (!(excess > 1)) continue;
     ++wrong;
@@ -182,7 +272,7 @@ std::string FirstDifference(Graph* graph, absl::Span<const Var> fetches,
   }
   const Way way = {{PassNames().begin(), PassNames().end()}, 1};
   const auto found = RunPlan(*graph, all, feeds, way);
-  const auto expected = Evaluate(all, feeds);
+  const auto expected = Evaluate(all, feeds, options);
   if (!found.ok() || !expected.ok()) return "";
   for (size_t i = 0; i < all.size(); ++i) {
     const std::string wrong =
@@ -198,13 +288,14 @@ std::string FirstDifference(Graph* graph, absl::Span<const Var> fetches,
 absl::Status CheckKernels(absl::Span<const Var> fetches,
                           const ReferenceFeeds& feeds,
                           const KernelCheckOptions& options) {
+  const FloatingPointScope environment;
   Graph* const graph = GraphOf(fetches);
   if (graph == nullptr) {
     return absl::InvalidArgumentError(
         "CheckKernels: expected fetches, found none, or empty Vars");
   }
   const ReferenceFeeds rounded = InDeclaredTypes(feeds);
-  const auto expected = Evaluate(fetches, rounded);
+  const auto expected = Evaluate(fetches, rounded, options);
   if (!expected.ok()) return expected.status();
   for (const auto& [var, tensor] : rounded) {
     if (graph->node(var).variable == kNone) continue;
