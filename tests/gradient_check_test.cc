@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "framework/compiler/compile.h"
 #include "framework/core/calculus.h"
 #include "framework/core/gradients.h"
 #include "ops/ops.h"
@@ -461,6 +463,130 @@ TEST_F(GradientCheckTest, WhatIsNotFiniteIsWrong) {
   EXPECT_TRUE(absl::StrContains(of_value.message(), "slope is nan below"))
       << of_value;
   EXPECT_FALSE(CheckGradients(Sqrt(x), {x}, Feed(x, {1, 0})).ok());
+}
+
+// ---- Where an op has no finite value or slope ----
+
+std::string SecondLine(const absl::Status& status) {
+  const std::vector<std::string> lines = absl::StrSplit(status.message(), '\n');
+  return lines.size() == 2 ? lines[1] : absl::StrCat("?", status.message());
+}
+
+// faults.md, 14: 0 times inf, of choices that are not taken.
+TEST_F(GradientCheckTest, AccusesNoRuleWhereTheOpIsNotFinite) {
+  const Var x = Declare(2);
+  const Var zero = Fill(&graph_, {2}, 0);
+  const Var positive = Greater(x, zero);
+  const auto line = [&](Var y, const std::vector<double>& at) {
+    return SecondLine(CheckGradients(y, {x}, Feed(x, at)));
+  };
+  const std::string end =
+      "; no gradient rule on the way is wrong where it can be checked";
+  EXPECT_EQ(line(Select(positive, zero, Exp(x, {"e.cc", 3})), {1000, -1}),
+            "e.cc:3: Exp is inf at element 0, where it has no derivative, for "
+            "operand x ([2] is input \"x\", x.cc:1)" +
+                end);
+  EXPECT_EQ(line(Select(positive, Log(x, {"l.cc", 4}), zero), {0, 2}),
+            "l.cc:4: Log is -inf at element 0, where it has no derivative, for "
+            "operand x ([2] is input \"x\", x.cc:1)" +
+                end);
+  EXPECT_EQ(line(Select(positive, Sqrt(x, {"s.cc", 5}), zero), {0, 4}),
+            "s.cc:5: Sqrt has no finite slope by element 0 of operand x ([2] "
+            "is input \"x\", x.cc:1), which is 0" +
+                end);
+  for (Var y : {Select(positive, Div(zero, x), zero),
+                Select(positive, Pow(x, Fill(&graph_, {}, 0.5)), zero),
+                Select(positive, Rsqrt(x), zero),
+                Select(positive, Reciprocal(x), zero)}) {
+    const std::string found = line(y, {0, 4});
+    EXPECT_TRUE(absl::EndsWith(found, end)) << found;
+  }
+}
+
+TEST_F(GradientCheckTest, StillAccusesARuleThatIsWrongBesideOne) {
+  const Var x = Declare(2);
+  const Var y = Sqrt(x) + graph_.Append(kWrongSign, {x + 1}, {}, {"y.cc", 2});
+  const std::string rule = WrongRule(CheckGradients(y, {x}, Feed(x, {0, 4})));
+  EXPECT_TRUE(
+      absl::StartsWith(rule, "y.cc:2: the gradient rule of WrongSign is wrong"))
+      << rule;
+}
+
+// The slope at the edge of a domain is what it is.
+TEST_F(GradientCheckTest, ReportsAnInfiniteSlopeAsSuch) {
+  const Var x = Declare(2);
+  const Var zero = Fill(&graph_, {2}, 0);
+  const Var y = Select(Greater(x, zero), Sqrt(x), zero);
+  const absl::Status status = CheckGradients(y, {x}, Feed(x, {0, 4}));
+  const bool above =
+      absl::StrContains(status.message(), "slope is 0 below and inf above");
+  const bool negative =
+      absl::StrContains(status.message(), "slope is 0 below and -inf above");
+  EXPECT_TRUE(above || negative) << status;  // By the projection's sign.
+}
+
+TEST_F(GradientCheckTest, SmallElementsHaveLargeSlopesThatAreFinite) {
+  const Var x = Declare(3);
+  const absl::Status status = CheckGradients(Log(x) + Sqrt(x) + Reciprocal(x),
+                                             {x}, Feed(x, {1e-11, 1e-7, 1e-3}));
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+// Of a derivative of 3e-8, three times that is wrong.
+TEST_F(GradientCheckTest, HoldsSmallDerivativesToTheirOwnSize) {
+  static constexpr OpDef kThrice = MakeOp<kCubeFormula>(
+      "Thrice",
+      [](absl::Span<const Var> x, Var, Var gy, const Attributes&) -> Adjoints {
+        return {gy * (9 * Square(x[0]))};
+      });
+  EXPECT_FALSE(Check(kThrice, {1e-4}).ok());
+  Graph graph;
+  const Var x = graph.Input("x", {2});
+  const absl::Status right = CheckGradients(
+      Append(kCube, {x}, {}, Loc::Current()), {x}, Feed(x, {1e-4, 0}));
+  EXPECT_TRUE(right.ok()) << right;
+  // Where y is large beside what x does to it.
+  const Var y = Append(kCube, {x}, {}, Loc::Current()) + 1;
+  const absl::Status beside = CheckGradients(y, {x}, Feed(x, {1e-4, 0}));
+  EXPECT_TRUE(beside.ok()) << beside;
+}
+
+// ---- What it leaves behind ----
+
+// review.md, 5.
+TEST_F(GradientCheckTest, LeavesTheGraphAsItWas) {
+  static constexpr OpDef kNotDifferentiable = {
+      .name = "NotDifferentiable",
+      .operands = {"x"},
+      .shape = SameType,
+      .reference = MapReference<kCubeFormula>};
+  const Var x = Declare(2);
+  const Var right = Square(x);
+  const Var wrong = graph_.Append(kWrongSign, {x}, {}, {"y.cc", 2});
+  const Var none = graph_.Append(kNotDifferentiable, {x}, {}, {"n.cc", 3});
+  const Var own =
+      WithGradient(Square(x), {x}, [](absl::Span<const Var>, Var, Var gy) {
+        return Adjoints{gy * Var()};  // A mistake of the user's.
+      });
+  const Var both = right + none;
+  const std::string before = graph_.Dump();
+  for (Var y : {right, wrong, none, own, both}) {
+    for (int order : {1, 2}) {
+      const absl::Status status =
+          CheckGradients(y, {x}, Feed(x, {1, 2}), {.order = order});
+      EXPECT_EQ(status.ok(), y == right) << status;
+      EXPECT_TRUE(graph_.status().ok()) << graph_.status();
+      EXPECT_EQ(graph_.Dump(), before);
+    }
+  }
+  EXPECT_TRUE(absl::StartsWith(
+      CheckGradients(none, {x}, Feed(x, {1, 2})).message(),
+      "n.cc:3: Gradients: NotDifferentiable is not differentiable"));
+  // The names of its inputs are free again, and the graph compiles.
+  graph_.Input("gradient_check/projection/0", {2});
+  const absl::StatusOr<Plan> plan =
+      Compile(graph_, {.fetch = {Gradients(Sum(right), {x})[0]}});
+  EXPECT_TRUE(plan.ok()) << plan.status();
 }
 
 TEST_F(GradientCheckTest, SaysWhichInputIsNotFed) {

@@ -14,9 +14,12 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "framework/core/calculus.h"
+#include "framework/core/floating_point.h"
 #include "framework/core/gradients.h"
 #include "framework/core/random.h"
+#include "framework/core/slopes.h"
 
 namespace tape {
 namespace {
@@ -91,255 +94,26 @@ std::vector<uint32_t> DrawElements(int64_t elements, int64_t limit,
   return drawn;
 }
 
-// sum of weights * (to - from).
-double Change(const Tensor& weights, const Tensor& from, const Tensor& to) {
-  double sum = 0;
-  for (int64_t i = 0; i < weights.elements(); ++i) {
-    sum += weights.values<double>()[i] *
-           (to.values<double>()[i] - from.values<double>()[i]);
-  }
-  return sum;
-}
-
-// The nodes up to `y` that it depends on.
-std::vector<bool> NeededBy(const Graph& graph, int y) {
-  std::vector<bool> needed(y + 1, false);
-  needed[y] = true;
-  for (int id = y; id >= 0; --id) {
-    if (!needed[id]) continue;
-    for (int input : graph.node(id).inputs) needed[input] = true;
-  }
-  return needed;
-}
-
-// Where the graph is evaluated: numbers, in double, for what is fed, and for
-// nodes that are held.
-class Point {
- public:
-  explicit Point(const ReferenceFeeds& feeds) {
-    for (const auto& [var, tensor] : feeds) Feed(var, ToFloat64(tensor));
-  }
-
-  void Feed(Var source, Tensor value) { Set(feeds_, source, std::move(value)); }
-  void Hold(Var node, Tensor value) { Set(held_, node, std::move(value)); }
-  void Release(Var node) {
-    std::erase_if(held_, [&](const auto& held) { return held.first == node; });
-  }
-  // From here on what StopGradient stops on the way to `y` is held.
-  absl::Status HoldStopped(Var y) {
-    Graph* const graph = y.graph();
-    const std::vector<bool> needed = NeededBy(*graph, y.id());
-    std::vector<Var> stopped;
-    for (int id = 0; id <= y.id(); ++id) {
-      if (needed[id] && graph->node(id).op == &kStopGradient) {
-        stopped.push_back(Var(graph, id));
-      }
-    }
-    if (stopped.empty()) return absl::OkStatus();
-    absl::StatusOr<std::vector<Tensor>> values = Evaluate(stopped);
-    if (!values.ok()) return values.status();
-    for (size_t i = 0; i < stopped.size(); ++i) {
-      Hold(stopped[i], std::move((*values)[i]));
-    }
-    return absl::OkStatus();
-  }
-
-  bool IsFed(Var source) const {
-    return std::any_of(feeds_.begin(), feeds_.end(),
-                       [&](const auto& feed) { return feed.first == source; });
-  }
-
-  absl::StatusOr<std::vector<Tensor>> Evaluate(
-      absl::Span<const Var> fetches) const {
-    return EvaluateReference(fetches, feeds_, held_);
-  }
-  absl::StatusOr<Tensor> Evaluate(Var fetch) const {
-    absl::StatusOr<std::vector<Tensor>> values = Evaluate({&fetch, 1});
-    if (!values.ok()) return values.status();
-    return std::move((*values)[0]);
-  }
-
-  // The batch size; 0 if nothing that is fed has it.
-  int64_t Batch() const {
-    for (const auto& [var, tensor] : feeds_) {
-      for (int axis = 0; axis < var.shape().rank(); ++axis) {
-        if (var.shape()[axis] == kBatch) return tensor.shape()[axis];
-      }
-    }
-    return 0;
-  }
-
- private:
-  static void Set(ReferenceFeeds& values, Var var, Tensor value) {
-    for (auto& [held, tensor] : values) {
-      if (held != var) continue;
-      tensor = std::move(value);
-      return;
-    }
-    values.emplace_back(var, std::move(value));
-  }
-
-  ReferenceFeeds feeds_, held_;
-};
-
-// A number, and how far it may be off.
-struct Estimate {
-  double value = std::numeric_limits<double>::quiet_NaN();
-  double error = std::numeric_limits<double>::infinity();
-};
-
-// The limit of a difference quotient whose error goes with step^order, from its
-// values at steps that are each a fourth of the one before.
-class Limit {
- public:
-  static constexpr double kShrink = 4;
-
-  explicit Limit(int order) : factor_(std::pow(kShrink, order)) {}
-
-  // `rounding`: how far the quotient may be off for want of digits.
-  void Add(double quotient, double rounding) {
-    if (!std::isfinite(quotient))
-      return;  // It may be finite for smaller steps.
-    const double extrapolated = (factor_ * quotient - last_) / (factor_ - 1);
-    Consider(quotient, std::fabs(quotient - last_) + rounding);
-    Consider(extrapolated,
-             std::fabs(extrapolated - last_extrapolated_) + rounding);
-    last_ = quotient;
-    last_extrapolated_ = extrapolated;
-  }
-  const Estimate& best() const { return best_; }
-
- private:
-  void Consider(double value, double error) {
-    if (error < best_.error) best_ = {value, error};  // Never of the first.
-  }
-
-  const double factor_;
-  double last_ = std::numeric_limits<double>::quiet_NaN();
-  double last_extrapolated_ = std::numeric_limits<double>::quiet_NaN();
-  Estimate best_;
-};
-
-// The slopes of y at an element of x.
-struct Slopes {
-  double below = 0;
-  double above = 0;
-  double error = 0;  // Of either.
-};
-
-// Finds them by moving the element.
-class Mover {
- public:
-  Mover(Var y, const Tensor& y_here, const Tensor& weights, Var x,
-        const Tensor& x_here, bool is_source, Point& point)
-      : y_(y),
-        y_here_(y_here),
-        weights_(weights),
-        x_(x),
-        x_here_(x_here),
-        is_source_(is_source),
-        point_(point) {
-    for (int64_t i = 0; i < weights.elements(); ++i) {
-      magnitude_ +=
-          std::fabs(weights.values<double>()[i] * y_here.values<double>()[i]);
-    }
-  }
-  ~Mover() {
-    if (is_source_) {
-      point_.Feed(x_, x_here_);
-    } else if (x_.graph()->node(x_).op == &kStopGradient) {
-      point_.Hold(x_, x_here_);  // As before.
-    } else {
-      point_.Release(x_);
-    }
-  }
-
-  // By one step each way.
-  absl::StatusOr<Slopes> AtStep(int64_t element, double step) {
-    const absl::StatusOr<Moved> below = Move(element, -step);
-    if (!below.ok()) return below.status();
-    const absl::StatusOr<Moved> above = Move(element, step);
-    if (!above.ok()) return above.status();
-    return Slopes{below->change / below->distance,
-                  above->change / above->distance};
-  }
-
-  // By steps that are controlled.
-  absl::StatusOr<Slopes> AtBestStep(int64_t element) {
-    constexpr double kFirst = 1e-2, kLast = 1e-10;
-    const double scale =
-        std::max(1.0, std::fabs(x_here_.values<double>()[element]));
-    Limit low(1), high(1), central(2);
-    for (double step = kFirst; step >= kLast; step /= Limit::kShrink) {
-      const absl::StatusOr<Moved> below = Move(element, -step * scale);
-      if (!below.ok()) return below.status();
-      const absl::StatusOr<Moved> above = Move(element, step * scale);
-      if (!above.ok()) return above.status();
-      const double rounding =
-          std::numeric_limits<double>::epsilon() * magnitude_ / (step * scale);
-      low.Add(below->change / below->distance, rounding);
-      high.Add(above->change / above->distance, rounding);
-      central.Add(
-          (above->change - below->change) / (above->distance - below->distance),
-          rounding);
-    }
-    const Estimate &l = low.best(), &h = high.best(), &c = central.best();
-    const bool one_sided = std::isfinite(l.value) && std::isfinite(h.value);
-    // Where the sides agree as far as can be told there is one slope, which the
-    // central quotient knows best.
-    if (one_sided && std::fabs(h.value - l.value) <= 4 * (l.error + h.error)) {
-      return Slopes{c.value, c.value, c.error};
-    }
-    return Slopes{l.value, h.value, std::max(l.error, h.error)};
-  }
-
- private:
-  struct Moved {
-    double change;    // Of y.
-    double distance;  // Really moved: e + step is rounded. Of either sign.
-  };
-
-  absl::StatusOr<Moved> Move(int64_t element, double by) {
-    Tensor x = x_here_;
-    const double here = x.values<double>()[element];
-    x.values<double>()[element] = here + by;
-    if (is_source_) {
-      point_.Feed(x_, std::move(x));
-    } else {
-      point_.Hold(x_, std::move(x));
-    }
-    const absl::StatusOr<Tensor> y = point_.Evaluate(y_);
-    if (!y.ok()) return y.status();
-    return Moved{Change(weights_, y_here_, *y), (here + by) - here};
-  }
-
-  const Var y_;
-  const Tensor& y_here_;
-  const Tensor& weights_;
-  const Var x_;
-  const Tensor& x_here_;
-  const bool is_source_;
-  Point& point_;
-  double magnitude_ = 0;  // Sum of |weight y|.
-};
-
 // How many times the tolerance `derivative` is from the slopes; above 1 is
 // wrong.
 double Excess(const GradientCheckOptions& options, double derivative,
               const Slopes& slopes) {
-  if (!std::isfinite(derivative) || !std::isfinite(slopes.below) ||
-      !std::isfinite(slopes.above)) {
-    return std::numeric_limits<double>::infinity();
+  constexpr double kWrong = std::numeric_limits<double>::infinity();
+  if (!std::isfinite(derivative) || std::isnan(slopes.below) ||
+      std::isnan(slopes.above)) {
+    return kWrong;
   }
   // Where there is no kink the two slopes differ by the step alone, and this is
-  // the ordinary comparison.
+  // the ordinary comparison. One of them may be infinite.
   const auto [low, high] = std::minmax(slopes.below, slopes.above);
   const double nearest = std::clamp(derivative, low, high);
+  if (nearest == derivative) return 0;
+  if (!std::isfinite(nearest)) return kWrong;
   // Slopes that are off by more than this decide nothing, and are no excuse.
-  const double most = 10 * options.absolute + 0.05 * std::fabs(nearest);
+  const double most = 1e-4 + 0.05 * std::fabs(nearest);
   return std::fabs(derivative - nearest) /
          (options.absolute + options.relative * std::fabs(nearest) +
-          std::min(slopes.error, most));
+          std::min(slopes.error, most) + std::min(slopes.rounding, most));
 }
 
 // The element where rules and differences are furthest apart, so far.
@@ -359,9 +133,10 @@ struct Worst {
 std::string Figures(const Worst& worst, absl::string_view of) {
   return absl::StrCat(" is ", worst.by_rules, " by ",
                       of == "y" ? "the gradient rules" : "its gradient rule",
-                      ", but ", of, "'s slope is ", worst.slopes.below,
-                      " below and ", worst.slopes.above, " above",
-                      worst.slopes.error > 0
+                      ", but ", of, "'s slope is ",
+                      worst.slopes.below + 0.0,  // Not -0.
+                      " below and ", worst.slopes.above + 0.0, " above",
+                      worst.slopes.error > 0 && worst.slopes.AreFinite()
                           ? absl::StrCat(", give or take ", worst.slopes.error)
                           : "");
 }
@@ -376,7 +151,8 @@ struct Comparison {
 
 // Compares the gradients of `y` by each of `x` with differences, at `point`, to
 // which it adds the numbers of the projection.
-absl::StatusOr<Comparison> Compare(Var y, absl::Span<const Var> x, Point& point,
+absl::StatusOr<Comparison> Compare(Var y, absl::Span<const Var> x,
+                                   EvaluationPoint& point,
                                    const GradientCheckOptions& options) {
   Graph& graph = *y.graph();
   const Loc loc = graph.node(y).loc;
@@ -405,8 +181,8 @@ absl::StatusOr<Comparison> Compare(Var y, absl::Span<const Var> x, Point& point,
   for (size_t k = 0; k < x.size(); ++k) {
     const absl::StatusOr<Tensor> x_here = point.Evaluate(x[k]);
     if (!x_here.ok()) return x_here.status();
-    Mover mover(y, *y_here, weights, x[k], *x_here,
-                graph.node(x[k]).op->traits.source, point);
+    SlopeFinder mover(y, *y_here, weights, x[k], *x_here,
+                      graph.node(x[k]).op->traits.source, point);
     for (uint32_t i : DrawElements(x_here->elements(), options.max_elements,
                                    RandomStream(options.seed, ~stream))) {
       const double rules = (*by_rules)[k].values<double>()[i];
@@ -433,40 +209,87 @@ absl::StatusOr<Comparison> Compare(Var y, absl::Span<const Var> x, Point& point,
   return result;
 }
 
+// The first element that is not finite, or -1.
+int64_t FirstNotFinite(const Tensor& tensor) {
+  const auto values = tensor.values<double>();
+  for (int64_t i = 0; i < tensor.elements(); ++i) {
+    if (!std::isfinite(values[i])) return i;
+  }
+  return -1;
+}
+
+// What is found of the rule of one op by itself; empty where nothing is.
+struct Finding {
+  std::string wrong;
+  // Why the rule cannot be judged where its operands are, and is not accused.
+  std::string not_finite;
+};
+
 // Checks the rule of node `id` by itself: its operands have the values `inputs`
-// and depend on nothing. What is wrong with it; empty if nothing is.
-std::string CheckRule(Graph& graph, int id, absl::Span<const Tensor> inputs,
-                      Point& point, const GradientCheckOptions& options) {
+// and depend on nothing.
+Finding CheckRule(Graph& graph, int id, absl::Span<const Tensor> inputs,
+                  EvaluationPoint& point, const GradientCheckOptions& options) {
   const Node& node = graph.node(id);
-  const auto describe = [&](const Worst& worst, int operand) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    // What an earlier op or the caller has made so is no matter of this op's.
+    if (FirstNotFinite(inputs[i]) >= 0) return {};
+  }
+  const auto operand_text = [&](int operand) {
     const OpDef& op = *node.op;
     return absl::StrCat(
-        node.loc.ToString(), ": the gradient rule of ", op.name,
-        " is wrong: its derivative by element ", worst.element, " of operand ",
-        op.variadic ? absl::StrCat(operand) : op.operands[operand], " (",
-        graph.Describe(node.inputs[operand]), ")",
-        Figures(worst, node.op->name));
+        "operand ", op.variadic ? absl::StrCat(operand) : op.operands[operand],
+        " (", graph.Describe(node.inputs[operand]), ")");
   };
+  // `x`: what is moved; operand_of[k]: which operand x[k] is.
+  const auto judge = [&](Var y, absl::Span<const Var> x, EvaluationPoint& at,
+                         absl::Span<const int> operand_of) -> Finding {
+    const absl::StatusOr<Tensor> value = at.Evaluate(y);
+    if (!value.ok()) return {};
+    if (const int64_t i = FirstNotFinite(*value); i >= 0) {
+      std::vector<std::string> operands;
+      for (int operand : operand_of) operands.push_back(operand_text(operand));
+      return {.wrong = "",
+              .not_finite =
+                  absl::StrCat(node.loc.ToString(), ": ", node.op->name, " is ",
+                               value->values<double>()[i], " at element ", i,
+                               ", where it has no derivative, for ",
+                               absl::StrJoin(operands, ", "))};
+    }
+    const absl::StatusOr<Comparison> found = Compare(y, x, at, options);
+    if (!found.ok() || !found->worst.IsWrong()) return {};
+    const Worst& worst = found->worst;
+    const std::string place = absl::StrCat("element ", worst.element, " of ",
+                                           operand_text(operand_of[worst.x]));
+    if (!worst.slopes.AreFinite()) {
+      return {.wrong = "",
+              .not_finite = absl::StrCat(
+                  node.loc.ToString(), ": ", node.op->name,
+                  " has no finite slope by ", place, ", which is ",
+                  inputs[operand_of[worst.x]].values<double>()[worst.element])};
+    }
+    return {
+        .wrong = absl::StrCat(node.loc.ToString(), ": the gradient rule of ",
+                              node.op->name, " is wrong: its derivative by ",
+                              place, Figures(worst, node.op->name)),
+        .not_finite = ""};
+  };
+
+  std::vector<Var> x;
+  std::vector<int> operand_of;
   if (node.op == &kWithGradient) {
     // What it wraps is its own graph's, from x on.
-    std::vector<Var> x;
     for (size_t i = 1; i < node.inputs.size(); ++i) {
       const Var var(&graph, node.inputs[i]);
-      if (var.dtype() == DType::kFloat32) x.push_back(var);
+      if (var.dtype() != DType::kFloat32) continue;
+      x.push_back(var);
+      operand_of.push_back(static_cast<int>(i));
     }
-    const absl::StatusOr<Comparison> found =
-        Compare(Var(&graph, id), x, point, options);
-    if (!found.ok() || !found->worst.IsWrong()) return "";
-    const auto operand = std::find(node.inputs.begin() + 1, node.inputs.end(),
-                                   x[found->worst.x].id()) -
-                         node.inputs.begin();
-    return describe(found->worst, static_cast<int>(operand));
+    return judge(Var(&graph, id), x, point, operand_of);
   }
 
   Graph alone;
-  Point operands(ReferenceFeeds{});
-  std::vector<Var> all, x;
-  std::vector<int> operand_of;
+  EvaluationPoint operands(ReferenceFeeds{});
+  std::vector<Var> all;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const DType dtype = graph.node(node.inputs[i]).type.dtype;
     all.push_back(
@@ -479,21 +302,21 @@ std::string CheckRule(Graph& graph, int id, absl::Span<const Tensor> inputs,
   Attributes attributes = node.attributes;
   attributes.shape = attributes.shape.Bind(point.Batch());
   const Var y = alone.Append(*node.op, all, attributes, node.loc);
-  if (!y.valid()) return "";
-  const absl::StatusOr<Comparison> found = Compare(y, x, operands, options);
-  if (!found.ok() || !found->worst.IsWrong()) return "";
-  return describe(found->worst, operand_of[found->worst.x]);
+  return y.valid() ? judge(y, x, operands, operand_of) : Finding();
 }
 
-// The first op on the way from x to y whose rule is wrong by itself, as text.
-std::string FindWrongRule(Var y, absl::Span<const Var> x, Point& point,
+// The first op on the way from x to y whose rule is wrong by itself, as text;
+// or, if there is none, the first that has no finite value or slope there.
+std::string FindWrongRule(Var y, absl::Span<const Var> x,
+                          EvaluationPoint& point,
                           const GradientCheckOptions& options) {
   Graph& graph = *y.graph();
-  const std::vector<bool> needed = NeededBy(graph, y.id());
+  const std::vector<bool> needed = NodesNeededBy(graph, y.id());
   std::vector<bool> depends(y.id() + 1, false);
   for (Var var : x) {
     if (var.id() <= y.id()) depends[var.id()] = true;
   }
+  std::string not_finite;
   for (int id = 0; id <= y.id(); ++id) {
     const Node& node = graph.node(id);
     bool has_way = false;
@@ -507,16 +330,22 @@ std::string FindWrongRule(Var y, absl::Span<const Var> x, Point& point,
     for (int input : node.inputs) fetches.push_back(Var(&graph, input));
     const absl::StatusOr<std::vector<Tensor>> inputs = point.Evaluate(fetches);
     if (!inputs.ok()) return std::string(inputs.status().message());
-    const std::string wrong = CheckRule(graph, id, *inputs, point, options);
-    if (!wrong.empty()) return wrong;
+    const Finding finding = CheckRule(graph, id, *inputs, point, options);
+    if (!finding.wrong.empty()) return finding.wrong;
+    if (not_finite.empty()) not_finite = finding.not_finite;
+  }
+  if (!not_finite.empty()) {
+    return absl::StrCat(not_finite,
+                        "; no gradient rule on the way is wrong where it can "
+                        "be checked");
   }
   return "the gradient rule of each op on the way is right by itself";
 }
 
 // Checks the gradients of `y`, which `name` says what it is.
 absl::StatusOr<Comparison> CheckFirstOrder(
-    Var y, const std::string& name, absl::Span<const Var> x, Point& point,
-    const GradientCheckOptions& options) {
+    Var y, const std::string& name, absl::Span<const Var> x,
+    EvaluationPoint& point, const GradientCheckOptions& options) {
   Graph& graph = *y.graph();
   absl::StatusOr<Comparison> found = Compare(y, x, point, options);
   if (!found.ok() || !found->worst.IsWrong()) return found;
@@ -537,8 +366,11 @@ absl::Status CheckGradients(Var y, absl::Span<const Var> x,
   if (absl::Status status = CheckArguments(y, x, options); !status.ok()) {
     return status;
   }
+  const FloatingPointScope environment;
   const Graph& graph = *y.graph();
-  Point point(feeds);
+  // Projections, gradients and mistakes of rules are the check's own.
+  const Graph::Rollback rollback(y.graph());
+  EvaluationPoint point(feeds);
   for (Var var : x) {
     const Node& node = graph.node(var);
     if (!node.op->traits.source || point.IsFed(var)) continue;

@@ -17,12 +17,12 @@
 namespace tape {
 
 struct GradientCheckOptions {
-  // A derivative may differ from the differences by absolute + relative *
-  // |difference|, and by what the differences may be off. In double these leave
-  // three orders of magnitude to the rounding error of the differences, some
-  // 1e-16 |y| / step, and no room for a wrong term.
+  // A derivative may differ from the differences by relative * |difference| +
+  // absolute, and by what the differences themselves may be off: that is
+  // estimated from how they change with the step, and from the digits that y
+  // has. So a small derivative is held to as many digits as a large one.
   double relative = 1e-3;
-  double absolute = 1e-5;
+  double absolute = 0;
   // How far an element e of x is moved at first: step * max(1, |e|), up and
   // down. Where the derivative differs from these two slopes, steps from 1e-2
   // to 1e-10 are tried, and the slopes taken of which two steps agree best, by
@@ -46,16 +46,20 @@ struct GradientCheckOptions {
 // All elements of y are checked at once, as one sum with random weights of
 // magnitude 0.5 to 1.5 and either sign. At a kink, where the slope to the left
 // and to the right differ, as of Relu at 0, any derivative between the two will
-// do. What is not finite is wrong.
+// do. A derivative that is not finite is wrong.
 //
-// The error names the worst element: its x, both figures, and the line of y.
-// Then the rule of each op between x and y is checked by itself, at the values
-// that its operands have, and a second line names the first on the tape that is
-// wrong: op, line, operand and element.
+// The error names the worst element: its x, both figures, and the line of y. A
+// slope that grows without end as steps shrink is infinite, and one of an x
+// that y is not defined beside, such as that of Sqrt below 0, is NaN. Then the
+// rule of each op between x and y is checked by itself, at the values that its
+// operands have, and a second line names the first on the tape that is wrong:
+// op, line, operand and element. A rule is not accused where the op has no
+// finite value or no finite slope (Exp of 1000, Sqrt at 0): if no other is
+// wrong, the line names that op, its line and operand instead. A derivative may
+// be NaN there though y has a slope, as by Select(x > 0, 0, Exp(x)) at 1000.
 //
-// The nodes that this appends to the graph (inputs named
-// "gradient_check/projection/0" and so on, and the gradients) are of no concern
-// to a plan that does not fetch them.
+// The graph is the same afterwards, whatever comes out. No threads may use it
+// meanwhile.
 absl::Status CheckGradients(Var y, absl::Span<const Var> x,
                             const ReferenceFeeds& feeds = {},
                             const GradientCheckOptions& options = {});
