@@ -54,18 +54,19 @@ void SetX87(uint16_t control, uint16_t flags) {
 }  // namespace
 
 FloatingPointScope::FloatingPointScope(Denormals denormals)
-    : control_and_status_(_mm_getcsr()),
-      x87_control_(X87Control()),
-      x87_status_(X87Status()) {
-  _mm_setcsr(denormals == Denormals::kFlush
-                 ? kMaskAllTraps | kFlushToZero | kDenormalsAreZero
-                 : kMaskAllTraps);
+    : control_and_status_(_mm_getcsr()), x87_control_(X87Control()) {
+  const bool flush = denormals == Denormals::kFlush;
+  _mm_setcsr(flush ? kMaskAllTraps | kFlushToZero | kDenormalsAreZero
+                   : kMaskAllTraps);
+  // Reading the status takes as long as all else. No kernel uses the x87.
+  restores_x87_ = !flush || x87_control_ != kX87Control;
+  if (restores_x87_) x87_status_ = X87Status();
   if (x87_control_ != kX87Control) SetX87(kX87Control, 0);
 }
 
 FloatingPointScope::~FloatingPointScope() {
-  if (x87_control_ != kX87Control ||
-      ((X87Status() ^ x87_status_) & kX87Exceptions) != 0) {
+  if (restores_x87_ && (x87_control_ != kX87Control ||
+                        ((X87Status() ^ x87_status_) & kX87Exceptions) != 0)) {
     SetX87(x87_control_, x87_status_);
   }
   _mm_setcsr(control_and_status_);

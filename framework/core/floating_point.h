@@ -15,7 +15,8 @@ namespace tape {
 enum class Denormals {
   kKeep,   // As IEEE 754 says.
   kFlush,  // Operands and results become zeros of their sign. Denormals can
-           // slow arithmetic down tens of times, and carry nothing.
+           // slow arithmetic down tens of times, and carry nothing. For
+           // kernels: long double must not be used.
 };
 
 // Gives this thread the environment of the framework while it lives: rounding
@@ -39,6 +40,7 @@ class FloatingPointScope {
   // Of the x87, which long double uses; strtod and printf round as it does.
   uint16_t x87_control_;
   uint16_t x87_status_;
+  bool restores_x87_;
 #elif defined(__aarch64__)
   uint64_t control_, status_;
 #else
