@@ -6,6 +6,12 @@
 // does not fit is kept by the graph, with the line of the call, and returned by
 // Compile.
 //
+// Numbers: plans and references round to nearest, whatever the caller's
+// floating-point environment. A plan takes a denormal operand for a zero of its
+// sign or for itself, and a result below FLT_MIN may be a zero; the references
+// (framework/core/reference.h) keep denormals. Int32 arithmetic wraps modulo
+// 2^32 in both.
+//
 // To add an op: declare it here; write its block (mathematics, name, shape
 // rule, gradient rule, reference, kernel, traits, function) in its family's
 // .cc; give it a row in its family's tests/op_samples_*.cc, without which a
@@ -136,7 +142,9 @@ Var Minimum(Var a, Var b, Loc loc = Loc::Current());
 // bounds, 1 at them.
 Var Clip(Var x, double low, double high, Loc loc = Loc::Current());
 // a where condition (uint8) is not 0, else b; a and b both float32 or both
-// int32.
+// int32. A choice does not keep a NaN out of the gradient: what is not taken
+// has the gradient 0, and 0 times an infinite derivative, as of Sqrt(x) at 0,
+// is NaN. Choose the operand as well: Sqrt(Select(x > 0, x, 1)).
 Var Select(Var condition, Var a, Var b, Loc loc = Loc::Current());
 // The same numbers in another dtype: to float32 from any other, to int32 from
 // uint8, to bfloat16 from float32, rounded, and from any to itself. Not
