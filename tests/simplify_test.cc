@@ -1,18 +1,25 @@
 // Simplify (framework/compiler/passes.h), rule by rule, by the text of the
 // program; and what it must leave, since the bits would not be the same.
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "framework/compiler/compile.h"
 #include "framework/compiler/passes.h"
 #include "framework/compiler/program.h"
 #include "framework/core/basic_ops.h"
 #include "framework/core/graph.h"
+#include "framework/core/reference.h"
 #include "gtest/gtest.h"
 #include "ops/ops.h"
+#include "tests/op_samples.h"
 
 namespace tape {
 namespace {
@@ -218,6 +225,166 @@ TEST_F(SimplifyTest, KeepsTheBitsOfNumbersThatAreSpecial) {
                           without->Value(fetch[f]).data(), x.type().bytes()),
               0)
         << f;
+  }
+}
+
+// ---- Every elementwise op that has a rule, on the special values ----
+
+// The ops of the sample table that have one, each once.
+std::vector<const OpDef*> ElementwiseOpsWithARule() {
+  std::vector<const OpDef*> ops;
+  for (const OpSample& sample : OpSamples()) {
+    Graph graph;
+    sample.build(DeclareOperands(&graph, sample));
+    for (int id = 0; id < graph.size(); ++id) {
+      const OpDef* const op = graph.node(id).op;
+      if (op->simplify != nullptr && op->traits.elementwise &&
+          std::find(ops.begin(), ops.end(), op) == ops.end()) {
+        ops.push_back(op);
+      }
+    }
+  }
+  return ops;
+}
+
+// All nodes of `op` whose operands are drawn from two inputs, one of them
+// perhaps twice, constants, and the op itself.
+class Patterns {
+ public:
+  explicit Patterns(const OpDef& op) : op_(op) {
+    const double infinity = std::numeric_limits<double>::infinity();
+    for (DType dtype : {DType::kFloat32, DType::kInt32, DType::kUint8}) {
+      const int elements = 64;
+      for (const char* name : {"x", "y"}) {
+        const Var input =
+            graph_.Input(absl::StrCat(name, Name(dtype)), {elements}, dtype);
+        inputs_.push_back(input);
+        operands_.push_back(input);
+      }
+      for (double value : {0.0, -0.0, 1.0, -1.0, 2.0, infinity, -infinity,
+                           std::numeric_limits<double>::quiet_NaN(), 1e-40,
+                           1e-60, -1e-60, 1 + 1e-9}) {
+        if (!CanHold(dtype, value)) continue;
+        operands_.push_back(Fill(&graph_, {}, value, dtype));
+      }
+    }
+    int arity = 0;
+    while (arity < 3 && op.operands[arity] != nullptr) ++arity;
+    Choose(arity, {});
+    // Of itself.
+    const std::vector<Var> once = fetches_;
+    for (Var inner : once) {
+      if (arity == 1) AppendIfItFits({inner});
+      if (op.variadic) AppendIfItFits({inner, inner});
+    }
+  }
+
+  const Graph& graph() const { return graph_; }
+  const std::vector<Var>& inputs() const { return inputs_; }
+  const std::vector<Var>& fetches() const { return fetches_; }
+
+ private:
+  void Choose(int more, std::vector<Var> chosen) {
+    if (more == 0) return AppendIfItFits(chosen);
+    for (Var operand : operands_) {
+      chosen.push_back(operand);
+      Choose(more - 1, chosen);
+      chosen.pop_back();
+    }
+  }
+
+  void AppendIfItFits(const std::vector<Var>& x) {
+    Attributes attributes;
+    attributes.shape = {64};  // Of BroadcastTo.
+    std::vector<TensorType> types;
+    bool has_input = false;
+    for (Var var : x) {
+      types.push_back(var.type());
+      has_input = has_input || var.shape().rank() > 0;
+    }
+    if (!has_input || !op_.shape(types, attributes).ok()) return;
+    fetches_.push_back(graph_.Append(op_, x, attributes, Loc::Current()));
+  }
+
+  const OpDef& op_;
+  Graph graph_;
+  std::vector<Var> inputs_, operands_, fetches_;
+};
+
+// 64 numbers: every pair of eight special ones.
+Tensor SpecialNumbers(DType dtype, bool first) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const std::vector<float> floats = {0.0f,
+                                     -0.0f,
+                                     infinity,
+                                     -infinity,
+                                     std::numeric_limits<float>::quiet_NaN(),
+                                     1e-40f,
+                                     3.4e38f,
+                                     -1.5f};
+  const std::vector<int32_t> integers = {0, 1,    -1,         2,
+                                         7, -100, 2147483647, -2147483647 - 1};
+  Tensor numbers(TensorType{dtype, {64}});
+  for (int i = 0; i < 64; ++i) {
+    const int at = first ? i / 8 : i % 8;
+    if (dtype == DType::kFloat32) numbers.values<float>()[i] = floats[at];
+    if (dtype == DType::kInt32) numbers.values<int32_t>()[i] = integers[at];
+    if (dtype == DType::kUint8) {
+      numbers.values<uint8_t>()[i] = static_cast<uint8_t>(at);
+    }
+  }
+  return numbers;
+}
+
+// The same bits, but that a denormal may be 0, and a NaN any.
+bool AreTheSame(double a, double b) {
+  if (std::isnan(a) || std::isnan(b)) return std::isnan(a) && std::isnan(b);
+  if (std::signbit(a) != std::signbit(b)) return false;
+  return a == b || (std::fabs(a) < FLT_MIN && std::fabs(b) < FLT_MIN);
+}
+
+TEST(SimplifyRulesTest, HoldForSpecialValues) {
+  const std::vector<const OpDef*> ops = ElementwiseOpsWithARule();
+  EXPECT_GE(ops.size(), 10u);
+  for (const OpDef* op : ops) {
+    SCOPED_TRACE(op->name);
+    const Patterns patterns(*op);
+    EXPECT_FALSE(patterns.fetches().empty());
+    // Other passes must not do what the rule may not.
+    const CompileOptions plain = {.fetch = patterns.fetches(),
+                                  .threads = 1,
+                                  .without = {"fold_constants"}};
+    CompileOptions left_out = plain;
+    left_out.without.push_back("simplify");
+    absl::StatusOr<Plan> with = Compile(patterns.graph(), plain);
+    absl::StatusOr<Plan> without = Compile(patterns.graph(), left_out);
+    ASSERT_TRUE(with.ok()) << with.status();
+    ASSERT_TRUE(without.ok()) << without.status();
+    std::vector<Tensor> numbers;
+    for (size_t i = 0; i < patterns.inputs().size(); ++i) {
+      numbers.push_back(
+          SpecialNumbers(patterns.inputs()[i].dtype(), i % 2 == 0));
+    }
+    std::vector<Feed> feeds;
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      feeds.push_back({patterns.inputs()[i], numbers[i]});
+    }
+    ASSERT_TRUE(with->Run(feeds).ok());
+    ASSERT_TRUE(without->Run(feeds).ok());
+    for (Var fetch : patterns.fetches()) {
+      const Tensor found = ToFloat64(with->Value(fetch));
+      const Tensor expected = ToFloat64(without->Value(fetch));
+      for (int64_t i = 0; i < found.elements(); ++i) {
+        const double a = found.values<double>()[i];
+        const double b = expected.values<double>()[i];
+        if (AreTheSame(a, b)) continue;
+        ADD_FAILURE() << patterns.graph().Describe(fetch.id()) << ", node "
+                      << fetch.id() << ", element " << i << " is " << a
+                      << " with the rule and " << b << " without\n"
+                      << patterns.graph().Dump();
+        return;
+      }
+    }
   }
 }
 
