@@ -470,9 +470,12 @@ TEST(FoldIntoProductsTest, HidesNothingThatIsNotFinite) {
                                   one - 0.5 * one + y,
                                   (product() + y) - y,
                                   product() - 2 * (y + 0.25 * y)};
-  absl::StatusOr<Plan> with = Compile(graph, {.fetch = fetch});
-  absl::StatusOr<Plan> without =
-      Compile(graph, {.fetch = fetch, .without = {"fold_into_products"}});
+  // A product that is shared is not folded into.
+  const std::string share = "share_common_subexpressions";
+  absl::StatusOr<Plan> with =
+      Compile(graph, {.fetch = fetch, .without = {share}});
+  absl::StatusOr<Plan> without = Compile(
+      graph, {.fetch = fetch, .without = {share, "fold_into_products"}});
   ASSERT_TRUE(with.ok() && without.ok());
   const float inf = std::numeric_limits<float>::infinity();
   const float nan = std::numeric_limits<float>::quiet_NaN();
