@@ -92,13 +92,13 @@ void AddSumRows(SampleTable* table) {
   const BuildSample sum_rows = [](const SampleOperands& in) {
     return SumTo(in.x[0], {3}, in.loc);
   };
-  // n terms up to 1, n - 1 sums up to n.
+  // Three roundings in a tree and one of the total.
   table->Add({.op = "SumTo",
               .name = "fractions",
               .inputs = {Floats({40, 3})},
               .build = sum_rows,
               .output = Float({3}),
-              .tolerance = {.absolute = kRounding * 40 * 39 / 2}});
+              .tolerance = {.absolute = 4 * kRounding * 40}});
   table->Add({.op = "SumTo",
               .name = "extremes",
               .inputs = {Given({2, 3}, {kInf, kInf, kNan, 1, -kInf, 1})},

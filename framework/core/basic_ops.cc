@@ -105,7 +105,7 @@ constinit const OpDef kSumTo = {
                                  x[0].values<double>()[i];
                            });
         },
-    .kernel = MakeSumToKernel,
+    .kernel = MakeSumKernel<SumForm::kSum>,
     .rows =
         [](const RowQuery& query) {
           const Shape& x = query.inputs[0].shape;

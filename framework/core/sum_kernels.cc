@@ -1,28 +1,90 @@
-// The vector code behind AddN and SumTo, compiled once for each instruction set
-// and chosen at run time by Highway. Tested by tests/op_test.cc through the
-// sample table.
+// The vector code behind AddN and the reductions, compiled once for each
+// instruction set and chosen at run time by Highway. Tested by tests/op_test.cc
+// through the sample table, and by tests/sums_test.cc.
 #include "framework/core/sum_kernels.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "framework/core/tensor.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "framework/core/sum_kernels.cc"
+// In this order: foreach_target.h includes this file again for each target.
+// clang-format off
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "framework/core/float_sums-inl.h"
+// clang-format on
+
+#ifndef TAPE_FRAMEWORK_CORE_SUM_KERNELS_ONCE_
+#define TAPE_FRAMEWORK_CORE_SUM_KERNELS_ONCE_
+namespace tape {
+
+// Reduces the middle axis: [outer, reduced, inner] -> [outer, inner].
+struct ReductionStage {
+  int64_t outer;
+  int64_t reduced;
+  int64_t inner;
+};
+
+// The part of a stage that one chunk does, and where its numbers are. The sums
+// go to `sums` if it is given, else what `form` makes of them to `out`.
+struct StagePart {
+  SumForm form;
+  ReductionStage stage;
+  int64_t outer_begin, outer_end;
+  int64_t inner_begin, inner_end;
+  const float* in;
+  double* sums;
+  float* out;
+  const float* divisor;
+  bool one_divisor;  // For all sums, not one for each.
+};
+
+// What `form` makes of a sum, before the rounding to float32.
+inline double Finished(SumForm form, double sum, double divisor) {
+  switch (form) {
+    case SumForm::kSum:
+      return sum;
+    case SumForm::kMean:
+    case SumForm::kMeanParts:
+    case SumForm::kMeanSquare:
+      return sum / divisor;
+    case SumForm::kNorm:
+      return std::sqrt(sum) / divisor;
+    case SumForm::kScale:
+      break;
+  }
+  // frexp of infinity may give any exponent.
+  if (std::isinf(sum)) return 0x1p126;
+  int exponent = 0;
+  std::frexp(sum, &exponent);
+  return sum == 0 ? 0x1p-126
+                  : std::ldexp(1, std::clamp(exponent - 1, -126, 126));
+}
+
+// Writes that for sum number `index`.
+inline void WriteFinished(SumForm form, const StagePart& part, int64_t index,
+                          double sum) {
+  const double divisor =
+      part.divisor == nullptr ? 1 : part.divisor[part.one_divisor ? 0 : index];
+  const double result = Finished(form, sum, divisor);
+  const float rounded = static_cast<float>(result);
+  if (form == SumForm::kMeanParts) {
+    part.out[2 * index] = rounded;
+    part.out[2 * index + 1] = static_cast<float>(result - rounded);
+  } else {
+    part.out[index] = rounded;
+  }
+}
+
+}  // namespace tape
+#endif  // TAPE_FRAMEWORK_CORE_SUM_KERNELS_ONCE_
 
 HWY_BEFORE_NAMESPACE();
 namespace tape::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-using Floats = hn::ScalableTag<float>;
-using FloatVector = hn::Vec<Floats>;
-
-// Terms added into one running sum before it joins the total: the rounding
-// error of n terms then grows as 128 + n / 128.
-constexpr int64_t kSumBlock = 128;
 
 void AddFloats(const BlockArguments& block) {
   const Floats d;
@@ -48,75 +110,264 @@ void AddFloats(const BlockArguments& block) {
   }
 }
 
-// The sum of `count` neighbours.
-float SumRow(const float* x, int64_t count) {
-  const Floats d;
-  const int64_t lanes = hn::Lanes(d);
-  FloatVector total = hn::Zero(d);
+// ---- Sums of vectors: load(0) + … + load(count - 1), lane by lane ----
+
+template <int count, class Load>
+HWY_INLINE FloatVector SumTree(int64_t first, Load load) {
+  if constexpr (count == 1) {
+    return load(first);
+  } else {
+    return hn::Add(SumTree<count / 2>(first, load),
+                   SumTree<count / 2>(first + count / 2, load));
+  }
+}
+
+// In trees of 8, and of 4, 2 and 1 at the end: of a power of two of equal
+// numbers no tree rounds.
+template <class Load>
+HWY_INLINE DoubleSums SumInTrees(int64_t count, Load load) {
+  DoubleSums sums = NoSums();
   int64_t i = 0;
-  while (i + lanes <= count) {
-    // Four running sums, so that the additions need not wait for each other.
-    FloatVector sum0 = hn::Zero(d), sum1 = hn::Zero(d);
-    FloatVector sum2 = hn::Zero(d), sum3 = hn::Zero(d);
-    const int64_t end = std::min(count, i + kSumBlock * lanes);
-    for (; i + 4 * lanes <= end; i += 4 * lanes) {
-      sum0 = hn::Add(sum0, hn::LoadU(d, x + i));
-      sum1 = hn::Add(sum1, hn::LoadU(d, x + i + lanes));
-      sum2 = hn::Add(sum2, hn::LoadU(d, x + i + 2 * lanes));
-      sum3 = hn::Add(sum3, hn::LoadU(d, x + i + 3 * lanes));
-    }
-    for (; i + lanes <= end; i += lanes) {
-      sum0 = hn::Add(sum0, hn::LoadU(d, x + i));
-    }
-    total = hn::Add(total, hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3)));
-  }
-  float sum = hn::GetLane(hn::SumOfLanes(d, total));
-  for (; i < count; ++i) sum += x[i];
-  return sum;
+  for (; i + 8 <= count; i += 8) sums.Add(SumTree<8>(i, load));
+  if ((count & 4) != 0) sums.Add(SumTree<4>(i, load));
+  if ((count & 2) != 0) sums.Add(SumTree<2>(i + (count & 4), load));
+  if ((count & 1) != 0) sums.Add(load(count - 1));
+  return sums;
 }
 
-// out[c] = the sum of column c, for `columns` columns of `rows` rows that lie
-// `stride` apart.
-void SumColumns(const float* x, int64_t rows, int64_t stride, int64_t columns,
-                float* out) {
+template <class Load>
+HWY_INLINE DoubleSums SumInDouble(int64_t count, Load load) {
+  DoubleSums sums = NoSums();
+  for (int64_t i = 0; i < count; ++i) sums.Add(load(i));
+  return sums;
+}
+
+template <class Load>
+HWY_INLINE DoubleSums SumSquares(int64_t count, Load load) {
+  // Four running sums, so that the additions need not wait for each other.
+  DoubleSums even = NoSums(), odd = NoSums();
+  int64_t i = 0;
+  for (; i + 2 <= count; i += 2) {
+    even.AddSquare(load(i));
+    odd.AddSquare(load(i + 1));
+  }
+  if (i < count) even.AddSquare(load(i));
+  even.Add(odd);
+  return even;
+}
+
+// The largest magnitude.
+template <class Load>
+HWY_INLINE DoubleSums LargestOf(int64_t count, Load load) {
+  FloatVector even = hn::Zero(Floats()), odd = even;
+  const auto larger = [](FloatVector v, FloatVector most) HWY_ATTR {
+    const FloatVector magnitude = hn::Abs(v);
+    return hn::IfThenElse(hn::Gt(magnitude, most), magnitude, most);
+  };
+  int64_t i = 0;
+  for (; i + 2 <= count; i += 2) {
+    even = larger(load(i), even);
+    odd = larger(load(i + 1), odd);
+  }
+  if (i < count) even = larger(load(i), even);
+  DoubleSums sums = NoSums();
+  sums.Add(larger(odd, even));
+  return sums;
+}
+
+HWY_INLINE bool AreFinite(const DoubleSums& sums) {
+  const Doubles d;
+  return hn::AllTrue(
+      d, hn::And(hn::IsFinite(sums.lower), hn::IsFinite(sums.upper)));
+}
+
+// What is added up of the terms.
+enum class Terms { kPlain, kSquares, kLargest };
+constexpr Terms TermsOf(SumForm form) {
+  switch (form) {
+    case SumForm::kMeanSquare:
+    case SumForm::kNorm:
+      return Terms::kSquares;
+    case SumForm::kScale:
+      return Terms::kLargest;
+    default:
+      return Terms::kPlain;
+  }
+}
+
+template <Terms terms, class Load>
+HWY_INLINE DoubleSums SumOf(int64_t count, Load load) {
+  if constexpr (terms == Terms::kSquares) return SumSquares(count, load);
+  if constexpr (terms == Terms::kLargest) return LargestOf(count, load);
+  return SumInTrees(count, load);
+}
+
+// ---- Rows and columns ----
+
+template <Terms terms>
+HWY_INLINE double RowSum(const float* x, int64_t count) {
+  // What is shorter costs less without vectors.
+  constexpr int64_t kShort = 8;
+  if (terms != Terms::kLargest && count <= kShort) {
+    double sum = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      const double term = x[i];
+      sum += terms == Terms::kSquares ? term * term : term;
+    }
+    return sum;
+  }
   const Floats d;
   const int64_t lanes = hn::Lanes(d);
-  int64_t c = 0;
-  for (; c + lanes <= columns; c += lanes) {
-    FloatVector total = hn::Zero(d);
-    for (int64_t begin = 0; begin < rows; begin += kSumBlock) {
-      const int64_t end = std::min(rows, begin + kSumBlock);
-      FloatVector sum = hn::Zero(d);
-      for (int64_t r = begin; r < end; ++r) {
-        sum = hn::Add(sum, hn::LoadU(d, x + r * stride + c));
-      }
-      total = hn::Add(total, sum);
-    }
-    hn::StoreU(total, d, out + c);
+  const int64_t whole = count / lanes, rest = count % lanes;
+  const auto load = [=](int64_t i)
+                        HWY_ATTR { return hn::LoadU(d, x + i * lanes); };
+  const auto load_rest = [=](int64_t) HWY_ATTR {
+    return LoadSome(x + whole * lanes, rest, 0);
+  };
+  DoubleSums sums = SumOf<terms>(whole, load);
+  if constexpr (terms == Terms::kLargest) {
+    HWY_ALIGN double most[2 * hn::MaxLanes(Doubles())];
+    const auto largest = [&most](const DoubleSums& of) HWY_ATTR {
+      hn::Store(of.lower, Doubles(), most);
+      hn::Store(of.upper, Doubles(), most + hn::Lanes(Doubles()));
+      return *std::max_element(most, most + 2 * hn::Lanes(Doubles()));
+    };
+    const double of_whole = largest(sums);
+    return rest == 0 ? of_whole
+                     : std::max(of_whole, largest(SumOf<terms>(1, load_rest)));
   }
-  for (; c < columns; ++c) {
-    float total = 0;
-    for (int64_t begin = 0; begin < rows; begin += kSumBlock) {
-      const int64_t end = std::min(rows, begin + kSumBlock);
-      float sum = 0;
-      for (int64_t r = begin; r < end; ++r) sum += x[r * stride + c];
-      total += sum;
+  if (rest > 0) sums.Add(SumOf<terms>(1, load_rest));
+  double total = sums.Total();
+  if (terms == Terms::kPlain && !std::isfinite(total)) {
+    sums = SumInDouble(whole, load);
+    if (rest > 0) sums.Add(load_rest(0));
+    total = sums.Total();
+  }
+  return total;
+}
+
+// The sums of a vector of columns.
+template <Terms terms, class Load>
+HWY_INLINE DoubleSums ColumnSums(int64_t rows, Load load) {
+  const DoubleSums sums = SumOf<terms>(rows, load);
+  if (terms == Terms::kPlain && !AreFinite(sums)) {
+    return SumInDouble(rows, load);
+  }
+  return sums;
+}
+
+// Writes the sums, or what is made of them, of `used` columns from `index` on.
+template <SumForm form>
+HWY_INLINE void WriteColumns(const StagePart& part, int64_t index, int64_t used,
+                             DoubleSums sums) {
+  const Doubles d;
+  const int64_t half = hn::Lanes(d);
+  if (part.sums == nullptr && used == 2 * half &&
+      (form == SumForm::kSum || form == SumForm::kMean ||
+       form == SumForm::kMeanSquare)) {
+    if (form != SumForm::kSum) {
+      const auto divisor = hn::Set(d, static_cast<double>(*part.divisor));
+      sums.lower = hn::Div(sums.lower, divisor);
+      sums.upper = hn::Div(sums.upper, divisor);
     }
-    out[c] = total;
+    hn::StoreU(sums.Rounded(), Floats(), part.out + index);
+    return;
+  }
+  HWY_ALIGN double each[2 * hn::MaxLanes(d)];
+  hn::Store(sums.lower, d, each);
+  hn::Store(sums.upper, d, each + half);
+  for (int64_t i = 0; i < used; ++i) {
+    if (part.sums != nullptr) {
+      part.sums[index + i] = each[i];
+    } else {
+      WriteFinished(form, part, index + i, each[i]);
+    }
   }
 }
 
-void RunSumStage(const SumStage& stage, const float* in, float* out,
-                 int64_t outer_begin, int64_t outer_end, int64_t inner_begin,
-                 int64_t inner_end) {
-  for (int64_t o = outer_begin; o < outer_end; ++o) {
-    const float* block = in + o * stage.reduced * stage.inner;
-    if (stage.inner == 1) {
-      out[o] = SumRow(block, stage.reduced);
-    } else {
-      SumColumns(block + inner_begin, stage.reduced, stage.inner,
-                 inner_end - inner_begin, out + o * stage.inner + inner_begin);
+template <SumForm form>
+void RunPart(const StagePart& part) {
+  constexpr Terms terms = TermsOf(form);
+  const Floats d;
+  const int64_t lanes = hn::Lanes(d);
+  const auto [outer, reduced, inner] = part.stage;
+  for (int64_t o = part.outer_begin; o < part.outer_end; ++o) {
+    const float* const block = part.in + o * reduced * inner;
+    if (inner == 1) {
+      const double sum = RowSum<terms>(block, reduced);
+      if (part.sums != nullptr) {
+        part.sums[o] = sum;
+      } else {
+        WriteFinished(form, part, o, sum);
+      }
+      continue;
     }
+    int64_t c = part.inner_begin;
+    for (; c + lanes <= part.inner_end; c += lanes) {
+      const auto load = [=, inner = inner](int64_t i) HWY_ATTR {
+        return hn::LoadU(d, block + i * inner + c);
+      };
+      WriteColumns<form>(part, o * inner + c, lanes,
+                         ColumnSums<terms>(reduced, load));
+    }
+    if (const int64_t rest = part.inner_end - c; rest > 0) {
+      const auto load = [=, inner = inner](int64_t i) HWY_ATTR {
+        return LoadSome(block + i * inner + c, rest, 0);
+      };
+      WriteColumns<form>(part, o * inner + c, rest,
+                         ColumnSums<terms>(reduced, load));
+    }
+  }
+}
+
+void RunStagePart(const StagePart& part) {
+  switch (part.form) {
+    case SumForm::kSum:
+      return RunPart<SumForm::kSum>(part);
+    case SumForm::kMean:
+      return RunPart<SumForm::kMean>(part);
+    case SumForm::kMeanParts:
+      return RunPart<SumForm::kMeanParts>(part);
+    case SumForm::kMeanSquare:
+      return RunPart<SumForm::kMeanSquare>(part);
+    case SumForm::kNorm:
+      return RunPart<SumForm::kNorm>(part);
+    case SumForm::kScale:
+      return RunPart<SumForm::kScale>(part);
+  }
+}
+
+// A later stage, from sums to sums.
+template <class Join>
+HWY_INLINE void JoinSums(const ReductionStage& stage, const double* in,
+                         double* out, double none, Join join) {
+  const Doubles d;
+  const int64_t lanes = hn::Lanes(d), inner = stage.inner;
+  for (int64_t o = 0; o < stage.outer; ++o, out += inner) {
+    std::fill_n(out, inner, none);
+    for (int64_t r = 0; r < stage.reduced; ++r, in += inner) {
+      int64_t c = 0;
+      for (; c + lanes <= inner; c += lanes) {
+        hn::StoreU(join(hn::LoadU(d, out + c), hn::LoadU(d, in + c)), d,
+                   out + c);
+      }
+      const hn::CappedTag<double, 1> one;
+      for (; c < inner; ++c) {
+        hn::StoreU(join(hn::LoadU(one, out + c), hn::LoadU(one, in + c)), one,
+                   out + c);
+      }
+    }
+  }
+}
+
+void RunLaterStage(SumForm form, const ReductionStage& stage, const double* in,
+                   double* out) {
+  if (form == SumForm::kScale) {
+    JoinSums(stage, in, out, 0,
+             [](auto a, auto b) HWY_ATTR { return hn::Max(a, b); });
+  } else {
+    JoinSums(stage, in, out, 0,
+             [](auto a, auto b) HWY_ATTR { return hn::Add(a, b); });
   }
 }
 
@@ -128,7 +379,8 @@ namespace tape {
 namespace {
 
 HWY_EXPORT(AddFloats);
-HWY_EXPORT(RunSumStage);
+HWY_EXPORT(RunStagePart);
+HWY_EXPORT(RunLaterStage);
 
 // Numbers read by one chunk: some 20 µs of work, which pays for a fork and
 // join.
@@ -136,9 +388,9 @@ constexpr int64_t kChunkElements = 64 * 1024;
 // Columns of one chunk come in whole cache lines.
 constexpr int64_t kColumnStep = 16;
 
-// The axes of `from`, neighbours of a kind merged, as stages that sum over one
+// The axes of `from`, neighbours of a kind merged, as stages that reduce one
 // axis each, the last axes first.
-std::vector<SumStage> PlanStages(const Shape& from, const Shape& to) {
+std::vector<ReductionStage> PlanStages(const Shape& from, const Shape& to) {
   struct Run {
     int64_t size;
     bool reduced;
@@ -153,7 +405,7 @@ std::vector<SumStage> PlanStages(const Shape& from, const Shape& to) {
       runs.push_back({from[axis], reduced});
     }
   }
-  std::vector<SumStage> stages;
+  std::vector<ReductionStage> stages;
   int64_t inner = 1;
   for (size_t i = runs.size(); i-- > 0;) {
     if (!runs[i].reduced) {
@@ -169,11 +421,17 @@ std::vector<SumStage> PlanStages(const Shape& from, const Shape& to) {
   return stages;
 }
 
-class SumToKernel : public Kernel {
+class ReductionKernel : public Kernel {
  public:
-  SumToKernel(const Shape& from, const Shape& to)
-      : stages_(PlanStages(from, to)) {
-    const SumStage& stage = stages_[0];
+  // `to`: the shape of the sums. `divisors`: how many numbers the second input
+  // has, 0 if there is none.
+  ReductionKernel(SumForm form, const Shape& from, const Shape& to,
+                  int64_t divisors)
+      : form_(form),
+        divisors_(divisors),
+        sums_(to.elements()),
+        stages_(PlanStages(from, to)) {
+    const ReductionStage& stage = stages_[0];
     const int64_t elements = stage.outer * stage.reduced * stage.inner;
     if (stages_.size() == 1 && elements > 0) {
       by_rows_ = stage.outer > 1;
@@ -185,11 +443,10 @@ class SumToKernel : public Kernel {
           static_cast<int>(std::min<int64_t>({length, wanted, kMaxChunks}));
       chunk_length_ = (length + chunks_ - 1) / chunks_;
     }
-    // All stages but the last leave their sums in the scratch memory, one after
-    // the other.
-    for (size_t i = 0; i + 1 < stages_.size(); ++i) {
-      scratch_bytes_ += RoundUpToAlignment(stages_[i].outer * stages_[i].inner *
-                                           sizeof(float));
+    // Several stages leave their sums in the scratch memory, one after the
+    // other.
+    for (const ReductionStage& each : stages_) {
+      if (stages_.size() > 1) scratch_bytes_ += SumBytes(each);
     }
   }
 
@@ -197,40 +454,59 @@ class SumToKernel : public Kernel {
   size_t scratch_bytes() const override { return scratch_bytes_; }
 
   void Run(int chunk, const KernelArguments& arguments) const override {
-    const float* in = static_cast<const float*>(arguments.inputs[0]);
-    float* const out = static_cast<float*>(arguments.outputs[0]);
+    const ReductionStage& stage = stages_[0];
+    StagePart part = {.form = form_,
+                      .stage = stage,
+                      .outer_begin = 0,
+                      .outer_end = stage.outer,
+                      .inner_begin = 0,
+                      .inner_end = stage.inner,
+                      .in = static_cast<const float*>(arguments.inputs[0]),
+                      .sums = nullptr,
+                      .out = static_cast<float*>(arguments.outputs[0]),
+                      .divisor = divisors_ == 0 ? nullptr
+                                                : static_cast<const float*>(
+                                                      arguments.inputs[1]),
+                      .one_divisor = divisors_ == 1};
     if (stages_.size() == 1) {
-      const SumStage& stage = stages_[0];
-      int64_t rows = stage.outer, columns = stage.inner;
-      int64_t row = 0, column = 0;
       if (chunks_ > 1 && by_rows_) {
-        row = std::min(rows, chunk * chunk_length_);
-        rows = std::min(rows, row + chunk_length_);
+        part.outer_begin = std::min(stage.outer, chunk * chunk_length_);
+        part.outer_end =
+            std::min(stage.outer, part.outer_begin + chunk_length_);
       } else if (chunks_ > 1) {
-        column = std::min(columns, chunk * chunk_length_ * kColumnStep);
-        columns = std::min(columns, column + chunk_length_ * kColumnStep);
+        part.inner_begin =
+            std::min(stage.inner, chunk * chunk_length_ * kColumnStep);
+        part.inner_end = std::min(
+            stage.inner, part.inner_begin + chunk_length_ * kColumnStep);
       }
-      HWY_DYNAMIC_DISPATCH(RunSumStage)
-      (stage, in, out, row, rows, column, columns);
+      HWY_DYNAMIC_DISPATCH(RunStagePart)(part);
       return;
     }
     std::byte* scratch = arguments.scratch;
-    for (size_t i = 0; i < stages_.size(); ++i) {
-      const SumStage& stage = stages_[i];
-      const bool last = i + 1 == stages_.size();
-      float* const sums = last ? out : reinterpret_cast<float*>(scratch);
-      HWY_DYNAMIC_DISPATCH(RunSumStage)
-      (stage, in, sums, 0, stage.outer, 0, stage.inner);
-      in = sums;
-      scratch += RoundUpToAlignment(stage.outer * stage.inner * sizeof(float));
+    part.sums = reinterpret_cast<double*>(scratch);
+    HWY_DYNAMIC_DISPATCH(RunStagePart)(part);
+    const double* sums = part.sums;
+    for (size_t i = 1; i < stages_.size(); ++i) {
+      scratch += SumBytes(stages_[i - 1]);
+      double* const joined = reinterpret_cast<double*>(scratch);
+      HWY_DYNAMIC_DISPATCH(RunLaterStage)(form_, stages_[i], sums, joined);
+      sums = joined;
     }
+    for (int64_t i = 0; i < sums_; ++i) WriteFinished(form_, part, i, sums[i]);
   }
 
  private:
   // More than the threads of most machines, few enough to cost nothing.
   static constexpr int64_t kMaxChunks = 32;
 
-  std::vector<SumStage> stages_;
+  static size_t SumBytes(const ReductionStage& stage) {
+    return RoundUpToAlignment(stage.outer * stage.inner * sizeof(double));
+  }
+
+  SumForm form_;
+  int64_t divisors_;
+  int64_t sums_;
+  std::vector<ReductionStage> stages_;
   bool by_rows_ = false;
   int chunks_ = 1;
   int64_t chunk_length_ = 0;  // In rows, or in steps of columns.
@@ -243,9 +519,29 @@ void AddFloats(const BlockArguments& block) {
   HWY_DYNAMIC_DISPATCH(AddFloats)(block);
 }
 
-std::unique_ptr<Kernel> MakeSumToKernel(const KernelSpec& spec) {
-  return std::make_unique<SumToKernel>(spec.inputs[0].shape, spec.output.shape);
+template <SumForm form>
+std::unique_ptr<Kernel> MakeSumKernel(const KernelSpec& spec) {
+  Shape to = spec.output.shape;
+  if (form == SumForm::kMeanParts) {
+    to = Shape(to.dims().first(to.rank() - 1));
+  }
+  return std::make_unique<ReductionKernel>(
+      form, spec.inputs[0].shape, to,
+      spec.inputs.size() > 1 ? spec.inputs[1].shape.elements() : 0);
 }
+
+template std::unique_ptr<Kernel> MakeSumKernel<SumForm::kSum>(
+    const KernelSpec&);
+template std::unique_ptr<Kernel> MakeSumKernel<SumForm::kMean>(
+    const KernelSpec&);
+template std::unique_ptr<Kernel> MakeSumKernel<SumForm::kMeanParts>(
+    const KernelSpec&);
+template std::unique_ptr<Kernel> MakeSumKernel<SumForm::kMeanSquare>(
+    const KernelSpec&);
+template std::unique_ptr<Kernel> MakeSumKernel<SumForm::kNorm>(
+    const KernelSpec&);
+template std::unique_ptr<Kernel> MakeSumKernel<SumForm::kScale>(
+    const KernelSpec&);
 
 }  // namespace tape
 #endif  // HWY_ONCE

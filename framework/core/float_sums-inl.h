@@ -1,0 +1,100 @@
+// Vector code that several kernels share: partial vectors, and sums of float32
+// that are kept in double. Included once for each instruction set, from files
+// that Highway compiles so (sum_kernels.cc, ops/vector.cc).
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#if defined(TAPE_FRAMEWORK_CORE_FLOAT_SUMS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TAPE_FRAMEWORK_CORE_FLOAT_SUMS_INL_H_
+#undef TAPE_FRAMEWORK_CORE_FLOAT_SUMS_INL_H_
+#else
+#define TAPE_FRAMEWORK_CORE_FLOAT_SUMS_INL_H_
+#endif
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tape::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Floats = hn::ScalableTag<float>;
+using FloatVector = hn::Vec<Floats>;
+using Doubles = hn::ScalableTag<double>;
+using DoubleVector = hn::Vec<Doubles>;
+// As many floats as there are lanes of double.
+using HalfFloats = hn::Rebind<float, Doubles>;
+
+// The first `count` lanes from `x`, and `padding` in the others, without a
+// touch on memory beyond. (A masked load of AVX2 or AVX-512 does not fault
+// there. One by way of a buffer waits for the store it has just made: three
+// times as long for a row of ten.)
+HWY_INLINE FloatVector LoadSome(const float* x, int64_t count, float padding) {
+  const Floats d;
+#if HWY_TARGET <= HWY_AVX2
+  const auto used = hn::FirstN(d, count);
+  return hn::IfThenElse(used, hn::MaskedLoad(used, d, x), hn::Set(d, padding));
+#else
+  HWY_ALIGN float tail[hn::MaxLanes(d)];
+  std::fill_n(tail, hn::Lanes(d), padding);
+  std::memcpy(tail, x, count * sizeof(float));
+  return hn::Load(d, tail);
+#endif
+}
+
+// The halves of a vector of floats, promoted to double. (Without vectors there
+// is no upper half.)
+HWY_INLINE DoubleVector LowerDoubles(FloatVector v) {
+  return hn::PromoteTo(Doubles(), hn::LowerHalf(HalfFloats(), v));
+}
+HWY_INLINE DoubleVector UpperDoubles([[maybe_unused]] FloatVector v) {
+#if HWY_TARGET == HWY_SCALAR
+  return hn::Zero(Doubles());
+#else
+  return hn::PromoteTo(Doubles(), hn::UpperHalf(HalfFloats(), v));
+#endif
+}
+
+// A sum in double for each lane of a vector of floats.
+struct DoubleSums {
+  DoubleVector lower;
+  DoubleVector upper;
+
+  HWY_INLINE void Add(FloatVector v) {
+    lower = hn::Add(lower, LowerDoubles(v));
+    upper = hn::Add(upper, UpperDoubles(v));
+  }
+  HWY_INLINE void AddSquare(FloatVector v) {
+    const DoubleVector a = LowerDoubles(v), b = UpperDoubles(v);
+    lower = hn::MulAdd(a, a, lower);
+    upper = hn::MulAdd(b, b, upper);
+  }
+  HWY_INLINE void Add(const DoubleSums& other) {
+    lower = hn::Add(lower, other.lower);
+    upper = hn::Add(upper, other.upper);
+  }
+  // The sum of all lanes.
+  HWY_INLINE double Total() const {
+    const Doubles d;
+    return hn::GetLane(hn::SumOfLanes(d, hn::Add(lower, upper)));
+  }
+  // Each lane's sum, rounded to float32.
+  HWY_INLINE FloatVector Rounded() const {
+    const HalfFloats d;
+#if HWY_TARGET == HWY_SCALAR
+    return hn::DemoteTo(d, lower);
+#else
+    return hn::Combine(Floats(), hn::DemoteTo(d, upper),
+                       hn::DemoteTo(d, lower));
+#endif
+  }
+};
+
+HWY_INLINE DoubleSums NoSums() {
+  return {hn::Zero(Doubles()), hn::Zero(Doubles())};
+}
+
+}  // namespace tape::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // TAPE_FRAMEWORK_CORE_FLOAT_SUMS_INL_H_
