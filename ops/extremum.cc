@@ -10,14 +10,14 @@
 #include "ops/ops.h"
 #include "ops/reduce.h"
 #include "ops/rules.h"
+#include "ops/vector.h"
 
 namespace tape {
 namespace {
 
-// Finds the extremes of lines: the first of equals; a NaN is beyond all, and
-// the first NaN counts, as in NumPy. Writes the place of each if `place`, else
-// the element itself.
-template <bool largest, bool place>
+// Finds where the extremes of lines are: the first of equals; a NaN is beyond
+// all, and the first NaN counts, as in NumPy.
+template <bool largest>
 void FindExtremes(const Attributes&, const KernelArguments& arguments,
                   const Piece& piece) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -42,13 +42,8 @@ void FindExtremes(const Attributes&, const KernelArguments& arguments,
       }
     }
     const int64_t line = piece.line + first;
-    if constexpr (place) {
-      std::copy_n(where, count,
-                  static_cast<int32_t*>(arguments.outputs[0]) + line);
-    } else {
-      std::copy_n(best, count,
-                  static_cast<float*>(arguments.outputs[0]) + line);
-    }
+    std::copy_n(where, count,
+                static_cast<int32_t*>(arguments.outputs[0]) + line);
   }
 }
 
@@ -129,7 +124,7 @@ constexpr OpDef kArgMax = {
     .operands = {"x"},
     .shape = ExtremeRule<DType::kInt32>,
     .reference = LineReference<PlaceInLine<true>>,
-    .kernel = MakeLinesKernel<FindExtremes<true, true>>,
+    .kernel = MakeLinesKernel<FindExtremes<true>>,
     .rows = RowsOfLines,
 };
 
@@ -138,7 +133,7 @@ constexpr OpDef kArgMin = {
     .operands = {"x"},
     .shape = ExtremeRule<DType::kInt32>,
     .reference = LineReference<PlaceInLine<false>>,
-    .kernel = MakeLinesKernel<FindExtremes<false, true>>,
+    .kernel = MakeLinesKernel<FindExtremes<false>>,
     .rows = RowsOfLines,
 };
 
@@ -154,7 +149,8 @@ constexpr OpDef kMax = {
       return {ToIndex(x[0], ArgMax(x[0], axis, Axes::kKeep), gy, axis)};
     },
     .reference = LineReference<ExtremeOfLine<true>>,
-    .kernel = MakeLinesKernel<FindExtremes<true, false>>,
+    .kernel =
+        MakeLinesKernel<RunLines<vector::MaxRows, vector::MaxColumns, true>>,
     .rows = RowsOfLines,
 };
 
@@ -168,7 +164,8 @@ constexpr OpDef kMin = {
       return {ToIndex(x[0], ArgMin(x[0], axis, Axes::kKeep), gy, axis)};
     },
     .reference = LineReference<ExtremeOfLine<false>>,
-    .kernel = MakeLinesKernel<FindExtremes<false, false>>,
+    .kernel =
+        MakeLinesKernel<RunLines<vector::MinRows, vector::MinColumns, true>>,
     .rows = RowsOfLines,
 };
 

@@ -1,7 +1,9 @@
 // Indices (ops.h). Tested by tests/op_test.cc through the sample table.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -175,9 +177,123 @@ constexpr OpDef kGather = {
         },
 };
 
+// ---- Sums of what is scattered ----
+// There are places of `width` neighbouring elements, `step` elements apart, to
+// each of which updates are added in their order. Every place is summed in double and
+// rounded once.
+struct Scatter {
+  int64_t updates;      // How many there are, `update_step` elements apart,
+  int64_t update_step;  // whose indices are
+  int64_t index_step;   // so far apart.
+  int64_t places;
+  int64_t step;
+  int64_t width;
+
+  // Elements that have sums of their own in the scratch memory: few enough for
+  // the cache, if possible.
+  static constexpr int64_t kMostSums = 1 << 20;
+  // Most updates that a list can link.
+  static constexpr int64_t kMostLinks = std::numeric_limits<int32_t>::max();
+
+  // Whether to give each of `some` places sums of its own, or to link the
+  // updates of each: a table with few updates should cost no more than its
+  // zeros.
+  bool HasSums(int64_t some) const {
+    return updates >= kMostLinks ||
+           (updates >= places / 4 && some * width <= kMostSums);
+  }
+  size_t ScratchBytes(int64_t some) const {
+    return HasSums(some) ? std::min(some * width, std::max(kMostSums, width)) *
+                               sizeof(double)
+                         : updates * sizeof(int32_t);
+  }
+
+  // Of the places `begin` … `end` - 1, from all updates. `some`: the same as
+  // for ScratchBytes, at least as many as these.
+  void Run(const float* from, const int32_t* indices, float* to, int64_t begin,
+           int64_t end, int64_t some, std::byte* scratch) const {
+    if (!HasSums(some)) {
+      RunLinked(from, indices, to, begin, end,
+                reinterpret_cast<int32_t*>(scratch));
+      return;
+    }
+    // One piece is the rule; a division for each line would show.
+    const int64_t most = some * width <= kMostSums
+                             ? some
+                             : std::max(kMostSums / width, int64_t{1});
+    for (; begin < end; begin += most) {
+      RunSummed(from, indices, to, begin, std::min(end, begin + most),
+                reinterpret_cast<double*>(scratch));
+    }
+  }
+
+ private:
+  void RunSummed(const float* from, const int32_t* indices, float* to,
+                 int64_t begin, int64_t end, double* sums) const {
+    std::fill_n(sums, (end - begin) * width, 0.0);
+    for (int64_t j = 0; j < updates; ++j) {
+      const int64_t place = indices[j * index_step];
+      if (place < begin || place >= end) continue;
+      const float* const update = from + j * update_step;
+      double* const sum = sums + (place - begin) * width;
+      for (int64_t i = 0; i < width; ++i) sum[i] += update[i];
+    }
+    for (int64_t place = begin; place < end; ++place, sums += width) {
+      float* const y = to + place * step;
+      for (int64_t i = 0; i < width; ++i) y[i] = static_cast<float>(sums[i]);
+    }
+  }
+
+  // links[j]: the next update of the same place, or kLast. While the lists are
+  // made, the first element of a place holds the number of its list's first
+  // update, which fits into a float's bytes.
+  void RunLinked(const float* from, const int32_t* indices, float* to,
+                 int64_t begin, int64_t end, int32_t* links) const {
+    constexpr int32_t kLast = -1, kElsewhere = -2;
+    for (int64_t place = begin; place < end; ++place) {
+      std::fill_n(to + place * step, width, 0.0f);
+    }
+    for (int64_t j = updates; j-- > 0;) {
+      const int64_t place = indices[j * index_step];
+      if (place < begin || place >= end) {
+        links[j] = kElsewhere;
+        continue;
+      }
+      float* const y = to + place * step;
+      const int32_t first = std::bit_cast<int32_t>(*y);
+      links[j] = first == 0 ? kLast : first - 1;
+      *y = std::bit_cast<float>(static_cast<int32_t>(j + 1));
+    }
+    for (int64_t j = 0; j < updates; ++j) {
+      if (links[j] == kElsewhere) continue;
+      SumList(from, to + indices[j * index_step] * step, j, links);
+      // All of this list is done, so that its other updates are passed over.
+      for (int32_t next = static_cast<int32_t>(j); next != kLast;) {
+        next = std::exchange(links[next], kElsewhere);
+      }
+    }
+  }
+
+  void SumList(const float* from, float* y, int64_t first,
+               const int32_t* links) const {
+    constexpr int64_t kColumns = 64;
+    for (int64_t begin = 0; begin < width; begin += kColumns) {
+      const int64_t count = std::min(kColumns, width - begin);
+      double sums[kColumns] = {};
+      for (int64_t j = first; j >= 0; j = links[j]) {
+        const float* const update = from + j * update_step + begin;
+        for (int64_t i = 0; i < count; ++i) sums[i] += update[i];
+      }
+      for (int64_t i = 0; i < count; ++i) {
+        y[begin + i] = static_cast<float>(sums[i]);
+      }
+    }
+  }
+};
+
 // ---- ScatterAdd: y = 0, y[indices[j]] += updates[j] along an axis ----
 // What is outside is left out; d updates = gy, gathered. Each element is added
-// up in the order of the indices.
+// up in the order of the indices, in double, and rounded once.
 constexpr OpDef kScatterAdd = {
     .name = "ScatterAdd",
     .operands = {"updates", "indices"},
@@ -227,32 +343,35 @@ constexpr OpDef kScatterAdd = {
     .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
       const Lines y = Along(spec.output.shape, spec.attributes.axis);
       const int64_t indices = spec.inputs[1].shape.elements();
+      const Scatter scatter = {.updates = indices,
+                               .update_step = y.inner,
+                               .index_step = 1,
+                               .places = y.length,
+                               .step = y.inner,
+                               .width = y.inner};
+      const int64_t places = y.outer * y.length;
+      const size_t bytes = spec.output.bytes() + spec.inputs[0].bytes();
       // A chunk has places of the result of its own, and looks through all
       // indices for them.
+      const int64_t some =
+          std::min(y.length, places / RangesChunks(places, bytes) + 1);
       return MakeRangesKernel(
-          y.outer * y.length, spec.output.bytes() + spec.inputs[0].bytes(),
+          places, bytes,
           [=](const KernelArguments& arguments, int64_t begin, int64_t end) {
-            const float* const updates =
-                static_cast<const float*>(arguments.inputs[0]);
-            float* const sums = static_cast<float*>(arguments.outputs[0]);
-            std::fill(sums + begin * y.inner, sums + end * y.inner, 0.0f);
+            if (y.inner == 0) return;
             for (int64_t outer = begin / y.length; outer * y.length < end;
                  ++outer) {
               const int64_t first = outer * y.length;
-              for (int64_t j = 0; j < indices; ++j) {
-                const int64_t index = Indices(arguments)[j];
-                const int64_t row = first + index;
-                if (index < 0 || index >= y.length || row < begin ||
-                    row >= end) {
-                  continue;
-                }
-                const float* const from =
-                    updates + (outer * indices + j) * y.inner;
-                float* const to = sums + row * y.inner;
-                for (int64_t i = 0; i < y.inner; ++i) to[i] += from[i];
-              }
+              scatter.Run(
+                  static_cast<const float*>(arguments.inputs[0]) +
+                      outer * indices * y.inner,
+                  Indices(arguments),
+                  static_cast<float*>(arguments.outputs[0]) + first * y.inner,
+                  std::max(begin - first, int64_t{0}),
+                  std::min(end - first, y.length), some, arguments.scratch);
             }
-          });
+          },
+          scatter.ScratchBytes(some));
     },
     .rows =
         [](const RowQuery& query) {
@@ -273,7 +392,8 @@ constexpr OpDef kScatterAdd = {
 // elements, in ranges of lines.
 template <typename F>
 std::unique_ptr<Kernel> MakeAlongKernel(const TensorType& indices, int axis,
-                                        const TensorType& other, F f) {
+                                        const TensorType& other, F f,
+                                        size_t scratch_bytes = 0) {
   const Lines lines = Along(indices.shape, axis);
   const int64_t length = Along(other.shape, axis).length;
   return MakeRangesKernel(
@@ -286,7 +406,8 @@ std::unique_ptr<Kernel> MakeAlongKernel(const TensorType& indices, int axis,
           const int64_t other_at = outer * length * lines.inner + inner;
           f(arguments, at, other_at, lines, length);
         }
-      });
+      },
+      scratch_bytes);
 }
 
 template <typename T>
@@ -380,20 +501,25 @@ constexpr OpDef kScatterAddAlong = {
           }
         }>,
     .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
+      const Lines lines = Along(spec.inputs[1].shape, spec.attributes.axis);
+      const int64_t length =
+          Along(spec.output.shape, spec.attributes.axis).length;
+      const Scatter scatter = {.updates = lines.length,
+                               .update_step = lines.inner,
+                               .index_step = lines.inner,
+                               .places = length,
+                               .step = lines.inner,
+                               .width = 1};
       return MakeAlongKernel(
           spec.inputs[1], spec.attributes.axis, spec.output,
-          [](const KernelArguments& arguments, int64_t at, int64_t y_at,
-             const Lines& lines, int64_t length) {
-            const float* const updates =
-                static_cast<const float*>(arguments.inputs[0]) + at;
-            float* const y = static_cast<float*>(arguments.outputs[0]) + y_at;
-            for (int64_t i = 0; i < length; ++i) y[i * lines.inner] = 0;
-            for (int64_t i = 0; i < lines.length; ++i) {
-              const int64_t index = Indices(arguments)[at + i * lines.inner];
-              if (index < 0 || index >= length) continue;
-              y[index * lines.inner] += updates[i * lines.inner];
-            }
-          });
+          [=](const KernelArguments& arguments, int64_t at, int64_t y_at,
+              const Lines&, int64_t) {
+            scatter.Run(static_cast<const float*>(arguments.inputs[0]) + at,
+                        Indices(arguments) + at,
+                        static_cast<float*>(arguments.outputs[0]) + y_at, 0,
+                        length, length, arguments.scratch);
+          },
+          scatter.ScratchBytes(length));
     },
     .rows = RowsOfLines,
 };

@@ -97,6 +97,25 @@ class LinesKernel : public Kernel {
   int64_t chunks_;
 };
 
+// The kernel of a map from lines to lines: lines that lie one after another, or
+// side by side.
+using RowMap = void (*)(const float*, int64_t, int64_t, float*);
+using ColumnMap = void (*)(const float*, int64_t, int64_t, int64_t, float*);
+// `reduces`: whether it makes one element of a line.
+template <RowMap rows, ColumnMap columns, bool reduces>
+void RunLines(const Attributes&, const KernelArguments& arguments,
+              const Piece& piece) {
+  const float* const x =
+      static_cast<const float*>(arguments.inputs[0]) + piece.begin;
+  float* const y = static_cast<float*>(arguments.outputs[0]) +
+                   (reduces ? piece.line : piece.begin);
+  if (piece.step == 1) {
+    rows(x, piece.count, piece.length, y);
+  } else {
+    columns(x, piece.length, piece.step, piece.count, y);
+  }
+}
+
 // The KernelMaker of f along the first input's lines.
 template <auto f>
 std::unique_ptr<Kernel> MakeLinesKernel(const KernelSpec& spec) {

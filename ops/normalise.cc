@@ -1,12 +1,13 @@
 // Normalisation by mean and variance (ops.h), composed of other ops. Tested by
 // tests/op_test.cc through the sample table, and by tests/normalise_test.cc.
+#include <algorithm>
 #include <cmath>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ops/ops.h"
+#include "ops/reduce.h"
 #include "ops/rules.h"
 
 namespace tape {
@@ -89,21 +90,25 @@ Var Normalised(Var from_mean, Var variance, double epsilon, Var scale,
 
 // Where the channels of x are.
 struct Channels {
-  Channels(Var x, int channel_axis)
-      : axis(*ResolveAxis(channel_axis, x.shape().rank())) {
-    absl::InlinedVector<int64_t, 4> dims = {x.shape()[axis]};
-    dims.resize(x.shape().rank() - axis, 1);
-    beside = Shape(dims);
-    for (int i = 0; i < x.shape().rank(); ++i) {
-      if (i != axis) others.push_back(i);
+  Channels(Var x, int channel_axis) {
+    const Shape& shape = x.shape();
+    const int axis = *ResolveAxis(channel_axis, shape.rank());
+    absl::InlinedVector<int64_t, 4> last = {shape[axis]}, kept, others;
+    last.resize(shape.rank() - axis, 1);
+    beside = Shape(last);
+    for (int i = 0; i < shape.rank(); ++i) {
+      kept.push_back(i == axis ? shape[i] : 1);
+      if (i != axis) others.push_back(shape[i]);
     }
+    statistics = Shape(kept);
+    reduced = Shape(others);
   }
   // A number for each channel, so that it broadcasts to x's shape.
   Var Beside(Var vector) const { return Reshape(vector, beside); }
 
-  int axis;
   Shape beside;
-  std::vector<int> others;  // All axes but that of the channels.
+  Shape statistics;  // x's shape with all other axes as 1.
+  Shape reduced;     // These axes alone.
 };
 
 // False, with the mistake kept, unless all five fit.
@@ -124,10 +129,14 @@ Var LayerNorm(Var x, Var scale, Var shift, LayerNormOptions options, Loc loc) {
   const Composing norm(kLayerNorm, {x, scale, shift}, loc,
                        {.value = options.epsilon});
   if (!norm.ok()) return norm.mistake();
-  std::vector<int> axes;
-  for (int back = scale.shape().rank(); back > 0; --back) axes.push_back(-back);
-  const Var from_mean = x - Mean(x, axes, Axes::kKeep);
-  return Normalised(from_mean, Mean(Square(from_mean), axes, Axes::kKeep),
+  const Shape& shape = x.shape();
+  const int first = shape.rank() - scale.shape().rank();
+  absl::InlinedVector<int64_t, 4> kept(shape.dims().begin(),
+                                       shape.dims().end());
+  std::fill(kept.begin() + first, kept.end(), 1);
+  const Var count = ElementCount(x.graph(), scale.shape());
+  const Var from_mean = CenterRows(x, first);
+  return Normalised(from_mean, MeanSquare(from_mean, Shape(kept), count),
                     options.epsilon, scale, shift);
 }
 
@@ -141,21 +150,17 @@ BatchNormResult BatchNorm(Var x, Var scale, Var shift,
   const Graph::LocScope scope(x.graph(),
                               x.graph()->loc_scope().line > 0 ? Loc() : loc);
   const Channels channels(x, options.axis);
-  const bool reduces = !channels.others.empty();
-  const auto mean_of = [&](Var values) {
-    // No axes at all would mean all of them.
-    return reduces ? Mean(values, channels.others, Axes::kKeep) : values;
-  };
-  const Var mean = mean_of(x);
-  const Var from_mean = x - mean;
-  const Var variance = mean_of(Square(from_mean));
+  const Var count = ElementCount(x.graph(), channels.reduced);
+  const Centered centered = Center(x, channels.statistics, count);
+  const Var variance =
+      MeanSquare(centered.from_mean, channels.statistics, count);
   const auto decayed = [&](Var old, Var now) {
     return Assignment{old, options.decay * old +
                                (1 - options.decay) * Reshape(now, old.shape())};
   };
-  return {.y = Normalised(from_mean, variance, options.epsilon,
+  return {.y = Normalised(centered.from_mean, variance, options.epsilon,
                           channels.Beside(scale), channels.Beside(shift)),
-          .assignments = {decayed(running.mean, mean),
+          .assignments = {decayed(running.mean, centered.mean),
                           decayed(running.variance, variance)}};
 }
 

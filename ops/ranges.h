@@ -14,20 +14,26 @@
 
 namespace tape {
 
+// Into how many chunks work on `units` units that moves so many bytes is cut.
+inline int RangesChunks(int64_t units, int64_t bytes) {
+  // Some 10 µs of copying.
+  constexpr int64_t kBytesPerChunk = 128 * 1024;
+  constexpr int64_t kMaxChunks = 32;
+  return static_cast<int>(
+      std::min(std::clamp<int64_t>(bytes / kBytesPerChunk, 1, kMaxChunks),
+               std::max<int64_t>(units, 1)));
+}
+
 // Runs f(arguments, begin, end) on ranges of `units` units, which are cut into
 // chunks by how many bytes all of them move, with so many bytes of scratch.
 template <typename F>
 class RangesKernel : public Kernel {
  public:
   RangesKernel(int64_t units, int64_t bytes, F f, size_t scratch_bytes)
-      : units_(units), f_(std::move(f)), scratch_bytes_(scratch_bytes) {
-    // Some 10 µs of copying.
-    constexpr int64_t kBytesPerChunk = 128 * 1024;
-    constexpr int64_t kMaxChunks = 32;
-    chunks_ = static_cast<int>(
-        std::min(std::clamp<int64_t>(bytes / kBytesPerChunk, 1, kMaxChunks),
-                 std::max<int64_t>(units, 1)));
-  }
+      : units_(units),
+        f_(std::move(f)),
+        scratch_bytes_(scratch_bytes),
+        chunks_(RangesChunks(units, bytes)) {}
   int chunks() const override { return chunks_; }
   size_t scratch_bytes() const override { return scratch_bytes_; }
   void Run(int chunk, const KernelArguments& arguments) const override {

@@ -1,6 +1,6 @@
-// Reductions that are made of sums (ops.h), which are the framework's SumTo,
-// and what all reductions share (reduce.h). Tested by tests/op_test.cc through
-// the sample table.
+// Reductions that are functions of a sum (ops.h), and what all reductions share
+// (reduce.h). Tested by tests/op_test.cc through the sample table, and by
+// tests/sums_test.cc.
 #include "ops/reduce.h"
 
 #include <cmath>
@@ -9,8 +9,13 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "framework/core/calculus.h"
+#include "framework/core/reference.h"
+#include "framework/core/sum_kernels.h"
 #include "ops/ops.h"
+#include "ops/ranges.h"
 #include "ops/rules.h"
+#include "ops/vector.h"
 
 namespace tape {
 namespace {
@@ -50,6 +55,202 @@ constexpr OpDef kElementCount = {
       return std::make_unique<ElementCountKernel>(
           spec.attributes.shape.elements());
     },
+};
+
+// ---- Functions of a sum (framework/core/sum_kernels.h) ----
+// attributes.shape is the output's.
+
+absl::StatusOr<TensorType> AttributeShape(absl::Span<const TensorType>,
+                                          const Attributes& attributes) {
+  return TensorType{DType::kFloat32, attributes.shape};
+}
+
+// Each reduces rows, which are apart, or all of them. A sum over all is a sum
+// of what the rows give if `sums`: its divisor does not depend on them.
+template <bool sums>
+RowRole RowsOfReduction(const RowQuery& query) {
+  const Shape& x = query.inputs[0].shape;
+  const Shape& y = query.output.shape;
+  const bool one_divisor =
+      query.inputs.size() == 1 || query.inputs[1].shape.rank() == 0;
+  if (!query.in_rows[0]) return RowRole::kMixed;
+  if (y.rank() >= x.rank() && y[0] == x[0]) {
+    return one_divisor || query.in_rows[1] ? RowRole::kApart : RowRole::kMixed;
+  }
+  return sums && one_divisor && !query.in_rows[1] ? RowRole::kSummed
+                                                  : RowRole::kMixed;
+}
+
+// y[i] = finish(the sum of term(x) that y[i] is of, divisor).
+template <auto term, auto finish>
+void SumReference(const Attributes&, absl::Span<const Tensor> x, Tensor& y) {
+  ForEachBroadcast(
+      x[0].shape(), {y.shape()}, [&](int64_t i, absl::Span<const int64_t> at) {
+        y.values<double>()[at[0]] += term(x[0].values<double>()[i]);
+      });
+  const absl::Span<const double> divisor = x[1].values<double>();
+  for (int64_t i = 0; i < y.elements(); ++i) {
+    double& sum = y.values<double>()[i];
+    sum = finish(sum, divisor[divisor.size() == 1 ? 0 : i]);
+  }
+}
+double Itself(double x) { return x; }
+double Squared(double x) { return x * x; }
+double Quotient(double sum, double divisor) { return sum / divisor; }
+double RootQuotient(double sum, double divisor) {
+  return std::sqrt(sum) / divisor;
+}
+
+// ---- MeanTo: y = sum x / count over the axes in which x is larger than y ----
+// dx = gy / count, repeated. Count is a constant of rank 0.
+constexpr OpDef kMeanTo = {
+    .name = "MeanTo",
+    .operands = {"x", "count"},
+    .shape = AttributeShape,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints {
+      return {BroadcastTo(gy / x[1], x[0].shape()), Var()};
+    },
+    .reference = SumReference<Itself, Quotient>,
+    .kernel = MakeSumKernel<SumForm::kMean>,
+    .rows = RowsOfReduction<true>,
+};
+
+// ---- MeanSquareTo: y = sum x^2 / count; dx = gy 2 x / count ----
+constexpr OpDef kMeanSquareTo = {
+    .name = "MeanSquareTo",
+    .operands = {"x", "count"},
+    .shape = AttributeShape,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints {
+      return {x[0] * (gy * (2 / x[1])), Var()};
+    },
+    .reference = SumReference<Squared, Quotient>,
+    .kernel = MakeSumKernel<SumForm::kMeanSquare>,
+    .rows = RowsOfReduction<true>,
+};
+
+// ---- NormTo: y = sqrt(sum x^2) / unit; dx = gy x / (y unit^2), 0 where y is
+// ---- unit is a constant, of rank 0 or of y's shape.
+constexpr OpDef kNormTo = {
+    .name = "NormTo",
+    .operands = {"x", "unit"},
+    .shape = AttributeShape,
+    .gradient = [](absl::Span<const Var> x, Var y, Var gy,
+                   const Attributes&) -> Adjoints {
+      // A choice on either side keeps 0 / 0 away from all derivatives.
+      const Var is_zero = Equal(y, Constant(y, 0));
+      const Var divisor = Select(is_zero, Constant(y, 1), y);
+      return {
+          (x[0] / x[1]) / divisor * Select(is_zero, Constant(y, 0), gy / x[1]),
+          Var()};
+    },
+    .reference = SumReference<Squared, RootQuotient>,
+    .kernel = MakeSumKernel<SumForm::kNorm>,
+    .rows = RowsOfReduction<false>,
+};
+
+// ---- MeanParts: y[…,0] + y[…,1] = sum x / count, the first being the mean
+// rounded to float32; d x = gy[…,0] / count ----
+// In exact arithmetic the second is 0. Over the axes in which x is larger than
+// y, of whose shape attributes.shape has the last axis more.
+Var MeanPart(Var parts, int part, const Shape& shape) {
+  return Reshape(Slice(parts, -1, {.begin = part, .length = 1}), shape);
+}
+Shape WithoutLastAxis(const Shape& shape) {
+  return Shape(shape.dims().first(shape.rank() - 1));
+}
+constexpr OpDef kMeanParts = {
+    .name = "MeanParts",
+    .operands = {"x", "count"},
+    .shape = AttributeShape,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes& attributes) -> Adjoints {
+      const Var of_mean = MeanPart(gy, 0, WithoutLastAxis(attributes.shape));
+      return {BroadcastTo(of_mean / x[1], x[0].shape()), Var()};
+    },
+    .reference =
+        [](const Attributes&, absl::Span<const Tensor> x, Tensor& y) {
+          Tensor mean({DType::kFloat64, WithoutLastAxis(y.shape())});
+          std::fill_n(mean.values<double>().begin(), mean.elements(), 0.0);
+          SumReference<Itself, Quotient>({}, x, mean);
+          for (int64_t i = 0; i < mean.elements(); ++i) {
+            y.values<double>()[2 * i] = mean.values<double>()[i];
+          }
+        },
+    .kernel = MakeSumKernel<SumForm::kMeanParts>,
+    .rows = RowsOfReduction<false>,
+};
+
+// ---- CenterRows: y = x - the mean of its row; dx = the same of gy ----
+// A row has all axes from attributes.axis on.
+int64_t RowLength(const Shape& shape, const Attributes& attributes) {
+  return Shape(shape.dims().subspan(attributes.axis)).elements();
+}
+constexpr OpDef kCenterRows = {
+    .name = "CenterRows",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var>, Var, Var gy,
+                   const Attributes& attributes) -> Adjoints {
+      return {CenterRows(gy, attributes.axis)};
+    },
+    .reference =
+        [](const Attributes& attributes, absl::Span<const Tensor> x,
+           Tensor& y) {
+          const int64_t length = RowLength(y.shape(), attributes);
+          for (int64_t i = 0; i < y.elements(); i += length) {
+            const auto row = x[0].values<double>().subspan(i, length);
+            double sum = 0;
+            for (double each : row) sum += each;
+            for (int64_t k = 0; k < length; ++k) {
+              y.values<double>()[i + k] =
+                  row[k] - sum / static_cast<double>(length);
+            }
+          }
+        },
+    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
+      const Shape& shape = spec.output.shape;
+      const int64_t length = RowLength(shape, spec.attributes);
+      const int64_t rows = length == 0 ? 0 : shape.elements() / length;
+      return MakeRangesKernel(
+          rows, 2 * spec.output.bytes(),
+          [length](const KernelArguments& arguments, int64_t begin,
+                   int64_t end) {
+            vector::CenterRows(
+                static_cast<const float*>(arguments.inputs[0]) + begin * length,
+                end - begin, length,
+                static_cast<float*>(arguments.outputs[0]) + begin * length);
+          });
+    },
+    .rows =
+        [](const RowQuery& query) {
+          return query.attributes.axis > 0 ? RowRole::kApart : RowRole::kMixed;
+        },
+};
+
+// ---- ScaleTo: y = 2^floor(log2 max |x|), within 2^-126 … 2^126 ----
+constexpr OpDef kScaleTo = {
+    .name = "ScaleTo",
+    .operands = {"x"},
+    .shape = AttributeShape,
+    .gradient = ZeroGradient,
+    .reference =
+        [](const Attributes&, absl::Span<const Tensor> x, Tensor& y) {
+          ForEachBroadcast(x[0].shape(), {y.shape()},
+                           [&](int64_t i, absl::Span<const int64_t> at) {
+                             double& most = y.values<double>()[at[0]];
+                             const double size =
+                                 std::fabs(x[0].values<double>()[i]);
+                             if (size > most) most = size;
+                           });
+          for (double& most : y.values<double>()) {
+            const double limited = std::clamp(most, 0x1p-126, 0x1p126);
+            most = std::exp2(std::floor(std::log2(limited)));
+          }
+        },
+    .kernel = MakeSumKernel<SumForm::kScale>,
+    .rows = RowsOfReduction<false>,
 };
 
 // ---- What is composed ----
@@ -165,8 +366,26 @@ Var Mean(Var x, absl::Span<const int> axes, Axes reduced, Loc loc) {
   if (!x.valid()) return x;
   const std::optional<Reduced> over = CheckReduction("Mean", x, axes, loc);
   if (!over.has_value()) return Var(x.graph(), kNone);
-  return Div(KeepOrDrop(SumTo(x, over->kept, loc), *over, reduced, loc),
-             ElementCount(x.graph(), over->gone, loc), loc);
+  const Var count = ElementCount(x.graph(), over->gone, loc);
+  return KeepOrDrop(Append(kMeanTo, {x, count}, {.shape = over->kept}, loc),
+                    *over, reduced, loc);
+}
+
+Centered Center(Var x, const Shape& kept, Var count) {
+  absl::InlinedVector<int64_t, 5> dims(kept.dims().begin(), kept.dims().end());
+  dims.push_back(2);
+  const Var parts =
+      Append(kMeanParts, {x, count}, {.shape = Shape(dims)}, Loc::Current());
+  const Var mean = MeanPart(parts, 0, kept);
+  return {mean, (x - mean) - StopGradient(MeanPart(parts, 1, kept))};
+}
+
+Var CenterRows(Var x, int first) {
+  return Append(kCenterRows, {x}, {.axis = first}, Loc::Current());
+}
+
+Var MeanSquare(Var x, const Shape& kept, Var count) {
+  return Append(kMeanSquareTo, {x, count}, {.shape = kept}, Loc::Current());
 }
 
 // ---- Variance: y = Sum((x - Mean(x))^2) / (n - correction) ----
@@ -177,10 +396,16 @@ Var Variance(Var x, absl::Span<const int> axes, VarianceOptions options,
   const std::optional<Reduced> over = CheckReduction("Variance", x, axes, loc);
   if (!over.has_value()) return variance.mistake();
   const Var count = ElementCount(x.graph(), over->gone);
-  const Var from_mean = x - SumTo(x, over->kept) / count;
-  const Var sum = SumTo(Square(from_mean), over->kept);
-  return KeepOrDrop(sum, *over, options.reduced, loc) /
-         (options.correction == 0 ? count : count - options.correction);
+  const bool of_rows =
+      !over->axes.empty() &&
+      over->axes.front() + static_cast<int>(over->axes.size()) ==
+          x.shape().rank();
+  const Var from_mean = of_rows ? CenterRows(x, over->axes.front())
+                                : Center(x, over->kept, count).from_mean;
+  const Var square =
+      MeanSquare(from_mean, over->kept,
+                 options.correction == 0 ? count : count - options.correction);
+  return KeepOrDrop(square, *over, options.reduced, loc);
 }
 
 // ---- Norm: y = Sum(|x|), sqrt(Sum(x^2)) or Max(|x|) ----
@@ -193,13 +418,28 @@ Var Norm(Var x, absl::Span<const int> axes, NormOptions options, Loc loc) {
     return KeepOrDrop(SumTo(Abs(x), over->kept), *over, options.reduced, loc);
   }
   if (options.order != 2) return Max(Abs(x), axes, options.reduced, loc);
-  const Var sum =
-      KeepOrDrop(SumTo(Square(x), over->kept), *over, options.reduced, loc);
-  // The root's derivative at 0 would be infinite, and the norm's NaN. A choice
-  // on either side keeps it away from all derivatives.
-  const Var is_zero = Equal(sum, Constant(sum, 0));
-  return Select(is_zero, Constant(sum, 0),
-                Sqrt(Select(is_zero, Constant(sum, 1), sum)));
+  const Var one = Fill(x.graph(), {}, 1);
+  return KeepOrDrop(Append(kNormTo, {x, one}, {.shape = over->kept}, loc),
+                    *over, options.reduced, loc);
+}
+
+// ---- ScaledNorm: Norm(x) = scale ratio ----
+ScaledNorm NormWithScale(Var x, absl::Span<const int> axes, Loc loc) {
+  const Var scale = NormScale(x, axes, loc);
+  return {scale, NormOverScale(x, scale, loc)};
+}
+
+Var NormScale(Var x, absl::Span<const int> axes, Loc loc) {
+  if (!x.valid()) return x;
+  const std::optional<Reduced> over = CheckReduction("ScaleTo", x, axes, loc);
+  if (!over.has_value()) return Var(x.graph(), kNone);
+  const Shape& shape = axes.empty() ? Shape() : over->kept;
+  return Append(kScaleTo, {x}, {.shape = shape}, loc);
+}
+
+Var NormOverScale(Var x, Var scale, Loc loc) {
+  if (!x.valid() || !scale.valid()) return x.valid() ? scale : x;
+  return Append(kNormTo, {x, scale}, {.shape = scale.shape()}, loc);
 }
 
 }  // namespace tape

@@ -17,41 +17,28 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// The kernel of a map from lines to lines: lines that lie one after another, or
-// side by side.
-using RowMap = void (*)(const float*, int64_t, int64_t, float*);
-using ColumnMap = void (*)(const float*, int64_t, int64_t, int64_t, float*);
-template <RowMap rows, ColumnMap columns, bool reduces>
-void RunLines(const Attributes&, const KernelArguments& arguments,
-              const Piece& piece) {
-  const float* const x =
-      static_cast<const float*>(arguments.inputs[0]) + piece.begin;
-  float* const y = static_cast<float*>(arguments.outputs[0]) +
-                   (reduces ? piece.line : piece.begin);
-  if (piece.step == 1) {
-    rows(x, piece.count, piece.length, y);
-  } else {
-    columns(x, piece.length, piece.step, piece.count, y);
-  }
-}
-
-// ln sum e^x of one line, in double.
-double LogSumOf(const ReferenceLine& line) {
+// ln sum e^x of one line, in double, as two parts whose sum it is: of their sum
+// itself, logits of 1e38 would leave nothing of the second.
+struct LogSum {
+  double max;
+  double log_sum;  // Of e^(x - max).
+};
+LogSum LogSumOf(const ReferenceLine& line) {
   const double max = *std::max_element(line.begin(), line.end());
   const double shift = std::isfinite(max) ? max : 0;
   double sum = 0;
   for (double x : line) sum += std::exp(x - shift);
-  return shift + std::log(sum);
+  return {shift, std::log(sum)};
 }
 
-// The reference of a map f(x, ln sum e^x). Infinity against infinity is NaN for
+// The reference of a map f(x - ln sum e^x). Infinity against infinity is NaN for
 // the whole line.
 template <auto f>
 void MapOfLine(const Attributes&, absl::Span<const ReferenceLine> x,
                ReferenceLine& y) {
-  const double log_sum = LogSumOf(x[0]);
+  const auto [max, log_sum] = LogSumOf(x[0]);
   const double total = std::isinf(log_sum) ? std::nan("") : log_sum;
-  for (size_t i = 0; i < y.size(); ++i) y[i] = f(x[0][i], total);
+  for (size_t i = 0; i < y.size(); ++i) y[i] = f(x[0][i] - max - total);
 }
 
 absl::StatusOr<TensorType> LineMapRule(absl::Span<const TensorType> x,
@@ -72,9 +59,8 @@ constexpr OpDef kSoftmax = {
                    const Attributes& attributes) -> Adjoints {
       return {y * (gy - SumAlong(gy * y, attributes.axis))};
     },
-    .reference = LineReference<MapOfLine<[](double x, double log_sum) {
-      return std::exp(x - log_sum);
-    }>>,
+    .reference =
+        LineReference<MapOfLine<[](double log_p) { return std::exp(log_p); }>>,
     .kernel = MakeLinesKernel<
         RunLines<vector::SoftmaxRows, vector::SoftmaxColumns, false>>,
     .rows = RowsOfLines,
@@ -90,8 +76,7 @@ constexpr OpDef kLogSoftmax = {
       const int axis = attributes.axis;
       return {gy - Softmax(x[0], axis) * SumAlong(gy, axis)};
     },
-    .reference = LineReference<
-        MapOfLine<[](double x, double log_sum) { return x - log_sum; }>>,
+    .reference = LineReference<MapOfLine<[](double log_p) { return log_p; }>>,
     .kernel = MakeLinesKernel<
         RunLines<vector::LogSoftmaxRows, vector::LogSoftmaxColumns, false>>,
     .rows = RowsOfLines,
@@ -118,7 +103,10 @@ constexpr OpDef kLogSumExp = {
     },
     .reference =
         LineReference<[](const Attributes&, absl::Span<const ReferenceLine> x,
-                         ReferenceLine& y) { y[0] = LogSumOf(x[0]); }>,
+                         ReferenceLine& y) {
+          const auto [max, log_sum] = LogSumOf(x[0]);
+          y[0] = max + log_sum;
+        }>,
     .kernel = MakeLinesKernel<
         RunLines<vector::LogSumExpRows, vector::LogSumExpColumns, true>>,
     .rows = RowsOfLines,

@@ -14,6 +14,7 @@
 // clang-format off
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "framework/core/float_sums-inl.h"
 #include "ops/vector_math-inl.h"
 // clang-format on
 
@@ -304,22 +305,12 @@ void BFloat16ToFloat(const BlockArguments& block) {
 
 // ---- Rows of softmax ----
 
-// The first `count` lanes from `x`, and `padding` in the others, without a
-// touch on memory beyond. (A masked load of AVX2 or AVX-512 does not fault
-// there. One by way of a buffer waits for the store it has just made: three
-// times as long for a row of ten.)
-HWY_INLINE auto LoadSome(const float* x, int64_t count, float padding) {
-  const Floats d;
-#if HWY_TARGET <= HWY_AVX2
-  const auto used = hn::FirstN(d, count);
-  return hn::IfThenElse(used, hn::MaskedLoad(used, d, x), hn::Set(d, padding));
-#else
-  HWY_ALIGN float tail[hn::MaxLanes(d)];
-  std::fill_n(tail, hn::Lanes(d), padding);
-  std::memcpy(tail, x, count * sizeof(float));
-  return hn::Load(d, tail);
-#endif
-}
+using tape::HWY_NAMESPACE::DoubleSums;
+using tape::HWY_NAMESPACE::LoadSome;
+using tape::HWY_NAMESPACE::NoSums;
+// Vectors that are added up in float32 before their sum joins one in double: so
+// sums of exponentials are off by at most 8 roundings, however many they are.
+constexpr int64_t kSumVectors = 8;
 
 template <class V>
 HWY_INLINE void StoreSome(V v, int64_t count, float* out) {
@@ -359,18 +350,27 @@ HWY_INLINE float RowMax(const float* x, int64_t columns) {
   return hn::GetLane(hn::MaxOfLanes(d, max));
 }
 
-// The sum of exp(x - max); if y is given, stores exp(x - max) there.
+// The sum of exp(x - max), to 12 roundings for any length; if y is given,
+// stores exp(x - max) there.
 HWY_INLINE float RowExpSum(const float* x, int64_t columns, float max,
                            float* y) {
   const Floats d;
+  const int64_t part = kSumVectors * hn::Lanes(d);
   const auto shift = hn::Set(d, max);
-  auto sum = hn::Zero(d);
-  ForRow(x, columns, -kInfinity, [&](int64_t c, int64_t n, auto v) HWY_ATTR {
-    const auto e = SafeExp(d, hn::Sub(v, shift));
-    if (y != nullptr) StoreSome(e, n, y + c);
-    sum = hn::Add(sum, e);
-  });
-  return hn::GetLane(hn::SumOfLanes(d, sum));
+  DoubleSums sums = NoSums();
+  for (int64_t begin = 0; begin < columns; begin += part) {
+    auto sum = hn::Zero(d);
+    const auto add = [&](int64_t c, int64_t n, auto v) HWY_ATTR {
+      const auto e = SafeExp(d, hn::Sub(v, shift));
+      if (y != nullptr) StoreSome(e, n, y + begin + c);
+      sum = hn::Add(sum, e);
+    };
+    ForRow(x + begin, std::min(part, columns - begin), -kInfinity, add);
+    // A short row needs no double.
+    if (columns <= part) return hn::GetLane(hn::SumOfLanes(d, sum));
+    sums.Add(sum);
+  }
+  return static_cast<float>(sums.Total());
 }
 
 void SoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
@@ -445,18 +445,25 @@ HWY_INLINE auto ColumnMax(const float* x, int64_t length, int64_t stride,
   return max;
 }
 
-// The sum of exp(x - shift); if y is given, stores exp(x - shift) there.
+// The sums of exp(x - shift), to 8 roundings for any length; if y is given,
+// stores exp(x - shift) there.
 template <class V>
-HWY_INLINE V ColumnExpSum(const float* x, int64_t length, int64_t stride,
-                          int64_t columns, V shift, float* y) {
+HWY_INLINE DoubleSums ColumnExpSum(const float* x, int64_t length,
+                                   int64_t stride, int64_t columns, V shift,
+                                   float* y) {
   const Floats d;
-  V sum = hn::Zero(d);
-  for (int64_t i = 0; i < length; ++i) {
-    const V e = SafeExp(d, hn::Sub(LoadUpTo(x + i * stride, columns), shift));
-    if (y != nullptr) StoreSome(e, columns, y + i * stride);
-    sum = hn::Add(sum, e);
+  DoubleSums sums = NoSums();
+  for (int64_t begin = 0; begin < length; begin += kSumVectors) {
+    const int64_t end = std::min(length, begin + kSumVectors);
+    V sum = hn::Zero(d);
+    for (int64_t i = begin; i < end; ++i) {
+      const V e = SafeExp(d, hn::Sub(LoadUpTo(x + i * stride, columns), shift));
+      if (y != nullptr) StoreSome(e, columns, y + i * stride);
+      sum = hn::Add(sum, e);
+    }
+    sums.Add(sum);
   }
-  return sum;
+  return sums;
 }
 
 void SoftmaxColumns(const float* x, int64_t length, int64_t stride,
@@ -464,7 +471,8 @@ void SoftmaxColumns(const float* x, int64_t length, int64_t stride,
   const Floats d;
   ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
     const auto max = ColumnMax(x + c, length, stride, n);
-    const auto sum = ColumnExpSum(x + c, length, stride, n, max, y + c);
+    const auto sum =
+        ColumnExpSum(x + c, length, stride, n, max, y + c).Rounded();
     const auto scale = hn::Div(hn::Set(d, 1.0f), sum);
     for (int64_t i = 0; i < length; ++i) {
       float* const row = y + c + i * stride;
@@ -478,8 +486,8 @@ void LogSoftmaxColumns(const float* x, int64_t length, int64_t stride,
   const Floats d;
   ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
     const auto max = ColumnMax(x + c, length, stride, n);
-    const auto log_sum =
-        SafeLog(d, ColumnExpSum(x + c, length, stride, n, max, nullptr));
+    const auto log_sum = SafeLog(
+        d, ColumnExpSum(x + c, length, stride, n, max, nullptr).Rounded());
     for (int64_t i = 0; i < length; ++i) {
       const auto row = LoadUpTo(x + c + i * stride, n);
       StoreSome(hn::Sub(hn::Sub(row, max), log_sum), n, y + c + i * stride);
@@ -493,9 +501,136 @@ void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
   ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
     const auto max = ColumnMax(x + c, length, stride, n);
     const auto shift = hn::IfThenElseZero(hn::IsFinite(max), max);
-    const auto sum = ColumnExpSum(x + c, length, stride, n, shift, nullptr);
+    const auto sum =
+        ColumnExpSum(x + c, length, stride, n, shift, nullptr).Rounded();
     StoreSome(hn::Add(shift, SafeLog(d, sum)), n, y + c);
   });
+}
+
+// ---- Differences from the mean of a row ----
+
+void CenterRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  const Floats d;
+  const tape::HWY_NAMESPACE::Doubles wide;
+  // What is shorter costs less without vectors.
+  constexpr int64_t kShort = 8;
+  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
+    if (columns <= kShort) {
+      double sum = 0;
+      for (int64_t c = 0; c < columns; ++c) sum += x[c];
+      const double mean = sum / static_cast<double>(columns);
+      for (int64_t c = 0; c < columns; ++c) {
+        y[c] = static_cast<float>(x[c] - mean);
+      }
+      continue;
+    }
+    DoubleSums even = NoSums(), odd = NoSums();
+    const int64_t lanes = hn::Lanes(d);
+    int64_t c = 0;
+    for (; c + 2 * lanes <= columns; c += 2 * lanes) {
+      even.Add(hn::LoadU(d, x + c));
+      odd.Add(hn::LoadU(d, x + c + lanes));
+    }
+    ForRow(x + c, columns - c, 0,
+           [&](int64_t, int64_t, auto v) HWY_ATTR { even.Add(v); });
+    even.Add(odd);
+    const auto mean =
+        hn::Set(wide, even.Total() / static_cast<double>(columns));
+    ForRow(x, columns, 0, [&](int64_t at, int64_t n, auto v) HWY_ATTR {
+      const DoubleSums centered = {
+          hn::Sub(tape::HWY_NAMESPACE::LowerDoubles(v), mean),
+          hn::Sub(tape::HWY_NAMESPACE::UpperDoubles(v), mean)};
+      StoreSome(centered.Rounded(), n, y + at);
+    });
+  }
+}
+
+// ---- Extremes of rows and columns ----
+
+// The largest elements so far, lane by lane, or the smallest, and where there
+// was a NaN. (Which operand Max returns beside a NaN depends on the target.)
+template <bool largest>
+struct Extremes {
+  hn::Vec<Floats> best;
+  hn::Mask<Floats> nan;
+
+  template <class V>
+  HWY_INLINE void Add(V v) {
+    best = largest ? hn::Max(v, best) : hn::Min(v, best);
+    nan = hn::Or(nan, hn::IsNaN(v));
+  }
+  HWY_INLINE void Add(const Extremes& other) {
+    best = largest ? hn::Max(other.best, best) : hn::Min(other.best, best);
+    nan = hn::Or(nan, other.nan);
+  }
+  HWY_INLINE auto Lanes() const {
+    return hn::IfThenElse(nan, hn::NaN(Floats()), best);
+  }
+};
+
+template <bool largest>
+constexpr float kNoExtreme = largest ? -kInfinity : kInfinity;
+
+template <bool largest>
+HWY_INLINE Extremes<largest> NoExtremes() {
+  const Floats d;
+  return {hn::Set(d, kNoExtreme<largest>), hn::IsNaN(hn::Zero(d))};
+}
+
+template <bool largest>
+HWY_INLINE float RowExtreme(const float* x, int64_t columns) {
+  const Floats d;
+  const int64_t lanes = hn::Lanes(d);
+  // Two, so that they need not wait for each other.
+  auto even = NoExtremes<largest>(), odd = even;
+  int64_t c = 0;
+  for (; c + 2 * lanes <= columns; c += 2 * lanes) {
+    even.Add(hn::LoadU(d, x + c));
+    odd.Add(hn::LoadU(d, x + c + lanes));
+  }
+  ForRow(x + c, columns - c, kNoExtreme<largest>,
+         [&](int64_t, int64_t, auto v) HWY_ATTR { even.Add(v); });
+  even.Add(odd);
+  if (!hn::AllFalse(d, even.nan)) {
+    return std::numeric_limits<float>::quiet_NaN();
+  }
+  return hn::GetLane(largest ? hn::MaxOfLanes(d, even.best)
+                             : hn::MinOfLanes(d, even.best));
+}
+
+template <bool largest>
+HWY_INLINE void ColumnExtremes(const float* x, int64_t length, int64_t stride,
+                               int64_t count, float* y) {
+  ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
+    auto even = NoExtremes<largest>(), odd = even;
+    int64_t i = 0;
+    for (; i + 2 <= length; i += 2) {
+      even.Add(LoadUpTo(x + c + i * stride, n));
+      odd.Add(LoadUpTo(x + c + (i + 1) * stride, n));
+    }
+    if (i < length) even.Add(LoadUpTo(x + c + i * stride, n));
+    even.Add(odd);
+    StoreSome(even.Lanes(), n, y + c);
+  });
+}
+
+void MaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  for (int64_t r = 0; r < rows; ++r) {
+    y[r] = RowExtreme<true>(x + r * columns, columns);
+  }
+}
+void MinRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  for (int64_t r = 0; r < rows; ++r) {
+    y[r] = RowExtreme<false>(x + r * columns, columns);
+  }
+}
+void MaxColumns(const float* x, int64_t length, int64_t stride, int64_t count,
+                float* y) {
+  ColumnExtremes<true>(x, length, stride, count, y);
+}
+void MinColumns(const float* x, int64_t length, int64_t stride, int64_t count,
+                float* y) {
+  ColumnExtremes<false>(x, length, stride, count, y);
 }
 
 // ---- Cross entropy ----
@@ -623,6 +758,11 @@ HWY_EXPORT(LogSumExpRows);
 HWY_EXPORT(SoftmaxColumns);
 HWY_EXPORT(LogSoftmaxColumns);
 HWY_EXPORT(LogSumExpColumns);
+HWY_EXPORT(CenterRows);
+HWY_EXPORT(MaxRows);
+HWY_EXPORT(MinRows);
+HWY_EXPORT(MaxColumns);
+HWY_EXPORT(MinColumns);
 HWY_EXPORT(CrossEntropyRows);
 HWY_EXPORT(CrossEntropySlopeRows);
 HWY_EXPORT(ProbabilityCrossEntropyRows);
@@ -648,6 +788,23 @@ void LogSoftmaxColumns(const float* x, int64_t length, int64_t stride,
 void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
                       int64_t count, float* y) {
   HWY_DYNAMIC_DISPATCH(LogSumExpColumns)(x, length, stride, count, y);
+}
+void CenterRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  HWY_DYNAMIC_DISPATCH(CenterRows)(x, rows, columns, y);
+}
+void MaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  HWY_DYNAMIC_DISPATCH(MaxRows)(x, rows, columns, y);
+}
+void MinRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  HWY_DYNAMIC_DISPATCH(MinRows)(x, rows, columns, y);
+}
+void MaxColumns(const float* x, int64_t length, int64_t stride, int64_t count,
+                float* y) {
+  HWY_DYNAMIC_DISPATCH(MaxColumns)(x, length, stride, count, y);
+}
+void MinColumns(const float* x, int64_t length, int64_t stride, int64_t count,
+                float* y) {
+  HWY_DYNAMIC_DISPATCH(MinColumns)(x, length, stride, count, y);
 }
 void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
                       int64_t columns, const int32_t* ignored, float* loss) {

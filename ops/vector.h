@@ -95,7 +95,9 @@ namespace tape::vector {
 TAPE_VECTOR_BLOCKS(TAPE_DECLARE_BLOCK)
 #undef TAPE_DECLARE_BLOCK
 
-// For `rows` rows of `columns` logits x each:
+// For `rows` rows of `columns` logits x each. Sums of exponentials are off by at
+// most 12 roundings to float32, however many they are, and the exponentials by 2
+// units in the last place:
 // y = exp(x) / sum of exp(x), per row.
 void SoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y);
 // y = x - log(sum of exp(x)), per row.
@@ -110,6 +112,17 @@ void LogSoftmaxColumns(const float* x, int64_t length, int64_t stride,
                        int64_t count, float* y);
 void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
                       int64_t count, float* y);
+// y = x - the mean of its row, which is taken and subtracted in double.
+void CenterRows(const float* x, int64_t rows, int64_t columns, float* y);
+// y[r] = the largest element of a row, or the smallest; NaN if there is one; of
+// no elements -infinity, or infinity.
+void MaxRows(const float* x, int64_t rows, int64_t columns, float* y);
+void MinRows(const float* x, int64_t rows, int64_t columns, float* y);
+// The same for columns, which lie as those of SoftmaxColumns.
+void MaxColumns(const float* x, int64_t length, int64_t stride, int64_t count,
+                float* y);
+void MinColumns(const float* x, int64_t length, int64_t stride, int64_t count,
+                float* y);
 // loss[r] = log(sum of exp(x)) - x[label[r]]; 0 for the label *ignored, if that
 // is given; else NaN for a label outside 0 … columns - 1.
 void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,

@@ -198,7 +198,7 @@ TEST(GraphPictureTest, IsTheForwardModelOfAnExperiment) {
           "MatMul\nAdd\nLeakyRelu | value=0.01\n[batch,40]",
           "layer2/w | [40,10]\nlayer2/b | [10]",
           "MatMul\nAdd\nLeakyRelu | value=0.01\n[batch,10]",
-          "SoftmaxCrossEntropy\nSumTo\nDiv(·, ElementCount)\nloss | scalar",
+          "SoftmaxCrossEntropy\nMeanTo(·, ElementCount)\nloss | scalar",
           "ArgMax | axis=-1\npredicted | int32[batch]"));
   EXPECT_THAT(picture.edges(),
               UnorderedElementsAre(

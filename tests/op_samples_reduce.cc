@@ -294,14 +294,13 @@ void AddVarianceAndNorm(SampleTable* table) {
       "Variance: expected a finite correction of at least 0, found -1 (x [2] "
       "is input \"x0\", x.cc:0)");
 
-  add("Norm", "chunks", Whole({3, 100003}), Norms(2), {3},
-      // As many terms, summed in blocks of 128 (SumTo).
-      {(128 + 100003 / 128) * kRounding}, kCompiled);
-  // Large and small as far as their squares are in float32; infinities and NaN.
+  add("Norm", "chunks", Whole({3, 100003}), Norms(2), {3}, {2 * kRounding},
+      kCompiled);
+  // Large and small beyond what squares are in float32; infinities and NaN.
   add("Norm", "extremes",
-      Given({6, 2}, {3e18, -4e18, 3e-18, 4e-18, kInf, 1, kNan, 1, -kInf, kInf,
+      Given({6, 2}, {3e37, -4e37, 3e-37, 4e-37, kInf, 1, kNan, 1, -kInf, kInf,
                      300, -400}),
-      Norms(2), {6}, {3 * kRounding}, kNotAsked);
+      Norms(2), {6}, {2 * kRounding}, kNotAsked);
   add("Norm", "order_1_extremes",
       Given({3, 2}, {1e38, -1e38, -kInf, 1, kNan, kInf}), Norms(1), {3}, {},
       kCompiled);
@@ -318,6 +317,70 @@ void AddVarianceAndNorm(SampleTable* table) {
       },
       "Norm: expected order 1, 2 or infinity, found 3 (x [2] is input \"x0\", "
       "x.cc:0)");
+}
+
+// ---- What these are made of ----
+
+void AddSumFunctions(SampleTable* table) {
+  const auto add = [&](const char* op, const char* name, SampleInput input,
+                       Shape y, BuildSample build,
+                       Differentiated differentiated = Differentiated::kTwice) {
+    table->Add({.op = op,
+                .name = name,
+                .inputs = {std::move(input)},
+                .build = std::move(build),
+                .output = Float(std::move(y)),
+                .tolerance = {16 * kRounding, 1e-6},
+                .differentiated = differentiated});
+  };
+  const auto over = [](Reduces reduce, std::vector<int> axes) -> BuildSample {
+    return [reduce, axes](const SampleOperands& in) {
+      return reduce(in, axes, Axes::kDrop);
+    };
+  };
+  for (const auto& [op, reduce] : std::vector<std::pair<const char*, Reduces>>{
+           {"MeanTo", Of(Mean)},
+           {"MeanParts", Variances(0)},
+           {"CenterRows", Variances(0)},
+           {"MeanSquareTo", Variances(1)},
+           {"NormTo", Norms(2)}}) {
+    // Of these two each is what Variance is made of along one axis.
+    const bool of_rows = op == std::string("CenterRows");
+    if (op != std::string("MeanParts")) {
+      add(op, "rows", Floats({5, 67}, 3, 4), {5}, over(reduce, {1}));
+      add(op, "short_rows", Floats({5, 7}, 3, 4), {5}, over(reduce, {1}));
+      add(op, "all", Floats({5, 7}, 3, 4), {}, over(reduce, {}));
+    }
+    if (of_rows) continue;
+    add(op, "columns", Floats({67, 5}, 3, 4), {5}, over(reduce, {0}));
+    add(op, "both", Floats({7, 3, 19}, 3, 4), {3}, over(reduce, {0, 2}));
+    add(op, "batch", Floats({kBatch, 3}, 3, 4), {3}, over(reduce, {0}));
+    add(op, "wide", Floats({30, 3001}, 3, 4), {3001}, over(reduce, {0}),
+        Differentiated::kCompiled);
+  }
+  const auto scales = [](std::vector<int> axes) -> BuildSample {
+    return [axes](const SampleOperands& in) {
+      return NormScale(in.x[0], axes, in.loc);
+    };
+  };
+  add("ScaleTo", "all", Given({2, 2}, {1, -3, 0, 1.5}), {}, scales({}));
+  add("ScaleTo", "columns", Given({2, 3}, {1.25, 3, -0.3, 0.5, 0, 0}), {1, 3},
+      scales({0}));
+  add("ScaleTo", "long", Floats({3, 1003}), {3, 1}, scales({1}),
+      Differentiated::kCompiled);
+  add("ScaleTo", "extremes",
+      Given({6, 2},
+            {0, 0, kDenormal, 0, 3.4e38, 1, kInf, 1, kNan, 4, -1e-37, 0}),
+      {6, 1}, scales({1}), Differentiated::kCompiled);
+  // One scale for all of x, or for each column.
+  add("NormTo", "over_scale", Given({2, 3}, {1.25, 3, -0.3, 0.5, 0, 0.25}), {},
+      [](const SampleOperands& in) {
+        return NormOverScale(in.x[0], NormScale(in.x[0]), in.loc);
+      });
+  add("NormTo", "over_scales", Given({2, 3}, {1.25, 3, -0.3, 0.5, 0, 0.25}),
+      {1, 3}, [](const SampleOperands& in) {
+        return NormOverScale(in.x[0], NormScale(in.x[0], {0}), in.loc);
+      });
 }
 
 void AddElementCountRows(SampleTable* table) {
@@ -361,6 +424,7 @@ void AddReduceSamples(SampleTable* table) {
   AddReductions(table);
   AddReductionValues(table);
   AddVarianceAndNorm(table);
+  AddSumFunctions(table);
   AddElementCountRows(table);
   AddElementCountErrors(table);
 }
