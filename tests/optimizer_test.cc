@@ -191,6 +191,28 @@ void ExpectRefusal(TransformPtr optimizer, const std::string& message) {
   EXPECT_EQ(std::string(g.status().message()), "user.cc:7: " + message);
 }
 
+// Whose squares, or even norms, are beyond float32.
+TEST(OptimizerTest, LambHoldsForWeightsOfAnyMagnitude) {
+  for (const float size : {1e20f, 5e-31f, 6e37f}) {
+    Graph g;
+    const Var w = g.Parameter(
+        "w", {2}, Values(Tensor({2}, std::vector<float>{3 * size, 4 * size})));
+    const Var c =
+        g.State("c", {2}, Values(Tensor({2}, std::vector<float>{2, -2})));
+    const Updates updates =
+        Chain(Lamb({.adam = {.learning_rate = 0.1, .epsilon = 0}}))
+            .Apply({w}, Gradients(Sum(w * c), {w}));
+    absl::StatusOr<Plan> plan = Compile(g, {.updates = updates});
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    ASSERT_TRUE(plan->Run().ok());
+    // u = (1, -1), |w| = 5.
+    const auto values = g.Value(w).values<float>();
+    const double step = 0.1 * 5 / std::sqrt(2.0);
+    EXPECT_NEAR(values[0] / size, 3 - step, 1e-5) << size;
+    EXPECT_NEAR(values[1] / size, 4 + step, 1e-5) << size;
+  }
+}
+
 TEST(OptimizerTest, RefusesWrongConstantsWithTheLine) {
   ExpectRefusal(Sgd({.learning_rate = -0.5}, kHere),
                 "Sgd: learning_rate: expected a finite number of at least 0, "

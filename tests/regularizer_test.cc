@@ -172,6 +172,23 @@ TEST(RegularizerTest, MaxNormScalesUnitsThatAreTooLong) {
             (std::vector<double>{0, -1}));
 }
 
+TEST(RegularizerTest, MaxNormHoldsForUnitsOfAnyLength) {
+  Graph g;
+  const std::vector<float> units = {3e20f, 3e38f, 3e-30f, 0,
+                                    4e20f, 3e38f, 4e-30f, 0};
+  const Var w = g.Parameter("w", {2, 4}, Values(Tensor({2, 4}, units)));
+  const Updates updates =
+      Chain(MaxNorm(5), Sgd({.learning_rate = 1})).Apply({w}, {w * 0});
+  absl::StatusOr<Plan> plan = Compile(g, {.updates = updates});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_TRUE(plan->Run().ok());
+  const std::vector<float> expected = {3, 3.5355339f, 3e-30f, 0,
+                                       4, 3.5355339f, 4e-30f, 0};
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_FLOAT_EQ(g.Value(w).values<float>()[i], expected[i]) << i;
+  }
+}
+
 TEST(RegularizerTest, RefusesWrongStrengthsWithTheLine) {
   constexpr Loc kHere = {"user.cc", 7};
   const auto expect = [](TransformPtr transform, const std::string& message) {

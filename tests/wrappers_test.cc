@@ -82,6 +82,60 @@ TEST(ClipTest, ByGlobalNormLimitsAllTogetherAndReportsTheNorm) {
   EXPECT_EQ(m.Parameters(), (Floats{1 - 1.5, 2 - 2, -1 - 6}));
 }
 
+// Norms whose squares, or which themselves, are beyond float32; limits far from
+// 1; and no norm at all.
+TEST(ClipTest, ByNormsHoldsForAnyMagnitude) {
+  struct Case {
+    double limit;
+    float w0, w1;  // The gradient,
+    Floats clipped;
+  };
+  const float most = std::numeric_limits<float>::max();
+  for (const Case& c :
+       std::vector<Case>{{5, 3e20f, 4e20f, {3, 4}},
+                         {5, most, most, {3.5355339f, 3.5355339f}},
+                         {3e38, most, -most, {2.1213203e38f, -2.1213203e38f}},
+                         {5e-30, 3e20f, 4e20f, {3e-30f, 4e-30f}},
+                         {5e-37, 3e-30f, 4e-30f, {3e-37f, 4e-37f}},
+                         {1e-37, 3e-38f, 4e-38f, {3e-38f, 4e-38f}},
+                         {1e30, 3e20f, 4e20f, {3e20f, 4e20f}},
+                         {1, 0, 0, {0, 0}},
+                         {1, 0.1f, -0.3f, {0.1f, -0.3f}}}) {
+    for (const bool global : {false, true}) {
+      Model m;
+      m.Compile(Chain(global ? ClipByGlobalNorm(c.limit) : ClipByNorm(c.limit),
+                      Sgd({.learning_rate = 1})));
+      ASSERT_TRUE(
+          m.g.SetValue(m.w, Tensor({2}, std::vector<float>{0, 0})).ok());
+      m.Run(c.w0, c.w1, 0);
+      for (int i = 0; i < 2; ++i) {
+        EXPECT_FLOAT_EQ(m.Parameters()[i], -c.clipped[i])
+            << c.limit << ", " << c.w0 << ", " << global;
+      }
+    }
+  }
+  Model m;
+  m.Compile(Chain(ClipByGlobalNorm(5), Sgd({.learning_rate = 1})));
+  m.Run(3e20f, 4e20f, 0);
+  EXPECT_FLOAT_EQ(m.plan->Scalar(m.updates.reports[0].value), 5e20f);
+  m.Run(1e-30f, 0, 0);
+  EXPECT_FLOAT_EQ(m.plan->Scalar(m.updates.reports[0].value), 1e-30f);
+}
+
+TEST(ClipTest, ByNormsShowsAGradientThatIsNotFinite) {
+  for (const float bad :
+       {std::numeric_limits<float>::infinity(), std::nanf("")}) {
+    for (const bool global : {false, true}) {
+      Model m;
+      m.Compile(Chain(global ? ClipByGlobalNorm(5) : ClipByNorm(5),
+                      Sgd({.learning_rate = 1})));
+      m.Run(1, bad, 0);
+      EXPECT_TRUE(std::isnan(m.Parameters()[0]));
+      EXPECT_TRUE(std::isnan(m.Parameters()[1]));
+    }
+  }
+}
+
 TEST(AccumulateTest, MakesOneUpdateOfTheMeanOfSeveralRuns) {
   Model m;
   // With momentum and a falling rate, a state that changed in between would

@@ -5,15 +5,15 @@
 #include "ops/ops.h"
 
 namespace tape {
-namespace {
 
-// min(1, limit / norm), of rank 0.
-Var ClipFactor(Var norm, double limit) {
-  const Var bound = Fill(norm.graph(), {}, limit);
-  return bound / Maximum(norm, bound);
+Var LimitNorm(Var x, ScaledNorm norm, double limit) {
+  const Var bound = Fill(x.graph(), {}, limit);
+  // The difference is 0, or NaN where the norm is infinite or NaN: limit over
+  // infinity would make zeros of all finite elements, and hide it.
+  const Var factor = bound / norm.ratio + (norm.ratio - norm.ratio);
+  return Select(LessEqual(norm.scale * norm.ratio, bound), x,
+                x * (1 / norm.scale) * factor);
 }
-
-}  // namespace
 
 TransformPtr ClipByValue(double limit, Loc loc) {
   return MakeTransform("ClipByValue", loc, CheckPositive("limit", limit),
@@ -31,7 +31,7 @@ TransformPtr ClipByNorm(double limit, Loc loc) {
                          for (Trained& trained : flow.trained) {
                            const Var g = trained.gradient;
                            trained.gradient =
-                               g * ClipFactor(Sqrt(Sum(Square(g))), limit);
+                               LimitNorm(g, NormWithScale(g), limit);
                          }
                        });
 }
@@ -40,15 +40,20 @@ TransformPtr ClipByGlobalNorm(double limit, Loc loc) {
   return MakeTransform(
       "ClipByGlobalNorm", loc, CheckPositive("limit", limit),
       [limit](GradientFlow& flow) {
+        Var scale;
+        for (const Trained& trained : flow.trained) {
+          const Var next = NormScale(trained.gradient);
+          scale = scale.valid() ? Maximum(scale, next) : next;
+        }
         std::vector<Var> squares;
         for (const Trained& trained : flow.trained) {
-          squares.push_back(Sum(Square(trained.gradient)));
+          squares.push_back(Square(NormOverScale(trained.gradient, scale)));
         }
-        const Var norm = Sqrt(AddN(squares));
-        flow.updates.reports.push_back({"gradient_norm", norm});
-        const Var factor = ClipFactor(norm, limit);
+        const ScaledNorm norm = {scale, Sqrt(AddN(squares))};
+        flow.updates.reports.push_back(
+            {"gradient_norm", norm.scale * norm.ratio});
         for (Trained& trained : flow.trained) {
-          trained.gradient = trained.gradient * factor;
+          trained.gradient = LimitNorm(trained.gradient, norm, limit);
         }
       });
 }

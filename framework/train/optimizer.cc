@@ -273,13 +273,18 @@ TransformPtr Lamb(LambOptions options, Loc loc) {
           const auto [m, v] = UpdateMoments(step, "lamb", adam, w, g);
           const Var u = m * m_scale / (Sqrt(v * v_scale) + adam.epsilon) +
                         options.weight_decay * w;
-          const Var w_norm = Sqrt(Sum(Square(w)));
-          const Var u_norm = Sqrt(Sum(Square(u)));
+          const ScaledNorm w_norm = NormWithScale(w);
+          const ScaledNorm u_norm = NormWithScale(u);
           // Where either norm is 0 the quotient is 0, infinite or NaN, and not
-          // taken.
+          // taken. u is scaled first, so that neither the quotient of the
+          // scales nor that of the norms need be within float32.
           const Var zero = Fill(w.graph(), {}, 0), one = Fill(w.graph(), {}, 1);
-          const Var both = Greater(w_norm * u_norm, zero);
-          return w - step.rate * Select(both, w_norm / u_norm, one) * u;
+          const Var both =
+              And(Greater(w_norm.ratio, zero), Greater(u_norm.ratio, zero));
+          const Var scaled_rate =
+              step.rate * (w_norm.ratio / u_norm.ratio) * w_norm.scale;
+          return w - Select(both, scaled_rate, step.rate) *
+                         (u * Select(both, 1 / u_norm.scale, one));
         };
       });
 }

@@ -2,6 +2,7 @@
 #include "framework/train/regularizer.h"
 
 #include "framework/train/check_constant.h"
+#include "framework/train/clip.h"
 #include "ops/ops.h"
 
 namespace tape {
@@ -102,11 +103,9 @@ TransformPtr MaxNorm(double limit, Loc loc) {
   return MakeTransform("MaxNorm", loc, error, [limit](GradientFlow& flow) {
     for (Trained& trained : flow.trained) {
       trained.adjustments.push_back([limit](Var, Var u, Var, Updates&) {
-        Shape norms;  // Of one element, or one for each column.
-        if (u.shape().rank() == 2) norms = Shape({1, u.shape()[1]});
-        const Var norm = Sqrt(SumTo(Square(u), norms));
-        const Var bound = Fill(u.graph(), {}, limit);
-        return u * (bound / Maximum(norm, bound));
+        std::vector<int> axes;  // All, or those of a column.
+        if (u.shape().rank() == 2) axes.push_back(0);
+        return LimitNorm(u, NormWithScale(u, axes), limit);
       });
     }
   });
