@@ -273,6 +273,28 @@ TEST(TilesTest, GivesTheSameBitsForAnyNumberOfThreads) {
   }
 }
 
+// Tiles that are each too small to change a float32 sum near 1, by which they
+// stand in hundreds.
+TEST(TilesTest, LosesNothingOfManyTiles) {
+  constexpr int64_t kRows = 20000, kColumns = 16384;
+  Graph graph;
+  const Var x = graph.Input("x", {kBatch, 1});
+  const Var w = graph.Parameter("w", {1, kColumns}, Zeros());
+  const Var y = Tanh(MatMul(x, w));
+  // The derivative of tanh at 0 is 1.
+  const Var sums = Gradients(Sum(y), {w})[0];
+  absl::StatusOr<Plan> plan = Compile(graph, {.fetch = {sums}});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  Tensor rows({DType::kFloat32, {kRows, 1}});
+  for (float& row : rows.values<float>()) row = 3e-10f;
+  rows.values<float>()[0] = 1;
+  ASSERT_TRUE(plan->Run({{x, rows}}).ok());
+  EXPECT_TRUE(absl::StrContains(plan->Dump(), "tiles of 64 rows in 2 lanes"))
+      << plan->Dump();
+  // Of the first lane's tiles, the first 16 may lose 16 * 2^-24.
+  EXPECT_NEAR(plan->Value(sums).values<float>()[5], 1 + 19999 * 3e-10, 1e-6);
+}
+
 TEST(TilesTest, LeavesSmallBatchesWhole) {
   Graph graph;
   Model model(graph);

@@ -25,6 +25,10 @@ constexpr int64_t kFewestTiles = 16;
 // What all lanes may take; their number is a power of two from 2 to 32.
 constexpr size_t kLaneBytes = 8 << 20;
 constexpr int kMostLanes = 32;
+// Tiles that are added up in float32 before their sum joins one in double. A sum
+// over the batch is then off by the error of its tiles' own sums and at most so
+// many roundings of sum |x|, however many tiles there are.
+constexpr int kTilesPerFlush = 16;
 
 // Of one core's second-level cache, or 1 MiB if the system does not say.
 size_t CacheBytes() {
@@ -72,7 +76,26 @@ struct Tiles::Lane {
     }
   }
 
+  // Adds the sums so far to the sums in double, and clears them.
+  void Flush() {
+    for (int i = 0; i < sums.size(); ++i) {
+      const absl::Span<float> sum = sums[i].value.values<float>();
+      for (size_t k = 0; k < sum.size(); ++k) flushed[i][k] += sum[k];
+      std::fill(sum.begin(), sum.end(), 0.0f);
+    }
+  }
+  void Clear() {
+    for (int i = 0; i < sums.size(); ++i) {
+      Tensor& sum = sums[i].value;
+      std::memset(sum.data(), 0, sum.type().bytes());
+    }
+    for (std::vector<double>& sum : flushed)
+      std::fill(sum.begin(), sum.end(), 0);
+  }
+
   Variables sums;
+  // What has been flushed of each; none if a lane's tiles need no flush.
+  std::vector<std::vector<double>> flushed;
   std::optional<Executable> tile, last_tile;
 };
 
@@ -88,14 +111,17 @@ class Tiles::RunKernel : public Kernel {
 
   void Run(int chunk, const KernelArguments& arguments) const override {
     Lane& lane = *tiles_.lanes_[chunk];
-    for (int i = 0; i < lane.sums.size(); ++i) {
-      Tensor& sum = lane.sums[i].value;
-      std::memset(sum.data(), 0, sum.type().bytes());
-    }
+    lane.Clear();
     const int64_t lanes = chunks();
+    int64_t added = 0;
     for (int64_t tile = chunk * tiles_.tiles_ / lanes;
          tile < (chunk + 1) * tiles_.tiles_ / lanes; ++tile) {
+      if (added == kTilesPerFlush) {
+        lane.Flush();
+        added = 0;
+      }
       RunTile(lane, tile * tiles_.tile_rows_, arguments);
+      ++added;
     }
   }
 
@@ -145,10 +171,22 @@ class Tiles::SumKernel : public Kernel {
     const int64_t begin = elements_ * chunk / chunks();
     const int64_t end = elements_ * (chunk + 1) / chunks();
     auto* const sum = static_cast<float*>(arguments.outputs[0]);
-    std::copy(Of(0).begin() + begin, Of(0).begin() + end, sum + begin);
-    for (size_t lane = 1; lane < tiles_.lanes_.size(); ++lane) {
-      const float* const term = Of(lane).data();
-      for (int64_t i = begin; i < end; ++i) sum[i] += term[i];
+    // Some elements of all lanes at a time, in double.
+    constexpr int64_t kSome = 256;
+    for (int64_t first = begin; first < end; first += kSome) {
+      const int64_t count = std::min(kSome, end - first);
+      double total[kSome] = {};
+      for (size_t lane = 0; lane < tiles_.lanes_.size(); ++lane) {
+        const float* const term = Of(lane).data() + first;
+        for (int64_t i = 0; i < count; ++i) total[i] += term[i];
+        if (tiles_.lanes_[lane]->flushed.empty()) continue;
+        const double* const flushed =
+            tiles_.lanes_[lane]->flushed[number_].data() + first;
+        for (int64_t i = 0; i < count; ++i) total[i] += flushed[i];
+      }
+      for (int64_t i = 0; i < count; ++i) {
+        sum[first + i] = static_cast<float>(total[i]);
+      }
     }
   }
 
@@ -212,6 +250,12 @@ Tiles::Tiles(Tiling whole, std::optional<Tiling> last, int64_t batch,
   const int lanes = static_cast<int>(std::bit_floor(
       std::clamp<size_t>(fitting, 2, std::min(kMostLanes, tiles_))));
   while (static_cast<int>(lanes_.size()) < lanes) add_lane();
+  if (tiles_ <= lanes * kTilesPerFlush) return;
+  for (const std::unique_ptr<Lane>& lane : lanes_) {
+    for (int i = 0; i < lane->sums.size(); ++i) {
+      lane->flushed.emplace_back(lane->sums[i].value.elements());
+    }
+  }
 }
 
 Tiles::~Tiles() = default;
@@ -232,6 +276,9 @@ size_t Tiles::bytes() const {
   for (const std::unique_ptr<Lane>& lane : lanes_) {
     for (int i = 0; i < lane->sums.size(); ++i) {
       bytes += lane->sums[i].value.type().bytes();
+    }
+    for (const std::vector<double>& sum : lane->flushed) {
+      bytes += sum.size() * sizeof(double);
     }
     bytes += lane->tile->arena_bytes();
     if (lane->last_tile.has_value()) bytes += lane->last_tile->arena_bytes();
