@@ -392,9 +392,28 @@ struct LogSumExp {
   float log_sum;  // Of exp(x - max).
 };
 
+// All elements but the largest are added up apart from its e^0 = 1, so that
+// nothing of them is lost where they are far below it.
 HWY_INLINE LogSumExp RowLogSumExp(const float* x, int64_t columns) {
+  const Floats d;
+  const int64_t part = kSumVectors * hn::Lanes(d);
   const float max = RowMax(x, columns);
-  return {max, std::log(RowExpSum(x, columns, max, nullptr))};
+  // Infinity against infinity.
+  if (std::isinf(max)) return {max, std::numeric_limits<float>::quiet_NaN()};
+  const auto shift = hn::Set(d, max);
+  double others = -1;
+  for (int64_t begin = 0; begin < columns; begin += part) {
+    auto sum = hn::Zero(d);
+    ForRow(x + begin, std::min(part, columns - begin), -kInfinity,
+           [&](int64_t, int64_t, auto v) HWY_ATTR {
+             const auto is_max = hn::Eq(v, shift);
+             others += static_cast<double>(hn::CountTrue(d, is_max));
+             sum = hn::Add(sum, hn::IfThenZeroElse(
+                                    is_max, SafeExp(d, hn::Sub(v, shift))));
+           });
+    others += hn::GetLane(hn::SumOfLanes(d, sum));
+  }
+  return {max, std::log1p(static_cast<float>(others))};
 }
 
 void LogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
@@ -486,8 +505,26 @@ void LogSoftmaxColumns(const float* x, int64_t length, int64_t stride,
   const Floats d;
   ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
     const auto max = ColumnMax(x + c, length, stride, n);
-    const auto log_sum = SafeLog(
-        d, ColumnExpSum(x + c, length, stride, n, max, nullptr).Rounded());
+    // As of a row: all but the largest, which may be there more than once.
+    DoubleSums others = NoSums(), ties = NoSums();
+    ties.Add(hn::Set(d, -1.0f));
+    for (int64_t begin = 0; begin < length; begin += kSumVectors) {
+      auto sum = hn::Zero(d), largest = hn::Zero(d);
+      const int64_t end = std::min(length, begin + kSumVectors);
+      for (int64_t i = begin; i < end; ++i) {
+        const auto row = LoadUpTo(x + c + i * stride, n);
+        const auto is_max = hn::Eq(row, max);
+        largest =
+            hn::Add(largest, hn::IfThenElseZero(is_max, hn::Set(d, 1.0f)));
+        sum = hn::Add(
+            sum, hn::IfThenZeroElse(is_max, SafeExp(d, hn::Sub(row, max))));
+      }
+      others.Add(sum);
+      ties.Add(largest);
+    }
+    others.Add(ties);
+    const auto log_sum = hn::IfThenElse(hn::IsInf(max), hn::NaN(d),
+                                        SafeLog1p(d, others.Rounded()));
     for (int64_t i = 0; i < length; ++i) {
       const auto row = LoadUpTo(x + c + i * stride, n);
       StoreSome(hn::Sub(hn::Sub(row, max), log_sum), n, y + c + i * stride);
@@ -635,36 +672,6 @@ void MinColumns(const float* x, int64_t length, int64_t stride, int64_t count,
 
 // ---- Cross entropy ----
 
-// log(sum of exp(x - max)), exact where all but the largest x are far below it:
-// what is added to the largest's 1 is kept apart from it.
-HWY_INLINE LogSumExp RowLogSumExpNearMax(const float* x, int64_t columns) {
-  const Floats d;
-  const float max = RowMax(x, columns);
-  const auto shift = hn::Set(d, max);
-  double others = 0;
-  int64_t largest = 0;
-  // Whole vectors added up in float32 before they join the total.
-  constexpr int64_t kBlock = 16;
-  for (int64_t begin = 0; begin < columns;) {
-    const int64_t end =
-        std::min<int64_t>(columns, begin + kBlock * hn::Lanes(d));
-    auto sum = hn::Zero(d);
-    ForRow(x + begin, end - begin, -kInfinity,
-           [&](int64_t, int64_t, auto v) HWY_ATTR {
-             const auto is_max = hn::Eq(v, shift);
-             largest += hn::CountTrue(d, is_max);
-             sum = hn::Add(sum, hn::IfThenZeroElse(
-                                    is_max, SafeExp(d, hn::Sub(v, shift))));
-           });
-    others += hn::GetLane(hn::SumOfLanes(d, sum));
-    begin = end;
-  }
-  others += static_cast<double>(largest - 1);
-  // Infinity against infinity.
-  if (std::isinf(max)) return {max, std::numeric_limits<float>::quiet_NaN()};
-  return {max, std::log1p(static_cast<float>(others))};
-}
-
 void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
                       int64_t columns, const int32_t* ignored, float* loss) {
   for (int64_t r = 0; r < rows; ++r, x += columns) {
@@ -673,7 +680,7 @@ void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
     } else if (label[r] < 0 || label[r] >= columns) {
       loss[r] = std::numeric_limits<float>::quiet_NaN();
     } else {
-      const LogSumExp row = RowLogSumExpNearMax(x, columns);
+      const LogSumExp row = RowLogSumExp(x, columns);
       loss[r] = row.log_sum + (row.max - x[label[r]]);
     }
   }
@@ -711,7 +718,7 @@ void CrossEntropySlopeRows(const float* x, const int32_t* label, int64_t rows,
 void ProbabilityCrossEntropyRows(const float* x, const float* p, int64_t rows,
                                  int64_t columns, float* loss) {
   for (int64_t r = 0; r < rows; ++r, x += columns, p += columns) {
-    const LogSumExp row = RowLogSumExpNearMax(x, columns);
+    const LogSumExp row = RowLogSumExp(x, columns);
     double sum = 0;
     for (int64_t c = 0; c < columns; ++c) {
       // 0 ln 0 = 0; in double, x - max does not overflow.

@@ -132,6 +132,22 @@ TEST(SoftmaxCrossEntropyTest, KeepsTheDigitsOfSmallLossesAndGradients) {
             {-2 * share, share, share});
 }
 
+TEST(LogSoftmaxTest, KeepsTheDigitsOfWhatIsNearZero) {
+  const double rest = std::log1p(std::exp(-20.0) + std::exp(-21.0));
+  for (int axis : {0, 1}) {
+    Graph graph;
+    const Shape shape = axis == 1 ? Shape({1, 3}) : Shape({3, 1});
+    // Columns lie side by side only if there is more than one.
+    const Var x = graph.Input("x", shape);
+    const Var wide = axis == 1 ? x : Concat({x, x}, 1);
+    const ReferenceFeeds feeds = {
+        {x, Tensor(shape, std::vector<float>{0, -20, -21})}};
+    const Var y = LogSoftmax(wide, axis);
+    ExpectAll(graph, Slice(y, axis, {0, 1}), feeds,
+              std::vector<double>(axis == 1 ? 1 : 2, -rest));
+  }
+}
+
 TEST(SoftmaxCrossEntropyTest, IsNotANumberForInfiniteLogits) {
   Logits of({kInf, 0}, {0, 1});
   ExpectAll(of.graph, SoftmaxCrossEntropy(of.logits, of.labels), of.feeds,
