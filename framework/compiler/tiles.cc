@@ -25,10 +25,12 @@ constexpr int64_t kFewestTiles = 16;
 // What all lanes may take; their number is a power of two from 2 to 32.
 constexpr size_t kLaneBytes = 8 << 20;
 constexpr int kMostLanes = 32;
-// Tiles that are added up in float32 before their sum joins one in double. A sum
-// over the batch is then off by the error of its tiles' own sums and at most so
-// many roundings of sum |x|, however many tiles there are.
-constexpr int kTilesPerFlush = 16;
+// Terms that are added up in float32 before their sum becomes a term of the next
+// level: tiles at the first, sums of 16 tiles at the second, and so on. A sum
+// over the batch is then off by the error of its tiles' own sums and, for up to
+// 16^k tiles a lane, by at most 16 k roundings of sum |x|. (Sums in double would
+// be off by 16, but take twice the memory, which is what limits the lanes.)
+constexpr int64_t kTermsPerLevel = 16;
 
 // Of one core's second-level cache, or 1 MiB if the system does not say.
 size_t CacheBytes() {
@@ -76,26 +78,38 @@ struct Tiles::Lane {
     }
   }
 
-  // Adds the sums so far to the sums in double, and clears them.
-  void Flush() {
+  absl::Span<float> Level(int level, int sum) {
+    return level == 0 ? sums[sum].value.values<float>()
+                      : absl::MakeSpan(levels[level - 1][sum]);
+  }
+  // Adds the sums of a level to those of the next, and clears them.
+  void Flush(int level) {
     for (int i = 0; i < sums.size(); ++i) {
-      const absl::Span<float> sum = sums[i].value.values<float>();
-      for (size_t k = 0; k < sum.size(); ++k) flushed[i][k] += sum[k];
-      std::fill(sum.begin(), sum.end(), 0.0f);
+      const absl::Span<float> from = Level(level, i), to = Level(level + 1, i);
+      for (size_t k = 0; k < to.size(); ++k) to[k] += from[k];
+      std::fill(from.begin(), from.end(), 0.0f);
+    }
+  }
+  // After the tile number `added` of the lane, counted from 1.
+  void FlushFull(int64_t added) {
+    for (int level = 0;
+         level < static_cast<int>(levels.size()) && added % kTermsPerLevel == 0;
+         ++level, added /= kTermsPerLevel) {
+      Flush(level);
     }
   }
   void Clear() {
-    for (int i = 0; i < sums.size(); ++i) {
-      Tensor& sum = sums[i].value;
-      std::memset(sum.data(), 0, sum.type().bytes());
+    for (int level = 0; level <= static_cast<int>(levels.size()); ++level) {
+      for (int i = 0; i < sums.size(); ++i) {
+        const absl::Span<float> sum = Level(level, i);
+        std::fill(sum.begin(), sum.end(), 0.0f);
+      }
     }
-    for (std::vector<double>& sum : flushed)
-      std::fill(sum.begin(), sum.end(), 0);
   }
 
   Variables sums;
-  // What has been flushed of each; none if a lane's tiles need no flush.
-  std::vector<std::vector<double>> flushed;
+  // The sums of the second level, the third, ….
+  std::vector<std::vector<std::vector<float>>> levels;
   std::optional<Executable> tile, last_tile;
 };
 
@@ -116,12 +130,8 @@ class Tiles::RunKernel : public Kernel {
     int64_t added = 0;
     for (int64_t tile = chunk * tiles_.tiles_ / lanes;
          tile < (chunk + 1) * tiles_.tiles_ / lanes; ++tile) {
-      if (added == kTilesPerFlush) {
-        lane.Flush();
-        added = 0;
-      }
       RunTile(lane, tile * tiles_.tile_rows_, arguments);
-      ++added;
+      lane.FlushFull(++added);
     }
   }
 
@@ -158,7 +168,7 @@ class Tiles::RunKernel : public Kernel {
 class Tiles::SumKernel : public Kernel {
  public:
   SumKernel(const Tiles& tiles, int number) : tiles_(tiles), number_(number) {
-    elements_ = Of(0).size();
+    elements_ = tiles.lanes_[0]->sums[number].value.elements();
   }
 
   int chunks() const override {
@@ -176,13 +186,12 @@ class Tiles::SumKernel : public Kernel {
     for (int64_t first = begin; first < end; first += kSome) {
       const int64_t count = std::min(kSome, end - first);
       double total[kSome] = {};
-      for (size_t lane = 0; lane < tiles_.lanes_.size(); ++lane) {
-        const float* const term = Of(lane).data() + first;
-        for (int64_t i = 0; i < count; ++i) total[i] += term[i];
-        if (tiles_.lanes_[lane]->flushed.empty()) continue;
-        const double* const flushed =
-            tiles_.lanes_[lane]->flushed[number_].data() + first;
-        for (int64_t i = 0; i < count; ++i) total[i] += flushed[i];
+      for (const std::unique_ptr<Lane>& lane : tiles_.lanes_) {
+        for (int level = static_cast<int>(lane->levels.size()); level >= 0;
+             --level) {
+          const float* const term = lane->Level(level, number_).data() + first;
+          for (int64_t i = 0; i < count; ++i) total[i] += term[i];
+        }
       }
       for (int64_t i = 0; i < count; ++i) {
         sum[first + i] = static_cast<float>(total[i]);
@@ -191,11 +200,6 @@ class Tiles::SumKernel : public Kernel {
   }
 
  private:
-  absl::Span<const float> Of(size_t lane) const {
-    const Variables& sums = tiles_.lanes_[lane]->sums;
-    return sums[number_].value.values<float>();
-  }
-
   const Tiles& tiles_;
   int number_;
   int64_t elements_;
@@ -250,10 +254,13 @@ Tiles::Tiles(Tiling whole, std::optional<Tiling> last, int64_t batch,
   const int lanes = static_cast<int>(std::bit_floor(
       std::clamp<size_t>(fitting, 2, std::min(kMostLanes, tiles_))));
   while (static_cast<int>(lanes_.size()) < lanes) add_lane();
-  if (tiles_ <= lanes * kTilesPerFlush) return;
+  const int64_t most = (tiles_ + lanes - 1) / lanes;
   for (const std::unique_ptr<Lane>& lane : lanes_) {
-    for (int i = 0; i < lane->sums.size(); ++i) {
-      lane->flushed.emplace_back(lane->sums[i].value.elements());
+    for (int64_t full = kTermsPerLevel; full < most; full *= kTermsPerLevel) {
+      lane->levels.emplace_back();
+      for (int i = 0; i < lane->sums.size(); ++i) {
+        lane->levels.back().emplace_back(lane->sums[i].value.elements());
+      }
     }
   }
 }
@@ -277,8 +284,10 @@ size_t Tiles::bytes() const {
     for (int i = 0; i < lane->sums.size(); ++i) {
       bytes += lane->sums[i].value.type().bytes();
     }
-    for (const std::vector<double>& sum : lane->flushed) {
-      bytes += sum.size() * sizeof(double);
+    for (const auto& level : lane->levels) {
+      for (const std::vector<float>& sum : level) {
+        bytes += sum.size() * sizeof(float);
+      }
     }
     bytes += lane->tile->arena_bytes();
     if (lane->last_tile.has_value()) bytes += lane->last_tile->arena_bytes();
