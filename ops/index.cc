@@ -230,7 +230,26 @@ struct Scatter {
  private:
   void RunSummed(const float* from, const int32_t* indices, float* to,
                  int64_t begin, int64_t end, double* sums) const {
-    std::fill_n(sums, (end - begin) * width, 0.0);
+    // Of a line of a few elements a call of memset would be most of the work.
+    constexpr int64_t kFew = 8;
+    double few[kFew] = {};
+    const int64_t count = (end - begin) * width;
+    if (count <= kFew) {
+      sums = few;
+    } else {
+      std::fill_n(sums, count, 0.0);
+    }
+    if (width == 1) {
+      for (int64_t j = 0; j < updates; ++j) {
+        const int64_t place = indices[j * index_step];
+        if (place < begin || place >= end) continue;
+        sums[place - begin] += from[j * update_step];
+      }
+      for (int64_t place = begin; place < end; ++place) {
+        to[place * step] = static_cast<float>(sums[place - begin]);
+      }
+      return;
+    }
     for (int64_t j = 0; j < updates; ++j) {
       const int64_t place = indices[j * index_step];
       if (place < begin || place >= end) continue;
