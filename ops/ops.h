@@ -307,8 +307,8 @@ Var OneHot(Var indices, int64_t depth, Loc loc = Loc::Current());
 // outside.
 Var Gather(Var x, Var indices, int axis = 0, Loc loc = Loc::Current());
 // Gather's adjoint: zeros of `shape`, to which the slices of updates (float32)
-// are added at these places, in order and in double, for any number of threads. What is
-// outside is left out.
+// are added at these places, in order for any number of threads: in double, or
+// if there are no more than 16, in float32. What is outside is left out.
 Var ScatterAdd(Var updates, Var indices, Shape shape, int axis = 0,
                Loc loc = Loc::Current());
 // Each line of x along an axis at its own indices: x [a,b] and indices [a,c] to
