@@ -132,7 +132,8 @@ Var Graph::AppendVariable(absl::string_view name, TensorType type,
     return Var(this, kNone);
   }
   nodes_[var.id()].variable =
-      variables_->Add({std::string(name), tag, std::move(value)});
+      variables_->Add({std::string(name), tag, std::move(value),
+                       tag == Tag::kState && in_training_scope_});
   return var;
 }
 
@@ -366,6 +367,13 @@ Graph::Rollback::~Rollback() {
   graph_->errors_.resize(errors_);
   graph_->errors_left_out_ = errors_left_out_;
 }
+
+Graph::TrainingScope::TrainingScope(Graph* graph)
+    : graph_(graph), outer_(graph->in_training_scope_) {
+  graph_->in_training_scope_ = true;
+}
+
+Graph::TrainingScope::~TrainingScope() { graph_->in_training_scope_ = outer_; }
 
 Graph* GraphOf(absl::Span<const Var> inputs) {
   for (Var input : inputs) {

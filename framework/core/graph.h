@@ -211,6 +211,20 @@ class Graph {
     int64_t errors_left_out_;
   };
 
+  // While one lives, states are declared as states of the training
+  // (Variable::of_training).
+  class TrainingScope {
+   public:
+    explicit TrainingScope(Graph* graph);
+    ~TrainingScope();
+    TrainingScope(const TrainingScope&) = delete;
+    TrainingScope& operator=(const TrainingScope&) = delete;
+
+   private:
+    Graph* graph_;
+    bool outer_;
+  };
+
  private:
   // The line that a node appended now bears, if it is declared on `loc`.
   Loc LocNow(const Loc& loc) const;
@@ -227,6 +241,7 @@ class Graph {
   int gradient_of_ = kNone;
   Loc gradient_loc_;
   Loc loc_scope_;
+  bool in_training_scope_ = false;
   std::vector<std::string> errors_;
   int64_t errors_left_out_ = 0;
 };

@@ -34,6 +34,10 @@ struct Updates {
   // How many updates have been made so far: int32 of rank 0, advanced by the
   // assignments. Empty if they were made by hand.
   Var step = Var();
+  // uint8 of rank 0: 0 in a run that a transformation leaves out, which changes
+  // no variable. Empty: no run is left out. See AddAssignments
+  // (../train/transform.h).
+  Var not_skipped = Var();
   // What the optimiser's rate is at this step: rank 0; the last optimiser's if
   // there are several, empty without one.
   Var learning_rate = Var();

@@ -29,6 +29,9 @@ struct Variable {
   std::string name;  // Unique in its graph.
   Tag tag;
   Tensor value;
+  // A state of the training alone, such as a moment or a step counter: no part
+  // of the model (Graph::TrainingScope).
+  bool of_training = false;
 };
 
 class Variables {
