@@ -3,13 +3,17 @@
 #include "framework/train/optimizer.h"
 
 #include <cmath>
+#include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "framework/compiler/compile.h"
 #include "framework/core/gradient_check.h"
 #include "framework/core/gradients.h"
 #include "framework/core/initializer.h"
+#include "framework/train/wrappers.h"
 #include "gtest/gtest.h"
 #include "ops/ops.h"
 
@@ -250,6 +254,55 @@ TEST(OptimizerTest, RefusesWrongConstantsWithTheLine) {
                 "Lion: expected a beta2 in [0, 1), found 2");
   ExpectRefusal(Lamb({.weight_decay = -1}, kHere),
                 "Lamb: expected a finite weight_decay of at least 0, found -1");
+}
+
+TEST(OptimizerTest, AFullStepCounterIsAsGoodAsInfinity) {
+  const std::pair<const char*, std::function<TransformPtr()>> optimizers[] = {
+      {"Adam", [] { return Adam(); }},
+      {"AmsGrad", [] { return AmsGrad(); }},
+      {"AdamW", [] { return AdamW(); }},
+      {"NAdam", [] { return NAdam(); }},
+      {"Lamb", [] { return Lamb(); }},
+      {"Lion", [] { return Lion(); }},
+      {"AddNoise", []() -> TransformPtr {
+         return std::make_unique<Chain>(AddNoise(0.01),
+                                        Sgd({.learning_rate = 1e-3}));
+       }}};
+  for (const auto& [name, make] : optimizers) {
+    SCOPED_TRACE(name);
+    Graph g;
+    const Var w = g.Parameter("w", {1}, Constant(1));
+    const Updates updates = Chain(make()).Apply({w}, {w * 0 + 1.0});
+    ASSERT_TRUE(
+        g.SetValue(updates.step, Tensor({}, std::vector<int32_t>{2147483645}))
+            .ok());
+    absl::StatusOr<Plan> plan = Compile(g, {.updates = updates});
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    float before = 1;
+    for (int run = 0; run < 5; ++run) {
+      ASSERT_TRUE(plan->Run().ok());
+      const float now = g.Value(w).values<float>()[0];
+      EXPECT_TRUE(std::isfinite(now));
+      EXPECT_LT(now, before) << run;
+      EXPECT_GT(now, 0.5);
+      before = now;
+    }
+    EXPECT_EQ(g.Value(updates.step).values<int32_t>()[0], 2147483647);
+  }
+}
+
+TEST(OptimizerTest, AParameterMayHaveTwoChains) {
+  Graph g;
+  const Var w = g.Parameter("w", {1}, Constant(1));
+  const Updates first = Chain(NAdam()).Apply({w}, {w});
+  const Updates second = Chain(NAdam()).Apply({w}, {w});
+  ASSERT_TRUE(g.status().ok()) << g.status();
+  EXPECT_GE(g.variables().Find("w/nadam/m"), 0);
+  EXPECT_GE(g.variables().Find("w/nadam/m/2"), 0);
+  for (const Updates& updates : {first, second}) {
+    absl::StatusOr<Plan> plan = Compile(g, {.updates = updates});
+    EXPECT_TRUE(plan.ok() && plan->Run().ok());
+  }
 }
 
 }  // namespace

@@ -4,10 +4,15 @@
 
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <numbers>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "framework/compiler/compile.h"
 #include "framework/core/gradients.h"
+#include "framework/train/checkpoint.h"
 #include "framework/train/optimizer.h"
 #include "gtest/gtest.h"
 #include "ops/ops.h"
@@ -150,6 +155,97 @@ TEST(ReduceOnPlateauTest, LowersTheRateWhenTheMetricStopsFalling) {
   EXPECT_EQ(plateau.Observe(2), 0.125);
   EXPECT_EQ(plateau.Observe(2), 0.125);  // Not below min_rate.
   EXPECT_EQ(rate(), 0.125);
+}
+
+// A graph whose rate follows a plateau.
+struct OnPlateau {
+  OnPlateau() {
+    const Var w = graph.Parameter("w", {}, Zeros());
+    Chain(Sgd({.learning_rate = plateau.schedule()})).Apply({w}, {w});
+  }
+  ReduceOnPlateau plateau{{.rate = 0.1, .factor = 0.1, .patience = 2}};
+  Graph graph;
+};
+
+TEST(ReduceOnPlateauTest, GoesOnFromACheckpoint) {
+  const std::string path = testing::TempDir() + "/plateau";
+  // Interrupted after any number of observations, the rates are the same.
+  const std::vector<double> metrics = {1,   std::nan(""), 1,   1,
+                                       0.5, 0.6,          0.6, 0.6};
+  OnPlateau whole;
+  std::vector<double> rates;
+  for (double metric : metrics) rates.push_back(whole.plateau.Observe(metric));
+  EXPECT_NEAR(rates[3], 0.01, 1e-8);
+  EXPECT_NEAR(rates.back(), 0.001, 1e-8);
+  for (size_t before = 0; before <= metrics.size(); ++before) {
+    OnPlateau first, second;
+    for (size_t i = 0; i < before; ++i) {
+      EXPECT_EQ(first.plateau.Observe(metrics[i]), rates[i]);
+    }
+    ASSERT_TRUE(WriteCheckpoint(path, first.graph, {}, {}).ok());
+    const absl::StatusOr<Checkpoint> read = ReadCheckpoint(path);
+    ASSERT_TRUE(read.ok() && Restore(*read, second.graph).ok());
+    for (size_t i = before; i < metrics.size(); ++i) {
+      EXPECT_EQ(second.plateau.Observe(metrics[i]), rates[i]) << before;
+    }
+  }
+}
+
+TEST(ReduceOnPlateauTest, AGraphMayHaveSeveral) {
+  Graph g;
+  const Var w = g.Parameter("w", {1}, Zeros(), Tag::kWeight);
+  const Var b = g.Parameter("b", {1}, Zeros(), Tag::kBias);
+  ReduceOnPlateau of_weights({.rate = 0.5, .factor = 0.5, .patience = 0});
+  ReduceOnPlateau of_biases({.rate = 0.25, .factor = 0.5, .patience = 0});
+  Chain(Only(IsWeight, Sgd({.learning_rate = of_weights.schedule()})),
+        Sgd({.learning_rate = of_biases.schedule()}))
+      .Apply({w, b}, {w, b});
+  ASSERT_TRUE(g.status().ok()) << g.status();
+  for (const char* name : {"plateau/rate", "plateau/rate/2"}) {
+    EXPECT_GE(g.variables().Find(name), 0) << name;
+  }
+  of_weights.Observe(1);
+  EXPECT_EQ(of_weights.Observe(1), 0.25);
+  EXPECT_EQ(of_biases.Observe(1), 0.25);
+  EXPECT_EQ(of_biases.Observe(1), 0.125);
+}
+
+TEST(ReduceOnPlateauTest, BeforeItIsUsedItHasItsFirstRate) {
+  EXPECT_EQ(ReduceOnPlateau({.rate = 0.5}).Observe(1), 0.5);
+}
+
+// ---- The largest step ----
+
+TEST(ScheduleTest, StaysAtItsLimitWhenTheStepCounterIsFull) {
+  const std::pair<Schedule, double> schedules[] = {
+      {InverseTimeDecay(1, 1), 1 / (1 + 0x1p31)},
+      {ExponentialDecay(1, 0.5, 10), 0},
+      {StepDecay(1, 0.5, 10), 0},
+      {Piecewise(1, {{5, 0.25}}), 0.25},
+      {PolynomialDecay(1, 0.125, 10, 2), 0.125},
+      {LinearDecay(1, 10), 0},
+      {CosineDecay(1, 0.125, 10), 0.125},
+      {Warmup(10, 1e-3), 1e-3},
+      {OneCycle(1, 10), 1 / 25e4}};
+  for (size_t i = 0; i < std::size(schedules); ++i) {
+    Graph g;
+    const Var w = g.Parameter("w", {}, Zeros());
+    const Updates updates =
+        Chain(Sgd({.learning_rate = schedules[i].first})).Apply({w}, {w});
+    ASSERT_TRUE(
+        g.SetValue(updates.step, Tensor({}, std::vector<int32_t>{2147483646}))
+            .ok());
+    absl::StatusOr<Plan> plan =
+        Compile(g, {.fetch = {updates.learning_rate}, .updates = updates});
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    for (int run = 0; run < 4; ++run) {
+      ASSERT_TRUE(plan->Run().ok());
+      EXPECT_NEAR(plan->Scalar(updates.learning_rate), schedules[i].second,
+                  1e-9)
+          << i << ", run " << run;
+    }
+    EXPECT_EQ(g.Value(updates.step).values<int32_t>()[0], 2147483647);
+  }
 }
 
 }  // namespace

@@ -1,12 +1,17 @@
 // Clipping, accumulation, skipping, averages and noise.
 #include "framework/train/wrappers.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "framework/compiler/compile.h"
+#include "framework/core/gradients.h"
 #include "framework/core/initializer.h"
 #include "framework/train/clip.h"
 #include "framework/train/optimizer.h"
@@ -19,7 +24,8 @@ namespace {
 // Two parameters whose gradients are fed, and a compiled chain.
 struct Model {
   Model() {
-    w = g.Parameter("w", {2}, Values(Tensor({2}, std::vector<float>{1, 2})));
+    w = g.Parameter("w", {2}, Values(Tensor({2}, std::vector<float>{1, 2})),
+                    Tag::kWeight);
     b = g.Parameter("b", {}, Constant(-1));
     gw = g.Input("gw", {2});
     gb = g.Input("gb", {});
@@ -178,6 +184,225 @@ TEST(SkipIfNotFiniteTest, LeavesEverythingAsItWas) {
   m.Run(0, 0, 0);  // Momentum is what it was: 0.5 of the first gradient.
   EXPECT_EQ(m.Parameters(), (Floats{-0.5, 2, -1}));
   EXPECT_EQ(m.Steps(), 2);
+}
+
+// ---- Wrappers in one another, and of groups ----
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+using Wrap = TransformPtr (*)(TransformPtr);
+struct Wrapper {
+  const char* name;
+  Wrap wrap;
+  int runs;  // That make one update.
+};
+const Wrapper kWrappers[] = {
+    {"Accumulate", [](TransformPtr t) { return Accumulate(2, std::move(t)); },
+     2},
+    {"SkipIfNotFinite",
+     [](TransformPtr t) { return SkipIfNotFinite(std::move(t)); }, 1},
+    {"AverageWeights",
+     [](TransformPtr t) -> TransformPtr {
+       return std::make_unique<Chain>(AverageWeights(0.5), std::move(t));
+     },
+     1},
+    {"AddNoise",
+     [](TransformPtr t) -> TransformPtr {
+       return std::make_unique<Chain>(AddNoise(0), std::move(t));
+     },
+     1},
+    {"Only",
+     [](TransformPtr t) -> TransformPtr {
+       return std::make_unique<Chain>(Only(IsWeight, Sgd({.learning_rate = 1})),
+                                      std::move(t));
+     },
+     1}};
+
+TEST(WrappersTest, EveryPairStandsInOneAnotherInEitherOrder) {
+  for (const Wrapper& outer : kWrappers) {
+    for (const Wrapper& inner : kWrappers) {
+      SCOPED_TRACE(absl::StrCat(outer.name, " of ", inner.name));
+      Model m;
+      // The weights are taken once, and then none is left to select.
+      if (outer.wrap == inner.wrap && outer.name == std::string("Only"))
+        continue;
+      m.Compile(Chain(outer.wrap(inner.wrap(Sgd({.learning_rate = 1})))));
+      const int runs = outer.runs * inner.runs;
+      for (int run = 1; run <= 2 * runs; ++run) {
+        m.Run(0, 0, 3);
+        EXPECT_EQ(m.Parameters()[2], -1 - 3 * (run / runs)) << run;
+      }
+    }
+  }
+}
+
+TEST(WrappersTest, ANanIsSkippedInsideAndOutsideOfAccumulation) {
+  {
+    // Outside, the run is no run: the sums stay.
+    Model m;
+    m.Compile(Chain(SkipIfNotFinite(Accumulate(2, Sgd({.learning_rate = 1})))));
+    m.Run(2, 0, 0);
+    m.Run(kNan, 0, 0);
+    EXPECT_EQ(m.Parameters()[0], 1);
+    m.Run(4, 0, 0);
+    EXPECT_EQ(m.Parameters()[0], 1 - 3);
+    EXPECT_EQ(m.Steps(), 1);
+  }
+  {
+    // Inside, the mean of both runs is left out, and then the next two count.
+    Model m;
+    m.Compile(Chain(Accumulate(2, SkipIfNotFinite(Sgd({.learning_rate = 1})))));
+    const auto skips = [&] {
+      return m.plan->Value(m.updates.reports[0].value).values<int32_t>()[0];
+    };
+    m.Run(kNan, 0, 0);
+    EXPECT_EQ(skips(), 0);  // Nothing is decided yet.
+    m.Run(4, 0, 0);
+    EXPECT_EQ(skips(), 1);
+    EXPECT_EQ(m.Parameters()[0], 1);
+    EXPECT_EQ(m.Steps(), 0);
+    m.Run(2, 0, 0);
+    m.Run(4, 0, 0);
+    EXPECT_EQ(skips(), 1);
+    EXPECT_EQ(m.Parameters()[0], 1 - 3);
+    EXPECT_EQ(m.Steps(), 1);
+  }
+}
+
+std::vector<std::string> StatesOf(const Graph& graph) {
+  std::vector<std::string> names;
+  for (int i = 0; i < graph.variables().size(); ++i) {
+    if (graph.variables()[i].tag == Tag::kState) {
+      names.push_back(graph.variables()[i].name);
+    }
+  }
+  return names;
+}
+
+TEST(WrappersTest, AloneTheirStatesKeepTheirNames) {
+  Model m;
+  m.Compile(Chain(Accumulate(2, Sgd({.learning_rate = 1}))));
+  EXPECT_EQ(StatesOf(m.g),
+            (std::vector<std::string>{"step", "accumulated_runs",
+                                      "w/accumulated", "b/accumulated"}));
+  Model k;
+  k.Compile(Chain(SkipIfNotFinite(Sgd({.learning_rate = 1}))));
+  EXPECT_EQ(StatesOf(k.g), (std::vector<std::string>{"step", "skipped"}));
+}
+
+TEST(WrappersTest, GroupsHaveWrappersAndStepCountersOfTheirOwn) {
+  // What t is when an update is made shows in a rate of 1 / (1 + t).
+  const Schedule rate = InverseTimeDecay(1, 1);
+  Model m;
+  m.Compile(
+      Chain(Only(IsBias,
+                 Accumulate(2, SkipIfNotFinite(Sgd({.learning_rate = rate})))),
+            Accumulate(3, SkipIfNotFinite(Sgd({.learning_rate = rate})))));
+  const std::vector<std::string> states = StatesOf(m.g);
+  for (const char* name : {"step", "step/2", "step/3", "accumulated_runs",
+                           "accumulated_runs/2", "skipped", "skipped/2"}) {
+    EXPECT_NE(std::find(states.begin(), states.end(), name), states.end())
+        << name;
+  }
+  EXPECT_EQ(m.updates.reports[0].name, "skipped");
+  EXPECT_EQ(m.updates.reports[1].name, "skipped/2");
+  for (int run = 0; run < 6; ++run) m.Run(6, 0, 6);
+  // Rates 1 and 1/2 of the weight's two updates; 1, 1/2 and 1/3 of the bias's.
+  EXPECT_EQ(m.Parameters(), (Floats{1 - 9, 2, -1 - 6 - 3 - 2}));
+  // Runs 2, 3, 4 and 6.
+  EXPECT_EQ(m.Steps(), 4);
+}
+
+TEST(WrappersTest, AnUnwrappedGroupCountsItsOwnUpdates) {
+  Graph g;
+  const Var w = g.Parameter("w", {1}, Zeros(), Tag::kWeight);
+  const Var b = g.Parameter("b", {1}, Zeros(), Tag::kBias);
+  const Var gradient = g.Input("gradient", {1});
+  const Schedule rate = InverseTimeDecay(1, 1);
+  const Updates updates =
+      Chain(Only(IsBias, Accumulate(2, Sgd({.learning_rate = rate}))),
+            Sgd({.learning_rate = rate}))
+          .Apply({w, b}, {gradient, gradient});
+  absl::StatusOr<Plan> plan = Compile(g, {.updates = updates});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const Tensor one({1}, std::vector<float>{1});
+  for (int run = 0; run < 4; ++run) {
+    ASSERT_TRUE(plan->Run({{gradient, one}}).ok());
+  }
+  // Rates 1, 1/2, 1/3, 1/4 of the weight; 1, 1/2 of the bias.
+  EXPECT_NEAR(g.Value(w).values<float>()[0], -(1 + 1 / 2. + 1 / 3. + 1 / 4.),
+              1e-6);
+  EXPECT_EQ(g.Value(b).values<float>()[0], -1.5f);
+  EXPECT_EQ(g.Value(updates.step).values<int32_t>()[0], 4);
+}
+
+TEST(WrappersTest, AllGroupsWrappedTheChainCountsRunsThatUpdateAny) {
+  Graph g;
+  const Var w = g.Parameter("w", {1}, Zeros(), Tag::kWeight);
+  const Var b = g.Parameter("b", {1}, Zeros(), Tag::kBias);
+  const Var gradient = g.Input("gradient", {1});
+  const Updates updates =
+      Chain(Only(IsBias, Accumulate(2, Sgd({.learning_rate = 1}))),
+            Accumulate(3, Sgd({.learning_rate = 1})))
+          .Apply({w, b}, {gradient, gradient});
+  absl::StatusOr<Plan> plan = Compile(g, {.updates = updates});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const Tensor one({1}, std::vector<float>{1});
+  for (int run = 0; run < 6; ++run) {
+    ASSERT_TRUE(plan->Run({{gradient, one}}).ok());
+  }
+  EXPECT_EQ(g.Value(w).values<float>()[0], -2);
+  EXPECT_EQ(g.Value(b).values<float>()[0], -3);
+  // Runs 2, 3, 4 and 6.
+  EXPECT_EQ(g.Value(updates.step).values<int32_t>()[0], 4);
+}
+
+TEST(WrappersTest, RefuseATransformThatLeavesAParameter) {
+  constexpr Loc kHere = {"user.cc", 7};
+  Model m;
+  Chain(Accumulate(2, ClipByNorm(1), kHere), Sgd({.learning_rate = 1}))
+      .Apply({m.w, m.b}, {m.gw, m.gb});
+  EXPECT_EQ(std::string(m.g.status().message()),
+            "user.cc:7: Accumulate: expected an optimiser for all parameters "
+            "that reach it, found none for \"w\"");
+}
+
+TEST(AccumulateTest, ABatchOfNoSamplesIsNoRun) {
+  Graph g;
+  const Var x = g.Input("x", {kBatch, 1});
+  const Var w = g.Parameter("w", {1, 1}, Zeros());
+  // Of no samples, the mean is NaN and its gradient 0; the penalty's is not.
+  const Var loss = Mean(MatMul(x, w)) + Sum(w);
+  const Updates updates = Chain(Accumulate(2, Sgd({.learning_rate = 1})))
+                              .Apply({w}, Gradients(loss, {w}));
+  absl::StatusOr<Plan> plan = Compile(g, {.updates = updates});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const auto run = [&](int64_t samples) {
+    const Tensor batch({samples, 1}, std::vector<float>(samples, 2));
+    EXPECT_TRUE(plan->Run({{x, batch}}).ok());
+    return g.Value(w).values<float>()[0];
+  };
+  EXPECT_EQ(run(3), 0);
+  EXPECT_EQ(run(0), 0);
+  EXPECT_EQ(g.Value(updates.step).values<int32_t>()[0], 0);
+  EXPECT_EQ(run(1), -3);
+  EXPECT_EQ(g.Value(updates.step).values<int32_t>()[0], 1);
+}
+
+TEST(AddNoiseTest, TwoOfThemDrawDifferentNumbers) {
+  constexpr int kElements = 20000;
+  Graph g({.seed = 5});
+  const Var w = g.Parameter("w", {kElements}, Zeros());
+  const Updates updates =
+      Chain(AddNoise(1), AddNoise(1), Sgd({.learning_rate = 1}))
+          .Apply({w}, {w * 0});
+  absl::StatusOr<Plan> plan = Compile(g, {.updates = updates});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_TRUE(plan->Run().ok());
+  double squares = 0;
+  for (float value : g.Value(w).values<float>()) squares += value * value;
+  // The variance of a sum of two; of one twice it would be 4.
+  EXPECT_NEAR(squares / kElements, 2, 0.15);
 }
 
 TEST(AverageWeightsTest, EvaluatesWithTheAverages) {

@@ -227,10 +227,10 @@ TransformPtr NAdam(NAdamOptions options, Loc loc) {
         const Var mu = mu_at(t), next_mu = mu_at(t + 1);
         // One product for all parameters, named after the first of them.
         Graph& graph = *step.flow->graph;
+        const std::string name = absl::StrCat(
+            graph.NameOf(step.flow->trained[0].parameter), "/nadam/mu_product");
         const Var old_product = graph.State(
-            absl::StrCat(graph.NameOf(step.flow->trained[0].parameter),
-                         "/nadam/mu_product"),
-            {}, Constant(1), DType::kFloat32, step.loc);
+            FreeName(graph, name), {}, Constant(1), DType::kFloat32, step.loc);
         const Var product = step.Assign(old_product, old_product * mu);
         const Var g_rate = step.rate * (1 - mu) / (1 - product);
         const Var m_rate = step.rate * next_mu / (1 - product * next_mu);

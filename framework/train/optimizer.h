@@ -2,7 +2,7 @@
 // new values of these parameters w, and states its exact formula, since
 // libraries differ in them. In the formulas
 //
-//   t     counts updates from 1;
+//   t     counts updates from 1 to 2^31, where it stays;
 //   rate  is learning_rate, which may change with the step (schedule.h);
 //   all other letters are state, starts from 0 unless said otherwise, and is
 //   named after its parameter: "<parameter>/adam/m".
@@ -161,8 +161,9 @@ struct LionOptions {
 };
 TransformPtr Lion(LionOptions options = {}, Loc loc = Loc::Current());
 
-//   u = m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon) + weight_decay
-//   w w = w - rate |w| / |u| u
+//   r = m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon)
+//   u = r + weight_decay w
+//   w = w - rate |w| / |u| u
 // where |.| is the Euclidean norm over one parameter, and the quotient of norms
 // is 1 if either is 0. You et al., "Large batch optimization for deep learning:
 // training BERT in 76 minutes", ICLR 2020, algorithm 2 with phi(z) = z.

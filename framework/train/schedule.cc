@@ -11,6 +11,7 @@
 #include "framework/core/check.h"
 #include "framework/core/floating_point.h"
 #include "framework/train/check_constant.h"
+#include "framework/train/transform.h"
 #include "ops/ops.h"
 
 namespace tape {
@@ -160,60 +161,82 @@ Schedule OneCycle(double peak, int64_t steps) {
   });
 }
 
-struct ReduceOnPlateau::State {
+namespace {
+
+// The best metric before there is one. Finite, as variables are to be.
+constexpr float kNoBest = std::numeric_limits<float>::max();
+
+template <typename T>
+T Number(Var state) {
+  return state.graph()->Value(state).values<T>()[0];
+}
+
+template <typename T>
+void SetNumber(Var state, T value) {
+  const absl::Status status =
+      state.graph()->SetValue(state, Tensor(Shape(), std::vector<T>{value}));
+  TAPE_CHECK(status.ok());  // It has the state's type.
+}
+
+}  // namespace
+
+struct ReduceOnPlateau::Declared {
   Options options;
   std::string error;
-  Var rate;  // Once the schedule has been used.
-  double best = std::numeric_limits<double>::infinity();
-  int observations_without_improvement = 0;
+  // Once the schedule has been used.
+  Var rate, best, failures;
 };
 
 ReduceOnPlateau::ReduceOnPlateau(Options options)
-    : state_(std::make_shared<State>()) {
-  state_->options = options;
-  state_->error = FirstError({CheckRate(options.rate),
-                              CheckPositive("factor", options.factor),
-                              CheckFraction("factor", options.factor),
-                              CheckNotNegative("patience", options.patience),
-                              CheckFraction("threshold", options.threshold),
-                              CheckNotNegative("min_rate", options.min_rate)});
+    : declared_(std::make_shared<Declared>()) {
+  declared_->options = options;
+  declared_->error = FirstError(
+      {CheckRate(options.rate), CheckPositive("factor", options.factor),
+       CheckFraction("factor", options.factor),
+       CheckNotNegative("patience", options.patience),
+       CheckFraction("threshold", options.threshold),
+       CheckNotNegative("min_rate", options.min_rate)});
 }
 
 Schedule ReduceOnPlateau::schedule() const {
-  return Make("ReduceOnPlateau", {state_->error}, [state = state_](Var t) {
-    if (state->rate.empty()) {
-      state->rate = t.graph()->State("plateau/rate", {},
-                                     tape::Constant(state->options.rate));
-    }
-    return state->rate;
+  return Make("ReduceOnPlateau", {declared_->error}, [of = declared_](Var t) {
+    if (!of->rate.empty()) return of->rate;
+    Graph& graph = *t.graph();
+    const Graph::TrainingScope scope(&graph);
+    // A mistake bears the line of the link that uses the schedule.
+    const auto declare = [&](const char* what, const Initializer& initializer,
+                             DType dtype) {
+      return graph.State(FreeName(graph, absl::StrCat("plateau/", what)), {},
+                         initializer, dtype, graph.loc_scope());
+    };
+    of->rate =
+        declare("rate", tape::Constant(of->options.rate), DType::kFloat32);
+    of->best = declare("best", tape::Constant(kNoBest), DType::kFloat32);
+    of->failures = declare("failures", Zeros(), DType::kInt32);
+    return of->rate;
   });
 }
 
 double ReduceOnPlateau::Observe(double metric) {
   const FloatingPointScope environment;
-  State& state = *state_;
-  TAPE_CHECK(state.rate.valid());
-  Graph& graph = *state.rate.graph();
-  double rate = graph.Value(state.rate).values<float>()[0];
+  const auto& [options, error, rate, best, failures] = *declared_;
+  if (!rate.valid() || !best.valid() || !failures.valid()) return options.rate;
+  const auto now = static_cast<float>(metric);
+  const float best_now = Number<float>(best);
   // Any metric improves on none; the threshold is relative to the size of the
   // best, which may be negative.
-  const double needed =
-      state.best - state.options.threshold * std::fabs(state.best);
-  if (std::isinf(state.best) ? metric < state.best : metric < needed) {
-    state.best = metric;
-    state.observations_without_improvement = 0;
-    return rate;
+  const double needed = best_now - options.threshold * std::fabs(best_now);
+  const bool is_better = best_now == kNoBest ? now < kNoBest : now < needed;
+  if (is_better) SetNumber(best, now);
+  const int32_t failed = Number<int32_t>(failures);
+  const bool falls = !is_better && failed >= options.patience;
+  SetNumber(failures, is_better || falls ? 0 : failed + 1);
+  if (falls) {
+    SetNumber(rate,
+              static_cast<float>(std::max(Number<float>(rate) * options.factor,
+                                          options.min_rate)));
   }
-  if (++state.observations_without_improvement <= state.options.patience) {
-    return rate;
-  }
-  state.observations_without_improvement = 0;
-  rate = std::max(rate * state.options.factor, state.options.min_rate);
-  const absl::Status status = graph.SetValue(
-      state.rate,
-      Tensor(Shape(), std::vector<float>{static_cast<float>(rate)}));
-  TAPE_CHECK(status.ok());
-  return rate;
+  return Number<float>(rate);
 }
 
 }  // namespace tape

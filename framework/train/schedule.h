@@ -2,7 +2,8 @@
 // strength, as a program on the tape.
 //
 // Below, t is the number of updates made before the step (0 at the first), as
-// float32: exact up to 2^24. All refuse, through whoever uses them and at its
+// float32: exact up to 2^24, and at most 2^31, where step counters stay. All
+// refuse, through whoever uses them and at its
 // line, a rate that is negative or not finite, a number of steps below 1 (0
 // where a phase may be left out), and what their comment names. Tested by
 // tests/schedule_test.cc.
@@ -90,7 +91,10 @@ Schedule OneCycle(double peak, int64_t steps);
 //   … Sgd({.learning_rate = plateau.schedule()}) …
 //   plateau.Observe(validation_loss);   // After each epoch.
 //
-// The rate is a variable of the graph, "plateau/rate". For one graph; the graph
+// All that it knows are variables of the graph, so a checkpoint keeps it: the
+// rate, the best metric and the observations without improvement are the States
+// "plateau/rate", "plateau/best" and "plateau/failures", or "plateau/rate/2" and
+// so on for further ones. Metrics are compared as float32. For one graph, which
 // must outlive calls of Observe.
 class ReduceOnPlateau {
  public:
@@ -107,13 +111,14 @@ class ReduceOnPlateau {
 
   Schedule schedule() const;
   // Takes note of a metric, the smaller the better; a NaN is no improvement.
-  // Returns the rate from now on. The schedule must have been used.
+  // Returns the rate from now on. Before the schedule has been used there is
+  // nothing to drive: takes note of nothing, and returns the first rate.
   double Observe(double metric);
 
  private:
-  struct State;
-  std::shared_ptr<State>
-      state_;  // Shared with the schedule, which is copied into the chain.
+  struct Declared;
+  // Shared with the schedule, which is copied into the chain.
+  std::shared_ptr<Declared> declared_;
 };
 
 }  // namespace tape

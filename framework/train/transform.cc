@@ -2,6 +2,8 @@
 #include "framework/train/transform.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "framework/core/floating_point.h"
@@ -86,7 +88,20 @@ bool Matches(absl::string_view pattern, absl::string_view text) {
   return false;
 }
 
-// `name`, or the first of "name/2", "name/3", … that no variable has.
+// Whether a run of the plan counts as a step of the flow; empty: always.
+Var CountsOf(const GradientFlow& flow) {
+  const bool all_apart = flow.counted > 0 && flow.counted_apart == flow.counted;
+  return all_apart ? flow.counts_apart : flow.counts;
+}
+
+// The assignment that counts a step where `counts` holds, or always.
+Assignment CountStep(Var step, Var counts, Loc loc) {
+  const Var next = CountedUp(step, loc);
+  return {step, counts.empty() ? next : Select(counts, next, step, loc)};
+}
+
+}  // namespace
+
 std::string FreeName(const Graph& graph, absl::string_view name) {
   std::string free(name);
   for (int i = 2; graph.variables().Find(free) >= 0; ++i) {
@@ -95,12 +110,85 @@ std::string FreeName(const Graph& graph, absl::string_view name) {
   return free;
 }
 
-}  // namespace
+Var CountedUp(Var counter, Loc loc) {
+  const Var most =
+      Fill(counter.graph(), {}, std::numeric_limits<int32_t>::max(),
+           DType::kInt32, loc);
+  return Add(counter, Cast(Less(counter, most, loc), DType::kInt32, loc), loc);
+}
+
+void AddAssignments(absl::Span<const Assignment> assignments, Updates& updates,
+                    Loc loc) {
+  for (Assignment assignment : assignments) {
+    if (!updates.not_skipped.empty()) {
+      assignment.value = Select(updates.not_skipped, assignment.value,
+                                assignment.variable, loc);
+    }
+    updates.assignments.push_back(assignment);
+  }
+}
+
+void ApplyIf(Var condition, const GradientTransform& transform,
+             const GradientTransform& by, GradientFlow& flow) {
+  const size_t trained = flow.trained.size();
+  const bool is_part = trained < flow.counted;
+  const GradientFlow whole = flow;
+  if (is_part) {
+    flow.updates.step = flow.graph->State(FreeName(*flow.graph, "step"), {},
+                                          Zeros(), DType::kInt32, by.loc());
+    flow.counted = trained;
+    flow.counts = Var();
+    flow.counted_apart = 0;
+    flow.counts_apart = Var();
+  }
+  const size_t first_assignment = flow.updates.assignments.size();
+  const size_t first_report = flow.updates.reports.size();
+  transform.Apply(flow);
+  if (!flow.graph->status().ok()) return;
+  if (!flow.trained.empty()) {
+    flow.graph->ReportError(
+        by.loc(), by.name(),
+        absl::StrCat("expected an optimiser for all parameters that reach it, "
+                     "found none for \"",
+                     flow.graph->NameOf(flow.trained[0].parameter), "\""));
+    return;
+  }
+  if (is_part) {
+    flow.updates.assignments.push_back(
+        CountStep(flow.updates.step, CountsOf(flow), by.loc()));
+  }
+  for (size_t i = first_assignment; i < flow.updates.assignments.size(); ++i) {
+    Assignment& assignment = flow.updates.assignments[i];
+    const Var value = Select(condition, assignment.value, assignment.variable);
+    // What is shown is what the variable becomes.
+    for (size_t k = first_report; k < flow.updates.reports.size(); ++k) {
+      Var& shown = flow.updates.reports[k].value;
+      if (shown == assignment.value) shown = value;
+    }
+    assignment.value = value;
+  }
+  const Var counts = CountsOf(flow);
+  const Var both = counts.empty() ? condition : And(counts, condition);
+  if (!is_part) {
+    flow.counted_apart = 0;
+    flow.counts_apart = Var();
+    flow.counts = both;
+    return;
+  }
+  flow.updates.step = whole.updates.step;
+  flow.counted = whole.counted;
+  flow.counts = whole.counts;
+  flow.counted_apart = whole.counted_apart + trained;
+  flow.counts_apart =
+      whole.counts_apart.empty() ? both : Or(whole.counts_apart, both);
+}
 
 Var GradientFlow::StateOf(Var parameter, absl::string_view name, Loc loc,
                           const Initializer& initializer) const {
-  return graph->State(absl::StrCat(graph->NameOf(parameter), "/", name),
-                      parameter.shape(), initializer, DType::kFloat32, loc);
+  const std::string free =
+      FreeName(*graph, absl::StrCat(graph->NameOf(parameter), "/", name));
+  return graph->State(free, parameter.shape(), initializer, DType::kFloat32,
+                      loc);
 }
 
 TransformPtr MakeTransform(std::string name, Loc loc, std::string error,
@@ -163,6 +251,8 @@ Updates Chain::Apply(absl::Span<const Var> parameters,
         {.parameter = parameters[i], .gradient = gradients[i]});
   }
   if (!graph->status().ok()) return Updates();
+  flow.counted = flow.trained.size();
+  const Graph::TrainingScope scope(graph);
   flow.updates.step =
       graph->State(FreeName(*graph, "step"), {}, Zeros(), DType::kInt32, loc);
   Apply(flow);
@@ -173,10 +263,8 @@ Updates Chain::Apply(absl::Span<const Var> parameters,
                              graph->Describe(flow.trained[0].parameter.id()),
                              ")"));
   }
-  const Var step = flow.updates.step;
-  Var next = Add(step, Fill(graph, {}, 1, DType::kInt32, loc), loc);
-  if (!flow.counts.empty()) next = Select(flow.counts, next, step, loc);
-  flow.updates.assignments.push_back({step, next});
+  flow.updates.assignments.push_back(
+      CountStep(flow.updates.step, CountsOf(flow), loc));
   return std::move(flow.updates);
 }
 
@@ -214,7 +302,9 @@ TransformPtr Only(Selector selector, TransformPtr transform, Loc loc) {
 
 TransformPtr Freeze(Selector selector, Loc loc) {
   return MakeTransform("Freeze", loc, [selector, loc](GradientFlow& flow) {
-    if (TakeSelected(flow, selector).empty()) {
+    const size_t frozen = TakeSelected(flow, selector).size();
+    flow.counted -= frozen;
+    if (frozen == 0) {
       flow.graph->ReportError(loc, "Freeze", "no parameter is selected");
     }
   });

@@ -58,12 +58,20 @@ struct GradientFlow {
   std::vector<Trained> trained;
   // What the step will do to variables. updates.step is there from the start.
   Updates updates;
-  // uint8 of rank 0: whether this run of the plan makes an update at all, and
-  // so counts as a step. Empty: always.
+  // How many parameters are trained by updates that updates.step counts.
+  size_t counted = 0;
+  // uint8 of rank 0: whether this run of the plan makes an update of these
+  // parameters, and so counts as a step. Empty: always.
   Var counts = Var();
+  // Of parts of these parameters that are updated in some runs only, and so
+  // have step counters of their own (ApplyIf): how many parameters there are,
+  // and whether a run updates any of them.
+  size_t counted_apart = 0;
+  Var counts_apart = Var();
 
   // A variable of a transformation, named after the parameter:
-  // "<parameter>/<name>", float32 of its shape.
+  // "<parameter>/<name>" or, if that is taken, "<parameter>/<name>/2" and so
+  // on; float32 of its shape.
   Var StateOf(Var parameter, absl::string_view name, Loc loc,
               const Initializer& initializer = Zeros()) const;
 };
@@ -94,6 +102,25 @@ class GradientTransform {
 
 using TransformPtr = std::unique_ptr<const GradientTransform>;
 
+// Runs `transform`, which must take all parameters of the flow, and lets its
+// assignments happen only in runs where `condition` (uint8 of rank 0) holds.
+// The steps that the transform sees count these runs alone: where the chain
+// updates other parameters in other runs, by a counter of their own, the State
+// "step/2" and so on. `by` is named, with its line, if a parameter is left.
+void ApplyIf(Var condition, const GradientTransform& transform,
+             const GradientTransform& by, GradientFlow& flow);
+
+// `name`, or the first of "name/2", "name/3", … that no variable has.
+std::string FreeName(const Graph& graph, absl::string_view name);
+
+// counter + 1, or the counter where it is the largest int32.
+Var CountedUp(Var counter, Loc loc = Loc::Current());
+
+// Adds assignments to updates that were made by a chain, such as those of
+// BatchNorm: made in all runs but those that SkipIfNotFinite leaves out.
+void AddAssignments(absl::Span<const Assignment> assignments, Updates& updates,
+                    Loc loc = Loc::Current());
+
 // A transformation from its name and what it does: for those that need no class
 // of their own.
 TransformPtr MakeTransform(std::string name, Loc loc,
@@ -115,7 +142,8 @@ class Chain : public GradientTransform {
 
   // The updates that the chain makes of the gradients, and one more for a
   // counter of its own, Updates::step: the State "step", or "step/2" and so on
-  // for further chains of the graph. Errors, kept by the graph: not as many
+  // for further chains of the graph. It counts the runs that make an update,
+  // and stays at the largest int32. Errors, kept by the graph: not as many
   // gradients as parameters, or of another shape; an empty Var; a parameter
   // that no optimiser takes; something after the optimiser that took the last;
   // whatever a transformation refuses.

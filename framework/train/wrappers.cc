@@ -3,8 +3,11 @@
 
 #include <cmath>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -16,19 +19,43 @@ namespace {
 
 constexpr absl::string_view kAverageSuffix = "/average";
 
-// Runs `transform`, and lets what it assigns happen only where `condition`
-// (uint8 of rank 0) holds.
-void ApplyIf(Var condition, const GradientTransform& transform,
-             GradientFlow& flow) {
-  const size_t before = flow.updates.assignments.size();
-  transform.Apply(flow);
-  std::vector<Assignment>& assignments = flow.updates.assignments;
-  for (size_t i = before; i < assignments.size(); ++i) {
-    assignments[i].value =
-        Select(condition, assignments[i].value, assignments[i].variable);
+// Whether a node that the gradients depend on is an input with the batch
+// dimension.
+bool DependsOnBatch(const Graph& graph, absl::Span<const Trained> trained) {
+  std::vector<bool> needed(graph.size(), false);
+  for (const Trained& one : trained) needed[one.gradient.id()] = true;
+  for (int id = graph.size(); id-- > 0;) {
+    if (!needed[id]) continue;
+    const Node& node = graph.node(id);
+    const bool is_input = node.op->traits.source && node.variable == kNone;
+    if (is_input && !node.type.shape.is_bound()) return true;
+    for (int input : node.inputs) needed[input] = true;
   }
-  flow.counts = flow.counts.empty() ? condition
-                                    : Select(condition, flow.counts, condition);
+  return false;
+}
+
+// uint8 of rank 0: whether the batch that the gradients are of has a sample.
+Var HasSamples(const GradientFlow& flow) {
+  Graph* const graph = flow.graph;
+  if (!DependsOnBatch(*graph, flow.trained)) {
+    return Fill(graph, {}, 1, DType::kUint8);
+  }
+  return Greater(ElementCount(graph, {kBatch}), Fill(graph, {}, 0));
+}
+
+// The stream of `name`, or the first of those of "name/2", "name/3", … that no
+// node of the graph draws from.
+uint64_t FreeStream(const Graph& graph, absl::string_view name) {
+  absl::flat_hash_set<uint64_t> taken;
+  for (int id = 0; id < graph.size(); ++id) {
+    const Attributes& attributes = graph.node(id).attributes;
+    if (attributes.seed == graph.seed()) taken.insert(attributes.stream);
+  }
+  uint64_t stream = StreamOf(name);
+  for (int i = 2; taken.contains(stream); ++i) {
+    stream = StreamOf(absl::StrCat(name, "/", i));
+  }
+  return stream;
 }
 
 class AccumulateTransform : public GradientTransform {
@@ -48,18 +75,21 @@ class AccumulateTransform : public GradientTransform {
     const auto number = [&](double value, DType dtype) {
       return Fill(&g, {}, value, dtype);
     };
-    const Var runs =
-        g.State("accumulated_runs", {}, Zeros(), DType::kInt32, loc());
-    const Var now = runs + 1;
+    const Var runs = g.State(FreeName(g, "accumulated_runs"), {}, Zeros(),
+                             DType::kInt32, loc());
+    // A batch without samples adds nothing, and is no run.
+    const Var has_samples = HasSamples(flow);
+    const Var now = runs + Cast(has_samples, DType::kInt32);
     const Var due = Equal(now, number(steps_, DType::kInt32));
     std::vector<Assignment> sums;
     for (Trained& trained : flow.trained) {
       const Var old_sum = flow.StateOf(trained.parameter, "accumulated", loc());
-      const Var sum = old_sum + trained.gradient;
+      const Var sum = old_sum + Select(has_samples, trained.gradient,
+                                       number(0, DType::kFloat32));
       sums.push_back({old_sum, Select(due, number(0, DType::kFloat32), sum)});
       trained.gradient = sum * (1.0 / steps_);
     }
-    ApplyIf(due, *transform_, flow);
+    ApplyIf(due, *transform_, *this, flow);
     for (const Assignment& sum : sums) flow.updates.assignments.push_back(sum);
     flow.updates.assignments.push_back(
         {runs, Select(due, number(0, DType::kInt32), now)});
@@ -86,12 +116,15 @@ class SkipIfNotFiniteTransform : public GradientTransform {
           Sum(1 - Cast(IsFinite(trained.gradient), DType::kFloat32)));
     }
     const Var good = Equal(AddN(counts), Fill(&g, {}, 0));
-    const Var old_skipped =
-        g.State("skipped", {}, Zeros(), DType::kInt32, loc());
-    const Var skipped = Select(good, old_skipped, old_skipped + 1);
-    ApplyIf(good, *transform_, flow);
-    flow.updates.assignments.push_back({old_skipped, skipped});
-    flow.updates.reports.push_back({"skipped", skipped});
+    const std::string name = FreeName(g, "skipped");
+    const Var old_skipped = g.State(name, {}, Zeros(), DType::kInt32, loc());
+    const Var skipped = Select(good, old_skipped, CountedUp(old_skipped));
+    ApplyIf(good, *transform_, *this, flow);
+    Updates& updates = flow.updates;
+    updates.not_skipped =
+        updates.not_skipped.empty() ? good : And(updates.not_skipped, good);
+    updates.assignments.push_back({old_skipped, skipped});
+    updates.reports.push_back({name, skipped});
   }
 
  private:
@@ -152,8 +185,8 @@ TransformPtr AddNoise(double scale, Loc loc) {
           const Var noise = RandomNormal(
               step, trained.parameter.shape(),
               {.seed = g.seed(),
-               .stream = StreamOf(absl::StrCat(g.NameOf(trained.parameter),
-                                               "/gradient_noise"))},
+               .stream = FreeStream(g, absl::StrCat(g.NameOf(trained.parameter),
+                                                    "/gradient_noise"))},
               loc);
           trained.gradient = trained.gradient + deviation * noise;
         }
