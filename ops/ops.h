@@ -329,20 +329,25 @@ TopKResult TopK(Var x, int64_t k, int axis = -1, Loc loc = Loc::Current());
 // Float32 of `shape`: a function of (seed, stream, step, place in the tensor)
 // alone, so others at each step and the same on any machine, by any number of
 // threads. step is int32 of rank 0. Not differentiable by it.
+//
+// Draws of one seed, stream and step have the same numbers: two Dropouts with
+// equal keys leave out the same units. Without a stream a draw has one that no
+// earlier draw of the graph from its seed has; it follows from the order of
+// declaration, so the same declaration has the same numbers again. Streams
+// from names (StreamOf, framework/core/random.h) do not depend on the order.
 struct RandomKey {
-  uint64_t seed = 0;
-  uint64_t stream = 0;  // Tells apart what is drawn at one step; see StreamOf
-                        // (framework/core/random.h).
+  std::optional<uint64_t> seed = std::nullopt;  // Empty: Graph::seed().
+  std::optional<uint64_t> stream = std::nullopt;
 };
 // Standard normal numbers.
-Var RandomNormal(Var step, Shape shape, RandomKey key,
+Var RandomNormal(Var step, Shape shape, RandomKey key = {},
                  Loc loc = Loc::Current());
 // Uniform numbers on [0, 1), multiples of 2^-24.
-Var RandomUniform(Var step, Shape shape, RandomKey key,
+Var RandomUniform(Var step, Shape shape, RandomKey key = {},
                   Loc loc = Loc::Current());
 // x / (1 - rate), or, each element with the probability `rate`, 0. In
 // evaluation, leave it out.
-Var Dropout(Var x, double rate, Var step, RandomKey key,
+Var Dropout(Var x, double rate, Var step, RandomKey key = {},
             Loc loc = Loc::Current());
 
 // ---- Normalisation: (x - mean) / sqrt(variance + epsilon) scale + shift, the
@@ -358,6 +363,11 @@ Var LayerNorm(Var x, Var scale, Var shift, LayerNormOptions options = {},
 // the batch's own mean and variance; its assignments, which go to Updates
 // (framework/core/updates.h), set each running statistic to
 // decay old + (1 - decay) batch. BatchNormInference uses the running ones.
+// A batch without two elements for each channel has no variance: it leaves the
+// running statistics as they are, and y of a single element is shift. So does,
+// channel by channel, a batch whose mean or variance is not finite. Add the
+// assignments to a chain's updates by AddAssignments
+// (framework/train/transform.h), which leaves out the steps that it skips.
 struct BatchNormOptions {
   int axis = -1;
   double decay = 0.9;

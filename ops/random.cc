@@ -4,7 +4,9 @@
 #include "framework/core/random.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ops/ops.h"
@@ -127,16 +129,37 @@ constexpr Composite kDropout = {
       return x[0];
     }};
 
+// The attributes of a draw whose key may lack its seed, its stream or both.
+Attributes DrawAttributes(const Graph* graph, RandomKey key, Shape shape) {
+  const uint64_t seed = key.seed.value_or(graph == nullptr ? 0 : graph->seed());
+  uint64_t stream = key.stream.value_or(0);
+  if (!key.stream.has_value() && graph != nullptr) {
+    absl::flat_hash_set<uint64_t> taken;
+    for (int id = 0; id < graph->size(); ++id) {
+      const Node& node = graph->node(id);
+      const bool draws =
+          node.op == &kRandomNormal || node.op == &kRandomUniform;
+      if (draws && node.attributes.seed == seed) {
+        taken.insert(node.attributes.stream);
+      }
+    }
+    for (int i = 2; taken.contains(stream); ++i) {
+      stream = StreamOf(absl::StrCat("draw/", i));
+    }
+  }
+  return {.seed = seed, .stream = stream, .shape = std::move(shape)};
+}
+
 }  // namespace
 
 Var RandomNormal(Var step, Shape shape, RandomKey key, Loc loc) {
   return Append(kRandomNormal, {step},
-                {.seed = key.seed, .stream = key.stream, .shape = shape}, loc);
+                DrawAttributes(step.graph(), key, std::move(shape)), loc);
 }
 
 Var RandomUniform(Var step, Shape shape, RandomKey key, Loc loc) {
   return Append(kRandomUniform, {step},
-                {.seed = key.seed, .stream = key.stream, .shape = shape}, loc);
+                DrawAttributes(step.graph(), key, std::move(shape)), loc);
 }
 
 // ---- Dropout: y = x / (1 - rate), or 0 with the probability `rate` ----
