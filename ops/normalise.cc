@@ -154,9 +154,16 @@ BatchNormResult BatchNorm(Var x, Var scale, Var shift,
   const Centered centered = Center(x, channels.statistics, count);
   const Var variance =
       MeanSquare(centered.from_mean, channels.statistics, count);
+  // Fewer than two elements have no variance, and what is not finite would stay
+  // in the running statistics for good.
+  const Shape shape = running.mean.shape();
+  const Var usable = And(Greater(count, Constant(count, 1)),
+                         And(IsFinite(Reshape(centered.mean, shape)),
+                             IsFinite(Reshape(variance, shape))));
   const auto decayed = [&](Var old, Var now) {
-    return Assignment{old, options.decay * old +
-                               (1 - options.decay) * Reshape(now, old.shape())};
+    const Var next =
+        options.decay * old + (1 - options.decay) * Reshape(now, old.shape());
+    return Assignment{old, Select(usable, next, old)};
   };
   return {.y = Normalised(centered.from_mean, variance, options.epsilon,
                           channels.Beside(scale), channels.Beside(shift)),

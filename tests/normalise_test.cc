@@ -1,6 +1,9 @@
 // Batch normalisation's running statistics (ops/ops.h), which rows of the
 // sample table cannot show; dropout's share of zeros.
 #include <cmath>
+#include <limits>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "framework/framework.h"
@@ -44,6 +47,114 @@ TEST(BatchNormTest, TheRunningStatisticsDecayTowardsTheBatchs) {
   ASSERT_TRUE(evaluate->Run({{x, batch}}).ok());
   EXPECT_NEAR(evaluate->Value(inference).values<float>()[0], 1 - 2 * mean,
               1e-4);
+}
+
+// A normalised input and a chain that skips, whose gradient may be fed.
+struct Normalised {
+  explicit Normalised(Shape shape) {
+    x = graph.Input("x", std::move(shape));
+    weight = graph.Input("weight", {});
+    scale = graph.Parameter("scale", {2}, Constant(1));
+    shift = graph.Parameter("shift", {2}, Zeros());
+    running = {graph.State("mean", {2}, Zeros()),
+               graph.State("variance", {2}, Constant(1))};
+    norm = BatchNorm(x, scale, shift, running, {.decay = 0.5});
+    Updates updates =
+        Chain(SkipIfNotFinite(Sgd({.learning_rate = 0})))
+            .Apply({scale, shift},
+                   Gradients(weight * Mean(Square(norm.y)), {scale, shift}));
+    AddAssignments(norm.assignments, updates);
+    plan.emplace(*Compile(graph, {.fetch = {norm.y}, .updates = updates}));
+  }
+  // The means and the variances after a run.
+  std::vector<float> Run(const Tensor& batch, float gradient_weight = 1) {
+    const Tensor fed({}, std::vector<float>{gradient_weight});
+    EXPECT_TRUE(plan->Run({{x, batch}, {weight, fed}}).ok());
+    std::vector<float> all;
+    for (Var state : {running.mean, running.variance}) {
+      for (float value : graph.Value(state).values<float>()) {
+        all.push_back(value);
+      }
+    }
+    return all;
+  }
+
+  Graph graph;
+  Var x, weight, scale, shift;
+  RunningStatistics running;
+  BatchNormResult norm;
+  std::optional<Plan> plan;
+};
+
+TEST(BatchNormTest, ABatchWithoutAVarianceLeavesTheRunningStatistics) {
+  const std::vector<float> first = {0, 0, 1, 1};
+  Normalised rows({kBatch, 2});
+  EXPECT_EQ(rows.Run(Tensor({0, 2}, std::vector<float>{})), first);
+  EXPECT_EQ(rows.Run(Tensor({1, 2}, std::vector<float>{5, 7})), first);
+  const auto y = rows.plan->Value(rows.norm.y).values<float>();
+  EXPECT_EQ(std::vector<float>(y.begin(), y.end()), (std::vector<float>{0, 0}));
+  EXPECT_EQ(rows.Run(Tensor({2, 2}, std::vector<float>{1, 2, 3, 6})),
+            (std::vector<float>{1, 2, 1, 2.5}));
+
+  // One sample of two places has one.
+  Normalised places({kBatch, 2, 2});
+  EXPECT_EQ(places.Run(Tensor({0, 2, 2}, std::vector<float>{})), first);
+  EXPECT_EQ(places.Run(Tensor({1, 2, 2}, std::vector<float>{1, 2, 3, 6})),
+            (std::vector<float>{1, 2, 1, 2.5}));
+  // A vector of channels never has.
+  Normalised vector({2});
+  EXPECT_EQ(vector.Run(Tensor({2}, std::vector<float>{5, 7})), first);
+}
+
+TEST(BatchNormTest, WhatIsNotFiniteLeavesTheRunningStatistics) {
+  Normalised model({kBatch, 2});
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const float bad : {std::nanf(""), infinity, -infinity}) {
+    model.Run(Tensor({2, 2}, std::vector<float>{1, bad, 3, 6}));
+    const auto means = model.graph.Value(model.running.mean).values<float>();
+    EXPECT_EQ(means[1], 0);
+    EXPECT_EQ(model.graph.Value(model.running.variance).values<float>()[1], 1);
+  }
+}
+
+TEST(BatchNormTest, AStepThatIsSkippedLeavesTheRunningStatistics) {
+  Normalised model({kBatch, 2});
+  const Tensor batch({2, 2}, std::vector<float>{1, 2, 3, 6});
+  EXPECT_EQ(model.Run(batch, std::nanf("")), (std::vector<float>{0, 0, 1, 1}));
+  EXPECT_EQ(model.Run(batch), (std::vector<float>{1, 2, 1, 2.5}));
+}
+
+TEST(DropoutTest, WithoutAKeyEachLeavesOutOtherUnits) {
+  const auto masks = [](std::vector<RandomKey> keys) {
+    Graph graph({.seed = 3});
+    const Var step = graph.State("step", {}, Zeros(), DType::kInt32);
+    std::vector<Var> fetch;
+    for (const RandomKey& key : keys) {
+      fetch.push_back(Dropout(Fill(&graph, {64}, 1), 0.5, step, key));
+    }
+    absl::StatusOr<Plan> plan = Compile(graph, {.fetch = fetch});
+    EXPECT_TRUE(plan.ok() && plan->Run().ok());
+    std::vector<std::vector<float>> all;
+    for (Var mask : fetch) {
+      const auto values = plan->Value(mask).values<float>();
+      all.emplace_back(values.begin(), values.end());
+    }
+    return all;
+  };
+  const auto drawn = masks({{}, {}, {}});
+  EXPECT_NE(drawn[0], drawn[1]);
+  EXPECT_NE(drawn[0], drawn[2]);
+  EXPECT_NE(drawn[1], drawn[2]);
+  // The same declaration draws the same again.
+  EXPECT_EQ(masks({{}, {}, {}}), drawn);
+  const auto seeded = masks({{.seed = 7}, {.seed = 7}, {.seed = 8}});
+  EXPECT_NE(seeded[0], seeded[1]);
+  EXPECT_NE(seeded[0], seeded[2]);
+  // What is told to be equal is, and one without a stream keeps clear of it.
+  const RandomKey told = {.seed = 3, .stream = 0};
+  const auto equal = masks({told, told, {}});
+  EXPECT_EQ(equal[0], equal[1]);
+  EXPECT_NE(equal[0], equal[2]);
 }
 
 TEST(DropoutTest, LeavesOutTheRateAndKeepsTheMean) {
