@@ -6,9 +6,13 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "framework/core/gradients.h"
 #include "framework/core/initializer.h"
+#include "framework/train/optimizer.h"
+#include "framework/train/wrappers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "ops/ops.h"
 
 namespace tape {
 namespace {
@@ -129,6 +133,68 @@ TEST(WeightsTest, SavedWeightsAreThoseThatWereLoaded) {
   // Not copied.
   EXPECT_EQ(moved.arrays[1].bytes.data(),
             static_cast<const char*>(model.graph.Value(model.b).data()));
+}
+
+// A model with running statistics, trained by a chain if asked.
+struct WithStatistics {
+  explicit WithStatistics(bool trains) {
+    const Var x = graph.Input("x", {kBatch, 2});
+    const Var scale = graph.Parameter("scale", {2}, Constant(1));
+    const Var shift = graph.Parameter("shift", {2}, Zeros());
+    mean = graph.State("mean", {2}, Zeros());
+    variance = graph.State("variance", {2}, Constant(1));
+    by_hand = graph.State("by_hand", {2}, Zeros());
+    y = BatchNormInference(x, scale, shift, {mean, variance});
+    if (!trains) return;
+    const Var loss = Mean(BatchNorm(x, scale, shift, {mean, variance}).y);
+    Chain(AverageWeights(0.5), Accumulate(2, Adam()))
+        .Apply({scale, shift}, Gradients(loss, {scale, shift}));
+  }
+  Graph graph;
+  Var mean, variance, by_hand, y;
+};
+
+std::vector<std::string> NamesOf(const SavedWeights& saved) {
+  std::vector<std::string> names;
+  for (const StoredArray& array : saved.arrays) names.push_back(array.name);
+  return names;
+}
+
+TEST(WeightsTest, RunningStatisticsAreSavedAndLoadedWithTheParameters) {
+  WithStatistics trained(/*trains=*/true);
+  ASSERT_TRUE(trained.graph.status().ok()) << trained.graph.status();
+  const Tensor mean({2}, std::vector<float>{5, 6});
+  const Tensor variance({2}, std::vector<float>{7, 8});
+  ASSERT_TRUE(trained.graph.SetValue(trained.mean, mean).ok());
+  ASSERT_TRUE(trained.graph.SetValue(trained.variance, variance).ok());
+  const absl::StatusOr<SavedWeights> saved = SaveWeights(trained.graph);
+  ASSERT_TRUE(saved.ok()) << saved.status();
+  // Nothing that the chain has declared.
+  EXPECT_THAT(NamesOf(*saved),
+              ElementsAre("scale", "shift", "mean", "variance", "by_hand"));
+  WithStatistics loaded(/*trains=*/false);
+  const absl::Status status = LoadWeights(loaded.graph, saved->arrays);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_THAT(ValuesOf(loaded.graph, loaded.mean), ElementsAre(5, 6));
+  EXPECT_THAT(ValuesOf(loaded.graph, loaded.variance), ElementsAre(7, 8));
+
+  // With outputs, the states that they depend on.
+  const absl::StatusOr<SavedWeights> of_y = SaveWeights(
+      trained.graph, {{"mean", {.name = "bn.running_mean"}}}, {trained.y});
+  ASSERT_TRUE(of_y.ok()) << of_y.status();
+  EXPECT_THAT(NamesOf(*of_y),
+              ElementsAre("scale", "shift", "bn.running_mean", "variance"));
+}
+
+TEST(WeightsTest, AMissingStatisticIsNamed) {
+  WithStatistics model(/*trains=*/false);
+  std::vector<StoredArray> arrays = SaveWeights(model.graph)->arrays;
+  std::erase_if(arrays, [](const StoredArray& array) {
+    return array.name == "variance";
+  });
+  EXPECT_EQ(LoadWeights(model.graph, arrays),
+            absl::InvalidArgumentError("array \"variance\": expected it in the "
+                                       "file, found none"));
 }
 
 }  // namespace

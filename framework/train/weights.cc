@@ -1,7 +1,5 @@
-// Weights between a graph and files (weights.h). In go arrays and a map of
-// names, out come new numbers for the parameters, or all that does not fit; and
-// the other way round. Tested by tests/weights_test.cc and
-// tests/interop_test.cc.
+// Weights between a graph and files (weights.h). Tested by
+// tests/weights_test.cc and tests/interop_test.cc.
 #include "framework/train/weights.h"
 
 #include <algorithm>
@@ -15,29 +13,34 @@
 namespace tape {
 namespace {
 
-// A parameter, and where it is in a file.
+// A variable, and where it is in a file.
 struct Placed {
-  Var parameter;
-  std::string name;  // Ours.
+  Var variable;
+  absl::string_view kind;  // "parameter" or "state".
+  std::string name;        // Ours.
   StoredName stored;
 };
 
-// Adds to `errors` what of the map fits no parameter.
+// Adds to `errors` what of the map fits no variable.
 std::vector<Placed> Place(Graph& graph, const WeightMap& map,
+                          absl::Span<const Var> outputs,
                           std::vector<std::string>& errors) {
   std::vector<Placed> placed;
   absl::flat_hash_set<absl::string_view> names;
-  for (Var parameter : graph.parameters()) {
-    const std::string name(graph.NameOf(parameter));
-    names.insert(graph.NameOf(parameter));
+  for (Var variable : ModelVariables(graph, outputs)) {
+    const std::string name(graph.NameOf(variable));
+    const bool is_state = graph.TagOf(variable) == Tag::kState;
+    names.insert(graph.NameOf(variable));
     const auto found = map.find(name);
     placed.push_back(
-        {parameter, name,
+        {variable, is_state ? "state" : "parameter", name,
          found != map.end() ? found->second : StoredName{.name = name}});
-    if (placed.back().stored.transposed && parameter.shape().rank() != 2) {
+    const Placed& place = placed.back();
+    if (place.stored.transposed &&
+        (variable.shape().rank() != 2 || variable.dtype() != DType::kFloat32)) {
       errors.push_back(absl::StrCat(
-          "parameter \"", name, "\": expected a matrix to transpose, found ",
-          parameter.shape().ToString()));
+          place.kind, " \"", name, "\": expected a matrix to transpose, found ",
+          variable.shape().ToString()));
     }
   }
   for (const auto& [name, stored] : map) {
@@ -74,32 +77,74 @@ Tensor Transposed(const Tensor& matrix) {
 
 Shape Transposed(const Shape& shape) { return {shape[1], shape[0]}; }
 
-// The parameter's new value.
+// The variable's new value.
 absl::StatusOr<Tensor> ValueFor(const Placed& placed,
                                 const StoredArray* array) {
-  const auto& [parameter, name, stored] = placed;
+  const auto& [variable, kind, name, stored] = placed;
   const std::string where =
       stored.name == name
           ? ArrayText(name)
-          : absl::StrCat(ArrayText(stored.name), ", parameter \"", name, "\"");
+          : absl::StrCat(ArrayText(stored.name), ", ", kind, " \"", name, "\"");
   if (array == nullptr) {
     return absl::InvalidArgumentError(
         absl::StrCat(where, ": expected it in the file, found none"));
   }
   const Shape expected =
-      stored.transposed ? Transposed(parameter.shape()) : parameter.shape();
+      stored.transposed ? Transposed(variable.shape()) : variable.shape();
   if (!(array->shape == expected)) {
     return absl::InvalidArgumentError(absl::StrCat(
         where, ": expected ", expected.ToString(),
-        stored.transposed ? ", the parameter's shape transposed" : "",
+        stored.transposed ? absl::StrCat(", the ", kind, "'s shape transposed")
+                          : "",
         ", found ", array->shape.ToString()));
   }
-  absl::StatusOr<Tensor> value = ToTensor(*array, DType::kFloat32);
+  absl::StatusOr<Tensor> value = ToTensor(*array, variable.dtype());
   if (!value.ok() || !stored.transposed) return value;
   return Transposed(*value);
 }
 
+// Which nodes the outputs depend on, themselves included.
+std::vector<bool> Needed(const Graph& graph, absl::Span<const Var> outputs) {
+  std::vector<bool> needed(graph.size(), false);
+  for (Var output : outputs) {
+    if (output.valid()) needed[output.id()] = true;
+  }
+  for (int id = graph.size(); id-- > 0;) {
+    if (!needed[id]) continue;
+    for (int input : graph.node(id).inputs) needed[input] = true;
+  }
+  return needed;
+}
+
 }  // namespace
+
+std::vector<Var> VariablesOf(Graph& graph, absl::Span<const Var> outputs) {
+  const std::vector<bool> needed = Needed(graph, outputs);
+  std::vector<Var> variables;
+  for (int id = 0; id < graph.size(); ++id) {
+    if (needed[id] && graph.node(id).variable != kNone) {
+      variables.push_back(Var(&graph, id));
+    }
+  }
+  return variables;
+}
+
+std::vector<Var> ModelVariables(Graph& graph, absl::Span<const Var> outputs) {
+  const std::vector<bool> needed = Needed(graph, outputs);
+  std::vector<Var> model;
+  for (int id = 0; id < graph.size(); ++id) {
+    const int index = graph.node(id).variable;
+    if (index == kNone) continue;
+    const Variable& variable = graph.variables()[index];
+    const bool is_part =
+        variable.tag != Tag::kState ||
+        (outputs.empty() ? !variable.of_training &&
+                               variable.value.dtype() == DType::kFloat32
+                         : needed[id]);
+    if (is_part) model.push_back(Var(&graph, id));
+  }
+  return model;
+}
 
 WeightMap TorchLinears(absl::Span<const std::string> modules) {
   WeightMap map;
@@ -113,9 +158,9 @@ WeightMap TorchLinears(absl::Span<const std::string> modules) {
 }
 
 absl::Status LoadWeights(Graph& graph, absl::Span<const StoredArray> arrays,
-                         const WeightMap& map) {
+                         const WeightMap& map, absl::Span<const Var> outputs) {
   std::vector<std::string> errors;
-  const std::vector<Placed> placed = Place(graph, map, errors);
+  const std::vector<Placed> placed = Place(graph, map, outputs, errors);
   if (!errors.empty()) return AllErrors(std::move(errors));
 
   absl::flat_hash_map<absl::string_view, const StoredArray*> array_of;
@@ -143,19 +188,20 @@ absl::Status LoadWeights(Graph& graph, absl::Span<const StoredArray> arrays,
   if (!errors.empty()) return AllErrors(std::move(errors));
 
   for (size_t i = 0; i < placed.size(); ++i) {
-    absl::Status status = graph.SetValue(placed[i].parameter, values[i]);
+    absl::Status status = graph.SetValue(placed[i].variable, values[i]);
     if (!status.ok()) return status;  // Cannot be: the types are the same.
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<SavedWeights> SaveWeights(Graph& graph, const WeightMap& map) {
+absl::StatusOr<SavedWeights> SaveWeights(Graph& graph, const WeightMap& map,
+                                         absl::Span<const Var> outputs) {
   std::vector<std::string> errors;
-  const std::vector<Placed> placed = Place(graph, map, errors);
+  const std::vector<Placed> placed = Place(graph, map, outputs, errors);
   if (!errors.empty()) return AllErrors(std::move(errors));
   SavedWeights saved;
-  for (const auto& [parameter, name, stored] : placed) {
-    const Tensor* value = &graph.Value(parameter);
+  for (const auto& [variable, kind, name, stored] : placed) {
+    const Tensor* value = &graph.Value(variable);
     if (stored.transposed) {
       saved.transposed.push_back(Transposed(*value));
       value = &saved.transposed.back();

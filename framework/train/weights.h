@@ -1,4 +1,4 @@
-// Weights from other programs and for them: the parameters of a graph as arrays
+// Weights from other programs and for them: the variables of a model as arrays
 // of a file (../data/safetensors.h, ../data/npz.h), under the other program's
 // names and in its layout.
 //
@@ -24,13 +24,23 @@
 
 namespace tape {
 
-// Where a parameter is in a file.
+// The variables that `outputs` depend on, in order of declaration.
+std::vector<Var> VariablesOf(Graph& graph, absl::Span<const Var> outputs);
+
+// The variables of a model: the parameters of the graph, and the states that
+// are part of it, such as the running statistics of BatchNorm. These are the
+// states that `outputs` depend on; without outputs, all float32 states but
+// those that a chain has declared (Variable::of_training).
+std::vector<Var> ModelVariables(Graph& graph,
+                                absl::Span<const Var> outputs = {});
+
+// Where a variable is in a file.
 struct StoredName {
   std::string name;
   bool transposed = false;  // A matrix [a,b] lies there as [b,a].
 };
 
-// By the parameter's name. One that is not in it has its own name in the file,
+// By the variable's name. One that is not in it has its own name in the file,
 // and its own layout.
 using WeightMap = absl::flat_hash_map<std::string, StoredName>;
 
@@ -40,12 +50,14 @@ using WeightMap = absl::flat_hash_map<std::string, StoredName>;
 // activations in between the modules are "0", "2", "4", ….
 WeightMap TorchLinears(absl::Span<const std::string> modules);
 
-// Gives each parameter of `graph` its array's numbers, rounded to float32. An
-// error, kInvalidArgument, has a line for each parameter whose array is missing
-// or has another shape or type, each array that no parameter takes, and each
-// name of the map that no parameter has; and nothing is changed.
+// Gives each of the ModelVariables of `graph` and `outputs` its array's numbers,
+// rounded to its type. An error, kInvalidArgument, has a line for each variable
+// whose array is missing or has another shape or type, each array that no
+// variable takes, and each name of the map that no variable has; and nothing is
+// changed.
 absl::Status LoadWeights(Graph& graph, absl::Span<const StoredArray> arrays,
-                         const WeightMap& map = {});
+                         const WeightMap& map = {},
+                         absl::Span<const Var> outputs = {});
 
 // What SaveWeights makes. Can be moved, and the arrays stay where they are.
 struct SavedWeights {
@@ -53,12 +65,13 @@ struct SavedWeights {
   std::vector<Tensor> transposed;   // Of those that had to be.
 };
 
-// The parameters of `graph` as arrays to write. They are views of the graph's
-// variables, but for those that are transposed. An error, kInvalidArgument: a
-// parameter that is to be transposed and is no matrix, or a name of the map
-// that no parameter has.
+// The ModelVariables of `graph` and `outputs` as arrays to write. They are views
+// of the graph's variables, but for those that are transposed. An error,
+// kInvalidArgument: a variable that is to be transposed and is no matrix, or a
+// name of the map that no variable has.
 absl::StatusOr<SavedWeights> SaveWeights(Graph& graph,
-                                         const WeightMap& map = {});
+                                         const WeightMap& map = {},
+                                         absl::Span<const Var> outputs = {});
 
 }  // namespace tape
 
