@@ -18,6 +18,7 @@
 #include "framework/data/files.h"
 #include "framework/data/safetensors.h"
 #include "framework/train/checkpoint.h"
+#include "framework/train/weights.h"
 #include "models/run_record.h"
 #include "models/training_run.h"
 #include "ops/ops.h"
@@ -107,39 +108,27 @@ struct Declared {
 
 absl::StatusOr<Declared> Declare(const Experiment& experiment, int64_t pixels) {
   Declared declared = {.graph = std::make_unique<Graph>()};
-  declared.model = experiment.declare(*declared.graph, pixels,
-                                      experiment.defaults, /*updates=*/1);
+  declared.model =
+      experiment
+          .declare(*declared.graph, pixels, experiment.defaults, /*updates=*/1)
+          .ForInference();
   if (!declared.graph->status().ok()) return declared.graph->status();
   return declared;
 }
 
-// The nodes that `of` depends on, itself included.
-std::vector<bool> Needed(const Graph& graph, Var of) {
-  std::vector<bool> needed(graph.size(), false);
-  needed[of.id()] = true;
-  for (int id = of.id(); id >= 0; --id) {
-    if (!needed[id]) continue;
-    for (int input : graph.node(id).inputs) needed[input] = true;
-  }
-  return needed;
-}
-
-// Gives the variables that `output` needs the file's numbers. Parameters must
-// be there; states may be constants that no file has.
+// Gives the variables that `outputs` depend on the file's numbers.
 absl::Status LoadVariables(const ModelFile& file, const Experiment& experiment,
-                           Graph& graph, Var output) {
-  const std::vector<bool> needed = Needed(graph, output);
-  for (int id = 0; id < graph.size(); ++id) {
-    const Var variable(&graph, id);
-    if (!needed[id] || graph.node(id).variable == kNone) continue;
-    const std::string& name = graph.node(id).name;
+                           Graph& graph, absl::Span<const Var> outputs) {
+  for (Var variable : VariablesOf(graph, outputs)) {
+    const std::string name(graph.NameOf(variable));
     const StoredArray* const array = file.content.Find(name);
     if (array == nullptr) {
-      if (graph.TagOf(variable) == Tag::kState) continue;
-      return WrongData(
-          file.path,
-          absl::StrCat(ArrayText(name), ", a parameter of ", experiment.name),
-          "no array of that name");
+      const bool is_state = graph.TagOf(variable) == Tag::kState;
+      return WrongData(file.path,
+                       absl::StrCat(ArrayText(name),
+                                    is_state ? ", a state" : ", a parameter",
+                                    " of ", experiment.name),
+                       "no array of that name");
     }
     const TensorType& type = variable.type();
     if (array->shape != type.shape) {
@@ -197,7 +186,8 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
   const Classifier& model = declared->model;
   TAPE_CHECK(model.logits.valid());
   const Var probabilities = Softmax(model.logits);
-  absl::Status status = LoadVariables(*file, **experiment, graph, model.logits);
+  absl::Status status = LoadVariables(*file, **experiment, graph,
+                                      {model.logits, model.predicted});
   if (!status.ok()) return status;
   absl::StatusOr<Plan> plan = Compile(
       graph,

@@ -210,7 +210,7 @@ void PutRows(const TensorView& rows, int64_t first, Tensor& all) {
 }
 
 absl::Status Predict(const FinishedRun& run, ReportInput& input) {
-  const Classifier& model = run.model;
+  const Classifier model = run.model.ForInference();
   const int64_t samples = run.data.test.size();
   const Var probabilities =
       model.logits.empty() ? Var() : Softmax(model.logits);
@@ -219,7 +219,8 @@ absl::Status Predict(const FinishedRun& run, ReportInput& input) {
     std::optional<Tensor>* to;
   };
   std::vector<Wanted> wanted;
-  CompileOptions options = {.threads = run.settings.train.threads,
+  CompileOptions options = {.replace = run.settings.train.evaluate_with,
+                            .threads = run.settings.train.threads,
                             .precision = run.settings.train.precision};
   for (const Wanted& one : {Wanted{model.predicted, &input.predicted},
                             Wanted{probabilities, &input.probabilities},

@@ -137,6 +137,10 @@ class Runner {
         Train(*model, *data, settings.train, progress,
               [](const EpochResult&) { return absl::OkStatus(); });
     if (!result.ok()) return result.status();
+    if (result->end == End::kDiverged) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(experiment.name, ": ", result->divergence));
+    }
     return Summarize(experiment, seed, *result);
   }
 

@@ -30,6 +30,14 @@ void ForEachNumber(Run& run, Visit visit) {
   visit("returns", run.returns);
 }
 
+// Of a run that goes back; earlier versions kept none of them.
+template <typename Run, typename Visit>
+void ForEachNumberOfGoingBack(Run& run, Visit visit) {
+  visit("back_to_steps", run.back_to.steps);
+  visit("back_to_epochs", run.back_to.epochs);
+  visit("back_to_newest", run.back_to_newest);
+}
+
 struct NamedPolicy {
   const char* name;
   OnDivergence on_divergence;
@@ -111,6 +119,11 @@ Metadata RunRecord(const RunSettings& run, const DataSplits& data) {
       "precision",
       settings.train.precision == Precision::kBFloat16 ? "bf16" : "float32");
   record.emplace_back("on_divergence", NameOfOnDivergence(run));
+  if (run.goes_back && run.back_to_newest > 0) {
+    ForEachNumberOfGoingBack(run, [&](const char* key, const auto& number) {
+      record.emplace_back(key, Text(number));
+    });
+  }
   record.emplace_back("train_data", DataText(data.train));
   if (data.validation.size() > 0) {
     record.emplace_back("validation_data", DataText(data.validation));
@@ -130,13 +143,21 @@ absl::StatusOr<RunSettings> RunOfRecord(const Metadata& record,
   RunSettings run = {.experiment = *experiment,
                      .settings = (*experiment)->defaults};
   absl::Status status;
-  ForEachNumber(run, [&](const char* key, auto& number) {
+  const auto read = [&](const char* key, auto& number) {
     const absl::string_view text = ValueOf(record, key);
     if (!Read(text, number)) {
       status.Update(wrong(absl::StrCat("expected a number for \"", key,
                                        "\", found \"", text, "\"")));
     }
-  });
+  };
+  ForEachNumber(run, read);
+  if (!ValueOf(record, "back_to_newest").empty()) {
+    ForEachNumberOfGoingBack(run, read);
+    if (run.back_to.steps < 0 || run.back_to.epochs < 0 ||
+        run.back_to.steps + run.back_to.epochs == 0 || run.back_to_newest < 1) {
+      status.Update(wrong("expected a plan of going back, found none"));
+    }
+  }
   if (!status.ok()) return status;
   const absl::string_view policy = ValueOf(record, "on_divergence");
   if (!SetOnDivergence(policy, run)) {

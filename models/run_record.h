@@ -24,6 +24,10 @@ struct RunSettings {
   // checkpoint with half the learning rate. So often it has already.
   bool goes_back = false;
   int returns = 0;
+  // If it goes back: to the checkpoints of this plan, of which so many are kept
+  // (CheckpointFolder). Kept in the record, as the run's end depends on them.
+  CheckpointEvery back_to = {};
+  int back_to_newest = 0;
 
   // The settings as they are by now.
   Settings now() const;
@@ -35,7 +39,8 @@ const char* NameOfOnDivergence(const RunSettings& run);
 bool SetOnDivergence(absl::string_view name, RunSettings& run);
 
 // As keys and values: "tape", the version of this program; "experiment" and
-// "variant"; "seed" and the settings by the names of train's flags; "pixels" of
+// "variant"; "seed" and the settings by the names of train's flags; of a run
+// that goes back, "back_to_steps", "back_to_epochs" and "back_to_newest"; "pixels" of
 // an image; and "train_data", "validation_data" and "test_data", the samples of
 // each split and the CRC-32C of its images and labels.
 Metadata RunRecord(const RunSettings& run, const DataSplits& data);

@@ -79,9 +79,11 @@ ABSL_FLAG(
 ABSL_FLAG(std::string, checkpoint_every, "60s",
           "how often to write a checkpoint to --run_dir: after so many steps "
           "(500steps), epochs (2epochs) or seconds (60s); or never. By default "
-          "60s; and when interrupted, and at the end");
-ABSL_FLAG(int, keep_checkpoints, 3,
-          "how many checkpoints to keep, the newest; by default 3");
+          "60s; and when interrupted, and at the end. Going back uses those by "
+          "steps or epochs alone, with seconds each epoch's");
+ABSL_FLAG(std::optional<int>, keep_checkpoints, std::nullopt,
+          "how many checkpoints to keep, the newest; by default 3. To go back, "
+          "as many of those it can go back to, and that of step 0");
 ABSL_FLAG(bool, resume, false,
           "go on with the run in --run_dir from its newest good checkpoint, "
           "with its settings, to the same bits as if it had never stopped; a "
@@ -211,13 +213,14 @@ absl::Status ReadFlags(RunSettings& run) {
   return absl::OkStatus();
 }
 
+int KeepCheckpoints() {
+  return absl::GetFlag(FLAGS_keep_checkpoints).value_or(3);
+}
+
 // Sets what --on_divergence asks for: by default what the run had, if it is
-// resumed.
-absl::Status ReadOnDivergence(bool resumed, RunSettings& run) {
-  std::string name = absl::GetFlag(FLAGS_on_divergence);
-  if (name.empty() && !resumed) {
-    name = run.experiment->variant == "as_written" ? "go_on" : "stop";
-  }
+// resumed, or the experiment has.
+absl::Status ReadOnDivergence(RunSettings& run) {
+  const std::string name = absl::GetFlag(FLAGS_on_divergence);
   if (!name.empty() && !SetOnDivergence(name, run)) {
     return WrongFlag("on_divergence", "stop, skip, go_back or go_on", name);
   }
@@ -236,7 +239,7 @@ absl::Status CheckAgainst(const Metadata& record, const Metadata& now,
   for (const auto& [key, value] : now) {
     const absl::string_view then = ValueOf(record, key);
     if (key == "tape" || key == "epochs" || key == "on_divergence" ||
-        then == value) {
+        absl::StartsWith(key, "back_to_") || then == value) {
       continue;
     }
     const bool of_data = key == "pixels" || absl::EndsWith(key, "_data");
@@ -279,10 +282,42 @@ absl::Status CheckFileFlags() {
   if (absl::GetFlag(FLAGS_tensorboard) && !has_folder) {
     return WrongFlag("tensorboard", "a --run_dir", "none");
   }
-  if (const int keep = absl::GetFlag(FLAGS_keep_checkpoints); keep < 1) {
+  if (const int keep = KeepCheckpoints(); keep < 1) {
     return WrongFlag("keep_checkpoints", "at least 1", absl::StrCat(keep));
   }
   return CheckpointEveryFromFlag().status();
+}
+
+// Sets what a run that goes back goes back to: what it had, if it is resumed,
+// which the flags must not change.
+absl::Status ReadPlanOfGoingBack(RunSettings& run) {
+  if (!run.goes_back) return absl::OkStatus();
+  const absl::StatusOr<CheckpointEvery> every = CheckpointEveryFromFlag();
+  if (!every.ok()) return every.status();
+  const CheckpointEvery plan = PlanOfGoingBack(*every);
+  const bool is_new = run.back_to_newest == 0;
+  if (is_new) run.back_to = plan;
+  if (is_new) run.back_to_newest = KeepCheckpoints();
+  const CheckpointEvery& had = run.back_to;
+  // By the clock as well it may always save.
+  if (every->seconds == 0 &&
+      (had.steps != plan.steps || had.epochs != plan.epochs)) {
+    return WrongFlag(
+        "checkpoint_every",
+        absl::StrCat(had.steps > 0 ? had.steps : had.epochs,
+                     had.steps > 0 ? "steps" : "epochs",
+                     ", to which the run goes back since it began"),
+        absl::GetFlag(FLAGS_checkpoint_every));
+  }
+  if (run.back_to_newest != KeepCheckpoints() &&
+      absl::GetFlag(FLAGS_keep_checkpoints).has_value()) {
+    return WrongFlag(
+        "keep_checkpoints",
+        absl::StrCat(run.back_to_newest,
+                     ", to which the run goes back since it began"),
+        absl::StrCat(KeepCheckpoints()));
+  }
+  return absl::OkStatus();
 }
 
 // The logs beside metrics.csv: those that flags ask for, and, of a run that is
@@ -391,9 +426,10 @@ absl::StatusOr<TrainingRun> RunFromFlags() {
   }
   absl::Status status = ReadFlags(run);
   if (status.ok()) {
-    status = ReadOnDivergence(training.from.has_value(), run);
+    status = ReadOnDivergence(run);
   }
   if (status.ok()) status = CheckFileFlags();
+  if (status.ok()) status = ReadPlanOfGoingBack(run);
   if (!status.ok()) return status;
   if (training.from.has_value()) {
     const int begun = BegunEpochs(training.from->state);
@@ -446,8 +482,10 @@ absl::StatusOr<std::optional<RunFiles>> OpenFiles(const TrainingRun& training) {
   absl::StatusOr<RunDirectory> directory =
       resumes ? RunDirectory::Reopen(path) : RunDirectory::Create(path);
   if (!directory.ok()) return directory.status();
-  CheckpointFolder checkpoints(CheckpointsIn(path),
-                               absl::GetFlag(FLAGS_keep_checkpoints));
+  const RunSettings& run = training.run;
+  CheckpointFolder checkpoints(CheckpointsIn(path), run.goes_back
+                                                        ? run.back_to_newest
+                                                        : KeepCheckpoints());
   if (resumes) {
     absl::Status status = CheckNewest(training, checkpoints);
     if (status.ok()) status = checkpoints.RemoveUnfinished();
@@ -456,8 +494,12 @@ absl::StatusOr<std::optional<RunFiles>> OpenFiles(const TrainingRun& training) {
   absl::StatusOr<std::vector<EpochLog>> logs =
       Logs(path, training.from.has_value());
   if (!logs.ok()) return logs.status();
-  const absl::StatusOr<CheckpointEvery> every = CheckpointEveryFromFlag();
+  absl::StatusOr<CheckpointEvery> every = CheckpointEveryFromFlag();
   if (!every.ok()) return every.status();
+  if (run.goes_back) {
+    every->steps = run.back_to.steps;
+    every->epochs = run.back_to.epochs;
+  }
   return RunFiles{.directory = *std::move(directory),
                   .logs = *std::move(logs),
                   .checkpoints = std::move(checkpoints),

@@ -8,7 +8,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "framework/data/batches.h"
 #include "framework/data/files.h"
+#include "framework/train/weights.h"
 #include "models/run.h"
 
 namespace tape {
@@ -47,31 +49,25 @@ absl::Status RemoveResults(RunFiles& files,
   return absl::OkStatus();
 }
 
-absl::Status WriteModel(const std::string& path, const Graph& graph,
+absl::Status WriteModel(const std::string& path, const Classifier& model,
                         const Metadata& record) {
-  std::vector<StoredArray> arrays;
-  const Variables& variables = graph.variables();
-  for (int i = 0; i < variables.size(); ++i) {
-    if (variables[i].tag == Tag::kState) continue;
-    arrays.push_back(ViewOf(variables[i].name, variables[i].value));
-  }
-  return WriteSafetensors(path, arrays, record);
+  const Classifier inference = model.ForInference();
+  const absl::StatusOr<SavedWeights> weights =
+      SaveWeights(*model.graph, {},
+                  {inference.loss, inference.predicted, inference.logits});
+  if (!weights.ok()) return weights.status();
+  return WriteSafetensors(path, weights->arrays, record);
 }
 
-// The checkpoint to go back to from a run that has diverged, which went on from
-// step `from`. The one made just before its last step is not good: it is that
-// step's loss that was bad. Nor is, if there is another, the one that it went
-// on from: it has led to nothing better.
+// The checkpoint to go back to from a run that has diverged. The one made just
+// before the first bad loss is not good: that loss is of its weights. Nor will
+// this one be, if the run diverges again before there is a newer one.
 absl::StatusOr<Checkpoint> LastGood(RunFiles& files, const TrainResult& result,
-                                    int64_t from, std::FILE* messages) {
+                                    std::FILE* messages) {
   std::vector<absl::Status> damaged;
   absl::StatusOr<std::optional<Checkpoint>> found =
-      files.checkpoints.Newest(damaged, result.step - 2);
-  if (found.ok() && found->has_value() && (*found)->state.step == from) {
-    absl::StatusOr<std::optional<Checkpoint>> earlier =
-        files.checkpoints.Newest(damaged, from - 1);
-    if (!earlier.ok() || earlier->has_value()) found = std::move(earlier);
-  }
+      files.checkpoints.NewestGood(damaged, result.first_bad_step - 2,
+                                   result.not_good);
   if (!found.ok()) return found.status();
   for (const absl::Status& status : damaged) {
     absl::FPrintF(messages, "%s\n", status.message());
@@ -80,12 +76,23 @@ absl::StatusOr<Checkpoint> LastGood(RunFiles& files, const TrainResult& result,
     return absl::FailedPreconditionError(absl::StrCat(
         result.divergence, "; there is no checkpoint to go back to"));
   }
-  absl::Status status = files.checkpoints.RemoveAfter((*found)->state.step);
+  TrainingState& state = (*found)->state;
+  absl::Status status = files.checkpoints.RemoveAfter(state.step);
   if (!status.ok()) return status;
+  state.not_good = result.not_good;
+  std::erase_if(state.not_good,
+                [&](int64_t step) { return step >= state.step; });
+  state.not_good.push_back(state.step);
   return **std::move(found);
 }
 
 }  // namespace
+
+CheckpointEvery PlanOfGoingBack(CheckpointEvery every) {
+  if (every.steps == 0 && every.epochs == 0) every.epochs = 1;
+  every.seconds = 0;
+  return every;
+}
 
 bool KeepsCheckpoints(const RunFiles& files) {
   const CheckpointEvery& every = files.checkpoint_every;
@@ -130,7 +137,18 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
                                        Progress& progress,
                                        std::FILE* messages) {
   RunFiles* const files = run.files;
-  int64_t returned_to = -1;
+  const bool keeps_checkpoints = files != nullptr && KeepsCheckpoints(*files);
+  CheckpointEvery every;
+  if (keeps_checkpoints) every = files->checkpoint_every;
+  if (keeps_checkpoints && run.run.goes_back) {
+    const CheckpointEvery plan = PlanOfGoingBack(every);
+    every.steps = plan.steps;
+    every.epochs = plan.epochs;
+    const int64_t batches =
+        Batches(data.train, run.run.settings.train.batches).batches_per_epoch();
+    files->checkpoints.KeepForGoingBack(
+        [=](int64_t step) { return plan.IsPlanned(step, batches); });
+  }
   while (true) {
     const Settings settings = run.run.now();
     TrainedRun trained = {
@@ -160,8 +178,8 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
                                                  : std::vector<EpochResult>());
       if (!status.ok()) return status;
     }
-    if (files != nullptr && KeepsCheckpoints(*files)) {
-      options.checkpoint_every = files->checkpoint_every;
+    if (keeps_checkpoints) {
+      options.checkpoint_every = every;
       options.save = [&](const TrainingState& now) {
         return files->checkpoints.Save(graph, now, record);
       };
@@ -173,8 +191,8 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
     if (!result.ok()) return result.status();
     trained.result = *std::move(result);
     if (trained.result.end == End::kFinished && files != nullptr) {
-      absl::Status status =
-          WriteModel(ModelFileIn(files->directory.path()), graph, record);
+      absl::Status status = WriteModel(ModelFileIn(files->directory.path()),
+                                       trained.model, record);
       if (!status.ok()) return status;
     }
     if (trained.result.end != End::kDiverged || !run.run.goes_back ||
@@ -183,14 +201,13 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
     }
 
     absl::StatusOr<Checkpoint> good =
-        LastGood(*files, trained.result, returned_to, messages);
+        LastGood(*files, trained.result, messages);
     if (!good.ok()) return good.status();
     ++run.run.returns;
     absl::FPrintF(messages,
                   "%s; going back to step %d, with a learning rate of %g\n",
                   trained.result.divergence, good->state.step,
                   run.run.now().learning_rate);
-    returned_to = good->state.step;
     run.from = *std::move(good);
   }
 }

@@ -34,10 +34,17 @@ struct RunFiles {
 };
 bool KeepsCheckpoints(const RunFiles& files);
 
+// Which checkpoints a run that goes back may go back to, and therefore writes
+// too: those that are due by steps or epochs, or, where `every` has neither,
+// each epoch's. What the clock or an interruption makes it write is none of
+// them, so that where it goes back to does not depend on either.
+CheckpointEvery PlanOfGoingBack(CheckpointEvery every);
+
 // The folder of checkpoints in that of a run.
 std::string CheckpointsIn(const std::string& run_dir);
-// The weights that a run ends with, as safetensors: the variables by their
-// names, RunRecord as metadata.
+// The model that a run ends with, as safetensors: its parameters and the states
+// that its loss, predictions and logits read (ModelVariables, weights.h), by
+// their names; RunRecord as metadata.
 std::string ModelFileIn(const std::string& run_dir);
 
 // The newest good checkpoint of the run in `run_dir`, or none if there is no

@@ -55,8 +55,10 @@ TrainingState StateAt(int64_t step) {
   state.epoch = 3;
   state.pass.reports = {0.1};
   state.batches = {.epoch = 3, .samples = 2, .random = 9, .order = {2, 0, 1}};
-  state.best = {Tensor({2, 3}, std::vector<float>{6, 5, 4, 3, 2, 1}),
-                Tensor({3}, std::vector<float>{1, 2, 3})};
+  state.best = {
+      {"layer1/w", Tensor({2, 3}, std::vector<float>{6, 5, 4, 3, 2, 1})},
+      {"layer1/b", Tensor({3}, std::vector<float>{1, 2, 3})},
+      {"step", Tensor({}, std::vector<int32_t>{5})}};
   return state;
 }
 
@@ -93,10 +95,14 @@ TEST_F(CheckpointTest, BringsBackVariablesAndStateToTheBit) {
   EXPECT_EQ(restored.Bytes(), written.Bytes());
   EXPECT_EQ(ToJson(*state), ToJson(StateAt(12)));
   EXPECT_EQ(state->batches.order, (std::vector<uint32_t>{2, 0, 1}));
-  ASSERT_EQ(state->best.size(), 2u);
-  EXPECT_THAT(state->best[0].values<float>(),
+  ASSERT_EQ(state->best.size(), 3u);
+  EXPECT_EQ(state->best[0].name, "layer1/w");
+  EXPECT_THAT(state->best[0].value.values<float>(),
               testing::ElementsAre(6, 5, 4, 3, 2, 1));
-  EXPECT_THAT(state->best[1].values<float>(), testing::ElementsAre(1, 2, 3));
+  EXPECT_THAT(state->best[1].value.values<float>(),
+              testing::ElementsAre(1, 2, 3));
+  EXPECT_EQ(state->best[2].name, "step");
+  EXPECT_THAT(state->best[2].value.values<int32_t>(), testing::ElementsAre(5));
 }
 
 TEST_F(CheckpointTest, CutAtEveryByteItIsRefused) {
@@ -194,6 +200,47 @@ TEST_F(CheckpointTest, FolderKeepsTheNewestAndFindsThem) {
   found = checkpoints.Newest(damaged);
   ASSERT_TRUE(found.ok() && found->has_value());
   EXPECT_EQ((*found)->state.step, 900);
+}
+
+TEST_F(CheckpointTest, FolderKeepsTheOnesToGoBackTo) {
+  const std::string folder = Path("checkpoints");
+  const auto by_tens = [](int64_t step) { return step % 10 == 0; };
+  const Model model(1);
+  const auto steps = [&] {
+    std::vector<int64_t> all;
+    for (int64_t step = 0; step < 100; ++step) {
+      const std::string name =
+          absl::StrCat("/step-0000000000", step < 10 ? "0" : "", step);
+      if (fs::exists(folder + name + ".safetensors")) all.push_back(step);
+    }
+    return all;
+  };
+  CheckpointFolder checkpoints(folder, 2);
+  checkpoints.KeepForGoingBack(by_tens);
+  for (const int64_t step : {0, 10, 20, 30, 33, 36, 40, 41}) {
+    ASSERT_EQ(checkpoints.Save(model.graph, StateAt(step), {}),
+              absl::OkStatus());
+  }
+  EXPECT_EQ(steps(), (std::vector<int64_t>{0, 30, 40, 41}));
+  std::vector<absl::Status> damaged;
+  const auto back_to = [&](int64_t most, std::vector<int64_t> not_good) {
+    const auto found = checkpoints.NewestGood(damaged, most, not_good);
+    return found.ok() && found->has_value() ? (*found)->state.step : -1;
+  };
+  EXPECT_EQ(back_to(50, {}), 40);
+  EXPECT_EQ(back_to(39, {}), 30);
+  EXPECT_EQ(back_to(50, {40}), 30);
+  // In the end to the start, be it as it may.
+  EXPECT_EQ(back_to(50, {0, 30, 40}), 0);
+  EXPECT_EQ(back_to(-1, {}), 0);
+  // One more than are kept, of a process that was killed while it saved.
+  fs::copy(folder + "/step-000000000030.safetensors",
+           folder + "/step-000000000020.safetensors");
+  EXPECT_EQ(back_to(50, {30, 40}), 0);
+  // A damaged one is passed over.
+  WriteText(folder + "/step-000000000040.safetensors", "damaged");
+  EXPECT_EQ(back_to(50, {}), 30);
+  EXPECT_EQ(damaged.size(), 1u);
 }
 
 TEST_F(CheckpointTest, FolderNamesWhatIsDamagedAndTakesTheOneBefore) {

@@ -58,6 +58,65 @@ TEST(LossWatchTest, UpToTheFirstLossIsGood) {
   EXPECT_TRUE(watch.Observe(2));
 }
 
+TEST(LossWatchTest, AnEasyFirstBatchDoesNotSetTheBeginning) {
+  LossWatch watch;
+  for (const float loss : {1e-6f, 2.3f, 2.2f}) watch.Observe(loss);
+  for (int i = 0; i < LossWatch::kWindow; ++i) watch.Observe(1e-3f);
+  EXPECT_EQ(watch.limit(), 2.2f);
+  EXPECT_TRUE(watch.IsLikeTheBeginning(4.3f));
+  EXPECT_FALSE(watch.IsLikeTheBeginning(4.5f));
+}
+
+TEST(LossWatchTest, AFewHardBatchesAreNoDivergence) {
+  LossWatch watch = Watching();
+  for (int i = 1; i < LossWatch::kDiverged; ++i) {
+    EXPECT_FALSE(watch.Observe(1000));
+    EXPECT_FALSE(watch.HasDiverged(1000)) << i;
+  }
+  EXPECT_TRUE(watch.Observe(1));
+  EXPECT_FALSE(watch.HasDiverged(1));
+  for (int i = 1; i <= LossWatch::kDiverged; ++i) {
+    EXPECT_FALSE(watch.HasDiverged(1));
+    watch.Observe(1000);
+  }
+  EXPECT_TRUE(watch.HasDiverged(1000));
+  for (const float loss : {kInfinity, -kInfinity, std::nanf("")}) {
+    LossWatch other = Watching();
+    EXPECT_FALSE(other.Observe(loss));
+    EXPECT_TRUE(other.HasDiverged(loss));
+  }
+}
+
+TEST(LossWatchTest, AStateIsGoodIfItsLossesAreLikeTheBeginnings) {
+  LossWatch watch;
+  EXPECT_TRUE(watch.IsGood());
+  for (const float loss : {2.0f, 3.0f, 40.0f}) watch.Observe(loss);
+  // At most 2 times 3. It started to explode, but most are like the beginning.
+  EXPECT_TRUE(watch.IsGood());
+  for (const float loss : {1e3f, 1e10f, 1e19f}) watch.Observe(loss);
+  EXPECT_FALSE(watch.IsGood());
+  for (int i = 0; i < 10; ++i) watch.Observe(6);
+  EXPECT_TRUE(watch.IsGood());
+  watch.Observe(kInfinity);
+  EXPECT_FALSE(watch.IsGood());
+
+  // Negative losses: as far above the beginning as it is below 0.
+  LossWatch negative;
+  for (int i = 0; i < 3; ++i) negative.Observe(-5);
+  EXPECT_TRUE(negative.IsLikeTheBeginning(0));
+  EXPECT_FALSE(negative.IsLikeTheBeginning(0.5f));
+}
+
+TEST(LossWatchTest, GoesOnFromTheStateOfAnEarlierVersion) {
+  LossWatch::State state = Watching().state();
+  state.beginning.clear();
+  LossWatch watch(state);
+  watch.Observe(1);
+  EXPECT_TRUE(watch.state().beginning.empty());
+  EXPECT_TRUE(watch.IsLikeTheBeginning(4));
+  EXPECT_FALSE(watch.IsLikeTheBeginning(4.5f));
+}
+
 TEST(LossWatchTest, GoesOnFromItsState) {
   const LossWatch watch(Watching().state());
   EXPECT_EQ(watch.limit(), 6);

@@ -570,6 +570,51 @@ TEST(ResumeProgramTest, ADivergedRunStopsOrGoesBackAsAsked) {
           .exit_code,
       0);
   EXPECT_TRUE(Left(returned) == finished);
+  // Where it goes back to must not change on the way.
+  ExpectOneLineOfError(
+      Train(returned, {"--resume", "--checkpoint_every=6steps"}),
+      {"--checkpoint_every: expected 5steps, to which the run goes back since "
+       "it began, found 6steps"});
+  ExpectOneLineOfError(
+      Train(returned, {"--resume", "--keep_checkpoints=2"}),
+      {"--keep_checkpoints: expected 3, to which the run goes back"});
+  EXPECT_TRUE(Left(returned) == finished);
+}
+
+// Early divergence, in which weights are ruined before a loss is infinite.
+TEST(ResumeProgramTest,
+     GoesBackToTheSameHoweverItIsInterruptedOrHowManyAreKept) {
+  const std::vector<std::string> wild = {
+      "--experiment=fashion_40_leaky", "--epochs=8", "--learning_rate=50",
+      "--on_divergence=go_back", "--nohtml_report"};
+  for (const char* every : {"3steps", "60s"}) {
+    const std::vector<std::string> arguments =
+        With(wild, absl::StrCat("--checkpoint_every=", every));
+    const fs::path whole = NewFolder("back_whole");
+    const Outcome outcome = Train(whole, arguments);
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("going back to step "));
+    EXPECT_TRUE(
+        fs::exists(whole / "checkpoints/step-000000000000.safetensors"));
+    const Left expected(whole);
+    const fs::path run = NewFolder("back_interrupted");
+    for (int i = 0; i < 10; ++i) {
+      fs::remove_all(run);
+      // At its start, which is anywhere in a run as short as this.
+      ASSERT_NO_FATAL_FAILURE(
+          Train(run, arguments, {.meanwhile = [&](pid_t process) {
+                  while (NewestCheckpoint(run).empty()) {
+                    SleepFor(0.0005);
+                  }
+                  SleepFor(0.0005 * i);
+                  kill(process, SIGTERM);
+                }}));
+      const Outcome last = Train(run, With(wild, "--resume"));
+      ASSERT_EQ(last.exit_code, 0) << last.err;
+      EXPECT_TRUE(Left(run).model == expected.model);
+      EXPECT_EQ(Left(run).metrics, expected.metrics);
+    }
+  }
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <numeric>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -374,6 +375,7 @@ TEST(TrainTest, IfTheMetricIsNanFromTheStartTheLastEpochIsKept) {
                            .test = RightAfterEpoch({3, 5, 4})};
   TrainOptions options = OneUpdateAnEpoch(3);
   options.early_stopping = {.split = Split::kTest, .metric = Metric::kLoss};
+  options.on_divergence = OnDivergence::kGoOn;
   {
     Counter counter;
     counter.model.loss = Log(counter.count - 100.0);
@@ -560,17 +562,24 @@ TEST(TrainTest, RefusesAStateOfAnotherRun) {
           ErrorOf(counter, data, options, absl::OkStatus(), 0).message()),
       HasSubstr("expected a state with 0 reports"));
   state = {};
-  state.best = {Tensor({1}, std::vector<float>{1})};
-  EXPECT_THAT(
-      std::string(
-          ErrorOf(counter, data, options, absl::OkStatus(), 0).message()),
-      HasSubstr("expected the best model's parameters"));
-  state.best = {Tensor({}, std::vector<float>{1}),
-                Tensor({2}, std::vector<float>{1, 1})};
-  EXPECT_THAT(
-      std::string(
-          ErrorOf(counter, data, options, absl::OkStatus(), 0).message()),
-      HasSubstr("expected the best model's parameters"));
+  const auto error = [&] {
+    return std::string(
+        ErrorOf(counter, data, options, absl::OkStatus(), 0).message());
+  };
+  const NamedTensor count = {"count", Tensor({}, std::vector<float>{1})};
+  const NamedTensor bystander = {"bystander",
+                                 Tensor({3}, std::vector<float>{1, 1, 1})};
+  const NamedTensor classes = {"classes",
+                               Tensor(TensorType{DType::kFloat32, {kClasses}})};
+  state.best = {count};
+  EXPECT_THAT(error(), HasSubstr("expected \"bystander\" among the best"));
+  // Of an earlier version, which kept no state.
+  state.best = {count, bystander};
+  EXPECT_THAT(error(), HasSubstr("expected \"classes\" among the best"));
+  state.best = {count, {"bystander", count.value}, classes};
+  EXPECT_THAT(error(), HasSubstr("\"bystander\" to be [3], found []"));
+  state.best = {count, bystander, classes, {"other", count.value}};
+  EXPECT_THAT(error(), HasSubstr("expected the best model's 3 variables"));
 }
 
 TEST(TrainTest, InterruptedItSavesAndEnds) {
@@ -620,10 +629,12 @@ TEST(TrainTest, ABadLossEndsTheRunOrIsSkippedAsAsked) {
                           .batches = {.batch_size = 1, .order = Order::kFixed}};
   {
     Breakable counter;
+    options.on_divergence = OnDivergence::kGoOn;
     const Watched run = TrainAndWatch(counter, data, options);
     EXPECT_EQ(run.result->end, End::kFinished);
     EXPECT_EQ(counter.Weights()[0], 8);
   }
+  EXPECT_EQ(TrainOptions().on_divergence, OnDivergence::kStop);
   {
     Breakable counter;
     options.on_divergence = OnDivergence::kStop;
@@ -648,6 +659,35 @@ TEST(TrainTest, ABadLossEndsTheRunOrIsSkippedAsAsked) {
     EXPECT_EQ(counter.Weights()[0], 6);
     // Nor is it in the means.
     EXPECT_EQ(run.result->kept.train.loss, (1.0 + 2 + 4) / 3);
+  }
+}
+
+TEST(TrainTest, AFewHardBatchesDoNotEndTheRun) {
+  // All alike and easy, from the first on; then some far above.
+  for (const int hard : {LossWatch::kDiverged - 1, LossWatch::kDiverged}) {
+    std::vector<uint8_t> pixels(110, 1);
+    pixels.insert(pixels.end(), hard, 200);
+    pixels.insert(pixels.end(), 5, 1);
+    const auto samples = static_cast<int>(pixels.size());
+    Breakable counter;
+    // One that does not grow with the updates.
+    counter.model.loss = counter.mean_pixel * 1e-3;
+    const Watched run = TrainAndWatch(
+        counter,
+        {.train = Samples(pixels, std::vector<int32_t>(samples)),
+         .test = Labelled({0})},
+        {.epochs = 1, .batches = {.batch_size = 1, .order = Order::kFixed}});
+    if (hard < LossWatch::kDiverged) {
+      EXPECT_EQ(run.result->end, End::kFinished);
+      EXPECT_EQ(counter.Weights()[0], samples);
+      // What was trained on is in the mean.
+      EXPECT_NEAR(run.result->kept.train.loss,
+                  1e-3 * (115 + 200.0 * hard) / samples, 1e-6);
+    } else {
+      EXPECT_EQ(run.result->end, End::kDiverged);
+      EXPECT_EQ(run.result->step, 110 + hard);
+      EXPECT_EQ(run.result->first_bad_step, 111);
+    }
   }
 }
 
@@ -796,6 +836,152 @@ TEST(TrainTest, RefusesAMistakenDeclaration) {
               OneUpdateAnEpoch(3), absl::OkStatus(), 0);
   EXPECT_THAT(status.message(), HasSubstr("trainer_test.cc"));
   EXPECT_THAT(status.message(), HasSubstr("MatMul"));
+}
+
+// ---- Training and inference ----
+
+// Two classes of noisy samples of four pixels.
+Dataset TwoClasses(int samples, uint32_t seed) {
+  Dataset data = {.images = Tensor(TensorType{DType::kUint8, {samples, 4}}),
+                  .labels = Tensor(TensorType{DType::kInt32, {samples}}),
+                  .classes = 2};
+  for (int i = 0; i < samples; ++i) {
+    const int label = i % 2;
+    data.labels.values<int32_t>()[i] = label;
+    for (int k = 0; k < 4; ++k) {
+      seed = seed * 1664525u + 1013904223u;
+      data.images.values<uint8_t>()[i * 4 + k] = static_cast<uint8_t>(
+          (seed >> 24) / 2 + ((k < 2) == (label == 1) ? 100 : 0));
+    }
+  }
+  return data;
+}
+
+const DataSplits& TwoClassSplits() {
+  static const auto* const splits =
+      new DataSplits{.train = TwoClasses(320, 1),
+                     .test = TwoClasses(64, 2),
+                     .validation = TwoClasses(64, 3)};
+  return *splits;
+}
+
+// A network with BatchNorm and Dropout, and averaged weights.
+struct Network {
+  explicit Network(Schedule rate) {
+    model.graph = &graph;
+    model.images = graph.Input("images", {kBatch, 4}, DType::kUint8);
+    model.labels = graph.Input("labels", {kBatch}, DType::kInt32);
+    const Var w1 = graph.Parameter("w1", {4, 8}, Glorot());
+    const Var w2 = graph.Parameter("w2", {8, 2}, Glorot());
+    const Var scale = graph.Parameter("scale", {8}, Constant(1));
+    const Var shift = graph.Parameter("shift", {8}, Zeros());
+    const Var drawn = graph.State("drawn", {}, Zeros(), DType::kInt32);
+    const RunningStatistics running = {
+        graph.State("mean", {8}, Zeros()),
+        graph.State("variance", {8}, Constant(1))};
+    const Var h = MatMul(Cast(model.images, DType::kFloat32) * (1.0 / 255), w1);
+    const BatchNormResult norm =
+        BatchNorm(h, scale, shift, running, {.decay = 0.5});
+    const Var logits = MatMul(Dropout(Relu(norm.y), 0.5, drawn), w2);
+    model.loss = Mean(SoftmaxCrossEntropy(logits, model.labels));
+    model.predicted = ArgMax(logits);
+    const Var inferred =
+        MatMul(Relu(BatchNormInference(h, scale, shift, running)), w2);
+    model.inference_loss = Mean(SoftmaxCrossEntropy(inferred, model.labels));
+    model.inference_predicted = ArgMax(inferred);
+    model.updates =
+        Chain(AverageWeights(0.9), Sgd({.learning_rate = std::move(rate)}))
+            .Apply(graph.parameters(),
+                   Gradients(model.loss, graph.parameters()));
+    AddAssignments(norm.assignments, model.updates);
+    AddAssignments({{drawn, CountedUp(drawn)}}, model.updates);
+  }
+
+  // Loss and accuracy of inference on the test set.
+  std::pair<double, double> Test(std::vector<Replacement> replace = {}) {
+    const Classifier inference = model.ForInference();
+    absl::StatusOr<Plan> plan =
+        Compile(graph, {.fetch = {inference.loss, inference.predicted},
+                        .replace = std::move(replace)});
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    const Dataset& test = TwoClassSplits().test;
+    EXPECT_TRUE(
+        plan->Run({{model.images, test.images}, {model.labels, test.labels}})
+            .ok());
+    const auto predicted = plan->Value(inference.predicted).values<int32_t>();
+    int right = 0;
+    for (int i = 0; i < 64; ++i) {
+      right += predicted[i] == test.labels.values<int32_t>()[i];
+    }
+    return {plan->Scalar(inference.loss), right / 64.0};
+  }
+
+  Graph graph{{.seed = 1}};
+  Classifier model;
+};
+
+TrainOptions BestOfEight() {
+  return {.epochs = 8,
+          .batches = {.batch_size = 32},
+          .early_stopping = EarlyStoppingOptions{.metric = Metric::kLoss},
+          .on_divergence = OnDivergence::kGoOn};
+}
+
+// From step 40 on, in epoch 5, far too large.
+Schedule Exploding() { return Piecewise(.5, {{40, 20.0}}); }
+
+TEST(TrainTest, EvaluatesInInferenceForm) {
+  Network network(0.5);
+  TrainOptions options = BestOfEight();
+  options.early_stopping.reset();
+  const Watched run = TrainAndWatch(network.model, TwoClassSplits(), options);
+  const auto [loss, accuracy] = network.Test();
+  EXPECT_EQ(run.result->kept.test.loss, loss);
+  EXPECT_EQ(run.result->kept.test.accuracy, accuracy);
+  // The training split as met is of the training form.
+  EXPECT_NE(run.result->kept.train.loss, loss);
+}
+
+TEST(TrainTest, TheBestModelComesBackWithItsRunningStatistics) {
+  Network network(Exploding());
+  TrainOptions options = BestOfEight();
+  std::vector<TrainingState> saved;
+  const std::string path = testing::TempDir() + "/best_";
+  options.checkpoint_every = {.epochs = 1};
+  options.save = [&](const TrainingState& state) {
+    saved.push_back(state);
+    return WriteCheckpoint(path + std::to_string(saved.size() - 1),
+                           network.graph, state, {});
+  };
+  const Watched run = TrainAndWatch(network.model, TwoClassSplits(), options);
+  EXPECT_LE(run.result->kept.train.epoch, 5);
+  EXPECT_EQ(run.result->kept.test.loss, network.Test().first);
+
+  // Through a checkpoint too.
+  for (size_t i = 0; i + 1 < saved.size(); ++i) {
+    Network resumed(Exploding());
+    const absl::StatusOr<Checkpoint> read =
+        ReadCheckpoint(path + std::to_string(i));
+    ASSERT_TRUE(read.ok()) << read.status();
+    const absl::StatusOr<TrainingState> state = Restore(*read, resumed.graph);
+    ASSERT_TRUE(state.ok()) << state.status();
+    TrainOptions rest = options;
+    rest.save = nullptr;
+    rest.resume_from = &*state;
+    const Watched end = TrainAndWatch(resumed.model, TwoClassSplits(), rest);
+    EXPECT_EQ(end.result->kept.test.loss, run.result->kept.test.loss);
+    EXPECT_EQ(resumed.Test(), network.Test());
+  }
+}
+
+TEST(TrainTest, EvaluatesAveragedWeightsAndKeepsThem) {
+  Network network(Exploding());
+  TrainOptions options = BestOfEight();
+  options.evaluate_with = AveragedWeights(network.graph);
+  const Watched run = TrainAndWatch(network.model, TwoClassSplits(), options);
+  EXPECT_EQ(run.result->kept.test.loss,
+            network.Test(AveragedWeights(network.graph)).first);
+  EXPECT_NE(run.result->kept.test.loss, network.Test().first);
 }
 
 }  // namespace

@@ -4,15 +4,18 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "framework/framework.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "ops/ops.h"
+#include "tests/file_testing.h"
 
 namespace tape {
 namespace {
@@ -48,6 +51,11 @@ class TrainingRunTest : public testing::Test {
       // NaN from the sixth update on, unless the rate is small.
       model.loss =
           settings.learning_rate > good_rate_ ? Log(5.5 - count) : Mean(images);
+      if (settings.learning_rate > good_rate_ && ruined_after_ > 0) {
+        const Var ruined =
+            Greater(count, Fill(&graph, {}, ruined_after_ - 0.5));
+        model.loss = Select(ruined, model.loss + 1e19, model.loss);
+      }
       model.updates.assignments = {{count, count + 1.0}, {steps, steps + 1.0}};
       return model;
     };
@@ -63,25 +71,42 @@ class TrainingRunTest : public testing::Test {
     return names;
   }
 
-  // Trains on two samples; in `said`, what it says.
-  TrainedRun Train() {
+  // Trains on two samples, or goes on; in `said`, what it says. Interrupted, if
+  // it is not 0, after so many steps.
+  TrainedRun Train(int interrupted_after = 0) {
     const auto samples = [](int64_t size) {
       return Dataset{.images = Tensor(TensorType{DType::kUint8, {size, 4}}),
                      .labels = Tensor(TensorType{DType::kInt32, {size}}),
                      .classes = 4};
     };
     const DataSplits data = {.train = samples(2), .test = samples(1)};
-    absl::StatusOr<RunDirectory> directory = RunDirectory::Create(folder_);
+    const bool resumes = fs::exists(folder_);
+    absl::StatusOr<RunDirectory> directory =
+        resumes ? RunDirectory::Reopen(folder_) : RunDirectory::Create(folder_);
     EXPECT_TRUE(directory.ok()) << directory.status();
     RunFiles files = {
         .directory = *std::move(directory),
         .logs = {},
-        .checkpoints = CheckpointFolder(CheckpointsIn(folder_), 9),
+        .checkpoints = CheckpointFolder(CheckpointsIn(folder_), keep_),
         .checkpoint_every = every_};
     TrainingRun run;
     run.run = {.experiment = &experiment_, .settings = experiment_.defaults};
     run.run.goes_back = true;
     run.files = &files;
+    int steps = 0;
+    if (interrupted_after > 0) {
+      run.run.settings.train.interrupted = [&steps, interrupted_after] {
+        return ++steps == interrupted_after;
+      };
+    }
+    if (resumes) {
+      absl::StatusOr<std::optional<Checkpoint>> from =
+          FindCheckpoint(folder_, stderr);
+      EXPECT_TRUE(from.ok() && from->has_value()) << from.status();
+      run.from = *std::move(from);
+      EXPECT_TRUE(absl::SimpleAtoi(ValueOf(run.from->file.metadata, "returns"),
+                                   &run.run.returns));
+    }
     std::FILE* const out = std::tmpfile();
     std::FILE* const messages = std::tmpfile();
     absl::StatusOr<TrainedRun> trained;
@@ -107,6 +132,8 @@ class TrainingRunTest : public testing::Test {
 
   const std::string folder_;
   double good_rate_ = 1;
+  int ruined_after_ = 0;  // So many updates the loss is huge, but finite.
+  int keep_ = 9;
   CheckpointEvery every_ = {.steps = 2};
   Experiment experiment_;
   std::vector<std::set<std::string>> found_;  // By each try, at its start.
@@ -140,6 +167,66 @@ TEST_F(TrainingRunTest, GoesBackToTheStartAgainIfThereIsNothingBetter) {
   every_ = {.epochs = 10};
   EXPECT_EQ(Train().result.end, End::kFinished);
   EXPECT_EQ(said_, GoingBack(0, 2) + GoingBack(0, 1));
+}
+
+TEST_F(TrainingRunTest, GoesBackToTheSameHoweverOftenItIsInterrupted) {
+  for (const int keep : {9, 2}) {
+    keep_ = keep;
+    fs::remove_all(folder_);
+    said_.clear();
+    Train();
+    const std::string said = said_;
+    const std::string expected = ReadText(ModelFileIn(folder_));
+    for (int after = 1; after <= 12; ++after) {
+      SCOPED_TRACE(absl::StrCat("keeping ", keep, ", after ", after));
+      fs::remove_all(folder_);
+      said_.clear();
+      int processes = 1;
+      while (Train(after).result.end == End::kInterrupted) ++processes;
+      EXPECT_GT(processes, 1);
+      EXPECT_TRUE(ReadText(ModelFileIn(folder_)) == expected);
+      EXPECT_EQ(said_, said);
+    }
+  }
+}
+
+TEST_F(TrainingRunTest, GoesBackByEpochsWhereTheClockSaves) {
+  every_ = {.seconds = 1e-9};
+  Train();
+  EXPECT_EQ(said_, GoingBack(4, 2) + GoingBack(2, 1));
+  EXPECT_EQ(Checkpoints().count("step-000000000000"), 1u);
+}
+
+TEST_F(TrainingRunTest, TheStartIsKeptHoweverFewAre) {
+  keep_ = 1;
+  EXPECT_EQ(Train().result.end, End::kFinished);
+  EXPECT_EQ(said_, GoingBack(0, 2) + GoingBack(0, 1));
+}
+
+TEST_F(TrainingRunTest, DoesNotGoBackToRuinedWeights) {
+  ruined_after_ = 3;
+  EXPECT_EQ(Train().result.end, End::kFinished);
+  EXPECT_EQ(said_, GoingBack(2, 2) + GoingBack(0, 1));
+}
+
+TEST_F(TrainingRunTest, TheModelFileHasTheStatesThatItsOutputsRead) {
+  const auto declare = experiment_.declare;
+  experiment_.declare = [&](Graph& graph, int64_t pixels,
+                            const Settings& settings, int64_t updates) {
+    Classifier model = declare(graph, pixels, settings, updates);
+    const Var mean = graph.State("running_mean", {pixels}, Constant(3));
+    model.inference_predicted =
+        ArgMax(Cast(model.images, DType::kFloat32) - mean);
+    return model;
+  };
+  good_rate_ = 4;
+  EXPECT_EQ(Train().result.end, End::kFinished);
+  const absl::StatusOr<SafetensorsFile> model =
+      ReadSafetensors(ModelFileIn(folder_), Checksum::kRequired);
+  ASSERT_TRUE(model.ok()) << model.status();
+  ASSERT_EQ(model->arrays.size(), 2u);
+  EXPECT_EQ(model->arrays[0].name, "count");
+  EXPECT_EQ(model->arrays[1].name, "running_mean");
 }
 
 TEST_F(TrainingRunTest, GivesUpGoingBackAfterTenTimes) {

@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -32,8 +33,11 @@ TrainingState Odd() {
   state.batches = {.epoch = 7,
                    .samples = 96,
                    .random = std::numeric_limits<uint64_t>::max()};
-  state.losses = {
-      .recent = {0.1f, 3e-45f}, .first = 2.3f, .bad = 4, .bad_in_a_row = 2};
+  state.losses = {.recent = {0.1f, 3e-45f},
+                  .first = 2.3f,
+                  .beginning = {2.3f, 0.1f},
+                  .bad = 4,
+                  .bad_in_a_row = 2};
   state.early_stopping = {.best = 0.7, .failures = 3};
   state.stopped_early = true;
   const EpochResult epoch = {
@@ -50,6 +54,7 @@ TrainingState Odd() {
   state.history = {epoch, {.train = {.epoch = 7}}};
   state.confusion = ConfusionMatrix(2);
   state.confusion.Add(1, 0, 42);
+  state.not_good = {40, 50};
   state.seconds = 10;
   state.training_seconds = 9;
   state.training_samples = 8;
@@ -85,6 +90,22 @@ TEST(TrainingStateTest, ComesBackToTheBit) {
   EXPECT_EQ(read->confusion.classes(), 2);
   EXPECT_EQ(read->confusion.count(1, 0), 42);
   EXPECT_EQ(read->training_samples, 8);
+  EXPECT_THAT(read->losses.beginning, ElementsAre(2.3f, 0.1f));
+  EXPECT_THAT(read->not_good, ElementsAre(40, 50));
+}
+
+TEST(TrainingStateTest, IsReadFromEarlierVersions) {
+  const std::string text = absl::StrReplaceAll(
+      ToJson(Odd()),
+      {{"\"not_good\":[40,50],", ""},
+       {"\"beginning\":[2.299999952316284,0.10000000149011612],", ""}});
+  EXPECT_THAT(text, Not(HasSubstr("not_good")));
+  EXPECT_THAT(text, Not(HasSubstr("beginning")));
+  const absl::StatusOr<TrainingState> read = TrainingStateFromJson(text);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->losses.first, 2.3f);
+  EXPECT_TRUE(read->losses.beginning.empty());
+  EXPECT_TRUE(read->not_good.empty());
 }
 
 TEST(TrainingStateTest, HasAllItsMembers) {
@@ -96,11 +117,13 @@ TEST(TrainingStateTest, HasAllItsMembers) {
       R"({"step":0,"epoch":1,"pass":{"samples":0,"weight":0.0,"loss":0.0,)"
       R"("accuracy":0.0,"reports":[],"seconds":0.0,"learning_rate":"nan"},)"
       R"("batches":{"epoch":0,"samples":0,"random":0},)"
-      R"("losses":{"recent":[],"first":0.0,"bad":0,"bad_in_a_row":0},)"
+      R"("losses":{"recent":[],"first":0.0,"beginning":[],"bad":0,)"
+      R"("bad_in_a_row":0},)"
       R"("early_stopping":{"best":null,"failures":0},)"
       R"("stopped_early":false,"history":[],"kept":{"train":)" +
           metrics + R"(,"validation":null,"test":)" + metrics +
-          R"(},"confusion":[[0]],"seconds":0.0,"training_seconds":0.0,)"
+          R"(},"confusion":[[0]],"not_good":[],"seconds":0.0,)"
+          R"("training_seconds":0.0,)"
           R"("training_samples":0})");
 }
 

@@ -1,5 +1,4 @@
-// Checkpoints (checkpoint.h). In go a graph's variables and the state of a run,
-// out come files; and back. Tested by tests/checkpoint_test.cc.
+// Checkpoints (checkpoint.h). Tested by tests/checkpoint_test.cc.
 #include "framework/train/checkpoint.h"
 
 #include <algorithm>
@@ -60,14 +59,11 @@ absl::Status WriteCheckpoint(const std::string& path, const Graph& graph,
                              const Metadata& metadata) {
   std::vector<StoredArray> arrays;
   const Variables& variables = graph.variables();
-  size_t best = 0;
   for (int i = 0; i < variables.size(); ++i) {
-    const Variable& variable = variables[i];
-    arrays.push_back(ViewOf(variable.name, variable.value));
-    if (variable.tag != Tag::kState && !state.best.empty()) {
-      arrays.push_back(
-          ViewOf(absl::StrCat(kBest, variable.name), state.best[best++]));
-    }
+    arrays.push_back(ViewOf(variables[i].name, variables[i].value));
+  }
+  for (const NamedTensor& best : state.best) {
+    arrays.push_back(ViewOf(absl::StrCat(kBest, best.name), best.value));
   }
   // StoredType has no uint32; below 2^31, which is all that will ever fit, the
   // bits are those of int32.
@@ -117,7 +113,7 @@ absl::StatusOr<TrainingState> Restore(const Checkpoint& checkpoint,
     if (checkpoint.file.Find(best) == nullptr) continue;
     value = Find(checkpoint, best, type);
     if (!value.ok()) return value.status();
-    state.best.push_back(*std::move(value));
+    state.best.push_back({variable.name, *std::move(value)});
   }
   for (const StoredArray& array : checkpoint.file.arrays) {
     if (absl::StartsWith(array.name, kOurs)) continue;
@@ -170,10 +166,15 @@ absl::Status CheckpointFolder::Save(const Graph& graph,
   }
   const absl::StatusOr<std::vector<Entry>> entries = Entries();
   if (!entries.ok()) return entries.status();
-  int kept = 0;
+  int kept = 0, kept_for_going_back = 0;
   for (const Entry& entry : *entries) {
     // Later ones are damaged, or the run would have gone on from them.
-    if (entry.step > state.step || ++kept <= keep_) continue;
+    if (entry.step > state.step) continue;
+    bool keeps = ++kept <= keep_;
+    if (is_for_going_back_ != nullptr && is_for_going_back_(entry.step)) {
+      keeps |= ++kept_for_going_back <= keep_ || entry.step == 0;
+    }
+    if (keeps) continue;
     if (absl::Status status = RemoveFile(entry.path); !status.ok()) {
       return status;
     }
@@ -200,10 +201,35 @@ absl::Status CheckpointFolder::RemoveUnfinished() {
 
 absl::StatusOr<std::optional<Checkpoint>> CheckpointFolder::Newest(
     std::vector<absl::Status>& damaged, int64_t most_steps) const {
-  const absl::StatusOr<std::vector<Entry>> entries = Entries();
+  absl::StatusOr<std::vector<Entry>> entries = Entries();
   if (!entries.ok()) return entries.status();
-  for (const Entry& entry : *entries) {
-    if (entry.step > most_steps) continue;
+  std::erase_if(*entries,
+                [&](const Entry& entry) { return entry.step > most_steps; });
+  return ReadFirst(*entries, damaged);
+}
+
+absl::StatusOr<std::optional<Checkpoint>> CheckpointFolder::NewestGood(
+    std::vector<absl::Status>& damaged, int64_t most_steps,
+    absl::Span<const int64_t> not_good) const {
+  absl::StatusOr<std::vector<Entry>> entries = Entries();
+  if (!entries.ok()) return entries.status();
+  int kept = 0;
+  // A process that was killed while it saved may have left more than `keep`.
+  std::erase_if(*entries, [&](const Entry& entry) {
+    if (entry.step == 0) return false;
+    if (is_for_going_back_ != nullptr && !is_for_going_back_(entry.step)) {
+      return true;
+    }
+    return ++kept > keep_ || entry.step > most_steps ||
+           std::find(not_good.begin(), not_good.end(), entry.step) !=
+               not_good.end();
+  });
+  return ReadFirst(*entries, damaged);
+}
+
+absl::StatusOr<std::optional<Checkpoint>> CheckpointFolder::ReadFirst(
+    absl::Span<const Entry> entries, std::vector<absl::Status>& damaged) {
+  for (const Entry& entry : entries) {
     absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(entry.path);
     if (checkpoint.ok()) return *std::move(checkpoint);
     const absl::Status& status = checkpoint.status();

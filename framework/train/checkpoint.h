@@ -1,6 +1,6 @@
 // Checkpoints: a folder of safetensors files, each of them all that a run needs
 // to go on to the same bits. A file holds every variable of the graph under its
-// own name, and beside them "@best/<parameter>", "@order" (the samples of the
+// own name, and beside them "@best/<variable>", "@order" (the samples of the
 // current epoch, int32) and "@state" (JSON, uint8); its metadata is the
 // caller's.
 //
@@ -12,6 +12,7 @@
 #define TAPE_FRAMEWORK_TRAIN_CHECKPOINT_H_
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
@@ -20,6 +21,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "framework/core/graph.h"
 #include "framework/data/safetensors.h"
 #include "framework/train/training_state.h"
@@ -31,6 +33,9 @@ struct Checkpoint {
   SafetensorsFile file;
   TrainingState state;  // But for `best`, whose order is the graph's.
 };
+
+// Whether a run may go back to the checkpoint of a step, if it diverges.
+using IsForGoingBack = std::function<bool(int64_t step)>;
 
 // Writes the variables of `graph` and the state to the file `path`, which is
 // then there as a whole, or as it was. Errors: those of WriteSafetensors.
@@ -55,10 +60,16 @@ class CheckpointFolder {
   CheckpointFolder(std::string path, int keep)
       : path_(std::move(path)), keep_(keep) {}
 
+  // From now on Save also keeps the newest `keep` of those that are for going
+  // back, and that of step 0.
+  void KeepForGoingBack(IsForGoingBack is_for_going_back) {
+    is_for_going_back_ = std::move(is_for_going_back);
+  }
+
   const std::string& path() const { return path_; }
 
-  // Writes "step-<state.step>.safetensors", and removes all before it but the
-  // newest `keep` - 1; makes the folder, in a parent that is there, if it is
+  // Writes "step-<state.step>.safetensors", and removes those before it that are
+  // not to be kept; makes the folder, in a parent that is there, if it is
   // missing. Errors: the system's; those that were there are then still there.
   absl::Status Save(const Graph& graph, const TrainingState& state,
                     const Metadata& metadata);
@@ -70,6 +81,14 @@ class CheckpointFolder {
   absl::StatusOr<std::optional<Checkpoint>> Newest(
       std::vector<absl::Status>& damaged,
       int64_t most_steps = std::numeric_limits<int64_t>::max()) const;
+
+  // The newest that can be read of those to go back to after at most
+  // `most_steps` steps, of which those in `not_good` are none: of the newest
+  // `keep` for going back or, if there is none, that of step 0. Otherwise as
+  // Newest.
+  absl::StatusOr<std::optional<Checkpoint>> NewestGood(
+      std::vector<absl::Status>& damaged, int64_t most_steps,
+      absl::Span<const int64_t> not_good) const;
 
   // Removes what a process that was killed while it saved has left. Nobody must
   // be saving now. Errors: the system's.
@@ -85,9 +104,13 @@ class CheckpointFolder {
   };
   // By step, the newest first. None if there is no folder.
   absl::StatusOr<std::vector<Entry>> Entries() const;
+  // The first that can be read, or none.
+  static absl::StatusOr<std::optional<Checkpoint>> ReadFirst(
+      absl::Span<const Entry> entries, std::vector<absl::Status>& damaged);
 
   std::string path_;
   int keep_;
+  IsForGoingBack is_for_going_back_ = nullptr;
 };
 
 }  // namespace tape

@@ -1,8 +1,7 @@
-// The training loop (trainer.h). In go a declared model and data, out come
-// metrics, and the weights in the model's graph. Tested by
-// tests/trainer_test.cc.
+// The training loop (trainer.h). Tested by tests/trainer_test.cc.
 #include "framework/train/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <functional>
@@ -11,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -21,6 +21,7 @@
 #include "framework/core/check.h"
 #include "framework/core/floating_point.h"
 #include "framework/train/evaluation.h"
+#include "framework/train/weights.h"
 
 namespace tape {
 namespace {
@@ -85,6 +86,7 @@ class Training {
   Training(const Classifier& model, const DataSplits& data,
            const TrainOptions& options, Progress& progress)
       : model_(model),
+        inference_(model.ForInference()),
         options_(options),
         progress_(progress),
         shown_(ShownBy(model.updates)),
@@ -105,12 +107,14 @@ class Training {
     if (!train.ok()) return train.status();
     train_ = *std::move(train);
     train_->Record(options_.profile);
-    absl::StatusOr<Plan> evaluate =
-        Compile(*model_.graph, {.fetch = {model_.loss, model_.predicted},
-                                .threads = options_.threads,
-                                .precision = options_.precision});
+    absl::StatusOr<Plan> evaluate = Compile(
+        *model_.graph, {.fetch = {inference_.loss, inference_.predicted},
+                        .replace = options_.evaluate_with,
+                        .threads = options_.threads,
+                        .precision = options_.precision});
     if (!evaluate.ok()) return evaluate.status();
     evaluate_ = *std::move(evaluate);
+    kept_variables_ = KeptVariables();
     return options_.resume_from == nullptr ? absl::OkStatus() : Resume();
   }
 
@@ -138,6 +142,8 @@ class Training {
     return {.end = end_,
             .step = state_.step,
             .divergence = divergence_,
+            .first_bad_step = first_bad_step_,
+            .not_good = state_.not_good,
             .kept = state_.kept,
             .confusion = state_.confusion,
             .history = state_.history,
@@ -178,16 +184,7 @@ class Training {
           "Train: expected a state with ", shown_.size(),
           " reports of a training pass, found ", state_.pass.reports.size()));
     }
-    const std::vector<Var> parameters = model_.graph->parameters();
-    bool same = state_.best.empty() || state_.best.size() == parameters.size();
-    for (size_t i = 0; same && i < state_.best.size(); ++i) {
-      same = state_.best[i].type() == parameters[i].type();
-    }
-    if (!same) {
-      return absl::InvalidArgumentError(
-          "Train: expected the best model's parameters to be those of the "
-          "graph, found others");
-    }
+    if (absl::Status status = CheckBest(); !status.ok()) return status;
     in_epoch_ = state_.batches.samples > 0;
     if (options_.epochs < BegunEpochs(state_)) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -199,6 +196,58 @@ class Training {
     return status.ok() ? status
                        : absl::InvalidArgumentError(
                              absl::StrCat("Train: ", status.message()));
+  }
+
+  // Whether the best model of a state has the variables that are kept here.
+  absl::Status CheckBest() const {
+    if (state_.best.empty()) return absl::OkStatus();
+    for (Var variable : kept_variables_) {
+      const absl::string_view name = model_.graph->NameOf(variable);
+      const auto found = std::find_if(
+          state_.best.begin(), state_.best.end(),
+          [&](const NamedTensor& best) { return best.name == name; });
+      if (found == state_.best.end()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("Train: expected \"", name,
+                         "\" among the best model's variables, found none: the "
+                         "state may be of an earlier version, which kept "
+                         "parameters alone"));
+      }
+      if (!(found->value.type() == variable.type())) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("Train: expected the best model's \"", name,
+                         "\" to be ", variable.type().ToString(), ", found ",
+                         found->value.type().ToString()));
+      }
+    }
+    if (state_.best.size() != kept_variables_.size()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "Train: expected the best model's ", kept_variables_.size(),
+          " variables, found ", state_.best.size()));
+    }
+    return absl::OkStatus();
+  }
+
+  // The model's variables, and those that evaluations read in place of them.
+  std::vector<Var> KeptVariables() const {
+    Graph& graph = *model_.graph;
+    absl::flat_hash_set<absl::string_view> read;
+    for (Var variable : ModelVariables(
+             graph,
+             {inference_.loss, inference_.predicted, inference_.logits})) {
+      read.insert(graph.NameOf(variable));
+    }
+    for (const Replacement& replacement : options_.evaluate_with) {
+      if (read.contains(replacement.variable)) read.insert(replacement.by);
+    }
+    std::vector<Var> kept;
+    for (int id = 0; id < graph.size(); ++id) {
+      const Node& node = graph.node(id);
+      if (node.variable != kNone && read.contains(node.name)) {
+        kept.push_back(Var(&graph, id));
+      }
+    }
+    return kept;
   }
 
   // One pass with updates over the training set, or the rest of one.
@@ -237,16 +286,44 @@ class Training {
       state_.pass.learning_rate = train_->Scalar(rate);
     }
     const auto loss = static_cast<float>(train_->Scalar(model_.loss));
-    if (options_.on_divergence == OnDivergence::kGoOn ||
-        losses_.Observe(loss)) {
-      AddBatch(*train_, batch, model_, options_.averaging, shown_, state_.pass);
-    } else if (options_.on_divergence == OnDivergence::kStop) {
+    bool is_skipped = false;
+    if (options_.on_divergence != OnDivergence::kGoOn) {
+      // It is the loss of the weights that the step before has left.
+      if (IsPlanned(state_.step - 1) && !losses_.IsLikeTheBeginning(loss)) {
+        MarkNotGood(state_.step - 1);
+      }
+      is_skipped = !losses_.Observe(loss) &&
+                   options_.on_divergence == OnDivergence::kSkip;
+      if (IsPlanned(state_.step) && !losses_.IsGood()) {
+        MarkNotGood(state_.step);
+      }
+    }
+    const int bad = losses_.state().bad_in_a_row;
+    if (options_.on_divergence == OnDivergence::kStop &&
+        losses_.HasDiverged(loss)) {
       Diverge(LossText(loss));
-    } else if (losses_.state().bad_in_a_row > LossWatch::kMostSkipped) {
+      first_bad_step_ = state_.step - bad + 1;
+    } else if (is_skipped && bad > LossWatch::kMostSkipped) {
       Diverge(absl::StrCat(LossText(loss), ", after ", LossWatch::kMostSkipped,
                            " steps skipped in a row"));
+    } else if (!is_skipped) {
+      AddBatch(*train_, batch, model_, options_.averaging, shown_, state_.pass);
     }
     return absl::OkStatus();
+  }
+
+  bool IsPlanned(int64_t step) const {
+    return options_.checkpoint_every.IsPlanned(step,
+                                               batches_.batches_per_epoch());
+  }
+
+  // Each state that is kept has the list: no more of it than is of use.
+  void MarkNotGood(int64_t step) {
+    constexpr size_t kMost = 1000;
+    std::vector<int64_t>& not_good = state_.not_good;
+    if (!not_good.empty() && not_good.back() >= step) return;
+    not_good.push_back(step);
+    if (not_good.size() > kMost) not_good.erase(not_good.begin());
   }
 
   std::string LossText(float loss) const {
@@ -262,6 +339,7 @@ class Training {
 
   void Diverge(absl::string_view how) {
     end_ = End::kDiverged;
+    first_bad_step_ = state_.step;
     divergence_ = absl::StrCat("step ", state_.step, ", in epoch ",
                                state_.epoch - (in_epoch_ ? 0 : 1), ": ", how);
   }
@@ -276,7 +354,7 @@ class Training {
     state_.training_samples += sums.samples;
     if (IsEvaluated(state_.epoch, options_)) {
       EpochResult current = {.train = TrainMetrics()};
-      absl::Status status = evaluations_.Run(*evaluate_, model_, current);
+      absl::Status status = evaluations_.Run(*evaluate_, inference_, current);
       if (!status.ok()) return status;
       Choose(current);
       state_.history.push_back(current);
@@ -317,7 +395,7 @@ class Training {
       state_.stopped_early = verdict == EarlyStopping::Verdict::kStop;
       if (options_.early_stopping->keep == Keep::kBest) {
         const bool is_best = verdict == EarlyStopping::Verdict::kBest;
-        if (is_best) CopyWeights();
+        if (is_best) CopyModel();
         // There is no best as long as the metric has only been NaN.
         keep = is_best || state_.best.empty();
       }
@@ -327,20 +405,22 @@ class Training {
     state_.confusion = evaluations_.test_confusion();
   }
 
-  void CopyWeights() {
+  void CopyModel() {
     state_.best.clear();
-    for (Var parameter : model_.graph->parameters()) {
-      state_.best.push_back(model_.graph->Value(parameter));
+    for (Var variable : kept_variables_) {
+      state_.best.push_back({std::string(model_.graph->NameOf(variable)),
+                             model_.graph->Value(variable)});
     }
   }
 
   // Puts the copy, if there is one, back into the graph.
   absl::Status RestoreBest() {
-    const std::vector<Var> parameters = model_.graph->parameters();
-    for (size_t i = 0; i < state_.best.size(); ++i) {
-      absl::Status status =
-          model_.graph->SetValue(parameters[i], state_.best[i]);
-      if (!status.ok()) return status;
+    for (Var variable : kept_variables_) {
+      for (const NamedTensor& best : state_.best) {
+        if (best.name != model_.graph->NameOf(variable)) continue;
+        absl::Status status = model_.graph->SetValue(variable, best.value);
+        if (!status.ok()) return status;
+      }
     }
     return absl::OkStatus();
   }
@@ -371,6 +451,7 @@ class Training {
   }
 
   const Classifier& model_;
+  const Classifier inference_;
   const TrainOptions& options_;
   Progress& progress_;
   const std::vector<Shown> shown_;
@@ -378,16 +459,31 @@ class Training {
   Evaluations evaluations_;
   Var limit_;  // The loss above which a step is skipped, if any is.
   std::optional<Plan> train_, evaluate_;
+  // The model's, in order of declaration: what early stopping keeps the best of.
+  std::vector<Var> kept_variables_;
 
   TrainingState state_;  // But for batches and losses, which are here:
   LossWatch losses_;
   bool in_epoch_ = false;
   End end_ = End::kFinished;
   std::string divergence_;
+  int64_t first_bad_step_ = 0;
   Clock::time_point start_, pass_start_, last_save_;
 };
 
 }  // namespace
+
+Classifier Classifier::ForInference() const {
+  Classifier inference = *this;
+  if (!inference_loss.empty()) inference.loss = inference_loss;
+  if (!inference_predicted.empty()) inference.predicted = inference_predicted;
+  return inference;
+}
+
+bool CheckpointEvery::IsPlanned(int64_t step, int64_t batches_per_epoch) const {
+  return step == 0 || (steps > 0 && step % steps == 0) ||
+         (epochs > 0 && step % (epochs * batches_per_epoch) == 0);
+}
 
 absl::StatusOr<TrainResult> Train(
     const Classifier& model, const DataSplits& data,

@@ -40,6 +40,16 @@ struct Classifier {
   // the outputs of hidden layers, the first one first, [batch, units].
   Var logits = Var();
   std::vector<Var> hidden = {};
+  // The loss and the predictions of inference, where they differ from those of
+  // training above: without Dropout, with BatchNormInference. Empty: the same.
+  // Logits and hidden layers, which training does not use, are of inference
+  // too.
+  Var inference_loss = Var();
+  Var inference_predicted = Var();
+
+  // The model whose loss and predictions are those of inference: what
+  // evaluations, predictions and reports read.
+  Classifier ForInference() const;
 };
 
 // How the metrics of batches become those of an epoch. They differ if the last
@@ -62,6 +72,10 @@ struct CheckpointEvery {
   int64_t steps = 0;
   int epochs = 0;
   double seconds = 0;
+
+  // Whether the checkpoint of a step is of the plan: of step 0, or due by steps
+  // or epochs. It follows from the step alone, whatever else made the run save.
+  bool IsPlanned(int64_t step, int64_t batches_per_epoch) const;
 };
 
 struct TrainOptions {
@@ -69,6 +83,9 @@ struct TrainOptions {
   BatchOptions batches;  // Of the training set.
   int64_t evaluation_batch_size =
       1000;  // Of passes without updates, which take all samples in order.
+  // Variables that passes without updates read in place of others:
+  // AveragedWeights(graph) (wrappers.h) evaluates the averages.
+  std::vector<Replacement> evaluate_with = {};
   Averaging averaging = Averaging::kOverSamples;
   TrainFigures train_figures = TrainFigures::kAsMet;
   // Epochs 1, 1 + evaluate_every, … and the last are evaluated and reported. At
@@ -83,7 +100,7 @@ struct TrainOptions {
   Profile* profile = nullptr;  // If given, the training steps are added to it.
   // kSkip declares a further input, "loss_limit", and is for one Train of a
   // graph.
-  OnDivergence on_divergence = OnDivergence::kGoOn;
+  OnDivergence on_divergence = OnDivergence::kStop;
 
   // Where another run of the same model, data and options was; the variables of
   // the graph must be those of that moment. The run then ends with the same
@@ -112,8 +129,13 @@ struct TrainResult {
   int64_t step = 0;  // Batches trained on.
   // If it diverged, in what way: "step 7, in epoch 2: the loss is nan".
   std::string divergence;
-  // Of the weights that a finished run leaves in the graph: the last epoch's,
-  // or the best one's if early stopping keeps those.
+  // And the first step of those with a bad loss that it ended with, or the last
+  // step; and as TrainingState has it.
+  int64_t first_bad_step = 0;
+  std::vector<int64_t> not_good;
+  // Of the model that a finished run leaves in the graph: the last epoch's, or
+  // the best one's if early stopping keeps that. Its variables are the
+  // parameters and all that an evaluation reads (ModelVariables, weights.h).
   EpochResult kept;
   ConfusionMatrix confusion = ConfusionMatrix(1);  // Of them, on the test set.
   std::vector<EpochResult> history;                // Of all epochs evaluated.

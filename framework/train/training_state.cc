@@ -70,6 +70,7 @@ requires std::same_as<std::remove_const_t<Value>, LossWatch::State>
 void ForEachMember(Value& value, Visit visit) {
   visit("recent", value.recent);
   visit("first", value.first);
+  visit("beginning", value.beginning);
   visit("bad", value.bad);
   visit("bad_in_a_row", value.bad_in_a_row);
 }
@@ -94,6 +95,7 @@ void ForEachMember(Value& value, Visit visit) {
   visit("history", value.history);
   visit("kept", value.kept);
   visit("confusion", value.confusion);
+  visit("not_good", value.not_good);
   visit("seconds", value.seconds);
   visit("training_seconds", value.training_seconds);
   visit("training_samples", value.training_samples);
@@ -155,6 +157,12 @@ Json Written(const std::optional<Value>& value) {
 }
 
 // ---- From JSON ----
+
+// Whether states of earlier versions do not have the member, which then keeps
+// its default.
+bool IsNewer(absl::string_view name) {
+  return name == "beginning" || name == "not_good";
+}
 
 // Whether `json` is such a value, which then is in `value`.
 bool Read(const Json& json, bool& value) {
@@ -227,6 +235,7 @@ template <HasMembers Value>
 bool Read(const Json& json, Value& value) {
   bool good = json.is_object();
   ForEachMember(value, [&](const char* name, auto& member) {
+    if (!json.contains(name) && IsNewer(name)) return;
     good = good && json.contains(name) && Read(json[name], member);
   });
   return good;
@@ -265,6 +274,7 @@ absl::StatusOr<TrainingState> TrainingStateFromJson(absl::string_view text) {
         "expected the state of a run as a JSON object, found something else");
   }
   ForEachMember(state, [&](const char* name, auto& member) {
+    if (!json.contains(name) && IsNewer(name)) return;
     if (!json.contains(name) || !Read(json[name], member)) {
       status.Update(absl::InvalidArgumentError(absl::StrCat(
           "expected \"", name, "\" of the state of a run, found ",

@@ -29,6 +29,12 @@ struct PassSums {
   double learning_rate = kNotMeasured;  // and of its last step.
 };
 
+// A variable's value.
+struct NamedTensor {
+  std::string name;
+  Tensor value;
+};
+
 struct TrainingState {
   int64_t step = 0;      // Batches trained on, skipped ones included.
   int epoch = 1;         // That goes on, or starts next.
@@ -40,9 +46,13 @@ struct TrainingState {
   std::vector<EpochResult> history;  // Of all epochs evaluated.
   EpochResult kept;                  // As in TrainResult.
   ConfusionMatrix confusion = ConfusionMatrix(1);
-  // The parameters of the kept epoch, in the graph's order, if early stopping
-  // keeps a copy.
-  std::vector<Tensor> best;
+  // The model's variables after the kept epoch, in order of declaration, if
+  // early stopping keeps a copy.
+  std::vector<NamedTensor> best;
+  // Steps of the plan (CheckpointEvery) whose states are not to be gone back to:
+  // the losses around them were out of the range of the run's beginning, or the
+  // run has gone back there once and diverged again. Rising.
+  std::vector<int64_t> not_good;
   double seconds = 0;            // Of the whole run,
   double training_seconds = 0;   // of its finished training passes,
   int64_t training_samples = 0;  // and their samples.
