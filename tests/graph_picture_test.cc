@@ -189,17 +189,16 @@ TEST(GraphPictureTest, IsTheForwardModelOfAnExperiment) {
   const Picture picture =
       Draw({{"loss", model.loss}, {"predicted", model.predicted}});
   ExpectReadable(picture);
-  EXPECT_THAT(
-      picture.texts(),
-      UnorderedElementsAre(
-          "images | uint8[batch,784]", "labels | int32[batch]",
-          "Cast\nMul(·, 0.003922)\n[batch,784]",
-          "layer1/w | [784,40]\nlayer1/b | [40]",
-          "MatMul\nAdd\nLeakyRelu | value=0.01\n[batch,40]",
-          "layer2/w | [40,10]\nlayer2/b | [10]",
-          "MatMul\nAdd\nLeakyRelu | value=0.01\n[batch,10]",
-          "SoftmaxCrossEntropy\nMeanTo(·, ElementCount)\nloss | scalar",
-          "ArgMax | axis=-1\npredicted | int32[batch]"));
+  EXPECT_THAT(picture.texts(),
+              UnorderedElementsAre(
+                  "images | uint8[batch,784]", "labels | int32[batch]",
+                  "Cast\nMul(·, 0.003922)\n[batch,784]",
+                  "layer1/w | [784,40]\nlayer1/b | [40]",
+                  "MatMul\nAdd\nLeakyRelu | value=0.01\n[batch,40]",
+                  "layer2/w | [40,10]\nlayer2/b | [10]",
+                  "MatMul\nAdd\nLeakyRelu | value=0.01\n[batch,10]",
+                  "SoftmaxCrossEntropy\nMeanTo(·, ElementCount)\nloss | scalar",
+                  "ArgMax | axis=-1\npredicted | int32[batch]"));
   EXPECT_THAT(picture.edges(),
               UnorderedElementsAre(
                   "images -> Cast", "Cast -> MatMul", "layer1/w -> MatMul",
