@@ -365,6 +365,30 @@ TEST(GraphTest, RemembersTheLineOnWhichAnOpOrOperatorStands) {
 
 // ---- Dump ----
 
+TEST(GraphErrorTest, ANameThatNoFileCanHoldIsAMistakeOfTheDeclaration) {
+  for (int kind = 0; kind < 3; ++kind) {
+    Graph graph;
+    const Loc loc = {"net.cc", 7};
+    const Var var =
+        kind == 0   ? graph.Input("a\xff", {2}, DType::kFloat32, loc)
+        : kind == 1 ? graph.Parameter("a\xff", {2}, Zeros(), Tag::kAuto, loc)
+                    : graph.State("a\xff", {2}, Zeros(), DType::kFloat32, loc);
+    EXPECT_FALSE(var.valid());
+    const std::string message(graph.status().message());
+    EXPECT_EQ(message,
+              absl::StrCat("net.cc:7: ", kind == 0 ? "Input" : "Variable",
+                           " \"a\\xff\": expected a name in UTF-8, which files "
+                           "can hold"));
+  }
+}
+
+TEST(GraphTest, NamesInADumpStayOneLineAndCommandNoTerminal) {
+  Graph graph;
+  graph.Input("a\nb\033[2J", {2}, DType::kFloat32, {"net.cc", 1});
+  EXPECT_EQ(graph.Dump(), "%0 = Input(\"a\\nb\\x1b[2J\") [2]  # net.cc:1\n");
+  EXPECT_EQ(graph.Graphviz().find('\033'), std::string::npos);
+}
+
 TEST(GraphTest, DumpsALineANode) {
   Graph graph;
   const Var x = graph.Input("x", {kBatch, 4}, DType::kFloat32, At(1));

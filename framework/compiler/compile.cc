@@ -11,9 +11,12 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "framework/compiler/lower_precision.h"
 #include "framework/compiler/plan_impl.h"
 #include "framework/core/floating_point.h"
+#include "framework/core/text.h"
 
 namespace tape {
 namespace {
@@ -170,7 +173,10 @@ absl::StatusOr<Plan> Compile(const Graph& graph,
 }
 
 int Fail(const absl::Status& status) {
-  std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
+  // Messages quote names of files: these must not command the terminal.
+  for (absl::string_view line : absl::StrSplit(status.message(), '\n')) {
+    std::fprintf(stderr, "%s\n", Printable(line).c_str());
+  }
   return 1;
 }
 

@@ -71,7 +71,8 @@ absl::StatusOr<Plan> Compile(const Graph& graph, const CompileOptions& options);
 // are made.
 absl::Span<const absl::string_view> PassNames();
 
-// Prints `status` to stderr and returns 1, the exit code of a main that failed.
+// Prints `status` to stderr, with control characters escaped, and returns 1, the
+// exit code of a main that failed.
 int Fail(const absl::Status& status);
 
 }  // namespace tape

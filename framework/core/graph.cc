@@ -10,6 +10,7 @@
 #include "framework/core/basic_ops.h"
 #include "framework/core/check.h"
 #include "framework/core/floating_point.h"
+#include "framework/core/text.h"
 
 namespace tape {
 namespace {
@@ -75,10 +76,14 @@ Graph::Graph(GraphOptions options)
 Var Graph::AppendSource(const OpDef& op, absl::string_view name,
                         TensorType type, Loc loc) {
   const auto fail = [&](absl::string_view message) {
-    ReportError(loc, absl::StrCat(op.name, " \"", name, "\""), message);
+    ReportError(loc, absl::StrCat(op.name, " \"", Printable(name), "\""),
+                message);
     return Var(this, kNone);
   };
   if (name.empty()) return fail("expected a name, found an empty one");
+  if (!IsUtf8(name)) {
+    return fail("expected a name in UTF-8, which files can hold");
+  }
   if (type.dtype == DType::kFloat64) {
     return fail("expected a dtype that nodes have, found float64");
   }
@@ -108,7 +113,8 @@ Var Graph::Input(absl::string_view name, Shape shape, DType dtype, Loc loc) {
 
 Var Graph::AppendVariable(absl::string_view name, TensorType type,
                           const Initializer& initializer, Tag tag, Loc loc) {
-  const std::string what = absl::StrCat(Name(tag), " \"", name, "\"");
+  const std::string what =
+      absl::StrCat(Name(tag), " \"", Printable(name), "\"");
   if (type.shape.is_valid() && !type.shape.is_bound()) {
     ReportError(loc, what,
                 absl::StrCat("a variable cannot have the batch dimension, "
@@ -140,7 +146,7 @@ Var Graph::AppendVariable(absl::string_view name, TensorType type,
 Var Graph::Parameter(absl::string_view name, Shape shape,
                      const Initializer& initializer, Tag tag, Loc loc) {
   if (tag == Tag::kState) {
-    ReportError(loc, absl::StrCat("parameter \"", name, "\""),
+    ReportError(loc, absl::StrCat("parameter \"", Printable(name), "\""),
                 "expected a tag weight or bias, found state: declare it by "
                 "State");
     return Var(this, kNone);
@@ -153,7 +159,7 @@ Var Graph::Parameter(absl::string_view name, Shape shape,
 Var Graph::State(absl::string_view name, Shape shape,
                  const Initializer& initializer, DType dtype, Loc loc) {
   if (dtype == DType::kUint8 || dtype == DType::kBFloat16) {
-    ReportError(loc, absl::StrCat("state \"", name, "\""),
+    ReportError(loc, absl::StrCat("state \"", Printable(name), "\""),
                 absl::StrCat("expected float32 or int32, found ", Name(dtype)));
     return Var(this, kNone);
   }
@@ -295,7 +301,7 @@ std::string Graph::Describe(int id) const {
     const Tag tag = (*variables_)[node.variable].tag;
     kind = tag == Tag::kState ? "state" : "parameter";
   }
-  return absl::StrCat(type, " is ", kind, " \"", node.name, "\", ",
+  return absl::StrCat(type, " is ", kind, " \"", Printable(node.name), "\", ",
                       node.loc.ToString());
 }
 
@@ -309,7 +315,7 @@ std::string Graph::Dump() const {
                                            absl::StrAppend(out, "%", input);
                                          }));
     if (node.op->traits.source) {
-      absl::StrAppend(&text, "\"", node.name, "\"");
+      absl::StrAppend(&text, "\"", Printable(node.name), "\"");
     } else {
       const std::string attributes = node.attributes.ToString();
       absl::StrAppend(&text,

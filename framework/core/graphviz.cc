@@ -1,22 +1,32 @@
 // Graph::Graphviz (graph.h): the tape as a drawing. Tested by
 // tests/graphviz_test.cc.
+#include <algorithm>
+#include <cstddef>
+#include <string>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
 #include "framework/core/graph.h"
+#include "framework/core/text.h"
 
 namespace tape {
 namespace {
 
 // Within a quoted string of the language. "\n" ends a line of a label, so a
-// backslash of the text is doubled.
+// backslash of the text is doubled. Control characters are escaped.
 std::string Escaped(absl::string_view text) {
   std::string escaped;
-  for (char c : text) {
-    if (c == '\n') {
-      escaped += "\\n";
-      continue;
-    }
-    if (c == '"' || c == '\\') escaped += '\\';
-    escaped += c;
+  while (!text.empty()) {
+    const size_t plain = std::min(text.find_first_of("\n\"\\"), text.size());
+    absl::StrAppend(&escaped,
+                    absl::StrReplaceAll(Printable(text.substr(0, plain)),
+                                        {{"\\", "\\\\"}}));
+    text.remove_prefix(plain);
+    if (text.empty()) break;
+    escaped += '\\';
+    escaped += text[0] == '\n' ? 'n' : text[0];
+    text.remove_prefix(1);
   }
   return escaped;
 }
