@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "framework/framework.h"
 #include "gmock/gmock.h"
@@ -159,6 +160,50 @@ TEST(TrainTest, AveragesOverSamplesOrOverBatches) {
     EXPECT_DOUBLE_EQ(epoch.test.loss, samples ? (2 * 4 + 11) / 3.0 : 7.5);
     EXPECT_DOUBLE_EQ(epoch.test.accuracy, samples ? 2 / 3.0 : 0.5);
   }
+}
+
+// What a run that is an error says.
+absl::Status StatusOf(const Classifier& model, const DataSplits& data,
+                      const TrainOptions& options) {
+  std::FILE* const out = std::tmpfile();
+  absl::Status status;
+  {
+    Progress progress(out, options.epochs, data.train.size());
+    status = Train(model, data, options, progress, [](const EpochResult&) {
+               return absl::OkStatus();
+             }).status();
+  }
+  std::fclose(out);
+  return status;
+}
+
+TEST(TrainTest, ClassesBeyondThoseOfTheDataAreAnError) {
+  Counter counter;
+  // It predicts 1 after its first update.
+  DataSplits data = {.train = Labelled({0, 0}), .test = Labelled({0, 0})};
+  data.test.classes = 1;
+  const auto message = [&] {
+    return std::string(
+        StatusOf(counter.model, data, {.batches = {.batch_size = 2}})
+            .message());
+  };
+  EXPECT_EQ(message(),
+            "Train: expected predictions in 0 to 0, the classes of the data "
+            "set, found 1");
+  data.test = Labelled({0, kClasses});
+  EXPECT_EQ(message(),
+            absl::StrCat("Train: expected labels in 0 to ", kClasses - 1,
+                         ", the classes of the data set, found ", kClasses));
+}
+
+TEST(TrainTest, ReportsWithNamesThatNoFileCanHoldAreAnError) {
+  Counter counter;
+  counter.model.updates.reports.push_back({"a\xff", counter.count});
+  const DataSplits data = {.train = Labelled({0}), .test = Labelled({0})};
+  EXPECT_EQ(
+      StatusOf(counter.model, data, {.batches = {.batch_size = 1}}),
+      absl::InvalidArgumentError("Train: expected names of reports in UTF-8, "
+                                 "found \"a\\xff\""));
 }
 
 TEST(TrainTest, TrainFiguresAreAsMetOrOfTheWeightsAfterTheEpoch) {

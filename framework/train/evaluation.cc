@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "framework/core/floating_point.h"
+#include "absl/strings/str_cat.h"
 
 namespace tape {
 namespace {
@@ -17,6 +18,18 @@ double Number(const Plan& plan, Var fetch) {
   const TensorView value = plan.Value(fetch);
   return value.dtype() == DType::kInt32 ? value.values<int32_t>()[0]
                                         : value.values<float>()[0];
+}
+
+// Whether all of `found` are classes of the data set, which has so many.
+absl::Status CheckClasses(absl::string_view what,
+                          absl::Span<const int32_t> found, int classes) {
+  for (const int32_t one : found) {
+    if (one >= 0 && one < classes) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("Train: expected ", what, " in 0 to ", classes - 1,
+                     ", the classes of the data set, found ", one));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -77,8 +90,12 @@ absl::StatusOr<EpochMetrics> Evaluation::Run(Plan& plan,
         {{model.images, batch->images}, {model.labels, batch->labels}});
     if (!status.ok()) return status;
     AddBatch(plan, *batch, model, averaging_, {}, sums);
-    confusion_.Add(batch->labels.values<int32_t>(),
-                   plan.Value(model.predicted).values<int32_t>());
+    const auto labels = batch->labels.values<int32_t>();
+    const auto predicted = plan.Value(model.predicted).values<int32_t>();
+    status = CheckClasses("labels", labels, classes_);
+    status.Update(CheckClasses("predictions", predicted, classes_));
+    if (!status.ok()) return status;
+    confusion_.Add(labels, predicted);
   }
   return EpochMetrics{.loss = MeanLoss(sums),
                       .accuracy = MeanAccuracy(sums),

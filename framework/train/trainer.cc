@@ -20,6 +20,7 @@
 #include "framework/compiler/compile.h"
 #include "framework/core/check.h"
 #include "framework/core/floating_point.h"
+#include "framework/core/text.h"
 #include "framework/train/evaluation.h"
 #include "framework/train/weights.h"
 
@@ -45,7 +46,13 @@ std::vector<Shown> ShownBy(const Updates& updates) {
 
 // What does not fit, said before anything is run.
 absl::Status Check(const Batches& batches, const DataSplits& data,
-                   const TrainOptions& options) {
+                   const TrainOptions& options, absl::Span<const Shown> shown) {
+  for (const Shown& number : shown) {
+    if (IsUtf8(number.name)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("Train: expected names of reports in UTF-8, found \"",
+                     Printable(number.name), "\""));
+  }
   if (batches.batches_per_epoch() == 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         "Train: an epoch has no batch: one has ", options.batches.batch_size,
@@ -97,7 +104,8 @@ class Training {
 
   // Makes the plans, and goes to where the run is resumed.
   absl::Status Start(const DataSplits& data) {
-    if (absl::Status status = Check(batches_, data, options_); !status.ok()) {
+    if (absl::Status status = Check(batches_, data, options_, shown_);
+        !status.ok()) {
       return status;
     }
     if (options_.on_divergence == OnDivergence::kSkip) {

@@ -260,8 +260,10 @@ bool Read(const Json& json, std::optional<Value>& value) {
 }  // namespace
 
 std::string ToJson(const TrainingState& state) {
-  // Names are ours, hence UTF-8.
-  return Written(state).dump();
+  // Train refuses names of reports that are not UTF-8; others must not throw.
+  return Written(state).dump(/*indent=*/-1, /*indent_char=*/' ',
+                             /*ensure_ascii=*/false,
+                             Json::error_handler_t::replace);
 }
 
 absl::StatusOr<TrainingState> TrainingStateFromJson(absl::string_view text) {
