@@ -181,5 +181,23 @@ TEST(ClassificationReportDeathTest, ChecksItsDigits) {
                "0 <= format.digits \\(0 against -1\\)");
 }
 
+// classification_report([0, 1, 2], [0, 1, 1], target_names=[...]), but that a
+// class without a name has its number.
+TEST(ClassificationReportTest, ShowsTheNamesOfClasses) {
+  ConfusionMatrix matrix(3);
+  matrix.Add(std::vector<int32_t>{0, 1, 2}, std::vector<int32_t>{0, 1, 1});
+  EXPECT_EQ(MakeClassificationReport(matrix).ToString(
+                {.class_names = {"cat", "a very long name"}}),
+            "                  precision    recall  f1-score   support\n"
+            "\n"
+            "             cat       1.00      1.00      1.00         1\n"
+            "a very long name       0.50      1.00      0.67         1\n"
+            "               2       0.00      0.00      0.00         1\n"
+            "\n"
+            "        accuracy                           0.67         3\n"
+            "       macro avg       0.50      0.67      0.56         3\n"
+            "    weighted avg       0.50      0.67      0.56         3\n");
+}
+
 }  // namespace
 }  // namespace tape

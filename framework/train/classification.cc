@@ -186,7 +186,15 @@ ClassificationReport MakeClassificationReport(const ConfusionMatrix& matrix) {
 std::string ClassificationReport::ToString(const ReportFormat& format) const {
   TAPE_CHECK_LE(0, format.digits);
   constexpr absl::string_view kLongestCaption = "weighted avg";
-  const int width = std::max<int>(kLongestCaption.size(), format.digits);
+  const auto name_of = [&](int label) {
+    const auto i = static_cast<size_t>(label);
+    return i < format.class_names.size() ? format.class_names[i]
+                                         : absl::StrCat(label);
+  };
+  int width = std::max<int>(kLongestCaption.size(), format.digits);
+  for (const ClassScores& scores : classes) {
+    width = std::max(width, static_cast<int>(name_of(scores.label).size()));
+  }
   std::string text;
   const auto append = [&](absl::string_view caption,
                           absl::Span<const std::string> cells) {
@@ -208,7 +216,7 @@ std::string ClassificationReport::ToString(const ReportFormat& format) const {
   append("", {"precision", "recall", "f1-score", "support"});
   text.push_back('\n');
   for (const ClassScores& scores : classes) {
-    append(absl::StrCat(scores.label),
+    append(name_of(scores.label),
            {score(scores.precision), score(scores.recall), score(scores.f1),
             samples(scores.support)});
   }

@@ -78,6 +78,9 @@ struct AverageScores {
 
 struct ReportFormat {
   int digits = 2;  // After the point, at least 0.
+  // The names of the classes from 0 on, as scikit-learn's target_names; a class
+  // beyond them has its number.
+  std::vector<std::string> class_names = {};
 };
 
 // All scores are fractions, 0 to 1.
