@@ -1,7 +1,9 @@
 // compare: the curves of several runs in one page; see --help. Tested by
 // tests/compare_program_test.cc.
 #include <cstdio>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -10,22 +12,52 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/types/span.h"
+#include "framework/core/text.h"
 #include "framework/data/files.h"
 #include "framework/report/comparison.h"
+#include "framework/report/page.h"
+#include "framework/train/run_directory.h"
 #include "models/program.h"
 
 ABSL_FLAG(std::string, output, "comparison.html",
-          "file to write the page to, replaced if it is there; by default "
-          "comparison.html");
+          "file to write the page to, outside of the runs, replaced if it is "
+          "such a page; by default comparison.html");
 
 namespace tape {
 namespace {
 
 constexpr char kUsage[] =
     "Puts the curves of several runs in one page.\n\n"
-    "  compare RUN RUN ...    folders that //models:train wrote by --run_dir";
+    "  compare RUN RUN ...    folders that //models:train wrote by "
+    "--run_dir\n\n"
+    "Exits with 0 if the page is written, else with 1, after an error on "
+    "stderr:\n"
+    "a run that has not ended, for one.";
 
 constexpr ShownFlag kFlags[] = {{"output", "FILE"}};
+
+// Whether the page may be written to `output`: to no other file than an earlier
+// page, and to none in a run.
+absl::Status CheckOutput(const std::string& output,
+                         absl::Span<const std::string> folders) {
+  std::error_code ignored;  // What cannot be looked at cannot be written.
+  const std::filesystem::path path =
+      std::filesystem::weakly_canonical(output, ignored);
+  for (const std::string& folder : folders) {
+    const std::filesystem::path in_run = path.lexically_relative(
+        std::filesystem::weakly_canonical(folder, ignored));
+    if (!in_run.empty() && *in_run.begin() != "..") {
+      return WrongFlag(
+          "output", absl::StrCat("a file outside of the run ", folder), output);
+    }
+  }
+  const absl::Status status = CheckReplaceable(
+      output, Page::Beginning(kComparisonProgram), "a page that compare wrote");
+  if (status.ok()) return status;
+  return absl::Status(status.code(),
+                      absl::StrCat("--output: ", status.message()));
+}
 
 absl::Status Main(int argc, char** argv) {
   const std::vector<std::string> folders =
@@ -43,10 +75,19 @@ absl::Status Main(int argc, char** argv) {
     if (!run.ok()) return run.status();
     runs.push_back(*std::move(run));
   }
+  if (absl::Status status = CheckOutput(output, folders); !status.ok()) {
+    return status;
+  }
   if (absl::Status status =
           ReplaceFile(output, MakeComparison(runs).ToString());
       !status.ok()) {
     return status;
+  }
+  for (const KeptRun& run : runs) {
+    absl::FPrintF(stderr, "read: %s and %s, %d %s\n",
+                  Printable(PathIn(run.folder, kMetricsName)), kSummaryName,
+                  run.summary.epochs,
+                  run.summary.epochs == 1 ? "epoch" : "epochs");
   }
   absl::PrintF("%s: %d %s\n", output, runs.size(),
                runs.size() == 1 ? "run" : "runs");

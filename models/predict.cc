@@ -1,6 +1,7 @@
 // predict: takes images for classes, by a model that train left in its run
 // directory; see --help. Tested by tests/predict_program_test.cc.
 #include <algorithm>
+#include <cstdio>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +11,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "framework/core/text.h"
 #include "framework/data/images.h"
 #include "models/predictor.h"
 #include "models/program.h"
@@ -38,7 +41,12 @@ constexpr char kUsage[] =
     "Prints a line for each image: its name, or its index from 0 on, and the "
     "class it\nis taken for with its probability.\n\n"
     "  predict --checkpoint=RUN_DIR --images=DIR       a folder of PNG images\n"
-    "  predict --checkpoint=FILE --images=FILE --top=3 --json";
+    "  predict --checkpoint=FILE --images=FILE --top=3 --json\n\n"
+    "Of a run directory, stderr says which of its files was read. Exits with "
+    "0\n"
+    "if all images are printed, else with 1, after an error on stderr: an "
+    "image\n"
+    "that cannot be read; a model that is damaged, or of no use.";
 
 constexpr ShownFlag kFlags[] = {{"checkpoint", "FILE"},
                                 {"images", "PATH"},
@@ -48,12 +56,15 @@ constexpr ShownFlag kFlags[] = {{"checkpoint", "FILE"},
 
 // As lines: "00017.png  9 0.9812  7 0.0151".
 void PrintText(const Images& images, const Predictions& predictions, int top) {
+  // Names of files may hold anything.
+  std::vector<std::string> names;
   size_t width = 0;
   for (const std::string& name : images.names) {
-    width = std::max(width, name.size());
+    names.push_back(Printable(name));
+    width = std::max(width, names.back().size());
   }
   for (int64_t i = 0; i < predictions.size(); ++i) {
-    absl::PrintF("%-*s", width, images.names[i]);
+    absl::PrintF("%-*s", width, names[i]);
     for (const auto& [label, probability] : predictions.Top(i, top)) {
       absl::PrintF("  %d %.4f", label, probability);
     }
@@ -111,12 +122,22 @@ absl::Status Main(int argc, char** argv) {
   const absl::StatusOr<Predictions> predictions =
       model->Predict(images->pixels);
   if (!predictions.ok()) {
+    // What the model cannot do names its own file.
+    if (!absl::IsInvalidArgument(predictions.status())) {
+      return predictions.status();
+    }
     return absl::Status(
         predictions.status().code(),
         absl::StrCat(path, ": ", predictions.status().message()));
   }
   for (const absl::Status& status : model->passed_over()) {
-    absl::FPrintF(stderr, "passed over: %s\n", status.message());
+    absl::FPrintF(stderr, "passed over: %s\n", Printable(status.message()));
+  }
+  // Of a folder, or if there is more to say of it, the file that was read.
+  if (model->path() != checkpoint || !model->notes().empty()) {
+    const std::string notes = absl::StrJoin(model->notes(), "; ");
+    absl::FPrintF(stderr, "model: %s%s%s\n", Printable(model->path()),
+                  notes.empty() ? "" : ", ", notes);
   }
   if (absl::GetFlag(FLAGS_json)) {
     PrintJson(*images, *predictions, top);

@@ -10,11 +10,13 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "framework/compiler/compile.h"
 #include "framework/core/check.h"
+#include "framework/core/slopes.h"
 #include "framework/data/files.h"
 #include "framework/data/safetensors.h"
 #include "framework/train/checkpoint.h"
@@ -34,8 +36,15 @@ constexpr int64_t kBatchSize = 1000;
 struct ModelFile {
   std::string path;
   SafetensorsFile content;
-  std::vector<absl::Status> passed_over;
+  std::vector<absl::Status> passed_over = {};
+  std::vector<std::string> notes = {};
 };
+
+// "step 441, in epoch 147".
+std::string PlaceOf(const Checkpoint& checkpoint) {
+  return absl::StrCat("step ", checkpoint.state.step, ", in epoch ",
+                      checkpoint.state.epoch);
+}
 
 // The newest checkpoint of a run that is sound.
 absl::StatusOr<ModelFile> ReadNewestCheckpoint(const std::string& run) {
@@ -45,8 +54,12 @@ absl::StatusOr<ModelFile> ReadNewestCheckpoint(const std::string& run) {
       checkpoints.Newest(damaged);
   if (!newest.ok()) return newest.status();
   if (newest->has_value()) {
-    return ModelFile{std::move((*newest)->path), std::move((*newest)->file),
-                     std::move(damaged)};
+    const std::string note = absl::StrCat("a checkpoint of ", PlaceOf(**newest),
+                                          ": the run has not finished");
+    return ModelFile{std::move((*newest)->path),
+                     std::move((*newest)->file),
+                     std::move(damaged),
+                     {note}};
   }
   if (!damaged.empty()) return damaged.front();
   return absl::NotFoundError(
@@ -54,18 +67,38 @@ absl::StatusOr<ModelFile> ReadNewestCheckpoint(const std::string& run) {
                    "checkpoints, found neither"));
 }
 
-absl::StatusOr<ModelFile> ReadModelFile(std::string path) {
-  std::error_code ignored;  // What we may not look at, its reader names.
-  if (std::filesystem::is_directory(path, ignored)) {
-    const std::string model = ModelFileIn(path);
-    if (!std::filesystem::exists(model, ignored)) {
-      return ReadNewestCheckpoint(path);
-    }
-    path = model;
-  }
+absl::StatusOr<ModelFile> ReadFinishedModel(std::string path) {
   absl::StatusOr<SafetensorsFile> file = ReadSafetensors(path);
   if (!file.ok()) return file.status();
-  return ModelFile{std::move(path), *std::move(file), {}};
+  return ModelFile{std::move(path), *std::move(file)};
+}
+
+absl::StatusOr<ModelFile> ReadModelFile(const std::string& path) {
+  std::error_code ignored;  // What we may not look at, its reader names.
+  if (!std::filesystem::is_directory(path, ignored)) {
+    return ReadFinishedModel(path);
+  }
+  const std::string model = ModelFileIn(path);
+  if (!std::filesystem::exists(model, ignored)) {
+    return ReadNewestCheckpoint(path);
+  }
+  absl::StatusOr<ModelFile> file = ReadFinishedModel(model);
+  if (!file.ok()) return file;
+  // A run that was made longer keeps its model until it has the next one.
+  std::vector<absl::Status> damaged;
+  const absl::StatusOr<std::optional<Checkpoint>> newest =
+      CheckpointFolder(CheckpointsIn(path), /*keep=*/1).Newest(damaged);
+  const auto epochs_of = [](const Metadata& record) {
+    return ValueOf(record, "epochs");
+  };
+  if (newest.ok() && newest->has_value() &&
+      epochs_of((*newest)->file.metadata) !=
+          epochs_of(file->content.metadata)) {
+    file->notes.push_back(absl::StrCat(
+        "of the finished run of ", epochs_of(file->content.metadata),
+        " epochs; it has gone on, to a checkpoint of ", PlaceOf(**newest)));
+  }
+  return file;
 }
 
 // ---- The model ----
@@ -143,10 +176,73 @@ absl::Status LoadVariables(const ModelFile& file, const Experiment& experiment,
           value.status().code(),
           absl::StrCat(file.path, ": ", value.status().message()));
     }
+    if (type.dtype == DType::kFloat32) {
+      for (const float element : value->values<float>()) {
+        if (std::isfinite(element)) continue;
+        return absl::FailedPreconditionError(
+            absl::StrCat(file.path, ": ", ArrayText(name),
+                         ": expected finite numbers, found ", element,
+                         ": the run has diverged"));
+      }
+    }
     absl::Status status = graph.SetValue(variable, *value);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
+}
+
+// Whether the row of `output` for an image follows from that image alone, and
+// not from others of the batch.
+bool IsOfOneImage(const Graph& graph, Var images, Var output) {
+  std::vector<bool> in_rows(graph.size(), false);
+  in_rows[images.id()] = true;
+  const std::vector<bool> needed = NodesNeededBy(graph, output.id());
+  for (int id = 0; id <= output.id(); ++id) {
+    const Node& node = graph.node(id);
+    const bool reads_rows =
+        std::any_of(node.inputs.begin(), node.inputs.end(),
+                    [&](int input) { return in_rows[input]; });
+    if (!needed[id] || !reads_rows) continue;
+    if (node.op->traits.elementwise || node.op->traits.view) {
+      // Axis 0 must stay what it is.
+      if (node.type.shape.rank() == 0 || node.type.shape[0] != kBatch) {
+        return false;
+      }
+    } else {
+      std::vector<TensorType> types;
+      absl::InlinedVector<bool, 3> inputs_in_rows;
+      for (int input : node.inputs) {
+        types.push_back(graph.node(input).type);
+        inputs_in_rows.push_back(in_rows[input]);
+      }
+      if (node.op->rows == nullptr ||
+          node.op->rows({.attributes = node.attributes,
+                         .inputs = types,
+                         .in_rows = inputs_in_rows,
+                         .output = node.type}) != RowRole::kApart) {
+        return false;
+      }
+    }
+    in_rows[id] = true;
+  }
+  return true;
+}
+
+// A plan for predictions with the products that the run had; `notes` tells if
+// the processor has none.
+absl::StatusOr<Plan> CompilePredictions(const Graph& graph,
+                                        CompileOptions options,
+                                        ModelFile& file) {
+  if (ValueOf(file.content.metadata, "precision") == "bf16") {
+    options.precision = Precision::kBFloat16;
+    absl::StatusOr<Plan> plan = Compile(graph, options);
+    if (plan.ok()) return plan;
+    file.notes.push_back(
+        "trained in bf16, which this processor has no products for: predicts "
+        "in float32");
+    options.precision = Precision::kFloat32;
+  }
+  return Compile(graph, options);
 }
 
 }  // namespace
@@ -189,15 +285,24 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
   absl::Status status = LoadVariables(*file, **experiment, graph,
                                       {model.logits, model.predicted});
   if (!status.ok()) return status;
-  absl::StatusOr<Plan> plan = Compile(
+  if (!IsOfOneImage(graph, model.images, model.logits)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        file->path, ": ", (*experiment)->name, " (", (*experiment)->variant,
+        ") scores an image by the other images of its batch, as its document "
+        "does, so one image has no class: expected a model of another "
+        "variant"));
+  }
+  absl::StatusOr<Plan> plan = CompilePredictions(
       graph,
-      {.fetch = {model.predicted, probabilities}, .threads = options.threads});
+      {.fetch = {model.predicted, probabilities}, .threads = options.threads},
+      *file);
   if (!plan.ok()) return plan.status();
 
   Predictor predictor(std::move(declared->graph), model, probabilities,
                       *std::move(plan));
   predictor.experiment_ = *experiment;
   predictor.path_ = std::move(file->path);
+  predictor.notes_ = std::move(file->notes);
   predictor.passed_over_ = std::move(file->passed_over);
   return predictor;
 }
@@ -224,6 +329,15 @@ absl::StatusOr<Predictions> Predictor::Predict(const Tensor& images) {
     std::copy(found.begin(), found.end(),
               predictions.classes.values<int32_t>().begin() + start);
     const auto probabilities = plan_.Value(probabilities_).values<float>();
+    const auto bad = std::find_if(
+        probabilities.begin(), probabilities.end(),
+        [](float probability) { return !std::isfinite(probability); });
+    if (bad != probabilities.end()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          path_, ": the probabilities of image ",
+          start + (bad - probabilities.begin()) / classes(),
+          " are not finite: the run has diverged, its model is useless"));
+    }
     std::copy(
         probabilities.begin(), probabilities.end(),
         predictions.probabilities.values<float>().begin() + start * classes());

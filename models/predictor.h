@@ -53,21 +53,28 @@ class Predictor {
   // (run_record.h), and its arrays bear the names of the parameters. A
   // checkpoint's weights are those of its last step. Of a run's folder, its
   // model.safetensors; if there is none yet, the newest checkpoint that is
-  // sound.
+  // sound: path() and notes() tell. Products are of the run's precision, where
+  // the processor has it.
   //
   // Errors, all of which name the file: those of ReadSafetensors; kNotFound if
   // a folder has neither, or the experiment is unknown; kInvalidArgument if a
-  // parameter is missing or of another shape or type than the model's.
+  // parameter is missing, or of another shape or type than the model's;
+  // kFailedPrecondition if a parameter is not finite, or if the model scores an
+  // image by the other images of its batch.
   static absl::StatusOr<Predictor> Load(const std::string& path,
                                         PredictorOptions options = {});
 
   // Of uint8 [n, pixels], grey levels 0 to 255 as the model was trained on.
-  // kInvalidArgument if they are of another type or number of pixels.
+  // kInvalidArgument if they are of another type or number of pixels;
+  // kFailedPrecondition if a probability is not finite: the model is useless.
   absl::StatusOr<Predictions> Predict(const Tensor& images);
 
   const Experiment& experiment() const { return *experiment_; }
   // The file that was read.
   const std::string& path() const { return path_; }
+  // What a user should know of the choice of that file, a line each: that the
+  // run has not finished, or has gone on since; that the precision is another.
+  const std::vector<std::string>& notes() const { return notes_; }
   // Why newer checkpoints than that were not.
   const std::vector<absl::Status>& passed_over() const { return passed_over_; }
   int64_t pixels() const;  // Of an image.
@@ -83,6 +90,7 @@ class Predictor {
 
   const Experiment* experiment_ = nullptr;
   std::string path_;
+  std::vector<std::string> notes_;
   std::vector<absl::Status> passed_over_;
   std::unique_ptr<Graph> graph_;
   Classifier model_;

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <new>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -71,6 +72,11 @@ std::vector<std::string> ParseFlagsAndArguments(
   }
   // A file beyond `ulimit -f` is then an error as any other, not a death.
   std::signal(SIGXFSZ, SIG_IGN);
+  // Without memory there is no way on, but one to say so.
+  std::set_new_handler([] {
+    std::fputs("there is no memory left for this program\n", stderr);
+    std::_Exit(1);
+  });
   for (int i = 1; i < argc; ++i) {
     const absl::string_view argument = argv[i];
     if (argument == "--") break;  // No flags after this.

@@ -29,15 +29,6 @@
 namespace tape {
 namespace {
 
-std::vector<std::string> ClassNames(const Experiment& experiment) {
-  // Xiao, Rasul and Vollgraf, "Fashion-MNIST", arXiv:1708.07747, table 2.
-  if (experiment.data_dir == kFashionMnist) {
-    return {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-            "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
-  }
-  return {};
-}
-
 // ---- Settings ----
 
 // As few digits as tell a setting from others: "0.001".
@@ -58,7 +49,7 @@ std::string OrderText(Order order) {
 std::string LastBatchText(LastBatch last) {
   switch (last) {
     case LastBatch::kKeep:
-      return "kept, be it smaller";
+      return "kept; may be partial";
     case LastBatch::kDrop:
       return "left out, unless it is full";
     case LastBatch::kDropAlsoFull:
@@ -263,6 +254,15 @@ std::optional<Tensor> FirstLayer(const FinishedRun& run) {
 }
 
 }  // namespace
+
+std::vector<std::string> ClassNames(const Experiment& experiment) {
+  // Xiao, Rasul and Vollgraf, "Fashion-MNIST", arXiv:1708.07747, table 2.
+  if (experiment.data_dir == kFashionMnist) {
+    return {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+            "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+  }
+  return {};
+}
 
 absl::StatusOr<ReportInput> GatherReport(const FinishedRun& run) {
   ReportInput input = {

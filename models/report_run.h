@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -15,6 +16,9 @@
 #include "models/experiment.h"
 
 namespace tape {
+
+// The names of the classes that an experiment's data set has, if they are known.
+std::vector<std::string> ClassNames(const Experiment& experiment);
 
 // A run that has ended. All of it must outlive this object; the model's graph
 // has the weights that the run ends with.

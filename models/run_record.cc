@@ -3,6 +3,8 @@
 
 #include <charconv>
 #include <cmath>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -65,6 +67,31 @@ bool Read(absl::string_view text, auto& number) {
   return result.ec == std::errc() && result.ptr == end;
 }
 
+// What no flag sets, but a run's bits depend on: "order 1, last batch 0, …", by
+// the enums' numbers.
+std::string SamplingText(const TrainOptions& train) {
+  return absl::StrFormat(
+      "order %d, last batch %d, averaging %d, training figures %d, evaluated "
+      "every %d in batches of %d",
+      static_cast<int>(train.batches.order),
+      static_cast<int>(train.batches.last), static_cast<int>(train.averaging),
+      static_cast<int>(train.train_figures), train.evaluate_every,
+      train.evaluation_batch_size);
+}
+
+std::string EarlyStoppingText(
+    const std::optional<EarlyStoppingOptions>& options) {
+  if (!options.has_value()) return "none";
+  return absl::StrFormat(
+      "split %d, metric %d, patience %s, min change %s, decimals %s, "
+      "ties %d, keep %d",
+      static_cast<int>(options->split), static_cast<int>(options->metric),
+      options->patience.has_value() ? Text(*options->patience) : "none",
+      Text(options->min_change),
+      options->decimals.has_value() ? Text(*options->decimals) : "none",
+      static_cast<int>(options->ties), static_cast<int>(options->keep));
+}
+
 std::string DataText(const Dataset& data) {
   const auto bytes = [](const Tensor& tensor) {
     return absl::string_view(static_cast<const char*>(tensor.data()),
@@ -124,6 +151,9 @@ Metadata RunRecord(const RunSettings& run, const DataSplits& data) {
       record.emplace_back(key, Text(number));
     });
   }
+  record.emplace_back("sampling", SamplingText(settings.train));
+  record.emplace_back("early_stopping",
+                      EarlyStoppingText(settings.train.early_stopping));
   record.emplace_back("train_data", DataText(data.train));
   if (data.validation.size() > 0) {
     record.emplace_back("validation_data", DataText(data.validation));

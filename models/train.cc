@@ -45,6 +45,38 @@ double ZeroShare(Graph& graph) {
   return static_cast<double>(zeros) / static_cast<double>(elements);
 }
 
+// Whether the model takes all test images for one class.
+bool IsOfOneClass(const ConfusionMatrix& confusion) {
+  int classes = 0;
+  for (int predicted = 0; predicted < confusion.classes(); ++predicted) {
+    int64_t samples = 0;
+    for (int label = 0; label < confusion.classes(); ++label) {
+      samples += confusion.count(label, predicted);
+    }
+    classes += samples > 0;
+  }
+  return classes <= 1;
+}
+
+// The error of a run that went on to its end although its loss was not finite,
+// unless its model is of use all the same: some documents' losses are infinite
+// where a probability is 0.
+absl::Status CheckModel(const TrainedRun& trained) {
+  const EpochResult& kept = trained.result.kept;
+  bool diverged =
+      (!std::isfinite(kept.test.loss) || !std::isfinite(kept.train.loss)) &&
+      IsOfOneClass(trained.result.confusion);
+  for (Var parameter : trained.graph->parameters()) {
+    for (const float value : trained.graph->Value(parameter).values<float>()) {
+      diverged |= !std::isfinite(value);
+    }
+  }
+  if (!diverged) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "the loss is no longer finite: the run has diverged, and its model is of "
+      "no use; a smaller --learning_rate may help");
+}
+
 void PrintHead(const TrainingRun& training, const DataSplits& data) {
   const RunSettings& run = training.run;
   const Experiment& experiment = *run.experiment;
@@ -61,7 +93,7 @@ void PrintHead(const TrainingRun& training, const DataSplits& data) {
   }
 }
 
-void PrintResult(const TrainedRun& trained) {
+void PrintResult(const Experiment& experiment, const TrainedRun& trained) {
   const TrainResult& result = trained.result;
   const EpochResult& kept = result.kept;
   const double loss = kept.test.loss;
@@ -73,7 +105,8 @@ void PrintResult(const TrainedRun& trained) {
   }
   if (absl::GetFlag(FLAGS_report)) {
     absl::PrintF("\n%s\n%s\n", result.confusion.ToString(),
-                 MakeClassificationReport(result.confusion).ToString());
+                 MakeClassificationReport(result.confusion)
+                     .ToString({.class_names = ClassNames(experiment)}));
   }
   absl::PrintF(
       "test accuracy %.4f, test loss %s, after %.1f s (%.0f training samples a "
@@ -82,12 +115,6 @@ void PrintResult(const TrainedRun& trained) {
       std::isnan(loss) ? "nan" : absl::StrFormat("%.4f", loss), result.seconds,
       result.samples_per_second, Count(result.threads, "thread"),
       result.compile_seconds * 1e3);
-  if (!std::isfinite(loss) || !std::isfinite(kept.train.loss)) {
-    absl::FPrintF(
-        stderr,
-        "the loss is no longer finite: the run has diverged; a smaller "
-        "--learning_rate may help\n");
-  }
   if (trained.settings.proximal_l1 > 0) {
     absl::PrintF("exact zeros among the weights: %.4f\n",
                  ZeroShare(*trained.graph));
@@ -98,7 +125,7 @@ void PrintResult(const TrainedRun& trained) {
 // write what its folder is to have.
 absl::Status Finish(const TrainingRun& training, const TrainedRun& trained,
                     const DataSplits& data, Profile& profile) {
-  PrintResult(trained);
+  PrintResult(*training.run.experiment, trained);
   if (const std::string trace = absl::GetFlag(FLAGS_profile); !trace.empty()) {
     absl::PrintF("\n%s", profile.Table());
     absl::Status status = profile.WriteTrace(trace);
@@ -156,7 +183,9 @@ absl::Status TrainAsAsked(int& signal) {
   const TrainResult& result = trained->result;
   switch (result.end) {
     case End::kFinished:
-      return Finish(*training, *trained, *data, profile);
+      status = Finish(*training, *trained, *data, profile);
+      status.Update(CheckModel(*trained));
+      return status;
     case End::kInterrupted:
       absl::PrintF(
           "interrupted after step %d%s\n", result.step,

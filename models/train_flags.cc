@@ -5,6 +5,8 @@
 
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -16,9 +18,6 @@
 #include "framework/compiler/compile.h"
 #include "framework/data/batches.h"
 #include "framework/data/files.h"
-#include "framework/train/epoch_log.h"
-#include "framework/train/event_file.h"
-#include "framework/train/json_lines.h"
 #include "framework/train/run_directory.h"
 #include "models/experiment.h"
 #include "models/program.h"
@@ -60,8 +59,9 @@ ABSL_FLAG(
     "print the confusion matrix and the classification report of the test "
     "set at the end");
 ABSL_FLAG(std::string, profile, "",
-          "file to write a trace of the training steps to, for Perfetto; the "
-          "costliest steps are printed; by default none");
+          "file to write a trace of the training steps to, for Perfetto, "
+          "replaced if it is a trace; the costliest steps are printed; by "
+          "default none");
 ABSL_FLAG(std::optional<uint64_t>, seed, std::nullopt,
           "what initial weights and the order of samples are drawn from; by "
           "default 0");
@@ -74,8 +74,8 @@ ABSL_FLAG(std::string, precision, "",
 ABSL_FLAG(
     std::string, run_dir, "",
     "folder to keep the run in: figures, checkpoints, the model, report.html; "
-    "made if missing, refused if it holds a run already. By default nothing "
-    "is written");
+    "made if missing, refused if it holds any of these already. By default "
+    "nothing is written");
 ABSL_FLAG(std::string, checkpoint_every, "60s",
           "how often to write a checkpoint to --run_dir: after so many steps "
           "(500steps), epochs (2epochs) or seconds (60s); or never. By default "
@@ -108,7 +108,11 @@ constexpr char kUsage[] =
     "Trains a model and prints how it went.\n\n"
     "  train                                  fashion_mlp on Fashion-MNIST\n"
     "  train --list                           the names of the experiments\n"
-    "  train --experiment=NAME --run_dir=DIR  another; keep the figures";
+    "  train --experiment=NAME --run_dir=DIR  another; keep the figures\n\n"
+    "Exits with 0 if the run has finished with a model that is of use; with 1\n"
+    "after an error, which stderr tells, and if the run has diverged; with "
+    "128\n"
+    "and the signal's number if it was interrupted: 130 after Ctrl-C.";
 
 constexpr ShownFlag kFlags[] = {{"experiment", "NAME"},
                                 {"variant", "NAME"},
@@ -213,10 +217,6 @@ absl::Status ReadFlags(RunSettings& run) {
   return absl::OkStatus();
 }
 
-int KeepCheckpoints() {
-  return absl::GetFlag(FLAGS_keep_checkpoints).value_or(3);
-}
-
 // Sets what --on_divergence asks for: by default what the run had, if it is
 // resumed, or the experiment has.
 absl::Status ReadOnDivergence(RunSettings& run) {
@@ -232,49 +232,46 @@ absl::Status ReadOnDivergence(RunSettings& run) {
   return absl::OkStatus();
 }
 
-// Says which setting of a run that is resumed the flags contradict, if they do.
-// It may be made longer, and take another way out of a divergence.
+// Says which setting of a run that is resumed the flags, or this version of the
+// program, contradict, if they do. It may be made longer, and take another way
+// out of a divergence.
 absl::Status CheckAgainst(const Metadata& record, const Metadata& now,
                           const std::string& path) {
   for (const auto& [key, value] : now) {
     const absl::string_view then = ValueOf(record, key);
-    if (key == "tape" || key == "epochs" || key == "on_divergence" ||
+    if (key == "epochs" || key == "on_divergence" ||
         absl::StartsWith(key, "back_to_") || then == value) {
       continue;
     }
     const bool of_data = key == "pixels" || absl::EndsWith(key, "_data");
-    return absl::InvalidArgumentError(
-        absl::StrCat("--resume: ", path, ": expected ", key, " ", then,
-                     ", as the run began, found ", value,
-                     of_data ? "; --data_dir names the data" : ""));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--resume: ", path, ": expected ", key, " ",
+        then.empty() ? "(none)" : then, ", as the run began, found ", value,
+        of_data ? "; --data_dir names the data" : ""));
   }
   return absl::OkStatus();
 }
 
-// "500steps", "2epochs", "60s" or "never".
-absl::StatusOr<CheckpointEvery> CheckpointEveryFromFlag() {
-  const std::string text = absl::GetFlag(FLAGS_checkpoint_every);
-  CheckpointEvery every;
-  if (text == "never") return every;
-  const size_t unit_at = text.find_first_not_of("0123456789.");
-  const absl::string_view number = absl::string_view(text).substr(0, unit_at);
-  const std::string unit =
-      unit_at == std::string::npos ? "" : text.substr(unit_at);
-  bool good = false;
-  if (unit == "step" || unit == "steps") {
-    good = absl::SimpleAtoi(number, &every.steps) && every.steps > 0;
-  } else if (unit == "epoch" || unit == "epochs") {
-    good = absl::SimpleAtoi(number, &every.epochs) && every.epochs > 0;
-  } else if (unit == "s") {
-    good = absl::SimpleAtod(number, &every.seconds) && every.seconds > 0;
+// Whether the trace goes to a file that the run itself does not write.
+absl::Status CheckProfileFlag() {
+  const std::string trace = absl::GetFlag(FLAGS_profile);
+  const std::string run_dir = absl::GetFlag(FLAGS_run_dir);
+  if (trace.empty() || run_dir.empty()) return absl::OkStatus();
+  std::error_code ignored;  // What cannot be looked at cannot be written.
+  const std::filesystem::path in_run =
+      std::filesystem::weakly_canonical(trace, ignored)
+          .lexically_relative(
+              std::filesystem::weakly_canonical(run_dir, ignored));
+  if (in_run.empty() || !IsRunFile(in_run.begin()->string())) {
+    return absl::OkStatus();
   }
-  if (good) return every;
-  return WrongFlag("checkpoint_every",
-                   "such as 500steps, 2epochs or 60s, or never", text);
+  return WrongFlag("profile", "a file that the run itself does not write",
+                   trace);
 }
 
 // Whether the flags about files make sense: said before anything is read.
 absl::Status CheckFileFlags() {
+  if (absl::Status status = CheckProfileFlag(); !status.ok()) return status;
   const bool has_folder = !absl::GetFlag(FLAGS_run_dir).empty();
   if (absl::GetFlag(FLAGS_jsonl) && !has_folder) {
     return WrongFlag("jsonl", "a --run_dir", "none");
@@ -320,51 +317,6 @@ absl::Status ReadPlanOfGoingBack(RunSettings& run) {
   return absl::OkStatus();
 }
 
-// The logs beside metrics.csv: those that flags ask for, and, of a run that is
-// resumed, those that it has.
-absl::StatusOr<std::vector<EpochLog>> Logs(const std::string& folder,
-                                           bool resumed) {
-  bool json_lines = absl::GetFlag(FLAGS_jsonl);
-  bool events = absl::GetFlag(FLAGS_tensorboard);
-  if (resumed) {
-    const absl::StatusOr<std::vector<std::string>> names =
-        VisibleNames(folder, "the folder of a run");
-    if (!names.ok()) return names.status();
-    for (const std::string& name : *names) {
-      json_lines |= name == kJsonLinesName;
-      events |= absl::StartsWith(name, kEventFilePrefix);
-    }
-  }
-  std::vector<EpochLog> logs;
-  if (json_lines) logs.push_back(JsonLinesLog(folder));
-  if (events) {
-    absl::StatusOr<EpochLog> log =
-        resumed ? EventFileLog(folder) : NewEventFileLog(folder);
-    if (!log.ok()) return log.status();
-    logs.push_back(*std::move(log));
-  }
-  return logs;
-}
-
-// Whether the newest checkpoint still is the one that the run was read from,
-// now that the folder is locked.
-absl::Status CheckNewest(const TrainingRun& training,
-                         const CheckpointFolder& checkpoints) {
-  std::vector<absl::Status> damaged;
-  const absl::StatusOr<std::optional<Checkpoint>> newest =
-      checkpoints.Newest(damaged);
-  if (!newest.ok()) return newest.status();
-  const std::string then =
-      training.from ? training.from->path : "no checkpoint";
-  const std::string now =
-      newest->has_value() ? (*newest)->path : "no checkpoint";
-  if (now == then) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat("--resume: another process has gone on with the run: "
-                   "expected ",
-                   then, ", found ", now));
-}
-
 // Whether this machine can train the model as the flags ask for.
 absl::Status CheckModel(const RunSettings& run, const DataSplits& data) {
   Graph graph({.seed = run.seed});
@@ -382,6 +334,31 @@ absl::Status CheckModel(const RunSettings& run, const DataSplits& data) {
 }
 
 }  // namespace
+
+int KeepCheckpoints() {
+  return absl::GetFlag(FLAGS_keep_checkpoints).value_or(3);
+}
+
+absl::StatusOr<CheckpointEvery> CheckpointEveryFromFlag() {
+  const std::string text = absl::GetFlag(FLAGS_checkpoint_every);
+  CheckpointEvery every;
+  if (text == "never") return every;
+  const size_t unit_at = text.find_first_not_of("0123456789.");
+  const absl::string_view number = absl::string_view(text).substr(0, unit_at);
+  const std::string unit =
+      unit_at == std::string::npos ? "" : text.substr(unit_at);
+  bool good = false;
+  if (unit == "step" || unit == "steps") {
+    good = absl::SimpleAtoi(number, &every.steps) && every.steps > 0;
+  } else if (unit == "epoch" || unit == "epochs") {
+    good = absl::SimpleAtoi(number, &every.epochs) && every.epochs > 0;
+  } else if (unit == "s") {
+    good = absl::SimpleAtod(number, &every.seconds) && every.seconds > 0;
+  }
+  if (good) return every;
+  return WrongFlag("checkpoint_every",
+                   "such as 500steps, 2epochs or 60s, or never", text);
+}
 
 absl::Status ParseTrainFlags(int argc, char** argv) {
   return ParseFlags(argc, argv, kUsage, kFlags);
@@ -473,37 +450,6 @@ absl::Status CheckRun(const TrainingRun& training, const DataSplits& data) {
   if (!status.ok() || !training.from.has_value()) return status;
   return CheckAgainst(training.from->file.metadata,
                       RunRecord(training.run, data), training.from->path);
-}
-
-absl::StatusOr<std::optional<RunFiles>> OpenFiles(const TrainingRun& training) {
-  const std::string path = absl::GetFlag(FLAGS_run_dir);
-  if (path.empty()) return std::nullopt;
-  const bool resumes = absl::GetFlag(FLAGS_resume);
-  absl::StatusOr<RunDirectory> directory =
-      resumes ? RunDirectory::Reopen(path) : RunDirectory::Create(path);
-  if (!directory.ok()) return directory.status();
-  const RunSettings& run = training.run;
-  CheckpointFolder checkpoints(CheckpointsIn(path), run.goes_back
-                                                        ? run.back_to_newest
-                                                        : KeepCheckpoints());
-  if (resumes) {
-    absl::Status status = CheckNewest(training, checkpoints);
-    if (status.ok()) status = checkpoints.RemoveUnfinished();
-    if (!status.ok()) return status;
-  }
-  absl::StatusOr<std::vector<EpochLog>> logs =
-      Logs(path, training.from.has_value());
-  if (!logs.ok()) return logs.status();
-  absl::StatusOr<CheckpointEvery> every = CheckpointEveryFromFlag();
-  if (!every.ok()) return every.status();
-  if (run.goes_back) {
-    every->steps = run.back_to.steps;
-    every->epochs = run.back_to.epochs;
-  }
-  return RunFiles{.directory = *std::move(directory),
-                  .logs = *std::move(logs),
-                  .checkpoints = std::move(checkpoints),
-                  .checkpoint_every = *every};
 }
 
 }  // namespace tape

@@ -21,6 +21,8 @@ ABSL_DECLARE_FLAG(bool, resume);
 ABSL_DECLARE_FLAG(bool, html_report);
 ABSL_DECLARE_FLAG(std::string, run_dir);
 ABSL_DECLARE_FLAG(std::string, profile);
+ABSL_DECLARE_FLAG(bool, jsonl);
+ABSL_DECLARE_FLAG(bool, tensorboard);
 
 namespace tape {
 
@@ -30,6 +32,11 @@ absl::Status ParseTrainFlags(int argc, char** argv);
 // The run that the flags ask for, but for its files: from its experiment's
 // settings, or, if it is resumed, from those it had.
 absl::StatusOr<TrainingRun> RunFromFlags();
+
+// What --checkpoint_every says: "500steps", "2epochs", "60s" or "never".
+absl::StatusOr<CheckpointEvery> CheckpointEveryFromFlag();
+// What --keep_checkpoints says.
+int KeepCheckpoints();
 
 // The folder of its data.
 std::string DataFolder(const RunSettings& run);
@@ -42,8 +49,9 @@ absl::StatusOr<DataSplits> ReadData(const RunSettings& run);
 // made longer): known before anything is written.
 absl::Status CheckRun(const TrainingRun& training, const DataSplits& data);
 
-// Makes or opens the run's folder, if it has one. Errors: those of
-// RunDirectory; a checkpoint newer than the one the run is to go on from.
+// Makes or opens the run's folder, if it has one (train_files.cc). Errors: those
+// of RunDirectory; a checkpoint newer than the one the run is to go on from;
+// results of a run that goes on that are no run's.
 absl::StatusOr<std::optional<RunFiles>> OpenFiles(const TrainingRun& training);
 
 }  // namespace tape

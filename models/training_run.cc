@@ -2,12 +2,16 @@
 // tests/resume_program_test.cc and tests/training_run_test.cc.
 #include "models/training_run.h"
 
-#include <filesystem>
-#include <system_error>
+#include <algorithm>
+#include <cmath>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "framework/data/batches.h"
 #include "framework/data/files.h"
 #include "framework/train/weights.h"
@@ -16,10 +20,12 @@
 namespace tape {
 namespace {
 
-// Makes all logs those of a run's history.
-absl::Status Rewrite(RunFiles& files, absl::Span<const EpochResult> history) {
-  absl::Status status = files.directory.RewriteMetrics(history);
-  for (EpochLog& log : files.logs) status.Update(log.Rewrite(history));
+// Goes on with all logs after a run's history.
+absl::Status Continue(RunFiles& files, absl::Span<const EpochResult> history) {
+  absl::Status status = files.directory.ContinueMetrics(history);
+  for (EpochLog& log : files.logs) {
+    if (status.ok()) status = log.Continue(history);
+  }
   return status;
 }
 
@@ -33,20 +39,15 @@ absl::Status Append(RunFiles& files, const EpochResult& epoch) {
   return status;
 }
 
-// Of a run that goes on, what an earlier end of it has left is no longer true.
-absl::Status RemoveResults(RunFiles& files,
-                           const std::optional<TrainingState>& state,
-                           int epochs) {
-  if (!state.has_value() || state->epoch > epochs || state->stopped_early) {
-    return absl::OkStatus();
+// A run may end without a bad step, and yet with a model whose losses are not
+// finite: that its last steps have ruined.
+std::string DivergenceAtTheEnd(const EpochResult& kept) {
+  for (const EpochMetrics* metrics : {&kept.train, &kept.test}) {
+    if (std::isfinite(metrics->loss)) continue;
+    return absl::StrCat("epoch ", metrics->epoch, ": the loss on the ",
+                        metrics->split, " set is no longer finite");
   }
-  const std::string& folder = files.directory.path();
-  for (const std::string& path :
-       {ModelFileIn(folder), PathIn(folder, kSummaryName)}) {
-    absl::Status status = RemoveFile(path);
-    if (!status.ok() && !absl::IsNotFound(status)) return status;
-  }
-  return absl::OkStatus();
+  return "";
 }
 
 absl::Status WriteModel(const std::string& path, const Classifier& model,
@@ -104,7 +105,7 @@ std::string CheckpointsIn(const std::string& run_dir) {
 }
 
 std::string ModelFileIn(const std::string& run_dir) {
-  return PathIn(run_dir, "model.safetensors");
+  return PathIn(run_dir, kModelName);
 }
 
 absl::StatusOr<std::optional<Checkpoint>> FindCheckpoint(
@@ -122,15 +123,24 @@ absl::StatusOr<std::optional<Checkpoint>> FindCheckpoint(
                                             ": expected a good checkpoint, "
                                             "found damaged ones only"));
   }
-  for (const char* name : {kMetricsName, kSummaryName}) {
-    std::error_code ignored;
-    if (std::filesystem::exists(PathIn(run_dir, name), ignored)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(run_dir, ": expected a run with checkpoints, found ",
-                       name, " of one without"));
-    }
+  absl::StatusOr<std::vector<std::string>> names = RunFilesIn(run_dir);
+  if (!names.ok()) return names.status();
+  if (names->empty()) return found;
+  const auto has_metrics =
+      std::find_if(names->begin(), names->end(), [](absl::string_view name) {
+        return name == kMetricsName || name == kSummaryName;
+      });
+  if (has_metrics != names->end()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(run_dir, ": expected a run with checkpoints, found ",
+                     *has_metrics, " of one without"));
   }
-  return found;
+  // An empty folder of checkpoints is that of a run killed at its start.
+  names->erase(std::remove(names->begin(), names->end(), kCheckpointsName),
+               names->end());
+  if (names->empty()) return found;
+  return absl::FailedPreconditionError(absl::StrCat(
+      run_dir, ": expected a run, found only ", absl::StrJoin(*names, ", ")));
 }
 
 absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
@@ -172,10 +182,9 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
       options.resume_from = &*state;
     }
     if (files != nullptr) {
-      absl::Status status = RemoveResults(*files, state, options.epochs);
-      if (!status.ok()) return status;
-      status = Rewrite(*files, state.has_value() ? state->history
-                                                 : std::vector<EpochResult>());
+      absl::Status status =
+          Continue(*files, state.has_value() ? state->history
+                                             : std::vector<EpochResult>());
       if (!status.ok()) return status;
     }
     if (keeps_checkpoints) {
@@ -190,6 +199,14 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
         });
     if (!result.ok()) return result.status();
     trained.result = *std::move(result);
+    if (trained.result.end == End::kFinished &&
+        options.on_divergence != OnDivergence::kGoOn) {
+      trained.result.divergence = DivergenceAtTheEnd(trained.result.kept);
+      if (!trained.result.divergence.empty()) {
+        trained.result.end = End::kDiverged;
+        trained.result.first_bad_step = trained.result.step;
+      }
+    }
     if (trained.result.end == End::kFinished && files != nullptr) {
       absl::Status status = WriteModel(ModelFileIn(files->directory.path()),
                                        trained.model, record);

@@ -49,7 +49,7 @@ std::string ModelFileIn(const std::string& run_dir);
 
 // The newest good checkpoint of the run in `run_dir`, or none if there is no
 // run yet. Those that are damaged are named on `messages`, a line each. Errors:
-// a run that has no checkpoint, or no good one.
+// a run that has no checkpoint, or no good one; what a run may write, of no run.
 absl::StatusOr<std::optional<Checkpoint>> FindCheckpoint(
     const std::string& run_dir, std::FILE* messages);
 
@@ -70,8 +70,9 @@ struct TrainedRun {
 };
 
 // Trains, and keeps what is to be kept; says on `messages` what it does beyond
-// that. If the run is finished, the folder gets its model file; the summary is
-// the caller's. Errors: those of DeclareModel, Restore, Train and the files.
+// that. If the run is finished, the folder gets its model file, in the place of
+// an earlier one; the summary is the caller's. A run that ends with a loss that
+// is not finite has diverged, unless such losses are to be passed over. Errors: those of DeclareModel, Restore, Train and the files.
 absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
                                        Progress& progress, std::FILE* messages);
 

@@ -1,7 +1,10 @@
 // The program that compares runs, as a user meets it: run as a process, on what
 // train left, wrong arguments included.
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -44,6 +47,11 @@ TEST(CompareProgramTest, PutsRunsInOnePage) {
   const Outcome outcome = Compare({Runs()[0], Runs()[1], "--output=" + output});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(outcome.out, output + ": 2 runs\n");
+  EXPECT_EQ(
+      outcome.err,
+      absl::StrCat("read: ", Runs()[0],
+                   "/metrics.csv and summary.json, 2 epochs\nread: ", Runs()[1],
+                   "/metrics.csv and summary.json, 2 epochs\n"));
   const std::string text = ReadText(output);
   const Markup page(text);
   ASSERT_TRUE(page.ok());
@@ -51,6 +59,54 @@ TEST(CompareProgramTest, PutsRunsInOnePage) {
   EXPECT_EQ(page.Within("loss", "circle").size(), 12u);
   EXPECT_EQ(page.Within("accuracy", "circle").size(), 12u);
   EXPECT_THAT(text, HasSubstr("rate_0.01"));
+}
+
+TEST(CompareProgramTest, ReplacesAPageOfItsOwnAndNothingElse) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::path(testing::TempDir()) / "outputs";
+  fs::remove_all(folder);
+  fs::create_directories(folder / "folder");
+  const std::string page = (folder / "page.html").string();
+  ASSERT_EQ(Compare({Runs()[0], "--output=" + page}).exit_code, 0);
+  fs::permissions(page, fs::perms::owner_read | fs::perms::owner_write);
+  ASSERT_EQ(Compare({Runs()[0], Runs()[1], "--output=" + page}).exit_code, 0);
+  EXPECT_THAT(ReadText(page), HasSubstr("2 runs compared"));
+  EXPECT_EQ(fs::status(page).permissions(),
+            fs::perms::owner_read | fs::perms::owner_write);
+
+  const std::string mine = WriteText((folder / "mine.html").string(), "MINE");
+  WriteText((folder / "empty.html").string(), "");
+  fs::create_symlink(mine, folder / "link.html");
+  fs::create_symlink(page, folder / "link_to_page.html");
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  for (const auto& [name, found] :
+       {std::pair("mine.html", "another file"),
+        std::pair("empty.html", "an empty file"),
+        std::pair("link.html", "a symbolic link"),
+        std::pair("link_to_page.html", "a symbolic link"),
+        std::pair("pipe", "a pipe"), std::pair("folder", "a folder")}) {
+    ExpectOneLineOfError(
+        Compare({Runs()[0], "--output=" + (folder / name).string()}),
+        {"--output: ", (folder / name).string(),
+         absl::StrCat("found ", found)});
+  }
+  EXPECT_EQ(ReadText(mine), "MINE");
+  EXPECT_TRUE(fs::is_symlink(folder / "link.html"));
+  EXPECT_TRUE(fs::is_fifo(folder / "pipe"));
+
+  // Nor into a run that is read, be it by another way.
+  const std::string metrics = ReadText(Runs()[0] + "/metrics.csv");
+  fs::create_directory_symlink(Runs()[0], folder / "run");
+  for (const std::string& output :
+       {Runs()[0] + "/metrics.csv", Runs()[0] + "/new.html",
+        (folder / "run/new.html").string(),
+        Runs()[0] + "/checkpoints/../new.html"}) {
+    ExpectOneLineOfError(
+        Compare({Runs()[1], Runs()[0], "--output=" + output}),
+        {"--output: expected a file outside of the run " + Runs()[0]});
+  }
+  EXPECT_EQ(ReadText(Runs()[0] + "/metrics.csv"), metrics);
+  EXPECT_FALSE(fs::exists(Runs()[0] + "/new.html"));
 }
 
 TEST(CompareProgramTest, RefusesWrongArgumentsAndBrokenRuns) {

@@ -107,8 +107,80 @@ TEST_F(CsvTest, ReadsLabelledImages) {
   ExpectDataset(
       ParseLabelled("label,1x1,1x2,2x1,2x2\n2,0,255,1,2\n1,7,8,9,10\n"), {2, 4},
       {0, 255, 1, 2, 7, 8, 9, 10}, {2, 1});
-  // Only the first name must not be a number.
+  // Only the first name matters, unless another one is of labels too.
   ExpectDataset(ParseLabelled("y,0\n2,9\n"), {1, 1}, {9}, {2});
+  ExpectDataset(ParseLabelled("Class,x\n2,9\n"), {1, 1}, {9}, {2});
+}
+
+TEST_F(CsvTest, RefusesLabelsInAnUnexpectedColumn) {
+  const std::string last = "1x1,1x2,2x1,2x2,label\n10,20,30,2,1\n";
+  const std::string found =
+      "row 1, column 5: expected the labels in column 1, found \"label\"";
+  ExpectLabelledRefused(last, found);
+  // Nor are they taken for pixels by what predicts.
+  const auto refuses_images = [&](const std::string& bytes,
+                                  const std::string& message) {
+    EXPECT_EQ(ReadCsvImages(Write("to_predict", bytes)).status(),
+              absl::InvalidArgumentError(Path("to_predict") + ": " + message));
+  };
+  refuses_images(last, found);
+  refuses_images("a,b,c,label\n1,2,3,4\n",
+                 "row 1, column 4: expected the labels in column 1, found "
+                 "\"label\"");
+  // An index, as spreadsheets and pandas write one.
+  const std::string index = "index,1x1,1x2,2x1,2x2\n0,10,20,30,40\n";
+  const std::string no_label =
+      "row 1, column 1: expected a name of the labels, such as label or class, "
+      "found \"index\"";
+  ExpectLabelledRefused(index, no_label);
+  refuses_images(index, no_label);
+  refuses_images("label,b,c,d\n1,2,3,4\n",
+                 "row 1: expected the pixels of a square image, perhaps after "
+                 "a label: 784 or 785 columns for 28 x 28 for one, found 4");
+}
+
+// df.to_csv(index=False) of columns without names.
+TEST_F(CsvTest, RefusesColumnNumbersInThePlaceOfAnImage) {
+  for (const int first : {0, 1}) {
+    std::string header = absl::StrCat(first), row = "7";
+    for (int i = 1; i < 64; ++i) {
+      absl::StrAppend(&header, ",", first + i);
+      row += ",7";
+    }
+    const std::string message =
+        "row 1: expected the grey levels of an image, found the numbers of the "
+        "columns, which are a header";
+    ExpectImagesRefused(absl::StrCat(header, "\n", row, "\n"), message);
+    EXPECT_EQ(
+        ReadCsvImages(Write("to_predict", absl::StrCat(header, "\n", row)))
+            .status(),
+        absl::InvalidArgumentError(Path("to_predict") + ": " + message));
+    // Any other image of so many pixels is one.
+    ExpectImages(absl::StrCat(row, "\n", header, "\n"), [&] {
+      Greys greys(64, 7);
+      for (int i = 0; i < 64; ++i) greys.push_back(first + i);
+      return greys;
+    }());
+  }
+}
+
+TEST_F(CsvTest, SaysWhatSeparatesAndEncodesOtherTexts) {
+  ExpectImagesRefused("1;2;3;4\n5;6;7;8\n",
+                      "row 1: expected commas between columns, found ';'");
+  ExpectImagesRefused("1\t2\t3\t4\n",
+                      "row 1: expected commas between columns, found tabs");
+  ExpectLabelledRefused("label;1x1\n0;1\n",
+                        "row 1: expected commas between columns, found ';'");
+  for (absl::string_view bytes :
+       {absl::string_view("\xff\xfe\x31\0,\0\x32\0", 8),
+        absl::string_view("\xfe\xff\0\x31\0,\0\x32", 8),
+        absl::string_view("\x31\0,\0\x32\0\n\0", 8)}) {
+    ExpectImagesRefused(bytes, "expected UTF-8, found UTF-16");
+    ExpectLabelledRefused(bytes, "expected UTF-8, found UTF-16");
+    EXPECT_EQ(ReadCsvImages(Write("to_predict", bytes)).status(),
+              absl::InvalidArgumentError(Path("to_predict") +
+                                         ": expected UTF-8, found UTF-16"));
+  }
 }
 
 TEST_F(CsvTest, AcceptsHoweverLinesEnd) {
@@ -185,9 +257,6 @@ TEST_F(CsvTest, KeepsMessagesShort) {
   ExpectImagesRefused("1,2\r3,4\r",
                       "row 1, column 2: expected a whole number in 0 to 255, "
                       "found \"2\\r3\"");
-  ExpectImagesRefused("1;2;3;4;5;6;7;8;9;10;11\n",
-                      "row 1, column 1: expected a whole number in 0 to 255, "
-                      "found \"1;2;3;4;5;6;7;8;9;10...\"");
 }
 
 TEST_F(CsvTest, RefusesRowsOfAnotherLength) {

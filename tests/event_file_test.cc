@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
@@ -121,6 +122,7 @@ struct Event {
   int64_t step = 0;
   std::string file_version = {};
   std::vector<std::pair<std::string, float>> scalars = {};
+  bool starts_session = false;
 };
 
 Event Decode(absl::string_view message) {
@@ -154,6 +156,10 @@ Event Decode(absl::string_view message) {
               parts[0].bytes,
               std::bit_cast<float>(static_cast<uint32_t>(parts[1].value)));
         }
+        break;
+      case 7:  // A SessionLog, whose status is START.
+        EXPECT_EQ(field.bytes, "\x08\x01");
+        event.starts_session = true;
         break;
       default:
         ADD_FAILURE() << "field " << field.number;
@@ -207,12 +213,19 @@ class EventFileTest : public testing::Test {
   std::string ExpectedPath() const {
     char host[256] = "";
     EXPECT_EQ(gethostname(host, sizeof(host)), 0);
-    return absl::StrCat(folder_, "/events.out.tfevents.1700000000.", host);
+    return absl::StrCat(folder_, "/events.out.tfevents.1700000000.", host,
+                        ".tape");
   }
 
   const std::string folder_;
   double time_ = kStart;
   const std::function<double()> clock_ = [this] { return time_; };
+  // The log of a new run, or of one that is resumed.
+  EpochLog NewLog() const {
+    absl::StatusOr<EpochLog> log = EventFileLog(folder_, clock_);
+    EXPECT_TRUE(log.ok()) << log.status();
+    return *std::move(log);
+  }
 };
 
 TEST_F(EventFileTest, TheReaderKnowsPublicChecksums) {
@@ -225,7 +238,7 @@ TEST_F(EventFileTest, TheReaderKnowsPublicChecksums) {
 }
 
 TEST_F(EventFileTest, TheFileIsByteByByteWhatProtocMakes) {
-  EpochLog log = NewEventFileLog(folder_, clock_);
+  EpochLog log = NewLog();
   EXPECT_EQ(log.path(), ExpectedPath());
   EXPECT_FALSE(fs::exists(log.path()));
   ASSERT_TRUE(log.Append(GoldenHistory()[0]).ok());
@@ -237,7 +250,7 @@ TEST_F(EventFileTest, TheFileIsByteByByteWhatProtocMakes) {
 }
 
 TEST_F(EventFileTest, ScalarsAreReadBackByTheirTags) {
-  EpochLog log = NewEventFileLog(folder_, clock_);
+  EpochLog log = NewLog();
   for (const EpochResult& epoch : GoldenHistory()) {
     ASSERT_TRUE(log.Append(epoch).ok());
   }
@@ -269,7 +282,7 @@ TEST_F(EventFileTest, ScalarsAreReadBackByTheirTags) {
 }
 
 TEST_F(EventFileTest, StepsAreReadBackWhateverTheirLength) {
-  EpochLog log = NewEventFileLog(folder_, clock_);
+  EpochLog log = NewLog();
   const std::vector<int> steps = {0,   1,     127,   128,     129,
                                   255, 16383, 16384, 2097151, 2147483647};
   for (int step : steps) {
@@ -284,49 +297,84 @@ TEST_F(EventFileTest, StepsAreReadBackWhateverTheirLength) {
 }
 
 TEST_F(EventFileTest, AnotherProcessSeesEachEpochAtOnce) {
-  EpochLog log = NewEventFileLog(folder_, clock_);
+  EpochLog log = NewLog();
   for (size_t epochs = 1; epochs <= 3; ++epochs) {
     ASSERT_TRUE(log.Append(GoldenHistory()[0]).ok());
     EXPECT_EQ(Records(ReadByAnotherProcess(log.path())).size(), 1 + epochs);
   }
 }
 
-TEST_F(EventFileTest, AContinuedRunWritesItsFileAnewAndGoesOn) {
+// Whoever has the files open, as TensorBoard has, sees what is added; and times
+// stay what they were.
+TEST_F(EventFileTest, AContinuedRunAddsAFileThatForgetsWhatIsMadeAgain) {
   const std::vector<EpochResult> history = GoldenHistory();
-  EpochLog killed = NewEventFileLog(folder_, clock_);
+  EpochLog killed = NewLog();
+  ASSERT_TRUE(killed.Append(history[0]).ok());
   ASSERT_TRUE(killed.Append(history[1]).ok());
+  const std::string before = ReadText(killed.path());
 
-  time_ += 1000;
-  absl::StatusOr<EpochLog> log = EventFileLog(folder_, clock_);
-  ASSERT_TRUE(log.ok()) << log.status();
-  EXPECT_EQ(log->path(), killed.path());
-  // The first epoch took 2.75 s, and the second, nobody knows.
-  ASSERT_TRUE(log->Rewrite({history[1], history[0]}).ok());
-  time_ += 1;
-  ASSERT_TRUE(log->Append(history[0]).ok());
-  const std::vector<Event> events = ReadEvents(log->path());
-  ASSERT_EQ(events.size(), 4u);
+  // Within the same second, from the checkpoint of an earlier epoch.
+  EpochLog log = NewLog();
+  EXPECT_GT(log.path(), killed.path());
+  ASSERT_TRUE(log.Continue({history[0]}).ok());
+  EXPECT_FALSE(fs::exists(log.path()));
+  ASSERT_TRUE(log.Append(history[1]).ok());
+  EXPECT_EQ(ReadText(killed.path()), before);
+  std::vector<Event> events = ReadEvents(log.path());
+  ASSERT_EQ(events.size(), 3u);
   EXPECT_EQ(events[0].file_version, "brain.Event:2");
-  EXPECT_EQ(events[0].wall_time, kStart + 1000 - 2.75);
-  EXPECT_EQ(events[1].wall_time, kStart + 1000 - 2.75);
+  EXPECT_TRUE(events[1].starts_session);
   EXPECT_EQ(events[1].step, 300);
-  EXPECT_EQ(events[2].wall_time, kStart + 1000);
-  EXPECT_EQ(events[2].step, 1);
-  EXPECT_EQ(events[3].wall_time, kStart + 1001);
-  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1);
+  EXPECT_EQ(events[2].step, 300);
+  EXPECT_EQ(events[2].wall_time, kStart);
+
+  // Going back while it trains: the file goes on growing.
+  const std::string grown = ReadText(log.path());
+  ASSERT_TRUE(log.Continue({}).ok());
+  EXPECT_EQ(ReadText(log.path()), grown);
+  ASSERT_TRUE(log.Append(history[0]).ok());
+  EXPECT_TRUE(absl::StartsWith(ReadText(log.path()), grown));
+  events = ReadEvents(log.path());
+  ASSERT_EQ(events.size(), 5u);
+  EXPECT_TRUE(events[3].starts_session);
+  EXPECT_EQ(events[3].step, 1);
+  EXPECT_EQ(events[4].step, 1);
 }
 
-TEST_F(EventFileTest, AContinuedRunWithoutAnEventFileMakesOne) {
+TEST_F(EventFileTest, AContinuedRunWithoutAnEventFileWritesItsHistory) {
+  const std::vector<EpochResult> history = GoldenHistory();
   WriteText(folder_ + "/metrics.csv", "");
-  const absl::StatusOr<EpochLog> log = EventFileLog(folder_, clock_);
-  ASSERT_TRUE(log.ok()) << log.status();
-  EXPECT_EQ(log->path(), ExpectedPath());
+  EpochLog log = NewLog();
+  EXPECT_EQ(log.path(), ExpectedPath());
+  // The first epoch took 2.75 s, and the second, nobody knows.
+  ASSERT_TRUE(log.Continue({history[1], history[0]}).ok());
+  time_ += 1;
+  ASSERT_TRUE(log.Append(history[0]).ok());
+  const std::vector<Event> events = ReadEvents(log.path());
+  ASSERT_EQ(events.size(), 4u);
+  EXPECT_EQ(events[0].wall_time, kStart - 2.75);
+  EXPECT_EQ(events[1].wall_time, kStart - 2.75);
+  EXPECT_EQ(events[1].step, 300);
+  EXPECT_EQ(events[2].wall_time, kStart);
+  EXPECT_EQ(events[3].wall_time, kStart + 1);
   EXPECT_TRUE(
       absl::IsNotFound(EventFileLog(folder_ + "/none", clock_).status()));
 }
 
+TEST_F(EventFileTest, TouchesNoEventFileOfAnotherProgram) {
+  const std::string others =
+      WriteText(folder_ + "/events.out.tfevents.1800000000.host", "mine");
+  EXPECT_FALSE(IsEventFile("events.out.tfevents.1800000000.host"));
+  EpochLog log = NewLog();
+  EXPECT_EQ(log.path(), ExpectedPath());
+  ASSERT_TRUE(log.Continue({}).ok());
+  ASSERT_TRUE(log.Append(GoldenHistory()[0]).ok());
+  EXPECT_EQ(ReadText(others), "mine");
+  EXPECT_EQ(ReadEvents(log.path()).size(), 2u);
+}
+
 TEST_F(EventFileTest, AFullDiskIsAnErrorAndLeavesWholeRecords) {
-  EpochLog log = NewEventFileLog(folder_, clock_);
+  EpochLog log = NewLog();
   ASSERT_TRUE(log.Append(GoldenHistory()[0]).ok());
   {
     LargestFile limit(fs::file_size(log.path()) + 30);

@@ -148,6 +148,21 @@ TEST_F(ImagesTest, WhatIsNoImageIsRefused) {
                 "a label: 784 or 785 columns for 28 x 28 for one, found 3");
 }
 
+TEST_F(ImagesTest, PassesOverWhatFileManagersLeave) {
+  ASSERT_TRUE(WriteImageFolder(SmallDataset(), In("tree")).ok());
+  for (const char* folder : {"tree/", "tree/0/", "tree/1/"}) {
+    for (const char* name : {"Thumbs.db", "desktop.ini", ".DS_Store"}) {
+      WriteText(In(folder) + name, "no image");
+    }
+  }
+  const absl::StatusOr<Images> images = ReadImages(In("tree"));
+  ASSERT_TRUE(images.ok()) << images.status();
+  EXPECT_EQ(images->size(), 3);
+  const absl::StatusOr<Dataset> dataset = ReadImageFolder(In("tree"), 2);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->size(), 3);
+}
+
 TEST_F(ImagesTest, AMistakeInAFileIsNamedWithItsPlace) {
   ASSERT_TRUE(WriteIdx(In("labels"), {3}, {1, 2, 3}).ok());
   ExpectRefusal(In("labels"),
@@ -164,7 +179,7 @@ TEST_F(ImagesTest, AMistakeInAFileIsNamedWithItsPlace) {
   ExpectRefusal(WriteText(In("level"), "0,1,2,3\n0,1,256,3\n"),
                 ": row 2, column 3: expected a whole number in 0 to 255, found "
                 "\"256\"");
-  ExpectRefusal(WriteText(In("label"), "x,0,1,2,3\n"),
+  ExpectRefusal(WriteText(In("label"), "y,0,1,2,3\n"),
                 ": expected rows after the header, found none");
   ExpectRefusal(WriteText(In("blank"), "\n"),
                 ": row 1: expected 1 column, found a blank line");

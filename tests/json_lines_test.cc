@@ -2,6 +2,8 @@
 // are written anew, framework/train/epoch_log.h.
 #include "framework/train/json_lines.h"
 
+#include <sys/stat.h>
+
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
@@ -153,22 +156,32 @@ TEST_F(JsonLinesTest, NoNameStandsTwice) {
   EXPECT_EQ(line["gr\"\uFFFD"], 5);  // No UTF-8.
 }
 
-TEST_F(JsonLinesTest, AContinuedRunWritesItsHistoryAnewAndGoesOn) {
+TEST_F(JsonLinesTest, AContinuedRunGoesOnInTheSameFile) {
   const std::vector<EpochResult> history = History();
-  WriteText(path_, "whatever a killed run left {");
+  WriteText(path_, "{\"epoch\":1,\"split\":\"tr");  // Half a line.
+  struct stat first, now;
+  ASSERT_EQ(stat(path_.c_str(), &first), 0);
   for (size_t known = 0; known <= history.size(); ++known) {
     EpochLog log = JsonLinesLog(folder_);
     const std::vector<EpochResult> past(history.begin(),
                                         history.begin() + known);
-    ASSERT_TRUE(log.Rewrite(past).ok());
-    EXPECT_EQ(fs::exists(path_), known > 0);
+    ASSERT_TRUE(log.Continue(past).ok());
     ExpectLines(ReadText(path_), past);
     for (size_t i = known; i < history.size(); ++i) {
       ASSERT_TRUE(log.Append(history[i]).ok());
     }
     ExpectLines(ReadText(path_), history);
+    ASSERT_EQ(stat(path_.c_str(), &now), 0);
+    EXPECT_EQ(now.st_ino, first.st_ino);
   }
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1);
+}
+
+TEST_F(JsonLinesTest, AContinuedRunDoesNotTouchAnothersFile) {
+  WriteText(path_, "mine");
+  const absl::Status status = JsonLinesLog(folder_).Continue(History());
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_EQ(ReadText(path_), "mine");
 }
 
 TEST_F(JsonLinesTest, ANewRunDoesNotTouchAnothersLog) {
@@ -197,10 +210,11 @@ TEST_F(JsonLinesTest, AFullDiskIsAnErrorAndLeavesWholeEpochs) {
   ExpectLines(ReadText(path_), {history[0]});
   {
     LargestFile limit(100);
-    EXPECT_EQ(std::string(log.Rewrite(history).message()),
-              path_ + ".temporary: cannot write the file: File too large");
+    EXPECT_EQ(std::string(log.Continue(history).message()),
+              path_ + ": cannot add to the file: File too large");
   }
-  ExpectLines(ReadText(path_), {history[0]});
+  // The epoch that was there is there still.
+  EXPECT_TRUE(absl::StartsWith(ReadText(path_), JsonLines(history[0])));
 }
 
 }  // namespace

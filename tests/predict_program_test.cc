@@ -2,6 +2,7 @@
 // form are taken for the same classes, and what is wrong is said in one line.
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
@@ -231,7 +232,7 @@ TEST_F(PredictProgramTest, ARunsFolderPredictsTheAccuracyThatItsRunPrinted) {
       {"--checkpoint=" + run,
        absl::StrCat("--images=", kFashionMnist, "/t10k-images-idx3-ubyte.gz")});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_EQ(outcome.err, "");
+  EXPECT_EQ(outcome.err, absl::StrCat("model: ", run, "/model.safetensors\n"));
   const std::vector<std::string> lines = Lines(outcome.out);
   ASSERT_EQ(lines.size(), 10000u);
   const absl::StatusOr<DataSplits> data = ReadMnistFolder(kFashionMnist);
@@ -267,9 +268,49 @@ TEST_F(PredictProgramTest, SaysWhichCheckpointItPassedOver) {
       Predict({"--checkpoint=" + run, "--images=" + In("idx")});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(Lines(outcome.out).size(), size_t{kCount});
-  EXPECT_EQ(Lines(outcome.err).size(), 1u);
-  EXPECT_THAT(outcome.err, testing::StartsWith(absl::StrCat(
-                               "passed over: ", *checkpoints.rbegin(), ": ")));
+  const std::vector<std::string> said = Lines(outcome.err);
+  ASSERT_EQ(said.size(), 2u);
+  EXPECT_THAT(said[0], testing::StartsWith(absl::StrCat(
+                           "passed over: ", *checkpoints.rbegin(), ": ")));
+  EXPECT_THAT(said[1], testing::AllOf(
+                           testing::StartsWith(absl::StrCat(
+                               "model: ", *std::next(checkpoints.rbegin()),
+                               ", a checkpoint of step ")),
+                           HasSubstr("in epoch 2: the run has not finished")));
+}
+
+TEST_F(PredictProgramTest, NamesOfFilesStayOneLineAndCommandNoTerminal) {
+  fs::create_directories(In("odd"));
+  for (const char* name : {"a\nb.png", "\033]0;title\007.png", "ß.png"}) {
+    fs::copy(In("flat/00000.png"), In("odd/") + name,
+             fs::copy_options::overwrite_existing);
+  }
+  const Outcome outcome = Predict(With("odd"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::vector<std::string> lines = Lines(outcome.out);
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_THAT(lines[0], testing::StartsWith("\\x1b]0;title\\x07.png  "));
+  EXPECT_THAT(lines[1], testing::StartsWith("a\\nb.png  "));
+  EXPECT_THAT(lines[2], testing::StartsWith("ß.png  "));
+  // Nor in errors.
+  WriteText(In("odd/\033[2J\n.png"), "no image");
+  const Outcome refused = Predict(With("odd"));
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_EQ(refused.err.find('\033'), std::string::npos);
+  EXPECT_EQ(Lines(refused.err).size(), 1u) << refused.err;
+}
+
+TEST_F(PredictProgramTest, AFileLargerThanTheMemoryIsAnErrorWithItsName) {
+  // 765,306 images of 784 pixels that are a hole: 600 MB.
+  const std::string big = In("big");
+  WriteText(big, std::string(
+                     {0, 0, 8, 3, 0, 11, -83, 122, 0, 0, 0, 28, 0, 0, 0, 28}));
+  fs::resize_file(big, 16 + int64_t{765306} * 784);
+  const Outcome outcome =
+      RunProgram("models/predict", With("big", {"--threads=1"}),
+                 {.max_memory_bytes = 512 << 20});
+  ExpectOneLineOfError(outcome,
+                       {big + ": its 599999920 bytes are more than the "});
 }
 
 TEST_F(PredictProgramTest, WhatIsWrongIsSaidInOneLine) {
@@ -313,8 +354,8 @@ TEST_F(PredictProgramTest, WhatIsWrongIsSaidInOneLine) {
 TEST_F(PredictProgramTest, HelpNamesEveryFlag) {
   const Outcome outcome = Predict({"--help"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-  for (const char* flag :
-       {"--checkpoint=", "--images=", "--top=", "--json", "--threads="}) {
+  for (const char* flag : {"--checkpoint=", "--images=", "--top=", "--json",
+                           "--threads=", "Exits with 0"}) {
     EXPECT_THAT(outcome.out, HasSubstr(flag));
   }
 }

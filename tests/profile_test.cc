@@ -1,6 +1,7 @@
 // Profiles of plans (framework/compiler/profile.h): what a trace and the table
 // say, with the numbers that must hold whatever the machine.
 #include <algorithm>
+#include <cstdio>
 #include <set>
 #include <string>
 #include <vector>
@@ -86,8 +87,22 @@ TEST_F(ProfileTest, CountsInTheTableWhatTheTraceHasNoRoomFor) {
 
 TEST_F(ProfileTest, SaysWhatIsWrongWithThePath) {
   EXPECT_EQ(Profile().WriteTrace("/no/such/trace.json").message(),
-            "/no/such/trace.json: cannot write the trace: No such file or "
+            "/no/such/trace.json: cannot create the file: No such file or "
             "directory");
+}
+
+TEST_F(ProfileTest, ReplacesATraceAndNothingElse) {
+  const std::string path = testing::TempDir() + "/mine.json";
+  WriteText(path, "{\"mine\": 1}");
+  EXPECT_EQ(Profile().WriteTrace(path).message(),
+            path +
+                ": expected no file yet, or a trace, to write, found "
+                "another file");
+  EXPECT_EQ(ReadText(path), "{\"mine\": 1}");
+  std::remove(path.c_str());
+  for (int time = 0; time < 2; ++time) {
+    EXPECT_TRUE(Profile().WriteTrace(path).ok());
+  }
 }
 
 TEST_F(ProfileTest, IsEmptyWithoutARun) {

@@ -29,6 +29,8 @@ Outcome RunProgram(const std::string& program,
     dup2(open(err.c_str(), flags, 0600), 2);
     const rlimit limit = {options.max_file_bytes, options.max_file_bytes};
     setrlimit(RLIMIT_FSIZE, &limit);
+    const rlimit memory = {options.max_memory_bytes, options.max_memory_bytes};
+    setrlimit(RLIMIT_AS, &memory);
     execv(argv[0], argv.data());
     _exit(127);
   }

@@ -19,7 +19,8 @@ struct Outcome {
 };
 
 struct ProcessOptions {
-  rlim_t max_file_bytes = RLIM_INFINITY;  // As `ulimit -f` sets it.
+  rlim_t max_file_bytes = RLIM_INFINITY;    // As `ulimit -f` sets it.
+  rlim_t max_memory_bytes = RLIM_INFINITY;  // As `ulimit -v` sets it.
   // Called once the program runs, with its process: to send it signals.
   std::function<void(pid_t)> meanwhile = nullptr;
 };

@@ -473,5 +473,37 @@ TEST(ReportTest, IsWrittenWithItsPictures) {
               HasSubstr(folder + "/missing/report.html"));
 }
 
+// Another split may have classes that the training set has not, whatever the
+// data sets say of their number.
+TEST(ReportTest, ASplitWithMoreClassesThanTheTrainingSetIsShown) {
+  Example example;
+  example.data.test = SomeData(30, 7);
+  example.data.train.classes = 2;
+  example.data.test.classes = 2;
+  example.input.confusion = ConfusionMatrix(7);
+  const std::string text = MakeReport(example.input).ToString();
+  EXPECT_THAT(text, HasSubstr("cow"));
+}
+
+TEST(ReportTest, WhatWasNotMeasuredIsLeftOut) {
+  Example example;
+  example.input.run.seconds = kNan;
+  example.input.run.samples_per_second = kNan;
+  example.input.run.threads = 0;
+  const std::string text = MakeReport(example.input).ToString();
+  EXPECT_THAT(text, Not(HasSubstr("nan s")));
+  EXPECT_THAT(text, Not(HasSubstr("0 threads")));
+  example.input.run.seconds = 2;
+  EXPECT_THAT(MakeReport(example.input).ToString(),
+              testing::AllOf(HasSubstr("2.0 s"), Not(HasSubstr("0 threads"))));
+}
+
+TEST(ReportTest, BeginsAsAllReportsDo) {
+  Example example;
+  EXPECT_THAT(MakeReport(example.input).ToString(),
+              StartsWith(Page::Beginning(kReportProgram)));
+  EXPECT_NE(Page::Beginning(kReportProgram), Page::Beginning("Tape compare"));
+}
+
 }  // namespace
 }  // namespace tape

@@ -1,6 +1,7 @@
 // Runs that are killed, interrupted, or find their files damaged, and go on:
 // the program train as a process.
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -406,7 +407,8 @@ TEST(ResumeProgramTest, KeepsItsWayOutOfADivergenceUnlessAskedForAnother) {
   const std::vector<std::string> wild = {
       "--experiment=fashion_40_leaky", "--epochs=2", "--learning_rate=50",
       "--on_divergence=go_on", "--checkpoint_every=10steps"};
-  ASSERT_EQ(Train(run, With(wild, "--keep_checkpoints=9")).exit_code, 0);
+  // It comes to its end, with a model of no use.
+  ASSERT_EQ(Train(run, With(wild, "--keep_checkpoints=9")).exit_code, 1);
   const Left expected(run);
   // Back to its start.
   for (const char* name : {"10", "20", "30", "38"}) {
@@ -416,13 +418,13 @@ TEST(ResumeProgramTest, KeepsItsWayOutOfADivergenceUnlessAskedForAnother) {
   const Outcome stopped = Train(run, {"--resume", "--on_divergence=stop"});
   EXPECT_EQ(stopped.exit_code, 1);
   EXPECT_THAT(stopped.err, HasSubstr("the run has diverged"));
-  // What it ended with is no longer there.
-  EXPECT_FALSE(fs::exists(run / "model.safetensors"));
-  EXPECT_FALSE(fs::exists(run / "summary.json"));
+  // What it ended with stays until something takes its place.
+  EXPECT_EQ(ReadText(run / "model.safetensors"), expected.model);
+  EXPECT_TRUE(fs::exists(run / "summary.json"));
   ASSERT_EQ(Train(run, {"--resume", "--on_divergence=go_on",
                         "--checkpoint_every=10steps"})
                 .exit_code,
-            0);
+            1);
   EXPECT_EQ(Left(run).metrics, expected.metrics);
   EXPECT_TRUE(LastArrays(run) == expected.arrays);
 }
@@ -443,10 +445,156 @@ TEST(ResumeProgramTest, RemovesWhatAKilledSaveHasLeft) {
   ASSERT_EQ(
       Train(run, {"--experiment=fashion_40_leaky", "--epochs=1"}).exit_code, 0);
   const fs::path left =
+      run / "checkpoints" / "step-000000000007.safetensors.tape-abcdefghij27";
+  const fs::path mine =
       run / "checkpoints" / "step-000000000007.safetensors.temporary";
-  WriteText(left, "half");
+  const fs::path half_a_summary = run / "summary.json.tape-abcdefghij27";
+  for (const fs::path& path : {left, mine, half_a_summary}) {
+    WriteText(path, "half");
+  }
   ASSERT_EQ(Train(run, {"--resume"}).exit_code, 0);
   EXPECT_FALSE(fs::exists(left));
+  EXPECT_FALSE(fs::exists(half_a_summary));
+  EXPECT_EQ(ReadText(mine), "half");
+}
+
+TEST(ResumeProgramTest, AFinishedModelStaysUntilItsSuccessorTakesItsName) {
+  const fs::path run = NewFolder("much_longer");
+  ASSERT_EQ(
+      Train(run, {"--experiment=fashion_40_leaky", "--epochs=2"}).exit_code, 0);
+  const std::string model = ReadText(run / "model.safetensors");
+  const std::string summary = ReadText(run / "summary.json");
+  const std::string metrics = ReadText(run / "metrics.csv");
+  // Killed once it has gone on.
+  const Outcome killed = Train(
+      run, {"--resume", "--epochs=100000", "--checkpoint_every=1epoch"},
+      {.meanwhile = [&](pid_t process) {
+        while (
+            ReadText(run / "metrics.csv").size() < metrics.size() + 500 ||
+            fs::exists(run / "checkpoints" / "step-000000000038.safetensors")) {
+          SleepFor(0.002);
+        }
+        kill(process, SIGKILL);
+      }});
+  ASSERT_EQ(killed.exit_code, -SIGKILL);
+  EXPECT_EQ(ReadText(run / "model.safetensors"), model);
+  EXPECT_EQ(ReadText(run / "summary.json"), summary);
+  EXPECT_TRUE(absl::StartsWith(ReadText(run / "metrics.csv"), metrics));
+
+  // Who reads the run is told which of the two there is.
+  const std::string images = DataFolder() + "/t10k-images-idx3-ubyte";
+  const Outcome predicted = RunProgram(
+      "models/predict", {"--checkpoint=" + run.string(), "--images=" + images});
+  EXPECT_EQ(predicted.exit_code, 0) << predicted.err;
+  EXPECT_THAT(predicted.err,
+              AllOf(HasSubstr((run / "model.safetensors").string()),
+                    HasSubstr("of the finished run of 2 epochs; it has gone "
+                              "on, to a checkpoint of step ")));
+  ExpectOneLineOfError(
+      RunProgram("models/compare",
+                 {run.string(), absl::StrCat("--output=", testing::TempDir(),
+                                             "/half_done.html")}),
+      {(run / "summary.json").string(),
+       "found that of 2: the run has gone on, and has not ended"});
+}
+
+TEST(ResumeProgramTest, AppendsWhereAReaderHasTheFileOpen) {
+  const fs::path run = NewFolder("open");
+  ASSERT_EQ(Train(run, {"--experiment=fashion_40_leaky", "--epochs=2",
+                        "--jsonl", "--tensorboard"})
+                .exit_code,
+            0);
+  WriteText(run / "events.out.tfevents.1900000000.host", "MINE");
+  std::map<std::string, std::pair<ino_t, std::string>> before;
+  for (const auto& entry : fs::directory_iterator(run)) {
+    if (!entry.is_regular_file()) continue;
+    struct stat status;
+    ASSERT_EQ(stat(entry.path().c_str(), &status), 0);
+    before[entry.path().string()] = {status.st_ino, ReadText(entry.path())};
+  }
+  ASSERT_EQ(Train(run, {"--resume", "--epochs=4"}).exit_code, 0);
+  int logs = 0;
+  for (const auto& [path, old] : before) {
+    const std::string name = fs::path(path).filename().string();
+    const bool grows = absl::StartsWith(name, "metrics.");
+    if (!grows && !absl::StartsWith(name, "events.")) continue;
+    ++logs;
+    struct stat status;
+    ASSERT_EQ(stat(path.c_str(), &status), 0) << path;
+    EXPECT_EQ(status.st_ino, old.first) << path;
+    const std::string now = ReadText(path);
+    EXPECT_TRUE(absl::StartsWith(now, old.second)) << path;
+    EXPECT_EQ(now.size() > old.second.size(), grows) << path;
+  }
+  EXPECT_EQ(logs, 4);
+  int events = 0;
+  for (const auto& entry : fs::directory_iterator(run)) {
+    events += absl::StartsWith(entry.path().filename().string(), "events.");
+  }
+  EXPECT_EQ(events, 3);  // Epochs 3 and 4 stand in one of their own.
+}
+
+TEST(ResumeProgramTest, DoesNotTakeAResultForARun) {
+  const fs::path run = NewFolder("only_a_model");
+  fs::create_directories(run);
+  WriteText(run / "model.safetensors", "MINE");
+  ExpectOneLineOfError(
+      Train(run, {"--resume", "--experiment=fashion_40_leaky"}),
+      {run.string() + ": expected a run, found only model.safetensors"});
+  ExpectOneLineOfError(Train(run, {"--experiment=fashion_40_leaky"}),
+                       {"already holds model.safetensors"});
+  EXPECT_EQ(ReadText(run / "model.safetensors"), "MINE");
+}
+
+TEST(ResumeProgramTest, DoesNotReplaceResultsThatAreNoRuns) {
+  const fs::path run = NewFolder("foreign_results");
+  ASSERT_EQ(
+      Train(run, {"--experiment=fashion_40_leaky", "--epochs=1"}).exit_code, 0);
+  WriteText(run / "report.html", "MINE");
+  ExpectOneLineOfError(Train(run, {"--resume"}),
+                       {"report.html: expected no file yet, or a report of "
+                        "train, to write, found another file"});
+  fs::remove(run / "report.html");
+  fs::create_directory(run / "pictures");
+  ExpectOneLineOfError(Train(run, {"--resume"}),
+                       {"pictures: expected the pictures of a report"});
+  fs::remove(run / "pictures");
+  const std::string summary = ReadText(run / "summary.json");
+  WriteText(run / "summary.json", "MINE");
+  ExpectOneLineOfError(Train(run, {"--resume"}),
+                       {"summary.json: expected the summary of a run"});
+  EXPECT_EQ(ReadText(run / "summary.json"), "MINE");
+  WriteText(run / "summary.json", summary);
+  ASSERT_TRUE(
+      WriteSafetensors((run / "model.safetensors").string(), {}, {}).ok());
+  const std::string mine = ReadText(run / "model.safetensors");
+  ExpectOneLineOfError(Train(run, {"--resume"}),
+                       {"model.safetensors: expected the model of a run"});
+  EXPECT_EQ(ReadText(run / "model.safetensors"), mine);
+}
+
+// What no flag sets, and yet the bits depend on.
+TEST(ResumeProgramTest, RefusesARunOfAnotherVersionOrSampling) {
+  const fs::path run = NewFolder("other_version");
+  ASSERT_EQ(
+      Train(run, {"--experiment=fashion_40_leaky", "--epochs=1"}).exit_code, 0);
+  const std::string newest =
+      (run / "checkpoints" / NewestCheckpoint(run)).string();
+  absl::StatusOr<SafetensorsFile> file =
+      ReadSafetensors(newest, Checksum::kRequired);
+  ASSERT_TRUE(file.ok()) << file.status();
+  for (const char* key : {"tape", "sampling", "early_stopping"}) {
+    Metadata changed = file->metadata;
+    int found = 0;
+    for (auto& [name, value] : changed) {
+      if (name == key) value = "another", ++found;
+    }
+    ASSERT_EQ(found, 1) << key;
+    ASSERT_TRUE(WriteSafetensors(newest, file->arrays, changed).ok());
+    ExpectOneLineOfError(
+        Train(run, {"--resume"}),
+        {absl::StrCat("expected ", key, " another, as the run began")});
+  }
 }
 
 // The products of a real network are made by code that keeps data in the stack
@@ -553,8 +701,9 @@ TEST(ResumeProgramTest, ADivergedRunStopsOrGoesBackAsAsked) {
   const Outcome on =
       Train(written, {"--experiment=fashion_40_leaky", "--variant=as_written",
                       "--epochs=1", "--learning_rate=1e30"});
-  EXPECT_EQ(on.exit_code, 0) << on.err;
+  EXPECT_EQ(on.exit_code, 1) << on.err;
   EXPECT_THAT(on.err, HasSubstr("the loss is no longer finite"));
+  EXPECT_TRUE(fs::exists(written / "summary.json"));
 
   const fs::path returned = NewFolder("returned");
   const Outcome back = Train(returned, With(wild, "--on_divergence=go_back"));

@@ -23,6 +23,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "framework/train/read_metrics.h"
 #include "tests/file_testing.h"
 
 namespace tape {
@@ -157,7 +158,7 @@ TEST_F(RunDirectoryTest, HasTheFolderForItself) {
 TEST_F(RunDirectoryTest, ARunGoesOnWhereAnotherWouldBeRefused) {
   fs::create_directory(In("checkpoints"));
   EXPECT_TRUE(absl::IsAlreadyExists(RunDirectory::Create(folder_).status()));
-  WriteText(In("metrics.csv"), "half a li");
+  WriteText(In("metrics.csv"), "epoch,split,lo");  // Half a line.
   absl::StatusOr<RunDirectory> run = RunDirectory::Reopen(folder_);
   ASSERT_TRUE(run.ok()) << run.status();
 
@@ -171,7 +172,7 @@ TEST_F(RunDirectoryTest, ARunGoesOnWhereAnotherWouldBeRefused) {
                                    .seconds = 1};
   EpochMetrics test = validation;
   test.split = "test";
-  ASSERT_TRUE(run->RewriteMetrics(
+  ASSERT_TRUE(run->ContinueMetrics(
                      {{.train = train, .test = test},
                       {.train = train, .validation = validation, .test = test}})
                   .ok());
@@ -183,9 +184,9 @@ TEST_F(RunDirectoryTest, ARunGoesOnWhereAnotherWouldBeRefused) {
                    train_line, "1,test,2,0.25,0.01,1,\n", train_line,
                    "1,validation,2,0.25,0.01,1,\n", "1,test,2,0.25,0.01,1,\n",
                    train_line));
-  // Of no epoch there is no file, and the next line has a header.
-  ASSERT_TRUE(run->RewriteMetrics({}).ok());
-  EXPECT_FALSE(fs::exists(In("metrics.csv")));
+  // Of no epoch nothing stays, and the next line has a header.
+  ASSERT_TRUE(run->ContinueMetrics({}).ok());
+  EXPECT_EQ(ReadText(In("metrics.csv")), "");
   ASSERT_TRUE(run->AppendMetrics(kTrain).ok());
   EXPECT_EQ(ReadText(In("metrics.csv")), absl::StrCat(kHeader, kTrainLine));
 }
@@ -209,8 +210,7 @@ TEST_F(RunDirectoryTest, WhatCannotBeWrittenIsRefusedWithItsReason) {
             "/proc/tape: cannot create the folder: "
             "No such file or directory");
   EXPECT_EQ(Message(RunDirectory::Create("/proc").status()),
-            "/proc/summary.json.temporary: cannot create the file: "
-            "No such file or directory");
+            "/proc: cannot create a file in it: No such file or directory");
 }
 
 TEST_F(RunDirectoryTest, AFailedCreateLeavesNothingBehind) {
@@ -307,21 +307,31 @@ TEST_F(RunDirectoryTest, AHeaderThatFailedIsWrittenAnew) {
             "1,train,0.1,0.5,0.01,2,1.5\n");
 }
 
-using RunDirectoryDeathTest = RunDirectoryTest;
-
-TEST_F(RunDirectoryDeathTest, NamesThatNeedQuotesAreOurMistake) {
+TEST_F(RunDirectoryTest, NamesThatNeedQuotesHaveThemAndAreReadBack) {
   absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
   ASSERT_TRUE(run.ok()) << run.status();
-  for (const char* name : {"a,b", "\"a\"", "a\nb", "a\rb"}) {
-    EpochMetrics train = kTrain;
-    train.reports = {{"penalty", 1}, {name, 2}};
-    EXPECT_DEATH(run->AppendMetrics(train).IgnoreError(), "find_first_of");
-    train.split = name;
-    train.reports.clear();
-    EXPECT_DEATH(run->AppendMetrics(train).IgnoreError(), "find_first_of");
+  const std::vector<std::string> names = {"a,b", "say \"a\"", "a\nb", "\""};
+  EpochMetrics train = kTrain;
+  for (const std::string& name : names) train.reports.push_back({name, 2});
+  EpochMetrics test = kTrain;
+  test.split = "test";
+  ASSERT_TRUE(run->AppendMetrics(train).ok());
+  ASSERT_TRUE(run->AppendMetrics(test).ok());
+  EXPECT_EQ(ReadText(In("metrics.csv")),
+            "epoch,split,loss,accuracy,learning_rate,seconds,\"a,b\",\"say "
+            "\"\"a\"\"\",\"a\nb\",\"\"\"\"\n"
+            "1,train,0.1,0.5,0.01,2,2,2,2,2\n"
+            "1,test,0.1,0.5,0.01,2,,,,\n");
+  const absl::StatusOr<std::vector<EpochResult>> read =
+      ReadMetrics(In("metrics.csv"));
+  ASSERT_TRUE(read.ok()) << read.status();
+  ASSERT_EQ(read->front().train.reports.size(), names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    EXPECT_EQ(read->front().train.reports[i].name, names[i]);
   }
-  EXPECT_EQ(Below(folder_), std::set<std::string>{});
 }
+
+using RunDirectoryDeathTest = RunDirectoryTest;
 
 TEST_F(RunDirectoryDeathTest, ReportsWithoutAColumnAreOurMistake) {
   absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
@@ -389,30 +399,55 @@ TEST_F(RunDirectoryTest, AFolderThatVanishedIsAnError) {
                          ": cannot open the file to add to it: "
                          "No such file or directory"));
   EXPECT_EQ(Message(run->WriteSummary(Summary())),
-            absl::StrCat(In("run/summary.json.temporary"),
+            absl::StrCat(In("run/summary.json"),
                          ": cannot create the file: "
                          "No such file or directory"));
 }
 
-TEST_F(RunDirectoryTest, AFullDiskIsAnError) {
-  ASSERT_TRUE(fs::exists("/dev/full"));
+TEST_F(RunDirectoryTest, DoesNotWriteThroughALinkThatTookAFilesPlace) {
   absl::StatusOr<RunDirectory> run = RunDirectory::Create(folder_);
   ASSERT_TRUE(run.ok()) << run.status();
   ASSERT_TRUE(run->AppendMetrics(kTrain).ok());
+  WriteText(In("precious"), "mine");
   fs::remove(In("metrics.csv"));
-  fs::create_symlink("/dev/full", In("metrics.csv"));
-  fs::create_symlink("/dev/full", In("summary.json.temporary"));
-  EXPECT_EQ(run->AppendMetrics(kTrain),
-            absl::ResourceExhaustedError(
-                absl::StrCat(In("metrics.csv"),
-                             ": cannot add to the file as a whole: "
-                             "No space left on device")));
-  EXPECT_EQ(
-      run->WriteSummary(Summary()),
-      absl::ResourceExhaustedError(absl::StrCat(In("summary.json.temporary"),
-                                                ": cannot write the file: "
-                                                "No space left on device")));
-  EXPECT_EQ(Below(folder_), (std::set<std::string>{"metrics.csv"}));
+  for (const char* name : {"metrics.csv", "summary.json"}) {
+    fs::create_symlink(In("precious"), In(name));
+  }
+  EXPECT_FALSE(run->AppendMetrics(kTrain).ok());
+  EXPECT_FALSE(run->WriteSummary(Summary()).ok());
+  EXPECT_EQ(ReadText(In("precious")), "mine");
+}
+
+TEST_F(RunDirectoryTest, AFolderWithWhatARunWouldReplaceIsRefused) {
+  for (const char* name : {"model.safetensors", "report.html", "pictures"}) {
+    WriteText(In(name), "MINE");
+    EXPECT_EQ(RunDirectory::Create(folder_).status(),
+              absl::AlreadyExistsError(absl::StrCat(
+                  folder_, ": already holds ", name,
+                  ", which a run would replace; choose another --run_dir or "
+                  "move it")));
+    EXPECT_EQ(ReadText(In(name)), "MINE");
+    fs::remove(In(name));
+  }
+  WriteText(In("events.out.tfevents.1.host.tape"), "of another run");
+  EXPECT_TRUE(absl::IsAlreadyExists(RunDirectory::Create(folder_).status()));
+  EXPECT_FALSE(IsRunFile("events.out.tfevents.1.host"));
+}
+
+TEST_F(RunDirectoryTest, LeavesWhatHasANameLikeATemporaryFiles) {
+  for (const char* name : {"summary.json.temporary", "summary.json.tape-x",
+                           "mine.tape-abcdefghijkl"}) {
+    WriteText(In(name), "MINE");
+  }
+  const std::set<std::string> before = Below(folder_);
+  WriteText(In("summary.json.tape-abcdefghijkl"), "half");
+  {
+    absl::StatusOr<RunDirectory> run = RunDirectory::Reopen(folder_);
+    ASSERT_TRUE(run.ok()) << run.status();
+    EXPECT_EQ(Below(folder_), before);
+  }
+  ASSERT_TRUE(RunDirectory::Create(folder_).ok());
+  EXPECT_EQ(Below(folder_), before);
 }
 
 TEST_F(RunDirectoryTest, AFailedLineLeavesWholeLines) {
@@ -480,7 +515,7 @@ TEST_F(RunDirectoryTest, AFailedSummaryLeavesTheEarlierOne) {
     LargestFile limit(50);
     status = run->WriteSummary({.experiment = "another"});
   }
-  EXPECT_EQ(Message(status), absl::StrCat(In("summary.json.temporary"),
+  EXPECT_EQ(Message(status), absl::StrCat(In("summary.json"),
                                           ": cannot write the file: "
                                           "File too large"));
   EXPECT_EQ(ReadText(In("summary.json")), kSummaryText);
@@ -490,8 +525,8 @@ TEST_F(RunDirectoryTest, AFailedSummaryLeavesTheEarlierOne) {
   fs::create_directory(In("summary.json"));  // Nothing is renamed to a folder.
   EXPECT_EQ(Message(run->WriteSummary(Summary())),
             absl::StrCat(In("summary.json"),
-                         ": cannot put the file in its place: "
-                         "Is a directory"));
+                         ": expected a regular file, or none yet, to write, "
+                         "found a folder"));
   EXPECT_EQ(Below(folder_), (std::set<std::string>{"summary.json"}));
 }
 

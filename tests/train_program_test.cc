@@ -1,6 +1,7 @@
 // The main program as a user meets it: run as a process, wrong flags included.
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -103,10 +104,15 @@ TEST(TrainProgramTest, HelpNamesEveryFlag) {
   const Outcome outcome = Execute({"--help"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   for (const char* flag :
-       {"--experiment", "--variant", "--list", "--data_dir", "--epochs",
-        "--batch_size", "--learning_rate", "--l1", "--l2", "--proximal_l1",
-        "--validation", "--stratified", "--report", "--seed", "--threads",
-        "--profile", "--run_dir", "--jsonl", "--tensorboard"}) {
+       {"--experiment",       "--variant",    "--list",
+        "--data_dir",         "--epochs",     "--batch_size",
+        "--learning_rate",    "--l1",         "--l2",
+        "--proximal_l1",      "--validation", "--stratified",
+        "--report",           "--seed",       "--threads",
+        "--profile",          "--run_dir",    "--jsonl",
+        "--tensorboard",      "--precision",  "--checkpoint_every",
+        "--keep_checkpoints", "--resume",     "--on_divergence",
+        "--html_report",      "Exits with 0"}) {
     EXPECT_THAT(outcome.out, HasSubstr(flag));
   }
 }
@@ -141,10 +147,69 @@ TEST(TrainProgramTest, SaysThatARunHasDiverged) {
 
   std::vector<std::string> to_the_end = wild;
   to_the_end.push_back("--on_divergence=go_on");
+  // It went to its end, but its model is of no use.
   const Outcome outcome = Execute(to_the_end);
-  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.err, HasSubstr("the loss is no longer finite"));
   EXPECT_THAT(outcome.out, HasSubstr("test loss nan"));
+}
+
+TEST(TrainProgramTest, ARunThatDivergesInItsLastEpochHasDiverged) {
+  // Its one batch is met with a finite loss, and the update ruins the weights.
+  const fs::path run = fs::path(testing::TempDir()) / "ruined";
+  fs::remove_all(run);
+  const Outcome outcome =
+      Execute({"--experiment=mnist_256_128_sgd", "--epochs=1",
+               "--batch_size=60000", "--learning_rate=1e25",
+               "--on_divergence=stop", "--run_dir=" + run.string()});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(
+      outcome.err,
+      HasSubstr("epoch 1: the loss on the test set is no longer finite: "
+                "the run has diverged"));
+  EXPECT_FALSE(fs::exists(run / "model.safetensors"));
+  EXPECT_FALSE(fs::exists(run / "summary.json"));
+}
+
+TEST(TrainProgramTest, ATraceReplacesNothingButATrace) {
+  const fs::path folder = fs::path(testing::TempDir()) / "traces";
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  const std::string mine = WriteText(folder / "mine", "MINE");
+  fs::create_symlink(mine, folder / "link");
+  fs::create_directory(folder / "folder");
+  for (const char* name : {"mine", "link", "folder"}) {
+    ExpectRefusal({"--profile=" + (folder / name).string()},
+                  {"--profile: expected a file to write, found ",
+                   (folder / name).string()});
+  }
+  EXPECT_EQ(ReadText(mine), "MINE");
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  // Nor may it take the name of what the run itself writes.
+  const std::string run = (folder / "run").string();
+  for (const char* name :
+       {"model.safetensors", "checkpoints/x", "report.html"}) {
+    ExpectRefusal(
+        {"--run_dir=" + run, absl::StrCat("--profile=", run, "/", name)},
+        {"--profile: expected a file that the run itself does not "
+         "write, found "});
+  }
+  EXPECT_FALSE(fs::exists(run));
+}
+
+TEST(TrainProgramTest, ReplacesNothingThatIsNotItsOwn) {
+  const fs::path run = fs::path(testing::TempDir()) / "others";
+  for (const char* name :
+       {"model.safetensors", "report.html", "pictures/loss.png"}) {
+    fs::remove_all(run);
+    fs::create_directories(run / "pictures");
+    if (!absl::StartsWith(name, "pictures")) fs::remove(run / "pictures");
+    WriteText(run / name, "MINE");
+    ExpectRefusal(
+        {"--run_dir=" + run.string()},
+        {run.string() + ": already holds ", std::string(name).substr(0, 8)});
+    EXPECT_EQ(ReadText(run / name), "MINE");
+  }
 }
 
 TEST(TrainProgramTest, ProfilesTheTrainingSteps) {
@@ -171,7 +236,7 @@ TEST(TrainProgramTest, RefusesWrongFlags) {
                                    "--validation, found none"});
   ExpectRefusal({"--profile=/no/such/trace.json"},
                 {"--profile: expected a file to write, found "
-                 "/no/such/trace.json: cannot write the trace: No such file"});
+                 "/no/such/trace.json: cannot create the file: No such file"});
   ExpectRefusal({"--precision=half"},
                 {"--precision: expected float32 or bf16, found half"});
   ExpectRefusal({"--threads=0"}, {"--threads: expected 1 to 1024, found 0"});
@@ -335,13 +400,12 @@ TEST(TrainProgramTest, WritesLogsOnRequest) {
   }
 }
 
-// The one event file in the folder.
-std::string EventFileIn(const fs::path& run) {
-  std::string found;
+// The event files in the folder, by name.
+std::map<std::string, std::string> EventFilesIn(const fs::path& run) {
+  std::map<std::string, std::string> found;
   for (const auto& entry : fs::directory_iterator(run)) {
     if (absl::StartsWith(entry.path().filename().string(), "events.out.")) {
-      EXPECT_EQ(found, "");
-      found = entry.path().string();
+      found[entry.path().string()] = ReadText(entry.path());
     }
   }
   return found;
@@ -368,8 +432,8 @@ TEST(TrainProgramTest, AContinuedRunGoesOnWithItsLogs) {
     return lines;
   };
   const std::vector<nlohmann::json> expected = lines();
-  const std::string events = EventFileIn(run);
-  const auto event_bytes = fs::file_size(events);
+  const auto events = EventFilesIn(run);
+  ASSERT_EQ(events.size(), 1u);
 
   // As if it had been killed after its logs were written, and before the
   // checkpoint: the newest left is that of an earlier epoch.
@@ -381,14 +445,15 @@ TEST(TrainProgramTest, AContinuedRunGoesOnWithItsLogs) {
   fs::remove(*checkpoints.rbegin());
   fs::remove(run / "model.safetensors");
   fs::remove(run / "summary.json");
-  WriteText(run / "metrics.jsonl", "half a l");
-  WriteText(events, "half a record");
+  fs::resize_file(run / "metrics.jsonl", 100);  // In the middle of a line.
   arguments.push_back("--resume");
   const Outcome outcome = Execute(arguments);
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(lines(), expected);
-  EXPECT_EQ(EventFileIn(run), events);
-  EXPECT_EQ(fs::file_size(events), event_bytes);
+  // The old event file is what it was; the last epoch stands in another one.
+  const auto now = EventFilesIn(run);
+  ASSERT_EQ(now.size(), 2u);
+  EXPECT_EQ(*now.begin(), *events.begin());
 }
 
 TEST(TrainProgramTest, LogsNeedARunDirectory) {
@@ -514,6 +579,8 @@ TEST(TrainProgramTest, ReportsWhatTheTestSetIsTakenFor) {
               testing::ContainsRegex("predicted\nlabel +0 +1 .*total\n"));
   EXPECT_THAT(outcome.out, testing::ContainsRegex("\n +9 .* 1000\n"));
   EXPECT_THAT(outcome.out, testing::ContainsRegex("\ntotal .* 10000\n"));
+  // Classes by their names, where these are known.
+  EXPECT_THAT(outcome.out, testing::ContainsRegex("\n +Ankle boot .* 1000\n"));
   EXPECT_THAT(outcome.out,
               HasSubstr("precision    recall  f1-score   support"));
   EXPECT_THAT(outcome.out,

@@ -2,15 +2,19 @@
 #include "framework/compiler/profile.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <numeric>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+#include "framework/data/files.h"
 
 namespace tape {
 namespace {
+
+// What every trace begins with, and so what may be replaced by one.
+constexpr absl::string_view kTraceBeginning = "{\"traceEvents\"";
 
 double Microseconds(Profile::Clock::duration duration) {
   return std::chrono::duration<double, std::micro>(duration).count();
@@ -53,7 +57,9 @@ void Profile::Add(int thread, int step, Clock::time_point start,
 }
 
 absl::Status Profile::WriteTrace(const std::string& path) const {
-  std::string text = "{\"traceEvents\": [";
+  absl::Status status = CheckReplaceable(path, kTraceBeginning, "a trace");
+  if (!status.ok()) return status;
+  std::string text = absl::StrCat(kTraceBeginning, ": [");
   const char* separator = "\n";
   for (size_t thread = 0; thread < lanes_.size(); ++thread) {
     for (const Event& event : lanes_[thread].events) {
@@ -73,17 +79,7 @@ absl::Status Profile::WriteTrace(const std::string& path) const {
     }
   }
   absl::StrAppend(&text, "\n]}\n");
-  std::FILE* const file = std::fopen(path.c_str(), "w");
-  if (file == nullptr) {
-    return absl::ErrnoToStatus(errno,
-                               absl::StrCat(path, ": cannot write the trace"));
-  }
-  const bool written =
-      std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  const int error = errno;
-  if (std::fclose(file) == 0 && written) return absl::OkStatus();
-  return absl::ErrnoToStatus(written ? errno : error,
-                             absl::StrCat(path, ": cannot write the trace"));
+  return ReplaceFile(path, text);
 }
 
 std::vector<Profile::Cost> Profile::Costliest(size_t most) const {

@@ -28,10 +28,12 @@ class Profile {
   // table. One is a thread's part of one step in one run.
   explicit Profile(size_t max_events = 100'000);
 
-  // A Chrome trace in JSON, written anew if there is one: an event "X" for each
-  // thread's part of a step, with its start and duration in µs, the thread as
-  // tid, and in args the rates of this part, "GFLOP/s" and "GB/s", as far as
-  // the step has such work. Errors: what the system says of the path.
+  // Writes a Chrome trace in JSON to the file `path`, by ReplaceFile
+  // (framework/data/files.h): an event "X" for each thread's part of a step,
+  // with its start and duration in µs, the thread as tid, and in args the rates
+  // of this part, "GFLOP/s" and "GB/s", as far as the step has such work.
+  // Errors: kInvalidArgument if `path` is anything but a trace or nothing yet;
+  // what the system says of it.
   absl::Status WriteTrace(const std::string& path) const;
 
   // What a step came to. Bytes are those of the operands and results, each

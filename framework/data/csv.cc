@@ -27,6 +27,7 @@
 #include "framework/core/floating_point.h"
 #include "framework/core/tensor.h"
 #include "framework/data/files.h"
+#include "framework/data/memory.h"
 
 namespace tape {
 namespace {
@@ -37,6 +38,15 @@ constexpr int kMaxGrey = 255;
 bool IsSquare(int64_t count) {
   const auto side = std::llround(std::sqrt(count));
   return count > 0 && side * side == count;
+}
+
+// Whether a header's name says that its column has the labels.
+bool IsOfLabels(absl::string_view name) {
+  for (const char* known :
+       {"label", "labels", "class", "classes", "target", "digit", "y"}) {
+    if (absl::EqualsIgnoreCase(name, known)) return true;
+  }
+  return false;
 }
 
 std::string Columns(int64_t count) {
@@ -54,6 +64,44 @@ class CsvReader {
     columns_ = CountColumns();
   }
 
+  // Whether the file looks like comma-separated UTF-8, by its first row.
+  absl::Status CheckForm() const {
+    const absl::string_view row = FirstRow();
+    if (absl::StartsWith(row, "\xff\xfe") ||
+        absl::StartsWith(row, "\xfe\xff") ||
+        (row.size() >= 2 && (row[0] == '\0') != (row[1] == '\0'))) {
+      return WrongData(path_, "UTF-8", "UTF-16");
+    }
+    if (row.find(',') != row.npos) return absl::OkStatus();
+    for (const char separator : {';', '\t'}) {
+      if (row.find(separator) == row.npos) continue;
+      return WrongRow("commas between columns",
+                      separator == ';' ? "';'" : "tabs");
+    }
+    return absl::OkStatus();
+  }
+
+  // Whether the first row has the columns' numbers, from 0 or 1 on: the header
+  // that pandas writes of columns without names. A few of them may be an image.
+  bool AtColumnNumbers() const {
+    constexpr int64_t kFewest = 16;
+    if (columns_ < kFewest) return false;
+    CsvReader ahead = *this;
+    int64_t first = 0;
+    for (int64_t i = 0; i < columns_; ++i) {
+      int64_t number;
+      if (!absl::SimpleAtoi(ahead.TakeCell(), &number)) return false;
+      if (i == 0) first = number;
+      if (first < 0 || first > 1 || number != first + i) return false;
+      ahead.TakeSeparator();
+    }
+    return true;
+  }
+  absl::Status WrongColumnNumbers() const {
+    return WrongRow("the grey levels of an image",
+                    "the numbers of the columns, which are a header");
+  }
+
   // Whether all rows are read.
   bool AtEnd() const { return next_ == end_; }
 
@@ -68,8 +116,10 @@ class CsvReader {
     return !name.empty() && !absl::SimpleAtod(name, &number);
   }
 
-  // Reads the header.
-  absl::Status ReadHeader() {
+  // Reads the header. Returns whether the first column has the labels; no other
+  // may.
+  absl::StatusOr<bool> ReadHeader() {
+    bool labelled = false;
     for (int64_t i = 0; i < columns_; ++i) {
       const absl::string_view name = TakeCell();
       double number;
@@ -80,9 +130,21 @@ class CsvReader {
       if (name.find_first_of(absl::string_view("\"\0", 2)) != name.npos) {
         return WrongCell("a name without quotes or NUL bytes", Quoted(name));
       }
+      if (i > 0 && !labelled && IsOfLabels(name)) {
+        return WrongCell("the labels in column 1", Quoted(name));
+      }
+      labelled |= i == 0 && IsOfLabels(name);
       TakeSeparator();
     }
-    return absl::OkStatus();
+    return labelled;
+  }
+
+  // The error of a file whose first column should have the labels, and is
+  // called otherwise. To be asked before the header is read.
+  absl::Status NoLabels() const {
+    CsvReader ahead = *this;
+    return WrongCell("a name of the labels, such as label or class",
+                     Quoted(ahead.TakeCell()));
   }
 
   // Reads the next cell, a whole number in 0 to `max`, which errors call
@@ -139,6 +201,11 @@ class CsvReader {
   }
 
  private:
+  absl::string_view FirstRow() const {
+    return {row_start_, static_cast<size_t>(std::find(row_start_, end_, '\n') -
+                                            row_start_)};
+  }
+
   bool AtComma() const { return next_ != end_ && *next_ == ','; }
 
   // Goes to the end of the cell. Returns what it holds, without spaces around.
@@ -272,6 +339,15 @@ std::string Header(int64_t side) {
   return text + "\n";
 }
 
+// A file, with room for the numbers in it: a cell is two bytes at least, and its
+// number becomes two, one of them in a tensor.
+absl::StatusOr<FileBytes> ReadCsv(const std::string& path) {
+  absl::StatusOr<FileBytes> bytes = ReadWholeFile(path, kKind);
+  absl::Status status = bytes.status();
+  if (status.ok()) status = CheckMemory(path, bytes->size());
+  return status.ok() ? std::move(bytes) : status;
+}
+
 }  // namespace
 
 absl::StatusOr<Dataset> ReadCsvDataset(const std::string& images_path,
@@ -279,9 +355,9 @@ absl::StatusOr<Dataset> ReadCsvDataset(const std::string& images_path,
                                        int classes) {
   const FloatingPointScope environment;
   TAPE_CHECK_LE(1, classes);
-  const absl::StatusOr<FileBytes> images = ReadWholeFile(images_path, kKind);
+  const absl::StatusOr<FileBytes> images = ReadCsv(images_path);
   if (!images.ok()) return images.status();
-  const absl::StatusOr<FileBytes> labels = ReadWholeFile(labels_path, kKind);
+  const absl::StatusOr<FileBytes> labels = ReadCsv(labels_path);
   if (!labels.ok()) return labels.status();
   Rows rows(images->size());
 
@@ -289,6 +365,8 @@ absl::StatusOr<Dataset> ReadCsvDataset(const std::string& images_path,
   if (reader.AtEnd()) {
     return reader.WrongRow("the grey levels of an image", "an empty file");
   }
+  if (absl::Status status = reader.CheckForm(); !status.ok()) return status;
+  if (reader.AtColumnNumbers()) return reader.WrongColumnNumbers();
   const int64_t pixels = reader.columns();
   int64_t count = 0;
   for (; !reader.AtEnd(); ++count) {
@@ -300,6 +378,8 @@ absl::StatusOr<Dataset> ReadCsvDataset(const std::string& images_path,
   if (label_reader.AtEnd()) {
     return label_reader.WrongRow("a label", "an empty file");
   }
+  const absl::Status form = label_reader.CheckForm();
+  if (!form.ok()) return form;
   if (label_reader.columns() != 1) {
     return label_reader.WrongRow("1 column, of labels",
                                  absl::StrCat(label_reader.columns()));
@@ -321,17 +401,21 @@ absl::StatusOr<Dataset> ReadLabelledCsvDataset(const std::string& path,
                                                int classes) {
   const FloatingPointScope environment;
   TAPE_CHECK_LE(1, classes);
-  const absl::StatusOr<FileBytes> bytes = ReadWholeFile(path, kKind);
+  const absl::StatusOr<FileBytes> bytes = ReadCsv(path);
   if (!bytes.ok()) return bytes.status();
   Rows rows(bytes->size());
 
   CsvReader reader(*bytes, path);
   if (reader.AtEnd()) return reader.WrongRow("a header row", "an empty file");
+  if (absl::Status status = reader.CheckForm(); !status.ok()) return status;
   const int64_t pixels = reader.columns() - 1;
   if (pixels < 1) {
     return reader.WrongRow("a label and at least 1 pixel", "1 column");
   }
-  if (absl::Status status = reader.ReadHeader(); !status.ok()) return status;
+  const absl::Status no_labels = reader.NoLabels();
+  const absl::StatusOr<bool> labelled = reader.ReadHeader();
+  if (!labelled.ok()) return labelled.status();
+  if (!*labelled) return no_labels;
   if (reader.AtEnd()) return WrongData(path, "rows after the header", "none");
   while (!reader.AtEnd()) {
     absl::Status status = rows.AppendLabel(reader, classes);
@@ -344,7 +428,7 @@ absl::StatusOr<Dataset> ReadLabelledCsvDataset(const std::string& path,
 
 absl::StatusOr<Tensor> ReadCsvImages(const std::string& path) {
   const FloatingPointScope environment;
-  const absl::StatusOr<FileBytes> bytes = ReadWholeFile(path, kKind);
+  const absl::StatusOr<FileBytes> bytes = ReadCsv(path);
   if (!bytes.ok()) return bytes.status();
   Rows rows(bytes->size());
 
@@ -352,17 +436,26 @@ absl::StatusOr<Tensor> ReadCsvImages(const std::string& path) {
   if (reader.AtEnd()) {
     return reader.WrongRow("the grey levels of an image", "an empty file");
   }
+  if (absl::Status status = reader.CheckForm(); !status.ok()) return status;
   const int64_t columns = reader.columns();
-  const bool is_labelled = !IsSquare(columns) && IsSquare(columns - 1);
-  if (!IsSquare(columns) && !is_labelled) {
+  const auto wrong_columns = [&] {
     return reader.WrongRow(
         "the pixels of a square image, perhaps after a label: 784 or 785 "
         "columns for 28 x 28 for one",
         absl::StrCat(columns));
-  }
+  };
+  const bool is_labelled = !IsSquare(columns) && IsSquare(columns - 1);
+  if (!IsSquare(columns) && !is_labelled) return wrong_columns();
   if (reader.AtHeader()) {
-    if (absl::Status status = reader.ReadHeader(); !status.ok()) return status;
+    const absl::Status no_labels = reader.NoLabels();
+    const absl::Status not_square = wrong_columns();
+    const absl::StatusOr<bool> named = reader.ReadHeader();
+    if (!named.ok()) return named.status();
+    if (is_labelled && !*named) return no_labels;
+    if (!is_labelled && *named) return not_square;
     if (reader.AtEnd()) return WrongData(path, "rows after the header", "none");
+  } else if (reader.AtColumnNumbers()) {
+    return reader.WrongColumnNumbers();
   }
   const int64_t pixels = columns - (is_labelled ? 1 : 0);
   int64_t count = 0;

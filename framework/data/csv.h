@@ -8,7 +8,9 @@
 //
 // Values are whole numbers, however written: 7, 007, " 7", 7.0, 7.00e+00 (as
 // np.savetxt writes). Lines end with LF or CRLF, the last one with either or
-// nothing. A UTF-8 byte order mark is passed over. Quotes are refused.
+// nothing. A UTF-8 byte order mark is passed over. Quotes are refused, and so are
+// other separators, UTF-16, and a row of column numbers in the place of an
+// image, as pandas writes it.
 //
 // An error is an absl::Status of one short line that says the file, the row and
 // the column, what was expected there and what was found. Rows and columns are
@@ -39,15 +41,17 @@ absl::StatusOr<Dataset> ReadCsvDataset(const std::string& images_path,
                                        int classes);
 
 // The same of one file that has labels and images. The header says how many
-// columns there are; its first name must not be a number, so that a file
-// without a header is refused. Errors are as above.
+// columns there are; its first name must be one of labels ("label", "labels",
+// "class", "classes", "target", "digit", "y"), so that a file without a header,
+// and one with the labels elsewhere, is refused. Errors are as above.
 absl::StatusOr<Dataset> ReadLabelledCsvDataset(const std::string& path,
                                                int classes);
 
 // The images alone, of either form: uint8 [n, pixels]. There may be a header,
 // known by a first name that is no number; and a label before each image, known
-// by the number of columns being one more than a square's. It may be any whole
-// number in 0 to 255, and is passed over. Errors are as above.
+// by the number of columns being one more than a square's, and in the header,
+// if there is one, by its name. It may be any whole number in 0 to 255, and is
+// passed over. Errors are as above.
 absl::StatusOr<Tensor> ReadCsvImages(const std::string& path);
 
 // Write new files that the readers above make the same data set of. Lines end

@@ -1,13 +1,15 @@
 // Whole files in and out, and how errors about data are worded: what the
 // readers and writers of this folder share. Not for users of data sets.
-// Tested by the readers' and writers' tests: tests/idx_test.cc,
-// tests/csv_test.cc and tests/image_folder_test.cc.
+// Tested by tests/files_test.cc.
 #ifndef TAPE_FRAMEWORK_DATA_FILES_H_
 #define TAPE_FRAMEWORK_DATA_FILES_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <functional>
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,31 +18,34 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "framework/core/tensor.h"
 
 namespace tape {
 
 // The bytes of a file, and a NUL behind them, so that a parser may look one
-// byte beyond the end.
+// byte beyond the end. For ReadWholeFile.
 class FileBytes {
  public:
-  explicit FileBytes(size_t size) : size_(size), buffer_(size + 1) {}
+  explicit FileBytes(size_t size);
+  // Whether there was memory for them.
+  bool ok() const { return bytes_ != nullptr; }
   size_t size() const { return size_; }
-  char* data() { return reinterpret_cast<char*>(buffer_.data()); }
-  absl::string_view view() const {
-    return {reinterpret_cast<const char*>(buffer_.data()), size_};
-  }
+  char* data() { return bytes_.get(); }
+  absl::string_view view() const { return {bytes_.get(), size_}; }
 
  private:
+  struct Free {
+    void operator()(char* bytes) const { std::free(bytes); }
+  };
   size_t size_;
-  Buffer buffer_;  // Zeroed.
+  std::unique_ptr<char[], Free> bytes_;  // Aligned as tensors are.
 };
 
 // All bytes of the file `path`, which should be `kind` ("an IDX file"). Errors,
 // all of which name the path: kNotFound if there is no such file,
 // kInvalidArgument if it is a folder, pipe, device or socket,
-// kResourceExhausted if it is larger than this machine's memory, kDataLoss if
-// the file became shorter meanwhile, otherwise what the system said.
+// kResourceExhausted if it is larger than the memory that this process may take
+// (memory.h), kDataLoss if the file became shorter meanwhile, otherwise what the
+// system said.
 absl::StatusOr<FileBytes> ReadWholeFile(const std::string& path,
                                         absl::string_view kind);
 
@@ -50,14 +55,37 @@ absl::Status WriteNewFile(const std::string& path,
                           std::initializer_list<absl::string_view> pieces);
 
 // Makes `bytes` the content of the file `path`, which is there as a whole or,
-// if this fails, as it was before: they are written to "<path>.temporary"
-// first, and bytes and name are on the disk when this returns. Errors are the
-// system's; one of the folder's fsync alone comes when the file is already
+// if this fails, as it was before: they are written to a new file of a name that
+// nobody can guess beside it, "<path>.tape-<12 letters>", and bytes and name are
+// on the disk when this returns. A file that is replaced keeps its permissions
+// and its owner. Errors: kInvalidArgument if `path` is a folder, a symbolic
+// link, a device, a pipe or a socket, which are never replaced; the system's,
+// kPermissionDenied for one if the file is not ours to write, or its owner
+// cannot be kept; one of the folder's fsync alone comes when the file is already
 // there.
 absl::Status ReplaceFile(const std::string& path, absl::string_view bytes);
 // The same of these pieces, one after the other.
 absl::Status ReplaceFile(const std::string& path,
                          absl::Span<const absl::string_view> pieces);
+
+// Whether ReplaceFile(path) would replace nothing but what the same program has
+// written: nothing is there, or a file that begins with `mark`, as all files do
+// that errors call `kind` ("a page that compare wrote"). kInvalidArgument, which
+// says what was found, if not.
+absl::Status CheckReplaceable(const std::string& path, absl::string_view mark,
+                              absl::string_view kind);
+
+// Removes what calls of ReplaceFile that were killed have left in `folder`, of
+// the files whose names `is_ours` knows: regular files of this user alone.
+// Nobody must be replacing these now. Errors: the system's; none if there is no
+// folder.
+absl::Status RemoveTemporaries(
+    const std::string& folder,
+    const std::function<bool(absl::string_view name)>& is_ours);
+
+// Whether files can be made in `folder`: makes one of a new name, and removes
+// it. Errors: the system's.
+absl::Status CheckWritable(const std::string& folder);
 
 // A file that grows by pieces, each of which is there as a whole or not at all:
 // a log. Every piece is written by one call, and is with the system when Append
@@ -70,20 +98,25 @@ class AppendOnlyFile {
   explicit AppendOnlyFile(std::string path) : path_(std::move(path)) {}
 
   const std::string& path() const { return path_; }
-  // Of what this object has written; 0 if it has made no file.
+  // In the file; 0 if this object has made none.
   int64_t bytes() const { return bytes_; }
 
   // Adds `piece`, which is not empty. The first one creates the file, and is
-  // kAlreadyExists if `path` is taken, unless Replace came before. After an
+  // kAlreadyExists if `path` is taken, unless Continue came before. After an
   // error the file is as it was.
   absl::Status Append(absl::string_view piece);
 
-  // Makes `content` all that is in the file, whatever it was, as ReplaceFile
-  // does; if that is nothing, there is no file any more.
-  absl::Status Replace(absl::string_view content);
+  // Goes on with the file of an earlier process: makes `content` all that is in
+  // it. What the two have in common stays as it is, and the file stays the same
+  // one, so that a reader who has it open sees what is added. Without a file and
+  // with content, one is made. kInvalidArgument, after which nothing has
+  // changed, if the file does not begin with `beginning` (or, a shorter one, as
+  // that begins): it is not such a log.
+  absl::Status Continue(absl::string_view content, absl::string_view beginning);
 
  private:
   std::string path_;
+  bool exists_ = false;  // This object has made or continued the file.
   int64_t bytes_ = 0;
 };
 
@@ -98,8 +131,9 @@ absl::Status RemoveFile(const std::string& path);
 // kAlreadyExists for one if `path` is taken.
 absl::Status MakeFolder(const std::string& path);
 
-// The names in the folder `path` that are not hidden (".DS_Store"), sorted by
-// their bytes. Errors, which call what was expected `kind` ("a folder of PNG
+// The names in the folder `path` that are neither hidden (".DS_Store") nor those
+// that systems leave in folders of images ("Thumbs.db", "desktop.ini"), sorted
+// by their bytes. Errors, which call what was expected `kind` ("a folder of PNG
 // images"): kNotFound if there is nothing, kInvalidArgument if it is no folder,
 // otherwise what the system said.
 absl::StatusOr<std::vector<std::string>> VisibleNames(const std::string& path,

@@ -18,6 +18,7 @@
 #include "absl/types/span.h"
 #include "framework/core/check.h"
 #include "framework/data/files.h"
+#include "framework/data/memory.h"
 
 namespace tape {
 namespace {
@@ -135,8 +136,8 @@ class GzipContent : public Content {
 // Reads one IDX file's content, knowing at each step where it is.
 class Parser {
  public:
-  Parser(Content& content, absl::string_view path)
-      : content_(content), path_(path) {}
+  Parser(Content& content, absl::string_view path, size_t file_bytes)
+      : content_(content), path_(path), file_bytes_(file_bytes) {}
 
   absl::StatusOr<IdxArray> Parse() {
     absl::StatusOr<int> rank = ReadMagic();
@@ -216,8 +217,13 @@ class Parser {
       const size_t step =
           std::min(claimed - arrived,
                    std::max({arrived, kFirstAllocation, content_.available()}));
-      values.reserve(arrived + step);
-      values.resize(arrived + step);
+      // A tensor becomes a copy of them, when the file's bytes are gone.
+      const size_t size = arrived + step;
+      absl::Status status =
+          CheckMemory(path_, 2 * size - std::min(file_bytes_, size));
+      if (!status.ok()) return status;
+      values.reserve(size);
+      values.resize(size);
       absl::StatusOr<size_t> count =
           content_.Read(absl::MakeSpan(values).subspan(arrived));
       if (!count.ok()) return count.status();
@@ -268,6 +274,7 @@ class Parser {
 
   Content& content_;
   const absl::string_view path_;
+  const size_t file_bytes_;
   size_t offset_ = 0;
 };
 
@@ -277,10 +284,10 @@ absl::StatusOr<IdxArray> ParseIdx(absl::string_view bytes,
                                   absl::string_view path) {
   if (GzipContent::Recognises(bytes)) {
     GzipContent content(bytes, path);
-    return Parser(content, path).Parse();
+    return Parser(content, path, bytes.size()).Parse();
   }
   PlainContent content(bytes);
-  return Parser(content, path).Parse();
+  return Parser(content, path, bytes.size()).Parse();
 }
 
 absl::StatusOr<IdxArray> ReadIdx(const std::string& path) {

@@ -16,6 +16,7 @@
 #include "framework/core/tensor.h"
 #include "framework/data/files.h"
 #include "framework/data/grey_png.h"
+#include "framework/data/memory.h"
 
 namespace tape {
 namespace {
@@ -121,6 +122,13 @@ absl::StatusOr<Tensor> ReadPngImages(absl::Span<const std::string> paths) {
           absl::StrCat("at most ", kMaxPixelsOfByte * file_bytes,
                        " pixels in a file of ", file_bytes, " bytes"),
           Describe(size));
+    }
+    if (greys.empty()) {
+      // A tensor becomes a copy of them.
+      const auto all = static_cast<int64_t>(paths.size()) * size.pixels();
+      absl::Status status = CheckMemory(path, 2 * all);
+      if (!status.ok()) return status;
+      greys.reserve(all);
     }
     greys.resize(greys.size() + size.pixels());
     absl::Status status =

@@ -21,6 +21,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "framework/core/check.h"
+#include "framework/data/files.h"
+#include "framework/data/memory.h"
 
 namespace tape {
 namespace {
@@ -180,20 +182,28 @@ class LayoutParser {
   absl::flat_hash_set<absl::string_view> found_;
 };
 
-// The elements of a column-major array in row-major order.
-FileBytes RowMajor(absl::string_view bytes, const Shape& shape,
-                   size_t element_bytes) {
+absl::StatusOr<FileBytes> Allocate(size_t size, absl::string_view where) {
+  absl::Status status = CheckMemory(where, size);
+  if (!status.ok()) return status;
+  FileBytes bytes(size);
+  if (bytes.ok()) return bytes;
+  return absl::ResourceExhaustedError(
+      absl::StrCat(where, ": no memory for its ", size, " bytes"));
+}
+
+// Writes the elements of a column-major array to `result` in row-major order.
+void PutRowMajor(absl::string_view bytes, const Shape& shape,
+                 size_t element_bytes, char* result) {
   std::vector<size_t> strides(shape.rank());
   size_t stride = element_bytes;
   for (int axis = 0; axis < shape.rank(); ++axis) {
     strides[axis] = stride;
     stride *= shape[axis];
   }
-  FileBytes result(bytes.size());
   std::vector<int64_t> index(shape.rank());
   size_t from = 0;
   for (size_t to = 0; to < bytes.size(); to += element_bytes) {
-    std::memcpy(result.data() + to, bytes.data() + from, element_bytes);
+    std::memcpy(result + to, bytes.data() + from, element_bytes);
     for (int axis = shape.rank() - 1; axis >= 0; --axis) {
       from += strides[axis];
       if (++index[axis] < shape[axis]) break;
@@ -201,7 +211,6 @@ FileBytes RowMajor(absl::string_view bytes, const Shape& shape,
       index[axis] = 0;
     }
   }
-  return result;
 }
 
 // The array of an .npy file. `npy` is changed to hold it.
@@ -249,7 +258,10 @@ absl::StatusOr<StoredArray> ParseNpy(FileBytes& npy, absl::string_view where) {
     }
   }
   if (layout->fortran_order && layout->shape.rank() > 1) {
-    npy = RowMajor(rest, layout->shape, element_bytes);
+    absl::StatusOr<FileBytes> row_major = Allocate(rest.size(), where);
+    if (!row_major.ok()) return row_major.status();
+    PutRowMajor(rest, layout->shape, element_bytes, row_major->data());
+    npy = *std::move(row_major);
     rest = npy.view();
   }
   return StoredArray{"", layout->type, layout->shape, rest};
@@ -287,7 +299,9 @@ absl::StatusOr<FileBytes> ReadMember(zip_t* zip, const zip_stat_t& stat,
     return WrongData(where, "a sound member", zip_strerror(zip));
   }
   const auto close = absl::MakeCleanup([file] { zip_fclose(file); });
-  FileBytes bytes(stat.size);
+  absl::StatusOr<FileBytes> allocated = Allocate(stat.size, where);
+  if (!allocated.ok()) return allocated.status();
+  FileBytes bytes = *std::move(allocated);
   // One byte more is asked for, since the checksum is verified at the end;
   // there is room for it.
   const size_t most = bytes.size() + 1;
@@ -396,6 +410,7 @@ FileBytes BytesOf(zip_source_t* source) {
   zip_stat_t stat;
   TAPE_CHECK_EQ(zip_source_stat(source, &stat), 0);
   FileBytes bytes(stat.size);
+  TAPE_CHECK(bytes.ok());
   TAPE_CHECK_EQ(zip_source_open(source), 0);
   TAPE_CHECK_EQ(zip_source_read(source, bytes.data(), bytes.size()),
                 static_cast<zip_int64_t>(bytes.size()));

@@ -15,6 +15,7 @@
 #include "framework/data/files.h"
 #include "framework/report/plot.h"
 #include "framework/train/read_metrics.h"
+#include "framework/train/run_directory.h"
 
 namespace tape {
 namespace {
@@ -102,9 +103,9 @@ absl::StatusOr<KeptRun> ReadRun(const std::string& folder) {
     return names.status();
   }
   absl::StatusOr<std::vector<EpochResult>> history =
-      ReadMetrics(PathIn(folder, "metrics.csv"));
+      ReadMetrics(PathIn(folder, kMetricsName));
   if (!history.ok()) return history.status();
-  const std::string path = PathIn(folder, "summary.json");
+  const std::string path = PathIn(folder, kSummaryName);
   const absl::StatusOr<FileBytes> text =
       ReadWholeFile(path, "the summary of a run that has ended");
   if (!text.ok()) return text.status();
@@ -112,6 +113,13 @@ absl::StatusOr<KeptRun> ReadRun(const std::string& folder) {
   if (!summary.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": ", summary.status().message()));
+  }
+  const int last = history->back().train.epoch;
+  if (last != summary->epochs) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, ": expected the summary of all ", last, " epochs in ",
+        kMetricsName, ", found that of ", summary->epochs,
+        ": the run has gone on, and has not ended"));
   }
   return KeptRun{folder, *std::move(summary), *std::move(history)};
 }
@@ -121,8 +129,9 @@ Page MakeComparison(absl::Span<const KeptRun> runs) {
   TAPE_CHECK_LE(static_cast<int>(runs.size()), kMostRuns);
   const std::vector<std::string> names = NamesOf(runs);
   const bool validation = HaveValidation(runs);
-  Page page(runs.size() == 1 ? "1 run"
-                             : absl::StrCat(runs.size(), " runs compared"));
+  Page page(
+      runs.size() == 1 ? "1 run" : absl::StrCat(runs.size(), " runs compared"),
+      kComparisonProgram);
   page.AddText(
       absl::StrCat("A colour for each run. Curves of the test set "
                    "are solid, those of the training set dashed",

@@ -20,9 +20,13 @@ struct KeptRun {
   std::vector<EpochResult> history;
 };
 
+// What comparisons name as their program (Page).
+inline constexpr char kComparisonProgram[] = "Tape compare";
+
 // Reads metrics.csv and summary.json of a run. Errors name the file: those of
 // ReadMetrics and RunSummaryFromJson; kNotFound, saying whether the run has
-// not ended, if one is missing.
+// not ended, if one is missing; kFailedPrecondition if the run has gone on since
+// its summary.
 absl::StatusOr<KeptRun> ReadRun(const std::string& folder);
 
 // Runs have a colour each, of which there are so many.

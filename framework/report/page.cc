@@ -117,8 +117,10 @@ std::string TableHtml(const Table& table) {
 
 }  // namespace
 
-Page::Page(absl::string_view title)
-    : title_(EscapeXml(title)), head_("<h1>" + title_ + "</h1>\n") {}
+Page::Page(absl::string_view title, absl::string_view program)
+    : title_(EscapeXml(title)),
+      beginning_(Beginning(program)),
+      head_("<h1>" + title_ + "</h1>\n") {}
 
 void Page::AddText(absl::string_view text) {
   absl::StrAppend(&head_, "<p>", EscapeXml(text), "</p>\n");
@@ -208,10 +210,16 @@ void Page::AddNote(absl::string_view text) {
                     .after = absl::StrCat("\">", EscapeXml(text), "</p>\n")});
 }
 
-std::string Page::ToString() const {
+std::string Page::Beginning(absl::string_view program) {
   return absl::StrCat(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"",
+      "<meta name=\"generator\" content=\"",
+      EscapeXml(program), "\">\n");
+}
+
+std::string Page::ToString() const {
+  return absl::StrCat(
+      beginning_, "<meta http-equiv=\"Content-Security-Policy\" content=\"",
       kPolicy,
       "\">\n<meta name=\"viewport\" content=\"width=device-width, "
       "initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light "

@@ -42,8 +42,12 @@ struct Tile {
 
 class Page {
  public:
-  // `title` is the heading, and what the window is called.
-  explicit Page(absl::string_view title);
+  // `title` is the heading, and what the window is called; `program` is named as
+  // the page's generator.
+  explicit Page(absl::string_view title, absl::string_view program = "Tape");
+
+  // What every page of `program` begins with, and no other file.
+  static std::string Beginning(absl::string_view program);
 
   // A paragraph.
   void AddText(absl::string_view text);
@@ -76,7 +80,7 @@ class Page {
   };
   void AddFigure(const Figure& figure, bool wide);
 
-  std::string title_, head_, contents_, body_;
+  std::string title_, beginning_, head_, contents_, body_;
   // Of the section that was begun: its beginning, empty if there is none; a
   // link to it; and what it holds.
   std::string section_head_, section_link_;

@@ -7,11 +7,15 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/types/span.h"
 #include "framework/core/check.h"
 #include "framework/data/checksum.h"
@@ -19,6 +23,7 @@
 #include "framework/data/grey_png.h"
 #include "framework/report/interval.h"
 #include "framework/report/plot.h"
+#include "framework/train/run_directory.h"
 
 namespace tape {
 namespace {
@@ -109,15 +114,18 @@ std::vector<Tile> Tiles(const ReportInput& input) {
                                ? "the last one's weights kept"
                                : absl::StrCat("weights of epoch ",
                                               run.kept_epoch, " kept")});
-  tiles.push_back(
-      {.name = "Time",
-       .value = absl::StrFormat("%.1f s", run.seconds),
-       .note = absl::StrCat(
-           std::isfinite(run.samples_per_second)
-               ? absl::StrCat(CountText(std::llround(run.samples_per_second)),
-                              " samples/s, ")
-               : "",
-           Counted(run.threads, "thread"))});
+  // What was not measured is left out.
+  if (std::isfinite(run.seconds)) {
+    std::vector<std::string> notes;
+    if (std::isfinite(run.samples_per_second)) {
+      notes.push_back(absl::StrCat(
+          CountText(std::llround(run.samples_per_second)), " samples/s"));
+    }
+    if (run.threads > 0) notes.push_back(Counted(run.threads, "thread"));
+    tiles.push_back({.name = "Time",
+                     .value = absl::StrFormat("%.1f s", run.seconds),
+                     .note = absl::StrJoin(notes, ", ")});
+  }
   return tiles;
 }
 
@@ -322,6 +330,7 @@ std::vector<Mistake> MostConfidentMistakes(const ReportInput& input) {
   std::vector<Mistake> mistakes;
   for (int64_t i = 0; i < test.size(); ++i) {
     if (labels[i] == predicted[i]) continue;
+    if (predicted[i] < 0 || predicted[i] >= classes) continue;
     const double probability = probabilities[i * classes + predicted[i]];
     if (std::isnan(probability)) continue;
     mistakes.push_back({i, labels[i], predicted[i], probability});
@@ -397,26 +406,24 @@ void AddData(const ReportInput& input, Page& page) {
                      .caption = "How many samples of each class there are.",
                      .value_label = "samples"};
   const Dataset& train = input.data->train;
-  std::vector<bool> occurs(train.classes, false);
-  for (const SplitView& split : SplitViews(*input.data)) {
-    for (int32_t label : split.dataset->labels.values<int32_t>()) {
-      occurs[label] = true;
+  // By label, in each split: a split may have classes that another has not.
+  std::map<int32_t, std::vector<int64_t>> counts;
+  const std::vector<SplitView> splits = SplitViews(*input.data);
+  for (size_t split = 0; split < splits.size(); ++split) {
+    for (int32_t label : splits[split].dataset->labels.values<int32_t>()) {
+      std::vector<int64_t>& of_label = counts[label];
+      of_label.resize(splits.size());
+      ++of_label[split];
     }
+    labels.groups.push_back(
+        {.name = splits[split].name, .color = splits[split].color});
   }
   std::vector<int> classes;
-  for (int label = 0; label < train.classes; ++label) {
-    if (!occurs[label]) continue;
+  for (const auto& [label, of_label] : counts) {
     classes.push_back(label);
     labels.categories.push_back(ClassName(input, label));
-  }
-  for (const SplitView& split : SplitViews(*input.data)) {
-    std::vector<int64_t> counts(train.classes, 0);
-    for (int32_t label : split.dataset->labels.values<int32_t>()) {
-      ++counts[label];
-    }
-    labels.groups.push_back({.name = split.name, .color = split.color});
-    for (int label : classes) {
-      labels.groups.back().counts.push_back(counts[label]);
+    for (size_t split = 0; split < splits.size(); ++split) {
+      labels.groups[split].counts.push_back(of_label[split]);
     }
   }
   if (const std::optional<Figure> figure = MakeBarChart(labels)) {
@@ -595,17 +602,16 @@ void AddTwoUnits(const ReportInput& input, Page& page) {
           ", coloured by what they are."),
       .x_label = "unit 1",
       .y_label = "unit 2"};
-  std::vector<Series> series(input.data->test.classes);
+  std::map<int32_t, Series> series;  // By label.
   for (int64_t i = 0; i < shown; ++i) {
     const int64_t sample = i * samples / shown;
     series[labels[sample]].points.push_back(
         {outputs[2 * sample], outputs[2 * sample + 1]});
   }
-  for (size_t label = 0; label < series.size(); ++label) {
-    if (series[label].points.empty()) continue;
-    series[label].name = ClassName(input, static_cast<int>(label));
-    series[label].color = static_cast<int>(label);
-    chart.series.push_back(std::move(series[label]));
+  for (auto& [label, of_label] : series) {
+    of_label.name = ClassName(input, label);
+    of_label.color = label;
+    chart.series.push_back(std::move(of_label));
   }
   if (const std::optional<Figure> figure = MakeScatter(chart)) {
     page.Add(*figure);
@@ -650,7 +656,8 @@ void AddCosts(const ReportInput& input, Page& page) {
 Page MakeReport(const ReportInput& input) {
   Page page(input.run.variant.empty() ? input.run.experiment
                                       : absl::StrCat(input.run.experiment, " (",
-                                                     input.run.variant, ")"));
+                                                     input.run.variant, ")"),
+            kReportProgram);
   page.AddText(absl::StrCat(input.description,
                             input.description.empty() ? "" : ". ", "Seed ",
                             input.run.seed, "."));
@@ -693,9 +700,9 @@ Page MakeReport(const ReportInput& input) {
 
 absl::Status WriteReport(const Page& page, const std::string& folder) {
   absl::Status status =
-      ReplaceFile(PathIn(folder, "report.html"), page.ToString());
+      ReplaceFile(PathIn(folder, kReportName), page.ToString());
   if (!status.ok()) return status;
-  return WritePictures(page.figures(), PathIn(folder, "pictures"));
+  return WritePictures(page.figures(), PathIn(folder, kPicturesName));
 }
 
 }  // namespace tape

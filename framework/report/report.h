@@ -53,6 +53,9 @@ struct ReportInput {
   std::vector<Profile::Cost> costliest = {};
 };
 
+// What reports name as their program (Page).
+inline constexpr char kReportProgram[] = "Tape train";
+
 // The page. Its figures are those it shows.
 Page MakeReport(const ReportInput& input);
 

@@ -183,20 +183,9 @@ absl::Status CheckpointFolder::Save(const Graph& graph,
 }
 
 absl::Status CheckpointFolder::RemoveUnfinished() {
-  const absl::StatusOr<std::vector<std::string>> names =
-      VisibleNames(path_, "a folder of checkpoints");
-  if (absl::IsNotFound(names.status())) return absl::OkStatus();
-  if (!names.ok()) return names.status();
-  for (const std::string& name : *names) {
-    if (!absl::StartsWith(name, kPrefix) ||
-        !absl::EndsWith(name, absl::StrCat(kSuffix, ".temporary"))) {
-      continue;
-    }
-    if (absl::Status status = RemoveFile(PathIn(path_, name)); !status.ok()) {
-      return status;
-    }
-  }
-  return absl::OkStatus();
+  return RemoveTemporaries(path_, [](absl::string_view name) {
+    return absl::StartsWith(name, kPrefix) && absl::EndsWith(name, kSuffix);
+  });
 }
 
 absl::StatusOr<std::optional<Checkpoint>> CheckpointFolder::Newest(

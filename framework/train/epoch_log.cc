@@ -37,26 +37,33 @@ EpochLog::EpochLog(std::string path, EpochFormat format,
       format_(std::move(format)),
       clock_(std::move(clock)) {}
 
-std::string EpochLog::Text(const EpochResult& epoch, double time,
-                           bool first) const {
-  const bool has_head = first && format_.head != nullptr;
-  return absl::StrCat(has_head ? format_.head(time) : "",
-                      format_.epoch(epoch, time));
-}
-
 absl::Status EpochLog::Append(const EpochResult& epoch) {
-  return file_.Append(Text(epoch, clock_(), file_.bytes() == 0));
+  const double time = clock_();
+  const bool first = file_.bytes() == 0;
+  std::string text = first && format_.head ? format_.head(time) : "";
+  if (restarts_) text += format_.restart(epoch.train.epoch, time);
+  text += format_.epoch(epoch, time);
+  absl::Status status = file_.Append(text);
+  if (status.ok()) restarts_ = false;
+  return status;
 }
 
-absl::Status EpochLog::Rewrite(absl::Span<const EpochResult> history) {
+absl::Status EpochLog::Continue(absl::Span<const EpochResult> history) {
+  const bool only_grows = format_.restart != nullptr;
+  if (only_grows && (earlier_files_ || file_.bytes() > 0)) {
+    restarts_ = true;
+    return absl::OkStatus();
+  }
   double time = clock_();
   for (const EpochResult& epoch : history) time -= SecondsOf(epoch);
   std::string content;
   for (const EpochResult& epoch : history) {
     time += SecondsOf(epoch);
-    content += Text(epoch, time, content.empty());
+    if (content.empty() && format_.head) content = format_.head(time);
+    content += format_.epoch(epoch, time);
   }
-  return file_.Replace(content);
+  if (!only_grows) return file_.Continue(content, format_.beginning);
+  return content.empty() ? absl::OkStatus() : file_.Append(content);
 }
 
 }  // namespace tape

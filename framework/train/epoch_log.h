@@ -17,10 +17,16 @@ namespace tape {
 
 // How a log is written. Times are in seconds since 1970.
 struct EpochFormat {
+  // What every such file begins with: no other one is changed.
+  std::string beginning = {};
   // What the file begins with, if anything; `time` is that of the first epoch.
   std::function<std::string(double time)> head = nullptr;
   // What is added for an epoch that ended at `time`. At least a byte.
   std::function<std::string(const EpochResult& epoch, double time)> epoch;
+  // If given, the log only grows: this is added before `epoch` if the log
+  // already has an epoch of that number or later ones. Otherwise these are cut
+  // off.
+  std::function<std::string(int epoch, double time)> restart = nullptr;
 };
 
 // The time now, in seconds since 1970.
@@ -40,18 +46,23 @@ class EpochLog {
   // there.
   absl::Status Append(const EpochResult& epoch);
 
-  // For a run that is continued: makes the file that of these epochs, as a
-  // whole or not at all, whatever it was; of none, there is no file. When they
-  // ended nobody has kept, so they are said to have ended one after the other
-  // by the seconds they took, the last one now.
-  absl::Status Rewrite(absl::Span<const EpochResult> history);
+  // For a run that is continued: goes on after these epochs. Of a log that may
+  // be cut, the file stays the same one, and then has these epochs alone, be it
+  // there or not. One that only grows has them already, or some earlier file
+  // does (HaveEarlierFiles); without either, it gets them. When they ended nobody has
+  // kept, so they are said to have ended one after the other by the seconds they
+  // took, the last one now.
+  absl::Status Continue(absl::Span<const EpochResult> history);
+
+  // For a log that only grows: earlier files have the epochs so far.
+  void HaveEarlierFiles() { earlier_files_ = true; }
 
  private:
-  std::string Text(const EpochResult& epoch, double time, bool first) const;
-
   AppendOnlyFile file_;
   EpochFormat format_;
   std::function<double()> clock_;
+  bool earlier_files_ = false;
+  bool restarts_ = false;  // Before the next epoch.
 };
 
 }  // namespace tape

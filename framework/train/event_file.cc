@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "framework/data/checksum.h"
 #include "framework/data/files.h"
@@ -20,9 +22,13 @@
 namespace tape {
 namespace {
 
+constexpr absl::string_view kPrefix = "events.out.tfevents.", kSuffix = ".tape";
+
 // The numbers of event.proto's and summary.proto's fields.
 constexpr int kEventWallTime = 1, kEventStep = 2, kEventFileVersion = 3,
-              kEventSummary = 5;
+              kEventSummary = 5, kEventSessionLog = 7;
+constexpr int kSessionLogStatus = 1;
+constexpr int64_t kSessionStart = 1;
 constexpr int kSummaryValue = 1;
 constexpr int kValueTag = 1, kValueSimple = 2;
 
@@ -121,12 +127,6 @@ std::string HostName() {
   return name;
 }
 
-EpochLog LogAt(std::string path, std::function<double()> clock) {
-  return EpochLog(std::move(path),
-                  {.head = VersionRecord, .epoch = EpochRecord},
-                  std::move(clock));
-}
-
 }  // namespace
 
 std::string VersionRecord(double time) {
@@ -149,25 +149,40 @@ std::string EpochRecord(const EpochResult& epoch, double time) {
                              Field(kEventSummary, scalars.summary())));
 }
 
-EpochLog NewEventFileLog(const std::string& folder,
-                         std::function<double()> clock) {
-  const auto seconds = static_cast<int64_t>(clock());
-  return LogAt(
-      PathIn(folder, absl::StrCat(kEventFilePrefix, seconds, ".", HostName())),
-      std::move(clock));
+std::string RestartRecord(int epoch, double time) {
+  return Record(absl::StrCat(
+      Field(kEventWallTime, time), Field(kEventStep, int64_t{epoch}),
+      Field(kEventSessionLog,
+            absl::string_view(Field(kSessionLogStatus, kSessionStart)))));
+}
+
+bool IsEventFile(absl::string_view name) {
+  return absl::StartsWith(name, kPrefix) && absl::EndsWith(name, kSuffix);
 }
 
 absl::StatusOr<EpochLog> EventFileLog(const std::string& folder,
                                       std::function<double()> clock) {
   const auto names = VisibleNames(folder, "the folder of a run");
   if (!names.ok()) return names.status();
-  for (auto name = names->rbegin(); name != names->rend(); ++name) {
-    if (absl::StartsWith(*name, kEventFilePrefix) &&
-        !absl::EndsWith(*name, ".temporary")) {
-      return LogAt(PathIn(folder, *name), std::move(clock));
+  // After the newest, be the clock as it may.
+  auto seconds = static_cast<int64_t>(clock());
+  bool has_earlier_files = false;
+  for (const std::string& name : *names) {
+    if (!IsEventFile(name)) continue;
+    has_earlier_files = true;
+    int64_t earlier;
+    const size_t end = name.find('.', kPrefix.size());
+    if (absl::SimpleAtoi(name.substr(kPrefix.size(), end - kPrefix.size()),
+                         &earlier)) {
+      seconds = std::max(seconds, earlier + 1);
     }
   }
-  return NewEventFileLog(folder, std::move(clock));
+  EpochLog log(
+      PathIn(folder, absl::StrCat(kPrefix, seconds, ".", HostName(), kSuffix)),
+      {.head = VersionRecord, .epoch = EpochRecord, .restart = RestartRecord},
+      std::move(clock));
+  if (has_earlier_files) log.HaveEarlierFiles();
+  return log;
 }
 
 }  // namespace tape

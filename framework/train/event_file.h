@@ -21,7 +21,13 @@
 
 namespace tape {
 
-inline constexpr absl::string_view kEventFilePrefix = "events.out.tfevents.";
+// Whether a file of this name is one that a run writes:
+// "events.out.tfevents.<seconds>.<host>.tape", and not another program's.
+bool IsEventFile(absl::string_view name);
+
+// The record that tells readers to forget what they have of `epoch` and later
+// ones: the run makes these again.
+std::string RestartRecord(int epoch, double time);
 
 // The record an event file begins with: the version of the format. Times are in
 // seconds since 1970.
@@ -36,15 +42,13 @@ std::string VersionRecord(double time);
 // them.
 std::string EpochRecord(const EpochResult& epoch, double time);
 
-// The event file of `folder`: the last one by name that is there, for a run
-// that is continued; else a new "events.out.tfevents.<seconds>.<host>". For a
-// new run in a folder that others' event files may be in, ask NewEventFileLog.
-// Errors: the system's if the folder cannot be listed.
+// A new event file in `folder`, whose name sorts after those of earlier ones; no
+// other file is touched. TensorBoard reads all event files of a folder as one
+// run, so a run that is resumed adds a file to those that it has. Errors: the
+// system's if the folder cannot be listed.
 absl::StatusOr<EpochLog> EventFileLog(
     const std::string& folder,
     std::function<double()> clock = SecondsSince1970);
-EpochLog NewEventFileLog(const std::string& folder,
-                         std::function<double()> clock = SecondsSince1970);
 
 }  // namespace tape
 

@@ -40,9 +40,10 @@ std::string JsonLines(const EpochResult& epoch) {
 
 EpochLog JsonLinesLog(absl::string_view folder) {
   return EpochLog(PathIn(folder, kJsonLinesName),
-                  {.epoch = [](const EpochResult& epoch, double) {
-                    return JsonLines(epoch);
-                  }});
+                  {.beginning = "{\"epoch\":",
+                   .epoch = [](const EpochResult& epoch, double) {
+                     return JsonLines(epoch);
+                   }});
 }
 
 }  // namespace tape

@@ -9,21 +9,22 @@
 #include <cstdint>
 #include <iterator>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "framework/data/files.h"
 
 namespace tape {
 namespace {
 
-using Cells = std::vector<absl::string_view>;
+using Cells = std::vector<std::string>;
 
 constexpr absl::string_view kColumns[] = {
     "epoch", "split", "loss", "accuracy", "learning_rate", "seconds"};
@@ -80,18 +81,37 @@ class Reader {
     return WrongData(absl::StrCat(path_, ":", line_), expected, found);
   }
 
-  // The cells of the next line, which must end as lines do.
+  // The cells of the next line, which must end as lines do. Only the header has
+  // quoted ones, in which a line break is not the line's end.
   absl::StatusOr<Cells> NextLine(absl::string_view expected) {
     ++line_;
     if (rest_.empty()) return Wrong(expected, "the file's end");
-    const size_t end = rest_.find('\n');
-    if (end == absl::string_view::npos) {
+    const absl::string_view line = rest_;
+    const auto cut = [&] {
       return Wrong(absl::StrCat(expected, " that ends with a newline"),
-                   Quoted(rest_));
+                   Quoted(line));
+    };
+    Cells cells;
+    while (true) {
+      if (absl::ConsumePrefix(&rest_, "\"")) {
+        std::string cell;
+        while (true) {
+          const size_t quote = rest_.find('"');
+          if (quote == rest_.npos) return cut();
+          absl::StrAppend(&cell, rest_.substr(0, quote));
+          rest_.remove_prefix(quote + 1);
+          if (!absl::ConsumePrefix(&rest_, "\"")) break;
+          cell += '"';
+        }
+        cells.push_back(std::move(cell));
+      } else {
+        const size_t end = std::min(rest_.find_first_of(",\n"), rest_.size());
+        cells.emplace_back(rest_.substr(0, end));
+        rest_.remove_prefix(end);
+      }
+      if (absl::ConsumePrefix(&rest_, "\n")) return cells;
+      if (!absl::ConsumePrefix(&rest_, ",")) return cut();
     }
-    const absl::string_view line = rest_.substr(0, end);
-    rest_.remove_prefix(end + 1);
-    return Cells(absl::StrSplit(line, ','));
   }
 
   absl::Status ReadHeader() {
@@ -130,11 +150,11 @@ class Reader {
                    Quoted((*cells)[0]));
     }
     metrics.epoch = *number;
-    const absl::string_view split = (*cells)[1];
+    const std::string& split = (*cells)[1];
     if (std::find(splits.begin(), splits.end(), split) == splits.end()) {
       return Wrong(expected_line, Quoted(split));
     }
-    metrics.split = std::string(split);
+    metrics.split = split;
     double* const figures[] = {&metrics.loss, &metrics.accuracy,
                                &metrics.learning_rate, &metrics.seconds};
     for (size_t i = 0; i < std::size(figures); ++i) {
@@ -147,7 +167,7 @@ class Reader {
     }
     // A pass that has no such report has an empty cell.
     for (size_t i = 0; i < report_names_.size(); ++i) {
-      const absl::string_view cell = (*cells)[kFirstReport + i];
+      const std::string& cell = (*cells)[kFirstReport + i];
       if (cell.empty()) continue;
       const std::optional<double> value = Parse<double>(cell);
       if (!value.has_value()) {

@@ -7,28 +7,30 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <filesystem>
+#include <iterator>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "framework/core/check.h"
 #include "framework/data/files.h"
+#include "framework/train/event_file.h"
 #include "framework/train/json_lines.h"
 
 namespace tape {
 namespace {
 
-constexpr char kTemporary[] = "summary.json.temporary";
 constexpr char kHeader[] = "epoch,split,loss,accuracy,learning_rate,seconds";
-
-constexpr mode_t kPermissions = 0666;  // Less what the umask takes away.
 
 absl::Status SystemError(int error, absl::string_view path,
                          absl::string_view what) {
@@ -89,17 +91,45 @@ std::string NumberText(double value) {
   return std::string(text, result.ptr);
 }
 
-// As a cell of metrics.csv. Not worth quoting: we choose the names.
-const std::string& NameText(const std::string& name) {
-  TAPE_CHECK(name.find_first_of(",\"\r\n") == std::string::npos);
-  return name;
+// As a cell of metrics.csv.
+std::string NameText(const std::string& name) {
+  if (name.find_first_of(",\"\r\n") == std::string::npos) return name;
+  return absl::StrCat("\"", absl::StrReplaceAll(name, {{"\"", "\"\""}}), "\"");
 }
 
 absl::Status EmptyPath() {
   return absl::InvalidArgumentError("the path of the run's folder is empty");
 }
 
+// The names of a run's files, but for event files', which vary.
+constexpr absl::string_view kNames[] = {
+    kMetricsName, kJsonLinesName, kSummaryName, kCheckpointsName,
+    kModelName,   kReportName,    kPicturesName};
+
+// Of these, what shows that there is a run, and not only what one has made.
+bool ShowsARun(absl::string_view name) {
+  return name != kModelName && name != kReportName && name != kPicturesName;
+}
+
 }  // namespace
+
+bool IsRunFile(absl::string_view name) {
+  return std::find(std::begin(kNames), std::end(kNames), name) !=
+             std::end(kNames) ||
+         IsEventFile(name);
+}
+
+absl::StatusOr<std::vector<std::string>> RunFilesIn(const std::string& folder) {
+  absl::StatusOr<std::vector<std::string>> names =
+      VisibleNames(folder, "the folder of a run");
+  if (absl::IsNotFound(names.status())) return std::vector<std::string>();
+  if (!names.ok()) return names;
+  names->erase(
+      std::remove_if(names->begin(), names->end(),
+                     [](const std::string& name) { return !IsRunFile(name); }),
+      names->end());
+  return names;
+}
 
 void RunDirectory::Close::operator()(const int* file) const {
   close(*file);
@@ -113,14 +143,22 @@ RunDirectory::RunDirectory(std::string path, OpenFile lock)
 
 absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& path) {
   if (path.empty()) return EmptyPath();
-  for (absl::string_view name :
-       {absl::string_view(kMetricsName), kJsonLinesName,
-        absl::string_view(kSummaryName), absl::string_view(kCheckpointsName)}) {
-    if (IsTaken(PathIn(path, name))) {
+  // (What is no folder, Open says.)
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    absl::StatusOr<std::vector<std::string>> found = RunFilesIn(path);
+    if (!found.ok()) return found.status();
+    const auto run = std::find_if(found->begin(), found->end(), ShowsARun);
+    if (run != found->end()) {
       return absl::AlreadyExistsError(
-          absl::StrCat(path, ": already holds a run (", name,
+          absl::StrCat(path, ": already holds a run (", *run,
                        "); --resume goes on with it; or choose another "
                        "--run_dir or remove it"));
+    }
+    if (!found->empty()) {
+      return absl::AlreadyExistsError(absl::StrCat(
+          path, ": already holds ", found->front(),
+          ", which a run would replace; choose another --run_dir or move it"));
     }
   }
   return Open(path);
@@ -128,7 +166,15 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& path) {
 
 absl::StatusOr<RunDirectory> RunDirectory::Reopen(const std::string& path) {
   if (path.empty()) return EmptyPath();
-  return Open(path);
+  absl::StatusOr<RunDirectory> directory = Open(path);
+  if (!directory.ok()) return directory;
+  absl::Status status = RemoveTemporaries(path, IsRunFile);
+  status.Update(RemoveTemporaries(
+      PathIn(path, kPicturesName), [](absl::string_view name) {
+        return absl::EndsWith(name, ".svg") || absl::EndsWith(name, ".png");
+      }));
+  if (!status.ok()) return status;
+  return directory;
 }
 
 absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path) {
@@ -145,12 +191,8 @@ absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path) {
         ": another process is writing to this run; wait for it, or "
         "choose another --run_dir"));
   }
-  const std::string temporary = PathIn(path, kTemporary);
-  const int file = open(temporary.c_str(),
-                        O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kPermissions);
-  if (file < 0) return SystemError(errno, temporary, "cannot create the file");
-  close(file);
-  unlink(temporary.c_str());
+  absl::Status status = CheckWritable(path);
+  if (!status.ok()) return status;
   folders.Keep();
   return RunDirectory(path, std::move(lock));
 }
@@ -188,7 +230,7 @@ absl::Status RunDirectory::AppendMetrics(const EpochMetrics& metrics) {
   return metrics_.Append(MetricsText(metrics, metrics_.bytes() == 0));
 }
 
-absl::Status RunDirectory::RewriteMetrics(
+absl::Status RunDirectory::ContinueMetrics(
     absl::Span<const EpochResult> history) {
   std::string text;
   for (const EpochResult& epoch : history) {
@@ -198,7 +240,7 @@ absl::Status RunDirectory::RewriteMetrics(
     }
     text += MetricsText(epoch.test, false);
   }
-  return metrics_.Replace(text);
+  return metrics_.Continue(text, kHeader);
 }
 
 absl::Status RunDirectory::WriteSummary(const RunSummary& summary) const {

@@ -10,16 +10,29 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "framework/data/files.h"
 #include "framework/train/metrics.h"
 
 namespace tape {
 
-// What stands in the folder of a run.
+// What stands in the folder of a run, beside metrics.jsonl (json_lines.h) and
+// event files (event_file.h).
 inline constexpr char kMetricsName[] = "metrics.csv";
 inline constexpr char kSummaryName[] = "summary.json";
 inline constexpr char kCheckpointsName[] = "checkpoints";
+inline constexpr char kModelName[] = "model.safetensors";
+inline constexpr char kReportName[] = "report.html";
+inline constexpr char kPicturesName[] = "pictures";
+
+// Whether a run may write a file or folder of this name in its folder. The one
+// list, which creating, resuming and cleaning up go by.
+bool IsRunFile(absl::string_view name);
+
+// The names in `folder` that IsRunFile knows, sorted; none if there is no such
+// folder. Errors: the system's.
+absl::StatusOr<std::vector<std::string>> RunFilesIn(const std::string& folder);
 
 // For one thread. Errors of the system have the code of their errno
 // (absl::ErrnoToStatus), and name the file and the cause.
@@ -28,12 +41,12 @@ class RunDirectory {
   // The folder at `path`, made with its parents if it is missing, and tried at
   // once: a run must not find out after hours that it cannot be written.
   // Errors, after which the file system is as before: kAlreadyExists if the
-  // folder holds metrics.csv, metrics.jsonl, summary.json or checkpoints;
-  // kInvalidArgument if `path` is empty, or it or a parent is a file; the
+  // folder holds anything that IsRunFile knows; kInvalidArgument if `path` is empty, or it or a parent is a file; the
   // system's if the folder or a file in it cannot be created.
   static absl::StatusOr<RunDirectory> Create(const std::string& path);
 
   // The same for a run that goes on: the folder may hold what it has written.
+  // What it was writing when it was killed is removed.
   // Of either: kUnavailable if another RunDirectory, of any process, has the
   // folder open.
   static absl::StatusOr<RunDirectory> Reopen(const std::string& path);
@@ -53,14 +66,16 @@ class RunDirectory {
   // After the other columns comes one for each report of this first call, which
   // is therefore that of a training pass. The reports of later calls must be
   // among these, and the cells of those they lack are empty. Several reports of
-  // one name have a column each, in their order.
+  // one name have a column each, in their order. A name with a comma, a quote or
+  // a line break is quoted, as RFC 4180 has it.
   // Errors: kAlreadyExists if somebody created the file since Create; the
   // system's, and the file then has whole lines only.
   absl::Status AppendMetrics(const EpochMetrics& metrics);
 
-  // Makes metrics.csv that of these epochs, as a whole or not at all, whatever
-  // it was; of none, there is no file. Errors: the system's.
-  absl::Status RewriteMetrics(absl::Span<const EpochResult> history);
+  // Goes on with metrics.csv after these epochs: it stays the same file, so that
+  // a reader who has it open sees what is added, and loses what stands in it
+  // beyond them. Errors: kInvalidArgument if it is no such file; the system's.
+  absl::Status ContinueMetrics(absl::Span<const EpochResult> history);
 
   // Writes summary.json, which is there as a whole or not at all; an earlier
   // one of this run is replaced. Units are those of RunSummary; NaN and
