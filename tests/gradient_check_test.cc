@@ -465,6 +465,19 @@ TEST_F(GradientCheckTest, WhatIsNotFiniteIsWrong) {
   EXPECT_FALSE(CheckGradients(Sqrt(x), {x}, Feed(x, {1, 0})).ok());
 }
 
+// There is no element beside an infinity to take a slope from.
+TEST_F(GradientCheckTest, AnInfiniteElementHasNoSlope) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const Var x = Declare(2);
+  for (Var y : {Silu(x), Exp(x), Square(x)}) {
+    const absl::Status status =
+        CheckGradients(y, {x}, Feed(x, {kInfinity, -kInfinity}));
+    EXPECT_TRUE(absl::StrContains(status.message(), "slope is nan below"))
+        << status;
+    EXPECT_FALSE(absl::StrContains(status.message(), " is wrong: ")) << status;
+  }
+}
+
 // ---- Where an op has no finite value or slope ----
 
 std::string SecondLine(const absl::Status& status) {

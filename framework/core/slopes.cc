@@ -202,6 +202,11 @@ absl::StatusOr<Slopes> SlopeFinder::AtStep(int64_t element, double step) {
 
 absl::StatusOr<Slopes> SlopeFinder::AtBestStep(int64_t element) {
   const double here = std::fabs(x_here_.values<double>()[element]);
+  // An infinity cannot be moved: every step would be as infinite.
+  if (!std::isfinite(here)) {
+    constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+    return Slopes{.below = kNan, .above = kNan};
+  }
   const double scale = std::max(1.0, here);
   // Small elements may need small steps: the slope of ln x at 1e-11 is 1e11.
   const double smallest =

@@ -70,7 +70,7 @@ class SlopeFinder {
   // By one step each way.
   absl::StatusOr<Slopes> AtStep(int64_t element, double step);
   // By many steps, of which the best are found. A side is infinite if its
-  // quotients grow without end, NaN if y is not finite there.
+  // quotients grow without end, NaN if y or the element is not finite there.
   absl::StatusOr<Slopes> AtBestStep(int64_t element);
 
  private:
