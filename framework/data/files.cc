@@ -202,9 +202,7 @@ absl::StatusOr<FileBytes> ReadWholeFile(const std::string& path,
         Printable(path), ": its ", status.st_size, " bytes are more than the ",
         AvailableMemory(), " bytes of memory that this process may take"));
   };
-  if (static_cast<uint64_t>(status.st_size) > AvailableMemory()) {
-    return no_memory();
-  }
+  if (!FitsInMemory(static_cast<uint64_t>(status.st_size))) return no_memory();
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return SystemError(errno, path, "cannot open it");
   FileBytes bytes(status.st_size);

@@ -107,12 +107,15 @@ uint64_t AvailableMemory() {
                    Left(LimitOf(RLIMIT_DATA), used[5])});
 }
 
-absl::Status CheckMemory(absl::string_view path, uint64_t bytes) {
-  // The limits stand in files, which take more memory to read than this.
+bool FitsInMemory(uint64_t bytes) {
+  // Looking takes time, and some memory of its own.
   constexpr uint64_t kAlways = 1 << 20;
-  if (bytes <= kAlways) return absl::OkStatus();
+  return bytes <= kAlways || bytes <= AvailableMemory();
+}
+
+absl::Status CheckMemory(absl::string_view path, uint64_t bytes) {
+  if (FitsInMemory(bytes)) return absl::OkStatus();
   const uint64_t available = AvailableMemory();
-  if (bytes <= available) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrCat(
       Printable(path), ": expected to need at most the ", available,
       " bytes of memory that this process may take, "

@@ -23,6 +23,10 @@ uint64_t AvailableMemory();
 uint64_t ControlGroupMemoryLimit(absl::string_view groups,
                                  const std::string& mounts);
 
+// Whether this process may take so many bytes; of a megabyte or less, true
+// without a look at the limits.
+bool FitsInMemory(uint64_t bytes);
+
 // kResourceExhausted, with both figures, unless `bytes` of memory are there for
 // the file `path`.
 absl::Status CheckMemory(absl::string_view path, uint64_t bytes);
