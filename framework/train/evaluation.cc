@@ -7,8 +7,8 @@
 #include <numeric>
 #include <utility>
 
-#include "framework/core/floating_point.h"
 #include "absl/strings/str_cat.h"
+#include "framework/core/floating_point.h"
 
 namespace tape {
 namespace {
