@@ -127,7 +127,17 @@ void Executable::FindFedOperands(const Program& program) {
       while (program[from].op->traits.view) from = program[from].inputs[0];
       const auto fed = fed_of_node.find(from);
       if (fed == fed_of_node.end()) continue;
-      fed_operands_.push_back({node, types, static_cast<int>(i), fed->second});
+      // A loss and its derivative take the same labels: one look is enough.
+      const FedOperand operand = {node, types, static_cast<int>(i),
+                                  fed->second};
+      const bool is_known = std::any_of(
+          fed_operands_.begin(), fed_operands_.end(), [&](const auto& other) {
+            return other.node.op->refuses == node.op->refuses &&
+                   other.node.attributes == node.attributes &&
+                   other.inputs == types && other.operand == operand.operand &&
+                   other.fed == operand.fed;
+          });
+      if (!is_known) fed_operands_.push_back(operand);
     }
   }
 }
