@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/basic_ops.h"
+#include "framework/core/calculus.h"
 #include "framework/core/graph.h"
 #include "framework/core/reference.h"
 #include "ops/ops.h"
@@ -341,11 +342,30 @@ TEST(GradientsErrorTest, RefusesAYThatIsNoScalarWithoutASeed) {
 
 TEST(GradientsErrorTest, RefusesAYThatIsNotFloat32) {
   Graph graph;
-  const Var x = graph.Input("x", {}, DType::kInt32, At(1));
-  Gradients(x, {x}, {}, At(2));
+  const Var x = graph.Input("x", {});
+  const Var y = graph.Input("y", {}, DType::kInt32, At(1));
+  Gradients(y, {x}, {}, At(2));
   EXPECT_EQ(Errors(graph),
             "net.cc:2: Gradients: expected a float32 y, found int32[] is input "
-            "\"x\", net.cc:1");
+            "\"y\", net.cc:1");
+}
+
+TEST(GradientsErrorTest, RefusesAnXOfWholeNumbers) {
+  Graph graph;
+  const Var x = graph.Input("x", {2});
+  const Var label = graph.Input("label", {2}, DType::kInt32, At(1));
+  const Var mask = graph.Input("mask", {2}, DType::kUint8, At(2));
+  const Var y = Sum(Select(mask, x, -x));
+  Gradients(y, {x, label, mask}, {.unconnected = Unconnected::kZero}, At(3));
+  Vjp({y}, {y}, {label}, Unconnected::kZero, At(4));
+  EXPECT_EQ(
+      Errors(graph),
+      "net.cc:3: Gradients: expected a float32 x, found int32[2] is input "
+      "\"label\", net.cc:1\n"
+      "net.cc:3: Gradients: expected a float32 x, found uint8[2] is input "
+      "\"mask\", net.cc:2\n"
+      "net.cc:4: Vjp: expected a float32 x, found int32[2] is input "
+      "\"label\", net.cc:1");
 }
 
 TEST(GradientsErrorTest, RefusesASeedOfAnotherType) {

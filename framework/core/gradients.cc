@@ -177,6 +177,10 @@ bool Check(Graph* graph, absl::string_view what, absl::Span<const Var> y,
                        : "an x is of another graph than y");
     } else if (!var.valid()) {
       right = false;
+    } else if (var.dtype() != DType::kFloat32 &&
+               var.dtype() != DType::kBFloat16) {
+      fail(absl::StrCat("expected a float32 x, found ",
+                        graph->Describe(var.id())));
     }
   }
   return right;

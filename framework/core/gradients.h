@@ -29,10 +29,10 @@ struct GradientOptions {
 };
 
 // d y / d x[i] for each i, each of the shape of x[i]; with a seed s, d (sum of
-// y * s) / d x[i]. Errors, kept by the graph: y is not float32; y is not of
-// rank 0 and there is no seed; the seed is not of y's type, or of another
-// graph; ops on the way are not differentiable, each by its name and line; y
-// does not depend on x[i] (see Unconnected). y and x may be any nodes, and x
+// y * s) / d x[i]. Errors, kept by the graph: y is not float32, or x[i] of
+// whole numbers; y is not of rank 0 and there is no seed; the seed is not of
+// y's type, or of another graph; ops on the way are not differentiable, each by
+// its name and line; y does not depend on x[i] (see Unconnected). y and x may be any nodes, and x
 // may depend on one another. More is made of this in calculus.h.
 std::vector<Var> Gradients(Var y, absl::Span<const Var> x,
                            GradientOptions options = {},
