@@ -114,6 +114,22 @@ TEST(CheckFiniteTest, PassesTheGradientOfLogSumExp) {
   EXPECT_TRUE(status.ok()) << status;
 }
 
+// An infinite number that an op is told to put somewhere was asked for.
+TEST(CheckFiniteTest, PassesAnInfinityThatIsAnAttribute) {
+  Graph graph;
+  const Var x = graph.Input("x", {2});
+  const Var y = Pad(x, 0, {.before = 1, .after = 1, .value = -kInf});
+  Plan plan = MustCompile(graph, {.fetch = {y, Exp(y)}});
+  const absl::Status status = plan.Run({{x, Floats({2}, {1, 2})}});
+  EXPECT_TRUE(status.ok()) << status;
+  // An infinity of its operand's making is still found.
+  const Var z =
+      Pad(Log(x, {"net.cc", 3}), 0, {.before = 1, .after = 1, .value = -kInf});
+  Plan other = MustCompile(graph, {.fetch = {z}});
+  EXPECT_EQ(other.Run({{x, Floats({2}, {1, 0})}}).message(),
+            "net.cc:3: Log made -inf at [1] of [2] in run 1");
+}
+
 // A view of numbers that are not finite has made nothing, and says so to the
 // ops that read it.
 TEST(CheckFiniteTest, FollowsViews) {

@@ -361,7 +361,8 @@ absl::Status Executable::RunChecked(absl::Span<const void* const> fed,
   for (int id = 0; id < program_.size(); ++id) {
     const Node& node = program_[id];
     const Traits& traits = node.op->traits;
-    bool from_finite = true;
+    // Pad's number, say, is an operand too.
+    bool from_finite = std::isfinite(static_cast<float>(node.attributes.value));
     for (int input : node.inputs) from_finite = from_finite && finite[input];
     if (traits.uniform) {
       finite[id] =
