@@ -32,13 +32,9 @@ int64_t FromEnd(const Shape& shape, int axis) {
   return shape[shape.rank() - axis];
 }
 
-bool IsBFloat16(absl::Span<const TensorType> x) {
-  return x[0].dtype == DType::kBFloat16 && x[1].dtype == DType::kBFloat16;
-}
-
-// An error unless both are float32, or bfloat16 where that can be multiplied.
+// An error unless both are float32, or both bfloat16.
 absl::Status ExpectFactors(absl::Span<const TensorType> x) {
-  if (IsBFloat16(x)) return onednn::HasBFloat16();
+  if (onednn::IsBFloat16(x)) return absl::OkStatus();
   for (const TensorType& type : x) {
     if (absl::Status status = ExpectFloat32(type); !status.ok()) return status;
   }
@@ -150,12 +146,13 @@ constinit const OpDef kBatchMatMul = {
       const bool bt = spec.attributes.transpose_rhs;
       const Matrices a(spec.inputs[0].shape, at), b(spec.inputs[1].shape, bt);
       const Shape leading = Leading(spec.output.shape, 2);
-      onednn::MatMulShape shape = {.m = a.rows,
-                                   .k = a.columns,
-                                   .n = b.columns,
-                                   .transpose_a = at,
-                                   .transpose_b = bt,
-                                   .in_bfloat16 = IsBFloat16(spec.inputs)};
+      onednn::MatMulShape shape = {
+          .m = a.rows,
+          .k = a.columns,
+          .n = b.columns,
+          .transpose_a = at,
+          .transpose_b = bt,
+          .in_bfloat16 = onednn::IsBFloat16(spec.inputs)};
       if (b.leading.elements() == 1 && !at) {
         // One matrix for all rows: one product.
         shape.m *= leading.elements();
@@ -180,6 +177,7 @@ constinit const OpDef kBatchMatMul = {
           return RowRole::kApart;
         },
     .simplify = SimplifyTransposed,
+    .machine = onednn::CanMultiply,
     .traits = {.low_precision = {.inputs = 2, .cast = &kCast}},
 };
 
@@ -217,7 +215,7 @@ constexpr OpDef kMatMulOfRows = {
            .n = spec.output.shape[1],
            .transpose_a = true,
            .transpose_b = false,
-           .in_bfloat16 = IsBFloat16(spec.inputs)},
+           .in_bfloat16 = onednn::IsBFloat16(spec.inputs)},
           {}, CutOf(spec));
     },
     .rows =
@@ -225,6 +223,7 @@ constexpr OpDef kMatMulOfRows = {
           return query.in_rows[0] && query.in_rows[1] ? RowRole::kSummed
                                                       : RowRole::kMixed;
         },
+    .machine = onednn::CanMultiply,
     .traits = {.low_precision = {.inputs = 2, .cast = &kCast}},
 };
 

@@ -44,21 +44,10 @@ Matrix Seen(const TensorType& type, bool transposed) {
   return transposed ? Matrix{shape[1], shape[0]} : Matrix{shape[0], shape[1]};
 }
 
-// Whether both matrices are bfloat16.
-bool IsBFloat16(absl::Span<const TensorType> x) {
-  return x[0].dtype == DType::kBFloat16 && x[1].dtype == DType::kBFloat16;
-}
-
 absl::StatusOr<TensorType> ProductType(absl::Span<const TensorType> x,
                                        const Attributes& attributes) {
-  const bool in_bfloat16 = IsBFloat16(x);
-  for (const TensorType& type : x.subspan(in_bfloat16 ? 2 : 0)) {
+  for (const TensorType& type : x.subspan(onednn::IsBFloat16(x) ? 2 : 0)) {
     if (absl::Status status = ExpectFloat32(type); !status.ok()) return status;
-  }
-  if (in_bfloat16) {
-    if (absl::Status status = onednn::HasBFloat16(); !status.ok()) {
-      return status;
-    }
   }
   if (x[0].shape.rank() != 2 || x[1].shape.rank() != 2) {
     return absl::InvalidArgumentError(
@@ -113,16 +102,17 @@ void ProductReference(const Attributes& attributes, absl::Span<const Tensor> x,
 std::unique_ptr<Kernel> MakeProductKernel(const KernelSpec& spec,
                                           onednn::Scales scales) {
   const Matrix a = Seen(spec.inputs[0], spec.attributes.transpose_lhs);
-  return onednn::MakeMatMulKernel({.m = a.rows,
-                                   .k = a.columns,
-                                   .n = spec.output.shape[1],
-                                   .transpose_a = spec.attributes.transpose_lhs,
-                                   .transpose_b = spec.attributes.transpose_rhs,
-                                   .in_bfloat16 = IsBFloat16(spec.inputs)},
-                                  scales,
-                                  spec.alone   ? onednn::Cut::kNone
-                                  : spec.apart ? onednn::Cut::kApart
-                                               : onednn::Cut::kIntoBands);
+  return onednn::MakeMatMulKernel(
+      {.m = a.rows,
+       .k = a.columns,
+       .n = spec.output.shape[1],
+       .transpose_a = spec.attributes.transpose_lhs,
+       .transpose_b = spec.attributes.transpose_rhs,
+       .in_bfloat16 = onednn::IsBFloat16(spec.inputs)},
+      scales,
+      spec.alone   ? onednn::Cut::kNone
+      : spec.apart ? onednn::Cut::kApart
+                   : onednn::Cut::kIntoBands);
 }
 
 // ---- MatMulAdd: y = alpha a b + beta c; da, db as MatMul's times alpha, ----
@@ -164,6 +154,7 @@ constexpr OpDef kMatMulAdd = {
                                       .addend = spec.attributes.beta});
     },
     .simplify = SimplifyTransposed,
+    .machine = onednn::CanMultiply,
     .traits = {.in_place = 2, .low_precision = {.inputs = 2, .cast = &kCast}},
 };
 
@@ -191,6 +182,7 @@ constexpr OpDef kMatMul = {
                      : RowRole::kMixed;
         },
     .simplify = SimplifyTransposed,
+    .machine = onednn::CanMultiply,
     .traits = {.regions = true,
                .plus = &kMatMulAdd,
                .low_precision = {.inputs = 2, .cast = &kCast}},

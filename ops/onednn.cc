@@ -328,7 +328,13 @@ class EmptyMatMulKernel : public Kernel {
 
 }  // namespace
 
-absl::Status HasBFloat16() {
+bool IsBFloat16(absl::Span<const TensorType> inputs) {
+  return inputs[0].dtype == DType::kBFloat16 &&
+         inputs[1].dtype == DType::kBFloat16;
+}
+
+absl::Status CanMultiply(absl::Span<const TensorType> inputs) {
+  if (!IsBFloat16(inputs)) return absl::OkStatus();
   // The sets of instructions that have these have their bits.
   constexpr auto kNeeded =
       static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);

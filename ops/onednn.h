@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "framework/core/kernel.h"
+#include "framework/core/tensor_type.h"
 
 namespace tape::onednn {
 
@@ -24,9 +26,13 @@ struct MatMulShape {
   bool in_bfloat16 = false;
 };
 
-// An error that says what is missing, if this processor cannot multiply in
-// bfloat16, or only slower than in float32.
-absl::Status HasBFloat16();
+// Whether both factors of a product, its first two inputs, are bfloat16.
+bool IsBFloat16(absl::Span<const TensorType> inputs);
+
+// The MachineRule of products: an error that says what is missing, if both
+// factors are bfloat16 and this processor cannot multiply that, or only slower
+// than float32.
+absl::Status CanMultiply(absl::Span<const TensorType> inputs);
 
 // c = product op(a) op(b) + addend d.
 struct Scales {

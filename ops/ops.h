@@ -157,9 +157,9 @@ struct Transposes {
   bool rhs = false;
 };
 // [m,k] by [k,n] to [m,n]; an operand named in `transposes` is given as its
-// transpose. Both may be bfloat16, where the processor multiplies that; the
-// result is float32 all the same. (CompileOptions::precision has this done
-// throughout a graph of float32.) Of more axes these are the last two, and the
+// transpose. Both may be bfloat16, which Compile refuses where the processor does
+// not multiply that; the result is float32 all the same.
+// (CompileOptions::precision has this done throughout a graph of float32.) Of more axes these are the last two, and the
 // others broadcast: [b,1,m,k] by [c,k,n] to [b,c,m,n]. ops/batch_matmul.cc
 Var MatMul(Var lhs, Var rhs, Transposes transposes = {},
            Loc loc = Loc::Current());

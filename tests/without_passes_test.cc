@@ -102,7 +102,7 @@ TEST_P(WithoutPassesTest, TrainsToTheSameBitsOnAnyNumberOfThreads) {
 }
 
 TEST_P(WithoutPassesTest, TrainsInBFloat16ToTheSameBitsOnAnyNumberOfThreads) {
-  if (!HasBFloat16Products()) return;  // Refused: lower_precision_test.cc.
+  if (!HasBFloat16Products()) GTEST_SKIP() << kNoBFloat16Products;
   const int64_t samples = SamplesOf(GetParam());
   const auto train = [&](int threads) {
     return Train(GetParam(), samples, 3,

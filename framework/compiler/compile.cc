@@ -143,10 +143,9 @@ absl::StatusOr<Plan> Compile(const Graph& graph,
       options.threads == 0 ? AvailableThreads() : options.threads;
   Program program = Extract(graph, options.fetch, options.updates.assignments,
                             options.replace);
-  if (options.precision == Precision::kBFloat16) {
-    if (absl::Status status = CheckLowPrecision(program); !status.ok()) {
-      return status;
-    }
+  if (absl::Status status = CheckMachine(program, options.precision);
+      !status.ok()) {
+    return status;
   }
   auto impl = std::make_unique<Plan::Impl>(
       graph, std::move(program), options.fetch,

@@ -39,8 +39,9 @@ struct CompileOptions {
   // process may run on. If the system does not give so many, there are fewer
   // (Plan::threads); the results are the same.
   int threads = 0;
-  // What products read. kBFloat16 is refused on a processor that does not
-  // multiply it by instructions of its own, if there are products.
+  // What products read. bfloat16, asked for here or read by a product of the
+  // graph, is refused with the product's line (kFailedPrecondition) on a
+  // processor that does not multiply it by instructions of its own.
   Precision precision = Precision::kFloat32;
   // Names of passes to leave out (PassNames), for finding faults: the results
   // are the same but for rounding.

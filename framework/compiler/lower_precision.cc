@@ -21,14 +21,16 @@ int LowInputs(const Program& program, const Node& node) {
 
 }  // namespace
 
-absl::Status CheckLowPrecision(const Program& program) {
+absl::Status CheckMachine(const Program& program, Precision precision) {
   for (const Node& node : program.nodes) {
-    const int low = LowInputs(program, node);
-    if (low == 0) continue;
+    if (node.op->machine == nullptr) continue;
     absl::InlinedVector<TensorType, 3> types;
     for (int input : node.inputs) types.push_back(program[input].type);
-    for (int i = 0; i < low; ++i) types[i].dtype = DType::kBFloat16;
-    const absl::Status status = node.op->shape(types, node.attributes).status();
+    if (precision == Precision::kBFloat16) {
+      const int low = LowInputs(program, node);
+      for (int i = 0; i < low; ++i) types[i].dtype = DType::kBFloat16;
+    }
+    const absl::Status status = node.op->machine(types);
     if (status.ok()) continue;
     return absl::Status(status.code(),
                         absl::StrCat(node.loc.ToString(), ": ", node.op->name,

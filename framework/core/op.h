@@ -104,9 +104,15 @@ struct FeedQuery {
   const TensorView& fed;
 };
 // Which of these numbers the op cannot take ("Name: expected …, found … at …",
-// by the name that the user knows); empty if it takes all. Asked before each run of a plan, of the inputs that are fed
-// to the op as they are, so that nothing has changed if the run is refused.
+// by the name that the user knows); empty if it takes all. Asked before each
+// run of a plan, of the inputs that are fed to the op as they are, so that
+// nothing has changed if the run is refused.
 using FeedRule = std::string (*)(const FeedQuery& query);
+
+// What this machine lacks to compute the op on inputs of these types. Asked by
+// Compile alone: any graph can be declared, and its reference evaluated, on any
+// machine.
+using MachineRule = absl::Status (*)(absl::Span<const TensorType> inputs);
 
 struct OpDef;
 
@@ -157,7 +163,7 @@ enum class Linearity {
 struct LowPrecision {
   // So many of the first inputs, all of them together, may be bfloat16 where
   // they are float32; the output's type stays, and what is added up within is
-  // float32. Whether this processor can, the shape rule says.
+  // float32. Whether this processor can, OpDef::machine says.
   int inputs = 0;
   // The op that rounds a float32 input, to attributes.dtype.
   const OpDef* cast = nullptr;
@@ -211,6 +217,7 @@ struct OpDef {
   RowRule rows = nullptr;           // Null: kMixed.
   SimplifyRule simplify = nullptr;  // Null: kNothing.
   FeedRule refuses = nullptr;       // Null: takes all numbers.
+  MachineRule machine = nullptr;    // Null: any machine will do.
   Traits traits = {};
 
   // The reference of a node whose output is of type `output`.
