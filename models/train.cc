@@ -191,7 +191,7 @@ absl::Status TrainAsAsked(int& signal) {
           "interrupted after step %d%s\n", result.step,
           training->files != nullptr && KeepsCheckpoints(*training->files)
               ? "; --resume goes on from there"
-              : "");
+              : "; without checkpoints in a --run_dir it cannot go on");
       return absl::OkStatus();
     case End::kDiverged:
       return absl::FailedPreconditionError(

@@ -242,25 +242,31 @@ TEST(Fashion40Test, EachLearns32SamplesByHeart) {
   // 0.625 to 0.84,
   const Row tanh_as_written = {
       {.learning_rate = 3e-4, .epochs = 8000, .batch_size = 8}, 0.5};
-  // 0.75 to 0.9375,
+  // and 0.75 to 0.9375.
   const Row sigmoid = {
       {.learning_rate = 0.1, .epochs = 12000, .batch_size = 32}, 0.65};
-  // and, as written, always 0.1875: the share of class 0.
-  const Row sigmoid_as_written = {
-      {.learning_rate = 3e-4, .epochs = 8000, .batch_size = 8}, 0.18};
   for (const Experiment& experiment : Fashion40()) {
     const bool as_written = experiment.variant == "as_written";
+    if (as_written && experiment.name == "fashion_40_sigmoid") continue;
     const Row& row = experiment.name == "fashion_2_bottleneck" ? two_units
                      : experiment.name == "fashion_40_tanh"
                          ? (as_written ? tanh_as_written : tanh)
-                     : experiment.name == "fashion_40_sigmoid"
-                         ? (as_written ? sigmoid_as_written : sigmoid)
-                         : piecewise;
+                     : experiment.name == "fashion_40_sigmoid" ? sigmoid
+                                                               : piecewise;
     EXPECT_GE(Overfit(experiment, RealFashionMnist(), row.options)
                   .kept.train.accuracy,
               row.accuracy)
         << Title(experiment);
   }
+}
+
+TEST(Fashion40Test, SigmoidAsWrittenLearnsOneClassOf32Samples) {
+  const Experiment& experiment =
+      **FindExperiment("fashion_40_sigmoid", "as_written");
+  EXPECT_EQ(Overfit(experiment, RealFashionMnist(),
+                    {.learning_rate = 3e-4, .epochs = 8000, .batch_size = 8})
+                .kept.train.accuracy,
+            0.1875);  // The share of class 0.
 }
 
 // Runs of seed 0 on all of the data, as the experiments' settings have them but

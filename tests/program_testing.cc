@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <sstream>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/file_testing.h"
@@ -17,10 +20,19 @@ Outcome RunProgram(const std::string& program,
                    std::vector<std::string> arguments, ProcessOptions options) {
   const std::string out = testing::TempDir() + "/out";
   const std::string err = testing::TempDir() + "/err";
+  const std::string calls = testing::TempDir() + "/calls";
   arguments.insert(arguments.begin(), program);
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
+  std::string signals;
+  for (const SignalAt& at : options.signals_at) {
+    absl::StrAppend(&signals, at.signal, " ", at.call,
+                    at.calls == SignalAt::kFiles ? " files " : " all ",
+                    at.and_end ? "1 " : "0 ");
+  }
+  // Who reads them while the program runs must not see an earlier one's.
+  for (const std::string& path : {out, err, calls}) WriteText(path, "");
   const pid_t child = fork();
   if (child == 0) {
     const int flags = O_WRONLY | O_CREAT | O_TRUNC;
@@ -31,12 +43,21 @@ Outcome RunProgram(const std::string& program,
     setrlimit(RLIMIT_FSIZE, &limit);
     const rlimit memory = {options.max_memory_bytes, options.max_memory_bytes};
     setrlimit(RLIMIT_AS, &memory);
+    if (!signals.empty() || options.calls != nullptr) {
+      setenv("LD_PRELOAD", "tests/signal_at.so", 1);
+      setenv("TAPE_SIGNALS_AT", signals.c_str(), 1);
+      setenv("TAPE_CALLS", calls.c_str(), 1);
+    }
     execv(argv[0], argv.data());
     _exit(127);
   }
   if (options.meanwhile) options.meanwhile(child);
   int status = 0;
   waitpid(child, &status, 0);
+  if (options.calls != nullptr) {
+    std::istringstream(ReadText(calls)) >> options.calls->files >>
+        options.calls->all;
+  }
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status),
           ReadText(out), ReadText(err)};
 }

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <random>
@@ -32,8 +34,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
-using Clock = std::chrono::steady_clock;
+using ::testing::Not;
 
 // Small images of ten classes: a bright pixel or two for the class, and noise.
 Dataset RandomImages(int64_t samples, uint64_t stream) {
@@ -156,72 +159,119 @@ void SleepFor(double seconds) {
   std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
 }
 
-// Experiments that between them have every kind of state: moments and a falling
+using Arguments = std::vector<std::string>;
+
+// Settings that between them have every kind of state: moments and a falling
 // rate, also after the last step of an epoch; momentum, reports and short last
 // batches; batches drawn afresh; a validation set and the best model kept; a
-// watch that skips steps.
-const std::vector<std::vector<std::string>>& Runs() {
-  static const auto* const runs = new std::vector<std::vector<std::string>>{
+// watch that skips steps, and one that goes back; one checkpoint kept; and every
+// experiment.
+std::vector<Arguments> Runs() {
+  std::vector<Arguments> runs = {
       {"--experiment=fashion_mlp", "--batch_size=20", "--epochs=4",
        "--checkpoint_every=6steps"},
       {"--experiment=mnist_256_128_momentum", "--batch_size=35", "--epochs=5",
        "--l1=0.001", "--checkpoint_every=13steps"},
       {"--experiment=mnist_500_250_100_relu", "--batch_size=50", "--epochs=4",
-       "--checkpoint_every=1epoch"},
+       "--checkpoint_every=1epoch", "--keep_checkpoints=1"},
       {"--experiment=mnist_h100_fast", "--batch_size=17", "--epochs=6",
-       "--checkpoint_every=11steps"},
+       "--checkpoint_every=11steps", "--tensorboard", "--jsonl"},
       {"--experiment=fashion_40_leaky_b128", "--batch_size=8", "--epochs=4",
        "--learning_rate=0.05", "--on_divergence=skip",
-       "--checkpoint_every=0.01s"}};
-  return *runs;
+       "--checkpoint_every=0.01s"},
+      {"--experiment=fashion_40_leaky", "--epochs=8", "--learning_rate=50",
+       "--on_divergence=go_back", "--checkpoint_every=3steps",
+       "--keep_checkpoints=1"}};
+  const Outcome list = RunProgram("models/train", {"--list"});
+  for (absl::string_view line : absl::StrSplit(list.out, '\n')) {
+    const std::vector<absl::string_view> words =
+        absl::StrSplit(line, ' ', absl::SkipEmpty());
+    if (words.size() < 2) continue;
+    runs.push_back({absl::StrCat("--experiment=", words[0]), "--epochs=3",
+                    "--batch_size=40", "--checkpoint_every=5steps"});
+    if (words[1] != "own") {
+      runs.back().push_back(absl::StrCat("--variant=", words[1]));
+    }
+  }
+  return runs;
 }
 
-TEST(ResumeProgramTest, KilledAtAnyMomentItGoesOnToTheSameBits) {
-  constexpr int kKills = 200;
+// How often each of the Runs is ended by a signal: twice, or as the environment
+// says.
+int EndsOfEach() {
+  const char* const asked = std::getenv("RESUME_ENDS_OF_EACH");
+  return asked == nullptr ? 2 : std::atoi(asked);
+}
+
+// A moment of a run that makes so many calls. What SIGKILL leaves differs by the
+// files alone.
+SignalAt Sometime(int signal, const Calls& calls, std::mt19937& random) {
+  const bool files = signal == SIGKILL;
+  const int64_t last = files ? calls.files : calls.all;
+  return {.signal = signal,
+          .call = std::uniform_int_distribution<int64_t>(1, last)(random),
+          .calls = files ? SignalAt::kFiles : SignalAt::kAll};
+}
+
+TEST(ResumeProgramTest, EndedAtAnyMomentItGoesOnToTheSameBits) {
+  constexpr int kSignals[] = {SIGKILL, SIGTERM, SIGINT};
+  const std::vector<Arguments> runs = Runs();
+  ASSERT_GT(runs.size(), 50u);
   std::mt19937 random(20261121);
-  int killed = 0, killed_twice = 0, had_to_start = 0;
-  for (size_t i = 0; i < Runs().size(); ++i) {
-    const std::vector<std::string>& arguments = Runs()[i];
-    const fs::path never_killed = NewFolder(absl::StrCat("never_killed_", i));
-    const Clock::time_point start = Clock::now();
-    const Outcome outcome = Train(never_killed, arguments);
-    const double seconds =
-        std::chrono::duration<double>(Clock::now() - start).count();
+  int ends = 0;
+  std::map<int, int> ended_by, interrupted_by;
+  int had_to_start = 0, ended_twice = 0;
+  for (const Arguments& arguments : runs) {
+    SCOPED_TRACE(absl::StrJoin(arguments, " "));
+    const fs::path whole = NewFolder("whole");
+    Calls calls;
+    const Outcome outcome = Train(whole, arguments, {.calls = &calls});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-    const Left expected(never_killed);
+    const Left expected(whole);
     ASSERT_FALSE(expected.arrays.empty());
     ASSERT_FALSE(expected.model.empty());
-
-    std::uniform_real_distribution<double> moment(0, seconds);
-    const auto kill_sometime = [&](pid_t process) {
-      SleepFor(moment(random));
-      kill(process, SIGKILL);
-    };
-    for (int of_this = 0; of_this < kKills / 5;) {
-      const fs::path run = NewFolder("killed");
-      const Outcome first = Train(run, arguments, {.meanwhile = kill_sometime});
-      if (first.exit_code != -SIGKILL) continue;  // It was quicker.
-      ++of_this;
-      ++killed;
-      const std::vector<std::string> resume = With(arguments, "--resume");
-      if (of_this % 3 == 0) {
-        const Outcome second = Train(run, resume, {.meanwhile = kill_sometime});
-        killed_twice += second.exit_code == -SIGKILL;
-      }
+    for (int of_this = 0; of_this < EndsOfEach(); ++of_this) {
+      const int number = kSignals[ends++ % 3];
+      const fs::path run = NewFolder("ended");
+      const auto end_sometime = [&](const Arguments& with) {
+        const SignalAt at = Sometime(number, calls, random);
+        SCOPED_TRACE(absl::StrCat("signal ", number, " at call ", at.call));
+        const int code = Train(run, with, {.signals_at = {at}}).exit_code;
+        // The signal may come before or after the training, or never, where the
+        // number of calls depends on the clock.
+        EXPECT_TRUE(code == -number || code == 128 + number || code == 0)
+            << code;
+        ended_by[number] += code == -number;
+        interrupted_by[number] += code == 128 + number;
+        return code != 0;
+      };
+      end_sometime(arguments);
+      const Arguments resume = With(arguments, "--resume");
+      if (ends % 4 == 0) ended_twice += end_sometime(resume);
       const Outcome last = Train(run, resume);
       ASSERT_EQ(last.exit_code, 0) << last.err;
       had_to_start += absl::StrContains(last.out, "from the start");
       // Nothing was damaged, and so nothing is said.
-      EXPECT_EQ(last.err, "");
+      if (outcome.err.empty()) {
+        EXPECT_EQ(last.err, "");
+      }
+      EXPECT_THAT(last.err, Not(HasSubstr("damaged")));
       const Left left(run);
       ASSERT_EQ(left.metrics, expected.metrics);
-      ASSERT_TRUE(left == expected) << arguments[0];
+      ASSERT_TRUE(left == expected);
     }
   }
-  EXPECT_EQ(killed, kKills);
-  EXPECT_GT(killed_twice, 0);
-  // Most kills met a run under way.
-  EXPECT_LT(had_to_start, kKills / 2);
+  std::printf(
+      "%d ends: %d by SIGKILL, %d and %d interruptions by SIGTERM and "
+      "SIGINT; %d twice; %d had to start again\n",
+      ends, ended_by[SIGKILL], interrupted_by[SIGTERM], interrupted_by[SIGINT],
+      ended_twice, had_to_start);
+  // Most of them met a run under way.
+  EXPECT_GT(ended_by[SIGKILL], ends / 4);
+  EXPECT_GT(interrupted_by[SIGTERM], ends / 6);
+  EXPECT_GT(interrupted_by[SIGINT], ends / 6);
+  EXPECT_GT(ended_twice, ends / 8);
+  EXPECT_LT(had_to_start, ends / 2);
 }
 
 // Sends a signal once the run has written its first figures.
@@ -265,22 +315,19 @@ TEST(ResumeProgramTest, InterruptedItSavesAndLeavesAndGoesOn) {
 
 TEST(ResumeProgramTest, ASecondSignalEndsItAtOnce) {
   const fs::path run = NewFolder("two_signals");
-  // Both are there before the next step is over, or the first one's checkpoint
-  // is: it then has left by itself.
-  const Outcome outcome =
-      Train(run, kLong, {.meanwhile = OnceItRuns(run, {SIGINT, SIGTERM})});
-  EXPECT_TRUE(outcome.exit_code == -SIGTERM ||
-              outcome.exit_code == 128 + SIGINT)
-      << outcome.exit_code;
-  // Be it in the middle of saving.
-  EXPECT_EQ(Train(run, {"--resume"},
-                  {.meanwhile =
-                       [](pid_t process) {
-                         SleepFor(0.3);
-                         kill(process, SIGKILL);
-                       }})
-                .err,
-            "");
+  // The second one comes while the first one's checkpoint is written.
+  EXPECT_EQ(Train(run, kLong,
+                  {.signals_at = {{.signal = SIGINT, .call = 500},
+                                  {.signal = SIGTERM,
+                                   .call = 1,
+                                   .calls = SignalAt::kFiles,
+                                   .and_end = true}}})
+                .exit_code,
+            -SIGTERM);
+  const Outcome outcome = Train(
+      run, {"--resume"}, {.signals_at = {{.signal = SIGINT, .call = 500}}});
+  EXPECT_EQ(outcome.exit_code, 128 + SIGINT);
+  EXPECT_EQ(outcome.err, "");
 }
 
 TEST(ResumeProgramTest, InterruptedWithoutAFolderItSaysSo) {
@@ -288,17 +335,13 @@ TEST(ResumeProgramTest, InterruptedWithoutAFolderItSaysSo) {
       RunProgram("models/train",
                  {"--experiment=fashion_mlp", "--epochs=100000",
                   "--data_dir=" + DataFolder()},
-                 {.meanwhile = [](pid_t process) {
-                   // Its first line is out once it trains, not before.
-                   while (ReadText(testing::TempDir() + "/out").empty())
-                     SleepFor(0.002);
-                   kill(process, SIGTERM);
-                 }});
-  // Standard output to a file comes out at the end, or when it is full: if the
-  // signal came first it ended the program at once, which is as well.
-  EXPECT_TRUE(outcome.exit_code == 128 + SIGTERM ||
-              outcome.exit_code == -SIGTERM)
-      << outcome.exit_code;
+                 {.signals_at = {{.signal = SIGTERM, .call = 500}}});
+  EXPECT_EQ(outcome.exit_code, 128 + SIGTERM);
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_THAT(
+      outcome.out,
+      AllOf(HasSubstr("interrupted after step "),
+            HasSubstr("without checkpoints in a --run_dir it cannot go on")));
 }
 
 TEST(ResumeProgramTest, GoesOnForLongerAndSaysWhereFrom) {
@@ -498,6 +541,45 @@ TEST(ResumeProgramTest, AFinishedModelStaysUntilItsSuccessorTakesItsName) {
        "found that of 2: the run has gone on, and has not ended"});
 }
 
+// A longer run is killed at each call that changes files in turn.
+TEST(ResumeProgramTest, AFinishedModelIsNeverLost) {
+  const fs::path finished = NewFolder("finished");
+  ASSERT_EQ(Train(finished, {"--experiment=fashion_40_leaky", "--epochs=1"})
+                .exit_code,
+            0);
+  const std::string first = ReadText(finished / "model.safetensors");
+  const Arguments longer = {"--resume", "--epochs=2"};
+  const auto copy = [&](const char* name) {
+    const fs::path run = NewFolder(name);
+    fs::copy(finished, run, fs::copy_options::recursive);
+    return run;
+  };
+  const fs::path whole = copy("longer");
+  Calls calls;
+  ASSERT_EQ(Train(whole, longer, {.calls = &calls}).exit_code, 0);
+  const std::string second = ReadText(whole / "model.safetensors");
+  ASSERT_NE(first, second);
+  bool had_first = false, had_second = false;
+  for (int64_t call = 1; call <= calls.files; ++call) {
+    SCOPED_TRACE(call);
+    const fs::path run = copy("killed");
+    ASSERT_EQ(Train(run, longer,
+                    {.signals_at = {{.signal = SIGKILL,
+                                     .call = call,
+                                     .calls = SignalAt::kFiles}}})
+                  .exit_code,
+              -SIGKILL);
+    const std::string model = ReadText(run / "model.safetensors");
+    ASSERT_TRUE(model == first || model == second);
+    had_first |= model == first;
+    had_second |= model == second;
+    // And its summary is there, whole.
+    EXPECT_THAT(ReadText(run / "summary.json"), EndsWith("}\n"));
+  }
+  EXPECT_TRUE(had_first);
+  EXPECT_TRUE(had_second);
+}
+
 TEST(ResumeProgramTest, AppendsWhereAReaderHasTheFileOpen) {
   const fs::path run = NewFolder("open");
   ASSERT_EQ(Train(run, {"--experiment=fashion_40_leaky", "--epochs=2",
@@ -600,52 +682,41 @@ TEST(ResumeProgramTest, RefusesARunOfAnotherVersionOrSampling) {
 // The products of a real network are made by code that keeps data in the stack
 // pointer: a signal must not write there.
 TEST(ResumeProgramTest, InterruptedAtAnyMomentOfARealRunItGoesOnToTheSameBits) {
-  const std::vector<std::string> arguments = {
-      "--experiment=fashion_mlp", "--epochs=2", "--nohtml_report",
-      "--threads=1", "--checkpoint_every=100steps"};
-  const auto train = [&](const fs::path& run,
-                         std::vector<std::string> more = {},
+  const Arguments arguments = {"--experiment=fashion_mlp", "--epochs=2",
+                               "--nohtml_report", "--threads=1",
+                               "--checkpoint_every=100steps"};
+  const auto train = [&](const fs::path& run, const Arguments& more = {},
                          ProcessOptions options = {}) {
-    more.insert(more.end(), arguments.begin(), arguments.end());
-    more.push_back("--run_dir=" + run.string());
-    return RunProgram("models/train", more, std::move(options));
+    Arguments all = arguments;
+    all.insert(all.end(), more.begin(), more.end());
+    all.push_back("--run_dir=" + run.string());
+    return RunProgram("models/train", all, std::move(options));
   };
   const fs::path whole = NewFolder("real");
-  ASSERT_EQ(train(whole).exit_code, 0);
+  Calls calls;
+  ASSERT_EQ(train(whole, {}, {.calls = &calls}).exit_code, 0);
   const Left expected(whole);
 
+  // In four runs four times each, after some tenth of the way.
   std::mt19937 random(7);
-  std::uniform_real_distribution<double> moment(0, 0.1);
-  const fs::path run = NewFolder("real_interrupted");
+  std::uniform_int_distribution<int64_t> call(calls.all / 20, calls.all / 6);
   int interrupted = 0;
-  for (int i = 0; i < 40; ++i) {
-    const bool resumes = fs::exists(run / "checkpoints");
-    const std::string before = NewestCheckpoint(run);
-    const Outcome outcome = train(run,
-                                  resumes ? std::vector<std::string>{"--resume"}
-                                          : std::vector<std::string>{},
-                                  {.meanwhile = [&](pid_t process) {
-                                    // It trains once it has saved, unless it is at its end.
-                                    while (NewestCheckpoint(run) == before &&
-                                           !fs::exists(run / "summary.json")) {
-                                      SleepFor(0.002);
-                                    }
-                                    SleepFor(moment(random));
-                                    kill(process, SIGINT);
-                                  }});
-    // The signal may come after its last step.
-    ASSERT_TRUE(outcome.exit_code == 0 || outcome.exit_code == 128 + SIGINT ||
-                outcome.exit_code == -SIGINT)
-        << outcome.exit_code << outcome.err;
-    interrupted += outcome.exit_code == 128 + SIGINT;
-    if (fs::exists(run / "summary.json")) {
-      ASSERT_TRUE(Left(run) == expected);
-      fs::remove_all(run);
+  for (int i = 0; i < 4; ++i) {
+    const fs::path run = NewFolder("real_interrupted");
+    for (int times = 0; times < 4; ++times) {
+      const Outcome outcome =
+          train(run, times == 0 ? Arguments() : Arguments{"--resume"},
+                {.signals_at = {{.signal = SIGINT, .call = call(random)}}});
+      // The signal may come before its first step or after its last.
+      ASSERT_TRUE(outcome.exit_code == 0 || outcome.exit_code == 128 + SIGINT ||
+                  outcome.exit_code == -SIGINT)
+          << outcome.exit_code << outcome.err;
+      interrupted += outcome.exit_code == 128 + SIGINT;
     }
+    ASSERT_EQ(train(run, {"--resume"}).exit_code, 0);
+    ASSERT_TRUE(Left(run) == expected);
   }
-  EXPECT_GT(interrupted, 10);
-  ASSERT_EQ(train(run, {"--resume"}).exit_code, 0);
-  EXPECT_TRUE(Left(run) == expected);
+  EXPECT_GT(interrupted, 8);
 }
 
 TEST(ResumeProgramTest, StartsWhereThereIsNoRunYet) {
@@ -740,7 +811,8 @@ TEST(ResumeProgramTest,
     const std::vector<std::string> arguments =
         With(wild, absl::StrCat("--checkpoint_every=", every));
     const fs::path whole = NewFolder("back_whole");
-    const Outcome outcome = Train(whole, arguments);
+    Calls calls;
+    const Outcome outcome = Train(whole, arguments, {.calls = &calls});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
     EXPECT_THAT(outcome.err, HasSubstr("going back to step "));
     EXPECT_TRUE(
@@ -749,15 +821,9 @@ TEST(ResumeProgramTest,
     const fs::path run = NewFolder("back_interrupted");
     for (int i = 0; i < 10; ++i) {
       fs::remove_all(run);
-      // At its start, which is anywhere in a run as short as this.
-      ASSERT_NO_FATAL_FAILURE(
-          Train(run, arguments, {.meanwhile = [&](pid_t process) {
-                  while (NewestCheckpoint(run).empty()) {
-                    SleepFor(0.0005);
-                  }
-                  SleepFor(0.0005 * i);
-                  kill(process, SIGTERM);
-                }}));
+      Train(run, arguments,
+            {.signals_at = {
+                 {.signal = SIGTERM, .call = calls.all * (2 * i + 1) / 20}}});
       const Outcome last = Train(run, With(wild, "--resume"));
       ASSERT_EQ(last.exit_code, 0) << last.err;
       EXPECT_TRUE(Left(run).model == expected.model);
