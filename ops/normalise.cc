@@ -7,8 +7,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ops/ops.h"
+#include "ops/ranges.h"
 #include "ops/reduce.h"
 #include "ops/rules.h"
+#include "ops/vector.h"
 
 namespace tape {
 namespace {
@@ -82,6 +84,118 @@ constexpr Composite kBatchNormStatistics = {
     .operands = {"x", "mean", "variance"},
     .shape = ChannelsRule<true>};
 
+// ---- Rows by their own moments ----
+// A row has all axes from attributes.axis on; attributes.value is epsilon.
+
+int64_t RowLength(const Shape& shape, const Attributes& attributes) {
+  return Shape(shape.dims().subspan(attributes.axis)).elements();
+}
+
+// f(first element of a row, its mean, its 1 / sqrt(variance + epsilon)).
+template <typename F>
+void ForEachRow(const Attributes& attributes, const Tensor& x, F f) {
+  const int64_t length = RowLength(x.shape(), attributes);
+  const double count = static_cast<double>(length);
+  for (int64_t i = 0; i < x.elements(); i += length) {
+    double sum = 0, squares = 0;
+    const auto row = x.values<double>().subspan(i, length);
+    for (double each : row) sum += each;
+    for (double each : row) squares += std::pow(each - sum / count, 2);
+    f(i, sum / count, 1 / std::sqrt(squares / count + attributes.value));
+  }
+}
+
+// A kernel that runs f(x, rows, columns, epsilon, y) on ranges of rows, each of
+// which makes so many numbers of y as it has, or one.
+template <auto f, bool one>
+std::unique_ptr<Kernel> MakeRowsKernel(const KernelSpec& spec) {
+  const int64_t length = RowLength(spec.inputs[0].shape, spec.attributes);
+  const int64_t rows =
+      length == 0 ? 0 : spec.inputs[0].shape.elements() / length;
+  return MakeRangesKernel(
+      rows, 2 * spec.inputs[0].bytes(),
+      [length, epsilon = spec.attributes.value](
+          const KernelArguments& arguments, int64_t begin, int64_t end) {
+        f(static_cast<const float*>(arguments.inputs[0]) + begin * length,
+          end - begin, length, epsilon,
+          static_cast<float*>(arguments.outputs[0]) +
+              begin * (one ? 1 : length));
+      });
+}
+
+RowRole RowsOfRows(const RowQuery& query) {
+  return query.attributes.axis > 0 ? RowRole::kApart : RowRole::kMixed;
+}
+
+// The elements of a row, as a number.
+Var RowCount(Var x, const Attributes& attributes) {
+  return ElementCount(x.graph(),
+                      Shape(x.shape().dims().subspan(attributes.axis)));
+}
+
+Var NormaliseRows(Var x, const Attributes& attributes);
+
+// ---- RowScale: y = 1 / sqrt(variance + epsilon) of a row, whose axes are 1;
+// ---- dx = -gy y^2 NormaliseRows(x) / n
+constexpr OpDef kRowScale = {
+    .name = "RowScale",
+    .operands = {"x"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      absl::InlinedVector<int64_t, 4> dims(x[0].shape.dims().begin(),
+                                           x[0].shape.dims().end());
+      std::fill(dims.begin() + attributes.axis, dims.end(), 1);
+      return TensorType{DType::kFloat32, Shape(dims)};
+    },
+    .gradient = [](absl::Span<const Var> x, Var y, Var gy,
+                   const Attributes& attributes) -> Adjoints {
+      return {-(gy * y / RowCount(x[0], attributes)) *
+              (y * NormaliseRows(x[0], attributes))};
+    },
+    .reference =
+        [](const Attributes& attributes, absl::Span<const Tensor> x,
+           Tensor& y) {
+          double* next = y.values<double>().data();
+          ForEachRow(attributes, x[0],
+                     [&](int64_t, double, double scale) { *next++ = scale; });
+        },
+    .kernel = MakeRowsKernel<vector::RowScales, true>,
+    .rows = RowsOfRows,
+};
+
+// ---- NormaliseRows: y = (x - mean) RowScale(x); dx = RowScale(x)
+// ---- (gy - mean gy - y mean(gy y))
+constexpr OpDef kNormaliseRows = {
+    .name = "NormaliseRows",
+    .operands = {"x"},
+    .shape = SameAsFloatInput,
+    .gradient = [](absl::Span<const Var> x, Var y, Var gy,
+                   const Attributes& attributes) -> Adjoints {
+      const Var scale = Append(kRowScale, {x[0]}, attributes, Loc::Current());
+      const Var count = RowCount(x[0], attributes);
+      return {scale * (CenterRows(gy, attributes.axis) -
+                       y * (SumTo(gy * y, scale.shape()) / count))};
+    },
+    .reference =
+        [](const Attributes& attributes, absl::Span<const Tensor> x,
+           Tensor& y) {
+          const int64_t length = RowLength(y.shape(), attributes);
+          ForEachRow(attributes, x[0],
+                     [&](int64_t i, double mean, double scale) {
+                       for (int64_t k = i; k < i + length; ++k) {
+                         y.values<double>()[k] =
+                             (x[0].values<double>()[k] - mean) * scale;
+                       }
+                     });
+        },
+    .kernel = MakeRowsKernel<vector::NormaliseRows, false>,
+    .rows = RowsOfRows,
+};
+
+Var NormaliseRows(Var x, const Attributes& attributes) {
+  return Append(kNormaliseRows, {x}, attributes, Loc::Current());
+}
+
 // (x - mean) / sqrt(variance + epsilon) scale + shift, all of which broadcast.
 Var Normalised(Var from_mean, Var variance, double epsilon, Var scale,
                Var shift) {
@@ -129,15 +243,9 @@ Var LayerNorm(Var x, Var scale, Var shift, LayerNormOptions options, Loc loc) {
   const Composing norm(kLayerNorm, {x, scale, shift}, loc,
                        {.value = options.epsilon});
   if (!norm.ok()) return norm.mistake();
-  const Shape& shape = x.shape();
-  const int first = shape.rank() - scale.shape().rank();
-  absl::InlinedVector<int64_t, 4> kept(shape.dims().begin(),
-                                       shape.dims().end());
-  std::fill(kept.begin() + first, kept.end(), 1);
-  const Var count = ElementCount(x.graph(), scale.shape());
-  const Var from_mean = CenterRows(x, first);
-  return Normalised(from_mean, MeanSquare(from_mean, Shape(kept), count),
-                    options.epsilon, scale, shift);
+  const int first = x.shape().rank() - scale.shape().rank();
+  return NormaliseRows(x, {.value = options.epsilon, .axis = first}) * scale +
+         shift;
 }
 
 // ---- BatchNorm: the same, over all axes but the channels' ----

@@ -352,7 +352,8 @@ Var Dropout(Var x, double rate, Var step, RandomKey key = {},
 
 // ---- Normalisation: (x - mean) / sqrt(variance + epsilon) scale + shift, the
 // variance over n, not n - 1. ops/normalise.cc ----
-// Of the last axes, those of scale and shift, which have one shape.
+// Of the last axes, those of scale and shift, which have one shape. In double,
+// rounded once, so that rows of any magnitude are right.
 struct LayerNormOptions {
   double epsilon = 1e-5;
 };

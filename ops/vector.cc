@@ -306,39 +306,13 @@ void BFloat16ToFloat(const BlockArguments& block) {
 // ---- Rows of softmax ----
 
 using tape::HWY_NAMESPACE::DoubleSums;
+using tape::HWY_NAMESPACE::ForRow;
 using tape::HWY_NAMESPACE::LoadSome;
 using tape::HWY_NAMESPACE::NoSums;
+using tape::HWY_NAMESPACE::StoreSome;
 // Vectors that are added up in float32 before their sum joins one in double: so
 // sums of exponentials are off by at most 8 roundings, however many they are.
 constexpr int64_t kSumVectors = 8;
-
-template <class V>
-HWY_INLINE void StoreSome(V v, int64_t count, float* out) {
-  const Floats d;
-  if (count == static_cast<int64_t>(hn::Lanes(d))) {
-    hn::StoreU(v, d, out);
-    return;
-  }
-#if HWY_TARGET <= HWY_AVX2
-  hn::BlendedStore(v, hn::FirstN(d, count), d, out);
-#else
-  HWY_ALIGN float tail[hn::MaxLanes(d)];
-  hn::Store(v, d, tail);
-  std::memcpy(out, tail, count * sizeof(float));
-#endif
-}
-
-// Visits a row in whole vectors: f(offset, lanes used, vector), the last one
-// padded with `padding`.
-template <class F>
-HWY_INLINE void ForRow(const float* x, int64_t columns, float padding, F f) {
-  const Floats d;
-  const int64_t lanes = hn::Lanes(d);
-  int64_t c = 0;
-  for (; c + lanes <= columns; c += lanes) f(c, lanes, hn::LoadU(d, x + c));
-  if (lanes == 1 || c == columns) return;
-  f(c, columns - c, LoadSome(x + c, columns - c, padding));
-}
 
 HWY_INLINE float RowMax(const float* x, int64_t columns) {
   const Floats d;
@@ -544,44 +518,6 @@ void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
   });
 }
 
-// ---- Differences from the mean of a row ----
-
-void CenterRows(const float* x, int64_t rows, int64_t columns, float* y) {
-  const Floats d;
-  const tape::HWY_NAMESPACE::Doubles wide;
-  // What is shorter costs less without vectors.
-  constexpr int64_t kShort = 8;
-  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
-    if (columns <= kShort) {
-      double sum = 0;
-      for (int64_t c = 0; c < columns; ++c) sum += x[c];
-      const double mean = sum / static_cast<double>(columns);
-      for (int64_t c = 0; c < columns; ++c) {
-        y[c] = static_cast<float>(x[c] - mean);
-      }
-      continue;
-    }
-    DoubleSums even = NoSums(), odd = NoSums();
-    const int64_t lanes = hn::Lanes(d);
-    int64_t c = 0;
-    for (; c + 2 * lanes <= columns; c += 2 * lanes) {
-      even.Add(hn::LoadU(d, x + c));
-      odd.Add(hn::LoadU(d, x + c + lanes));
-    }
-    ForRow(x + c, columns - c, 0,
-           [&](int64_t, int64_t, auto v) HWY_ATTR { even.Add(v); });
-    even.Add(odd);
-    const auto mean =
-        hn::Set(wide, even.Total() / static_cast<double>(columns));
-    ForRow(x, columns, 0, [&](int64_t at, int64_t n, auto v) HWY_ATTR {
-      const DoubleSums centered = {
-          hn::Sub(tape::HWY_NAMESPACE::LowerDoubles(v), mean),
-          hn::Sub(tape::HWY_NAMESPACE::UpperDoubles(v), mean)};
-      StoreSome(centered.Rounded(), n, y + at);
-    });
-  }
-}
-
 // ---- Extremes of rows and columns ----
 
 // The largest elements so far, lane by lane, or the smallest, and where there
@@ -765,7 +701,6 @@ HWY_EXPORT(LogSumExpRows);
 HWY_EXPORT(SoftmaxColumns);
 HWY_EXPORT(LogSoftmaxColumns);
 HWY_EXPORT(LogSumExpColumns);
-HWY_EXPORT(CenterRows);
 HWY_EXPORT(MaxRows);
 HWY_EXPORT(MinRows);
 HWY_EXPORT(MaxColumns);
@@ -795,9 +730,6 @@ void LogSoftmaxColumns(const float* x, int64_t length, int64_t stride,
 void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
                       int64_t count, float* y) {
   HWY_DYNAMIC_DISPATCH(LogSumExpColumns)(x, length, stride, count, y);
-}
-void CenterRows(const float* x, int64_t rows, int64_t columns, float* y) {
-  HWY_DYNAMIC_DISPATCH(CenterRows)(x, rows, columns, y);
 }
 void MaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
   HWY_DYNAMIC_DISPATCH(MaxRows)(x, rows, columns, y);

@@ -112,8 +112,14 @@ void LogSoftmaxColumns(const float* x, int64_t length, int64_t stride,
                        int64_t count, float* y);
 void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
                       int64_t count, float* y);
-// y = x - the mean of its row, which is taken and subtracted in double.
+// y = x - the mean of its row, in double, rounded once.
 void CenterRows(const float* x, int64_t rows, int64_t columns, float* y);
+// y = (x - mean) / sqrt(variance + epsilon) of its row, in the same way.
+void NormaliseRows(const float* x, int64_t rows, int64_t columns,
+                   double epsilon, float* y);
+// y[r] = 1 / sqrt(variance + epsilon) of a row.
+void RowScales(const float* x, int64_t rows, int64_t columns, double epsilon,
+               float* y);
 // y[r] = the largest element of a row, or the smallest; NaN if there is one; of
 // no elements -infinity, or infinity.
 void MaxRows(const float* x, int64_t rows, int64_t columns, float* y);

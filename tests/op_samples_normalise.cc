@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "framework/core/gradients.h"
 #include "ops/ops.h"
 #include "tests/op_samples_internal.h"
 
@@ -47,6 +48,31 @@ void AddLayerNorm(SampleTable* table) {
   add("batch_of_rows", Floats({kBatch, 2, 5}), Floats({5}), Floats({5}));
   add("chunks", Floats({1003, 99}), Floats({99}), Floats({99}),
       Differentiated::kCompiled);
+  // What it is made of, and what its gradient is.
+  const BuildSample rows = [](const SampleOperands& in) {
+    const Shape row = {in.x[0].shape()[in.x[0].shape().rank() - 1]};
+    return LayerNorm(in.x[0], Fill(in.graph, row, 1), Fill(in.graph, row, 0),
+                     {}, in.loc);
+  };
+  const BuildSample gradient = [rows](const SampleOperands& in) {
+    return Gradients(Sum(Square(Sin(rows(in)))), {in.x[0]})[0];
+  };
+  for (const auto& [op, build] :
+       {std::pair("NormaliseRows", rows), std::pair("RowScale", gradient)}) {
+    for (const auto& [name, shape] :
+         {std::pair("short", Shape{5, 7}), std::pair("long", Shape{3, 67}),
+          std::pair("whole_vectors", Shape{2, 2, 32}),
+          std::pair("one", Shape{3, 1}),
+          std::pair("batch", Shape{kBatch, 9})}) {
+      table->Add({.op = op,
+                  .name = name,
+                  .inputs = {Floats(shape, 3, 4)},
+                  .build = build,
+                  .output = Float(shape),
+                  .tolerance = kNormalised,
+                  .differentiated = Differentiated::kTwice});
+    }
+  }
   const auto refuse = [&](const char* name, TensorType x, TensorType scale,
                           TensorType shift, const std::string& message,
                           double epsilon = 1e-5) {

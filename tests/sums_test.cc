@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "framework/core/reference.h"
 #include "framework/framework.h"
 #include "gtest/gtest.h"
@@ -155,6 +156,43 @@ TEST(SumsTest, VarianceAndNormalisationsHoldForALargeMean) {
   }
   for (float y : Computed(Variance(row, {1}), row, thirds)) {
     EXPECT_FLOAT_EQ(y, 2.0f / 3);
+  }
+}
+
+// Whose variance is no float32, though the result is.
+TEST(SumsTest, LayerNormHoldsForRowsOfAnyMagnitude) {
+  for (float size : {1e-30f, 1e-20f, 1.0f, 1e20f, 1e30f, 2e38f}) {
+    for (int64_t length : {3, 99}) {
+      SCOPED_TRACE(absl::StrCat(size, " ", length));
+      Graph graph;
+      const Var x = graph.Input("x", {2, length});
+      const Var one = Fill(&graph, {length}, 1),
+                none = Fill(&graph, {length}, 0);
+      const Var y = LayerNorm(x, one, none, {.epsilon = 0});
+      const Var weight = graph.Input("weight", {2, length});
+      const Var slope = Gradients(Sum(y * weight), {x})[0];
+      Tensor rows(TensorType{DType::kFloat32, {2, length}});
+      Tensor weights(rows.type());
+      for (int64_t i = 0; i < 2 * length; ++i) {
+        rows.values<float>()[i] = size * static_cast<float>(i % 3 - 1);
+        weights.values<float>()[i] = static_cast<float>(i * i % 7);
+      }
+      auto plan = Compile(graph, {.fetch = {y, slope}});
+      ASSERT_TRUE(plan.ok()) << plan.status();
+      ASSERT_TRUE(plan->Run({{x, rows}, {weight, weights}}).ok());
+      const auto exact = EvaluateReference(
+          {y, slope}, {{x, ToFloat64(rows)}, {weight, ToFloat64(weights)}});
+      ASSERT_TRUE(exact.ok()) << exact.status();
+      for (int64_t i = 0; i < 2 * length; ++i) {
+        EXPECT_NEAR(plan->Value(y).values<float>()[i],
+                    static_cast<float>(i % 3 - 1) * std::sqrt(1.5), 1e-6);
+        // Slopes are some 1 / size, below the normal numbers for the largest,
+        // times weights of up to 6.
+        EXPECT_NEAR(plan->Value(slope).values<float>()[i],
+                    (*exact)[1].values<double>()[i],
+                    1e-6 / size + 6 * 0x1p-126);
+      }
+    }
   }
 }
 

@@ -42,6 +42,34 @@ HWY_INLINE FloatVector LoadSome(const float* x, int64_t count, float padding) {
 #endif
 }
 
+// Stores the first `count` lanes, and touches no memory beyond.
+HWY_INLINE void StoreSome(FloatVector v, int64_t count, float* out) {
+  const Floats d;
+  if (count == static_cast<int64_t>(hn::Lanes(d))) {
+    hn::StoreU(v, d, out);
+    return;
+  }
+#if HWY_TARGET <= HWY_AVX2
+  hn::BlendedStore(v, hn::FirstN(d, count), d, out);
+#else
+  HWY_ALIGN float tail[hn::MaxLanes(d)];
+  hn::Store(v, d, tail);
+  std::memcpy(out, tail, count * sizeof(float));
+#endif
+}
+
+// Visits a row in whole vectors: f(offset, lanes used, vector), the last one
+// padded with `padding`.
+template <class F>
+HWY_INLINE void ForRow(const float* x, int64_t columns, float padding, F f) {
+  const Floats d;
+  const int64_t lanes = hn::Lanes(d);
+  int64_t c = 0;
+  for (; c + lanes <= columns; c += lanes) f(c, lanes, hn::LoadU(d, x + c));
+  if (lanes == 1 || c == columns) return;
+  f(c, columns - c, LoadSome(x + c, columns - c, padding));
+}
+
 // The halves of a vector of floats, promoted to double. (Without vectors there
 // is no upper half.)
 HWY_INLINE DoubleVector LowerDoubles(FloatVector v) {
