@@ -516,6 +516,26 @@ TEST_F(GradientCheckTest, AccusesNoRuleWhereTheOpIsNotFinite) {
   }
 }
 
+// Where steps that suit an element of 1 would be longer than a wave, or would
+// cross a pole.
+TEST_F(GradientCheckTest, AccusesNoRuleOfElementsOfAnyMagnitude) {
+  const Var x = Declare(2);
+  for (const auto& [y, at] : std::vector<std::pair<Var, std::vector<double>>>{
+           {Sin(x), {1e5, 1e10}},
+           {Sin(x), {1e3, 3e7}},
+           {Cos(x), {-1e8, 2e4}},
+           {Square(Sin(x)), {1e4, 1e6}},
+           {Reciprocal(x), {1e-30, 1e-10}},
+           {Log(x), {1e-30, 1e30}},
+           {Sqrt(x), {1e-30, 1e-20}},
+           {Rsqrt(x), {1e-20, 1e20}},
+           {Tanh(x * 1e20), {1e-20, 1e-21}},
+           {Square(x), {1e15, 1e-15}}}) {
+    const absl::Status status = CheckGradients(y, {x}, Feed(x, at));
+    EXPECT_TRUE(status.ok()) << at[0] << " " << at[1] << ": " << status;
+  }
+}
+
 TEST_F(GradientCheckTest, StillAccusesARuleThatIsWrongBesideOne) {
   const Var x = Declare(2);
   const Var y = Sqrt(x) + graph_.Append(kWrongSign, {x + 1}, {}, {"y.cc", 2});

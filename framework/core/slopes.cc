@@ -71,8 +71,12 @@ Estimate LimitOf(std::vector<Quotient> quotients, int order) {
   const double noise = Noise(quotients);
   const double factor = std::pow(kShrink, order);
   Estimate best;
+  // Of the estimates that agree the best one; where two contradict each other
+  // that of the smaller steps: longer ones than a wave may agree by chance.
   const auto consider = [&](double value, double error) {
-    if (error < best.error) best = {value, error};
+    const bool contradicts =
+        std::fabs(value - best.value) > 4 * (error + best.error);
+    if (error < best.error || contradicts) best = {value, error};
   };
   double last_extrapolated = std::numeric_limits<double>::quiet_NaN();
   for (size_t i = 1; i < quotients.size(); ++i) {
@@ -85,16 +89,6 @@ Estimate LimitOf(std::vector<Quotient> quotients, int order) {
     last_extrapolated = extrapolated;
   }
   return best;
-}
-
-// sum of weights * (to - from).
-double Change(const Tensor& weights, const Tensor& from, const Tensor& to) {
-  double sum = 0;
-  for (int64_t i = 0; i < weights.elements(); ++i) {
-    sum += weights.values<double>()[i] *
-           (to.values<double>()[i] - from.values<double>()[i]);
-  }
-  return sum;
 }
 
 }  // namespace
@@ -191,13 +185,15 @@ SlopeFinder::~SlopeFinder() {
 }
 
 absl::StatusOr<Slopes> SlopeFinder::AtStep(int64_t element, double step) {
+  depends_.assign(weights_.elements(), false);
   const absl::StatusOr<Moved> below = Move(element, -step);
   if (!below.ok()) return below.status();
   const absl::StatusOr<Moved> above = Move(element, step);
   if (!above.ok()) return above.status();
   return Slopes{.below = below->change / below->distance,
                 .above = above->change / above->distance,
-                .rounding = Rounding(step)};
+                .rounding = std::max(below->Rounding(), above->Rounding()) +
+                            RoundingOfRules(element)};
 }
 
 absl::StatusOr<Slopes> SlopeFinder::AtBestStep(int64_t element) {
@@ -208,22 +204,23 @@ absl::StatusOr<Slopes> SlopeFinder::AtBestStep(int64_t element) {
     return Slopes{.below = kNan, .above = kNan};
   }
   const double scale = std::max(1.0, here);
-  // Small elements may need small steps: the slope of ln x at 1e-11 is 1e11.
+  // Small elements may need small steps, the slope of ln x at 1e-11 is 1e11; and
+  // so may large ones, a wave of sin x at 1e10 is as long as any.
   const double smallest =
-      here == 0 ? 1e-10 : std::min(1e-10 * scale, std::max(1e-5 * here, 1e-30));
+      here == 0 ? 1e-10 : std::max(std::min(1e-10, 1e-5 * here), 4e-15 * here);
   std::vector<Quotient> low, high, central;
+  depends_.assign(weights_.elements(), false);
   for (double step = 1e-2 * scale; step >= smallest; step /= kShrink) {
     const absl::StatusOr<Moved> below = Move(element, -step);
     if (!below.ok()) return below.status();
     const absl::StatusOr<Moved> above = Move(element, step);
     if (!above.ok()) return above.status();
-    const double rounding = Rounding(step);
-    low.push_back({step, below->change / below->distance, rounding});
-    high.push_back({step, above->change / above->distance, rounding});
+    low.push_back({step, below->change / below->distance, below->Rounding()});
+    high.push_back({step, above->change / above->distance, above->Rounding()});
     central.push_back(
         {step,
          (above->change - below->change) / (above->distance - below->distance),
-         rounding});
+         std::max(below->Rounding(), above->Rounding())});
   }
   const Estimate l = LimitOf(low, 1), h = LimitOf(high, 1);
   // Where the sides agree as far as can be told there is one slope, which the
@@ -231,7 +228,10 @@ absl::StatusOr<Slopes> SlopeFinder::AtBestStep(int64_t element) {
   if (std::isfinite(l.value) && std::isfinite(h.value) &&
       std::fabs(h.value - l.value) <= 4 * (l.error + h.error)) {
     const Estimate c = LimitOf(central, 2);
-    return Slopes{.below = c.value, .above = c.value, .error = c.error};
+    return Slopes{.below = c.value,
+                  .above = c.value,
+                  .error = c.error,
+                  .rounding = RoundingOfRules(element)};
   }
   // The error of a side that has no slope says nothing of the other.
   return Slopes{.below = l.value,
@@ -240,8 +240,10 @@ absl::StatusOr<Slopes> SlopeFinder::AtBestStep(int64_t element) {
                                   std::isfinite(h.error) ? h.error : 0)};
 }
 
-double SlopeFinder::Rounding(double step) const {
-  return 4 * std::numeric_limits<double>::epsilon() * magnitude_ / step;
+double SlopeFinder::RoundingOfRules(int64_t element) const {
+  const double here = std::fabs(x_here_.values<double>()[element]);
+  return 64 * std::numeric_limits<double>::epsilon() * magnitude_ /
+         std::max(1.0, here);
 }
 
 absl::StatusOr<SlopeFinder::Moved> SlopeFinder::Move(int64_t element,
@@ -256,7 +258,18 @@ absl::StatusOr<SlopeFinder::Moved> SlopeFinder::Move(int64_t element,
   }
   const absl::StatusOr<Tensor> y = point_.Evaluate(y_);
   if (!y.ok()) return y.status();
-  return Moved{Change(weights_, y_here_, *y), (here + by) - here};
+  Moved moved = {.distance = (here + by) - here};
+  for (int64_t i = 0; i < weights_.elements(); ++i) {
+    const double weight = weights_.values<double>()[i];
+    const double from = y_here_.values<double>()[i];
+    const double to = y->values<double>()[i];
+    if (to != from) depends_[i] = true;
+    if (!depends_[i]) continue;
+    moved.change += weight * (to - from);
+    moved.magnitude +=
+        std::fabs(weight) * std::max(std::fabs(from), std::fabs(to));
+  }
+  return moved;
 }
 
 }  // namespace tape

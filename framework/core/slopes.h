@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -75,12 +76,20 @@ class SlopeFinder {
 
  private:
   struct Moved {
-    double change;    // Of y.
-    double distance;  // Really moved: e + step is rounded. Of either sign.
+    // How far change / distance may be off for want of digits of y.
+    double Rounding() const {
+      return 4 * std::numeric_limits<double>::epsilon() *
+             (magnitude / std::fabs(distance));
+    }
+
+    double change = 0;     // Of the sum.
+    double magnitude = 0;  // Sum of |weight y|, of what depends on x.
+    double distance = 0;   // Really moved: e + step is rounded. Of either sign.
   };
 
-  // How far a quotient may be off for want of digits of y.
-  double Rounding(double step) const;
+  // How far off what the rules give may be: terms cancel there that differences
+  // do not have.
+  double RoundingOfRules(int64_t element) const;
   absl::StatusOr<Moved> Move(int64_t element, double by);
 
   const Var y_;
@@ -90,7 +99,8 @@ class SlopeFinder {
   const Tensor& x_here_;
   const bool is_source_;
   EvaluationPoint& point_;
-  double magnitude_ = 0;  // Sum of |weight y|.
+  double magnitude_ = 0;       // Sum of |weight y|.
+  std::vector<bool> depends_;  // Elements of y that an element of x has moved.
 };
 
 }  // namespace tape
