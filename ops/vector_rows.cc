@@ -1,0 +1,482 @@
+// The vector code of rows and columns (vector.h): softmax and its kin, extremes,
+// cross entropy. Tested by tests/op_test.cc through the sample table.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "ops/vector.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/vector_rows.cc"
+// In this order: foreach_target.h includes this file again for each target.
+// clang-format off
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "framework/core/float_sums-inl.h"
+#include "ops/vector_math-inl.h"
+// clang-format on
+
+HWY_BEFORE_NAMESPACE();
+namespace tape::vector::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Floats = hn::ScalableTag<float>;
+
+using tape::HWY_NAMESPACE::DoubleSums;
+using tape::HWY_NAMESPACE::ForRow;
+using tape::HWY_NAMESPACE::LoadSome;
+using tape::HWY_NAMESPACE::NoSums;
+using tape::HWY_NAMESPACE::StoreSome;
+// Vectors that are added up in float32 before their sum joins one in double: so
+// sums of exponentials are off by at most 8 roundings, however many they are.
+constexpr int64_t kSumVectors = 8;
+
+HWY_INLINE float RowMax(const float* x, int64_t columns) {
+  const Floats d;
+  auto max = hn::Set(d, -kInfinity);
+  ForRow(x, columns, -kInfinity, [&](int64_t, int64_t, auto v) HWY_ATTR {
+    // Whether or not a NaN stays here, it makes the sum of exp(x - max) one.
+    max = hn::Max(v, max);
+  });
+  return hn::GetLane(hn::MaxOfLanes(d, max));
+}
+
+// The sum of exp(x - max), to 12 roundings for any length; if y is given,
+// stores exp(x - max) there.
+HWY_INLINE float RowExpSum(const float* x, int64_t columns, float max,
+                           float* y) {
+  const Floats d;
+  const int64_t part = kSumVectors * hn::Lanes(d);
+  const auto shift = hn::Set(d, max);
+  DoubleSums sums = NoSums();
+  for (int64_t begin = 0; begin < columns; begin += part) {
+    auto sum = hn::Zero(d);
+    const auto add = [&](int64_t c, int64_t n, auto v) HWY_ATTR {
+      const auto e = SafeExp(d, hn::Sub(v, shift));
+      if (y != nullptr) StoreSome(e, n, y + begin + c);
+      sum = hn::Add(sum, e);
+    };
+    ForRow(x + begin, std::min(part, columns - begin), -kInfinity, add);
+    // A short row needs no double.
+    if (columns <= part) return hn::GetLane(hn::SumOfLanes(d, sum));
+    sums.Add(sum);
+  }
+  return static_cast<float>(sums.Total());
+}
+
+void SoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  const Floats d;
+  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
+    const float sum = RowExpSum(x, columns, RowMax(x, columns), y);
+    const auto scale = hn::Set(d, 1 / sum);
+    ForRow(y, columns, 0, [&](int64_t c, int64_t n, auto e) HWY_ATTR {
+      StoreSome(hn::Mul(e, scale), n, y + c);
+    });
+  }
+}
+
+// log(sum of exp(x)) of one row, in two parts whose sum it is. Added up, they
+// would be rounded to the precision of max: logits near 10,000 would leave
+// nothing after the third digit of a loss.
+struct LogSumExp {
+  float max;
+  float log_sum;  // Of exp(x - max).
+};
+
+// All elements but the largest are added up apart from its e^0 = 1, so that
+// nothing of them is lost where they are far below it.
+HWY_INLINE LogSumExp RowLogSumExp(const float* x, int64_t columns) {
+  const Floats d;
+  const int64_t part = kSumVectors * hn::Lanes(d);
+  const float max = RowMax(x, columns);
+  // Infinity against infinity.
+  if (std::isinf(max)) return {max, std::numeric_limits<float>::quiet_NaN()};
+  const auto shift = hn::Set(d, max);
+  double others = -1;
+  for (int64_t begin = 0; begin < columns; begin += part) {
+    auto sum = hn::Zero(d);
+    ForRow(x + begin, std::min(part, columns - begin), -kInfinity,
+           [&](int64_t, int64_t, auto v) HWY_ATTR {
+             const auto is_max = hn::Eq(v, shift);
+             others += static_cast<double>(hn::CountTrue(d, is_max));
+             sum = hn::Add(sum, hn::IfThenZeroElse(
+                                    is_max, SafeExp(d, hn::Sub(v, shift))));
+           });
+    others += hn::GetLane(hn::SumOfLanes(d, sum));
+  }
+  return {max, std::log1p(static_cast<float>(others))};
+}
+
+void LogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  const Floats d;
+  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
+    const LogSumExp row = RowLogSumExp(x, columns);
+    const auto max = hn::Set(d, row.max);
+    const auto log_sum = hn::Set(d, row.log_sum);
+    ForRow(x, columns, 0, [&](int64_t c, int64_t n, auto v) HWY_ATTR {
+      StoreSome(hn::Sub(hn::Sub(v, max), log_sum), n, y + c);
+    });
+  }
+}
+
+void LogSumExpRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  for (int64_t r = 0; r < rows; ++r, x += columns) {
+    const float max = RowMax(x, columns);
+    // Of an infinite row exp(x) itself is 0 or infinite, as it should be.
+    const float shift = std::isfinite(max) ? max : 0;
+    y[r] = shift + std::log(RowExpSum(x, columns, shift, nullptr));
+  }
+}
+
+// ---- Columns of softmax ----
+// A vector's lanes are as many columns.
+
+// `count` lanes from x: a whole vector, or what is left at the end.
+HWY_INLINE auto LoadUpTo(const float* x, int64_t count) {
+  const Floats d;
+  if (count == static_cast<int64_t>(hn::Lanes(d))) return hn::LoadU(d, x);
+  return LoadSome(x, count, 0);
+}
+
+// Calls f(column, columns) for each vector of `count` columns.
+template <class F>
+HWY_INLINE void ForColumns(int64_t count, F f) {
+  const int64_t lanes = hn::Lanes(Floats());
+  for (int64_t c = 0; c < count; c += lanes) f(c, std::min(lanes, count - c));
+}
+
+HWY_INLINE auto ColumnMax(const float* x, int64_t length, int64_t stride,
+                          int64_t columns) {
+  const Floats d;
+  auto max = hn::Set(d, -kInfinity);
+  for (int64_t i = 0; i < length; ++i) {
+    max = hn::Max(LoadUpTo(x + i * stride, columns), max);
+  }
+  return max;
+}
+
+// The sums of exp(x - shift), to 8 roundings for any length; if y is given,
+// stores exp(x - shift) there.
+template <class V>
+HWY_INLINE DoubleSums ColumnExpSum(const float* x, int64_t length,
+                                   int64_t stride, int64_t columns, V shift,
+                                   float* y) {
+  const Floats d;
+  DoubleSums sums = NoSums();
+  for (int64_t begin = 0; begin < length; begin += kSumVectors) {
+    const int64_t end = std::min(length, begin + kSumVectors);
+    V sum = hn::Zero(d);
+    for (int64_t i = begin; i < end; ++i) {
+      const V e = SafeExp(d, hn::Sub(LoadUpTo(x + i * stride, columns), shift));
+      if (y != nullptr) StoreSome(e, columns, y + i * stride);
+      sum = hn::Add(sum, e);
+    }
+    sums.Add(sum);
+  }
+  return sums;
+}
+
+void SoftmaxColumns(const float* x, int64_t length, int64_t stride,
+                    int64_t count, float* y) {
+  const Floats d;
+  ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
+    const auto max = ColumnMax(x + c, length, stride, n);
+    const auto sum =
+        ColumnExpSum(x + c, length, stride, n, max, y + c).Rounded();
+    const auto scale = hn::Div(hn::Set(d, 1.0f), sum);
+    for (int64_t i = 0; i < length; ++i) {
+      float* const row = y + c + i * stride;
+      StoreSome(hn::Mul(LoadUpTo(row, n), scale), n, row);
+    }
+  });
+}
+
+void LogSoftmaxColumns(const float* x, int64_t length, int64_t stride,
+                       int64_t count, float* y) {
+  const Floats d;
+  ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
+    const auto max = ColumnMax(x + c, length, stride, n);
+    // As of a row: all but the largest, which may be there more than once.
+    DoubleSums others = NoSums(), ties = NoSums();
+    ties.Add(hn::Set(d, -1.0f));
+    for (int64_t begin = 0; begin < length; begin += kSumVectors) {
+      auto sum = hn::Zero(d), largest = hn::Zero(d);
+      const int64_t end = std::min(length, begin + kSumVectors);
+      for (int64_t i = begin; i < end; ++i) {
+        const auto row = LoadUpTo(x + c + i * stride, n);
+        const auto is_max = hn::Eq(row, max);
+        largest =
+            hn::Add(largest, hn::IfThenElseZero(is_max, hn::Set(d, 1.0f)));
+        sum = hn::Add(
+            sum, hn::IfThenZeroElse(is_max, SafeExp(d, hn::Sub(row, max))));
+      }
+      others.Add(sum);
+      ties.Add(largest);
+    }
+    others.Add(ties);
+    const auto log_sum = hn::IfThenElse(hn::IsInf(max), hn::NaN(d),
+                                        SafeLog1p(d, others.Rounded()));
+    for (int64_t i = 0; i < length; ++i) {
+      const auto row = LoadUpTo(x + c + i * stride, n);
+      StoreSome(hn::Sub(hn::Sub(row, max), log_sum), n, y + c + i * stride);
+    }
+  });
+}
+
+void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
+                      int64_t count, float* y) {
+  const Floats d;
+  ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
+    const auto max = ColumnMax(x + c, length, stride, n);
+    const auto shift = hn::IfThenElseZero(hn::IsFinite(max), max);
+    const auto sum =
+        ColumnExpSum(x + c, length, stride, n, shift, nullptr).Rounded();
+    StoreSome(hn::Add(shift, SafeLog(d, sum)), n, y + c);
+  });
+}
+
+// ---- Extremes of rows and columns ----
+
+// The largest elements so far, lane by lane, or the smallest, and where there
+// was a NaN. (Which operand Max returns beside a NaN depends on the target.)
+template <bool largest>
+struct Extremes {
+  hn::Vec<Floats> best;
+  hn::Mask<Floats> nan;
+
+  template <class V>
+  HWY_INLINE void Add(V v) {
+    best = largest ? hn::Max(v, best) : hn::Min(v, best);
+    nan = hn::Or(nan, hn::IsNaN(v));
+  }
+  HWY_INLINE void Add(const Extremes& other) {
+    best = largest ? hn::Max(other.best, best) : hn::Min(other.best, best);
+    nan = hn::Or(nan, other.nan);
+  }
+  HWY_INLINE auto Lanes() const {
+    return hn::IfThenElse(nan, hn::NaN(Floats()), best);
+  }
+};
+
+template <bool largest>
+constexpr float kNoExtreme = largest ? -kInfinity : kInfinity;
+
+template <bool largest>
+HWY_INLINE Extremes<largest> NoExtremes() {
+  const Floats d;
+  return {hn::Set(d, kNoExtreme<largest>), hn::IsNaN(hn::Zero(d))};
+}
+
+template <bool largest>
+HWY_INLINE float RowExtreme(const float* x, int64_t columns) {
+  const Floats d;
+  const int64_t lanes = hn::Lanes(d);
+  // Two, so that they need not wait for each other.
+  auto even = NoExtremes<largest>(), odd = even;
+  int64_t c = 0;
+  for (; c + 2 * lanes <= columns; c += 2 * lanes) {
+    even.Add(hn::LoadU(d, x + c));
+    odd.Add(hn::LoadU(d, x + c + lanes));
+  }
+  ForRow(x + c, columns - c, kNoExtreme<largest>,
+         [&](int64_t, int64_t, auto v) HWY_ATTR { even.Add(v); });
+  even.Add(odd);
+  if (!hn::AllFalse(d, even.nan)) {
+    return std::numeric_limits<float>::quiet_NaN();
+  }
+  return hn::GetLane(largest ? hn::MaxOfLanes(d, even.best)
+                             : hn::MinOfLanes(d, even.best));
+}
+
+template <bool largest>
+HWY_INLINE void ColumnExtremes(const float* x, int64_t length, int64_t stride,
+                               int64_t count, float* y) {
+  ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
+    auto even = NoExtremes<largest>(), odd = even;
+    int64_t i = 0;
+    for (; i + 2 <= length; i += 2) {
+      even.Add(LoadUpTo(x + c + i * stride, n));
+      odd.Add(LoadUpTo(x + c + (i + 1) * stride, n));
+    }
+    if (i < length) even.Add(LoadUpTo(x + c + i * stride, n));
+    even.Add(odd);
+    StoreSome(even.Lanes(), n, y + c);
+  });
+}
+
+void MaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  for (int64_t r = 0; r < rows; ++r) {
+    y[r] = RowExtreme<true>(x + r * columns, columns);
+  }
+}
+void MinRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  for (int64_t r = 0; r < rows; ++r) {
+    y[r] = RowExtreme<false>(x + r * columns, columns);
+  }
+}
+void MaxColumns(const float* x, int64_t length, int64_t stride, int64_t count,
+                float* y) {
+  ColumnExtremes<true>(x, length, stride, count, y);
+}
+void MinColumns(const float* x, int64_t length, int64_t stride, int64_t count,
+                float* y) {
+  ColumnExtremes<false>(x, length, stride, count, y);
+}
+
+// ---- Cross entropy ----
+
+void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
+                      int64_t columns, const int32_t* ignored, float* loss) {
+  for (int64_t r = 0; r < rows; ++r, x += columns) {
+    if (ignored != nullptr && label[r] == *ignored) {
+      loss[r] = 0;
+    } else if (label[r] < 0 || label[r] >= columns) {
+      loss[r] = std::numeric_limits<float>::quiet_NaN();
+    } else {
+      const LogSumExp row = RowLogSumExp(x, columns);
+      loss[r] = row.log_sum + (row.max - x[label[r]]);
+    }
+  }
+}
+
+void CrossEntropySlopeRows(const float* x, const int32_t* label, int64_t rows,
+                           int64_t columns, const int32_t* ignored, float* y) {
+  const Floats d;
+  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
+    if (ignored != nullptr && label[r] == *ignored) {
+      std::fill_n(y, columns, 0.0f);
+      continue;
+    }
+    if (label[r] < 0 || label[r] >= columns) {
+      std::fill_n(y, columns, std::numeric_limits<float>::quiet_NaN());
+      continue;
+    }
+    const double sum = RowExpSum(x, columns, RowMax(x, columns), y);
+    float& at_label = y[label[r]];
+    double others = sum - at_label;
+    // Where the label's share is most, it leaves too few digits of the others.
+    if (!(at_label < others)) {
+      at_label = 0;
+      others = 0;
+      for (int64_t c = 0; c < columns; ++c) others += y[c];
+    }
+    const auto scale = hn::Set(d, static_cast<float>(1 / sum));
+    ForRow(y, columns, 0, [&](int64_t c, int64_t n, auto e) HWY_ATTR {
+      StoreSome(hn::Mul(e, scale), n, y + c);
+    });
+    at_label = static_cast<float>(-others / sum);
+  }
+}
+
+void ProbabilityCrossEntropyRows(const float* x, const float* p, int64_t rows,
+                                 int64_t columns, float* loss) {
+  for (int64_t r = 0; r < rows; ++r, x += columns, p += columns) {
+    const LogSumExp row = RowLogSumExp(x, columns);
+    double sum = 0;
+    for (int64_t c = 0; c < columns; ++c) {
+      // 0 ln 0 = 0; in double, x - max does not overflow.
+      if (p[c] == 0) continue;
+      sum += p[c] * (row.log_sum + (static_cast<double>(row.max) - x[c]));
+    }
+    loss[r] = static_cast<float>(sum);
+  }
+}
+
+void ProbabilityCrossEntropySlopeRows(const float* x, const float* p,
+                                      int64_t rows, int64_t columns, float* y) {
+  for (int64_t r = 0; r < rows; ++r, x += columns, p += columns, y += columns) {
+    const float max = RowMax(x, columns);
+    RowExpSum(x, columns, max, y);
+    double exponentials = 0, labels = 0;
+    for (int64_t c = 0; c < columns; ++c) {
+      exponentials += y[c];
+      labels += p[c];
+    }
+    // (e sum p - p sum e) / sum e, without what both products have in common.
+    const double scale = 1 / exponentials;
+    for (int64_t c = 0; c < columns; ++c) {
+      y[c] = static_cast<float>(
+          (y[c] * (labels - p[c]) - p[c] * (exponentials - y[c])) * scale);
+    }
+  }
+}
+
+}  // namespace tape::vector::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tape::vector {
+
+HWY_EXPORT(SoftmaxRows);
+HWY_EXPORT(LogSoftmaxRows);
+HWY_EXPORT(LogSumExpRows);
+HWY_EXPORT(SoftmaxColumns);
+HWY_EXPORT(LogSoftmaxColumns);
+HWY_EXPORT(LogSumExpColumns);
+HWY_EXPORT(MaxRows);
+HWY_EXPORT(MinRows);
+HWY_EXPORT(MaxColumns);
+HWY_EXPORT(MinColumns);
+HWY_EXPORT(CrossEntropyRows);
+HWY_EXPORT(CrossEntropySlopeRows);
+HWY_EXPORT(ProbabilityCrossEntropyRows);
+HWY_EXPORT(ProbabilityCrossEntropySlopeRows);
+
+void SoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxRows)(x, rows, columns, y);
+}
+void LogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  HWY_DYNAMIC_DISPATCH(LogSoftmaxRows)(x, rows, columns, y);
+}
+void LogSumExpRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  HWY_DYNAMIC_DISPATCH(LogSumExpRows)(x, rows, columns, y);
+}
+void SoftmaxColumns(const float* x, int64_t length, int64_t stride,
+                    int64_t count, float* y) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxColumns)(x, length, stride, count, y);
+}
+void LogSoftmaxColumns(const float* x, int64_t length, int64_t stride,
+                       int64_t count, float* y) {
+  HWY_DYNAMIC_DISPATCH(LogSoftmaxColumns)(x, length, stride, count, y);
+}
+void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
+                      int64_t count, float* y) {
+  HWY_DYNAMIC_DISPATCH(LogSumExpColumns)(x, length, stride, count, y);
+}
+void MaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  HWY_DYNAMIC_DISPATCH(MaxRows)(x, rows, columns, y);
+}
+void MinRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  HWY_DYNAMIC_DISPATCH(MinRows)(x, rows, columns, y);
+}
+void MaxColumns(const float* x, int64_t length, int64_t stride, int64_t count,
+                float* y) {
+  HWY_DYNAMIC_DISPATCH(MaxColumns)(x, length, stride, count, y);
+}
+void MinColumns(const float* x, int64_t length, int64_t stride, int64_t count,
+                float* y) {
+  HWY_DYNAMIC_DISPATCH(MinColumns)(x, length, stride, count, y);
+}
+void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
+                      int64_t columns, const int32_t* ignored, float* loss) {
+  HWY_DYNAMIC_DISPATCH(CrossEntropyRows)
+  (x, label, rows, columns, ignored, loss);
+}
+void CrossEntropySlopeRows(const float* x, const int32_t* label, int64_t rows,
+                           int64_t columns, const int32_t* ignored, float* y) {
+  HWY_DYNAMIC_DISPATCH(CrossEntropySlopeRows)
+  (x, label, rows, columns, ignored, y);
+}
+void ProbabilityCrossEntropyRows(const float* x, const float* p, int64_t rows,
+                                 int64_t columns, float* loss) {
+  HWY_DYNAMIC_DISPATCH(ProbabilityCrossEntropyRows)
+  (x, p, rows, columns, loss);
+}
+void ProbabilityCrossEntropySlopeRows(const float* x, const float* p,
+                                      int64_t rows, int64_t columns, float* y) {
+  HWY_DYNAMIC_DISPATCH(ProbabilityCrossEntropySlopeRows)
+  (x, p, rows, columns, y);
+}
+
+}  // namespace tape::vector
+#endif  // HWY_ONCE
