@@ -195,6 +195,15 @@ struct Scatter {
   // Most updates that a list can link.
   static constexpr int64_t kMostLinks = std::numeric_limits<int32_t>::max();
 
+  // So few terms lose next to nothing in float32, and small lines are many.
+  static constexpr int64_t kFewUpdates = 16;
+  // Whether sums of kFewUpdates of its size could be infinite. An infinity and a
+  // NaN have larger bits than any number.
+  static bool IsLarge(float update) {
+    constexpr int32_t kLarge = std::bit_cast<int32_t>(0x1p123f);
+    return (std::bit_cast<int32_t>(update) & 0x7fffffff) >= kLarge;
+  }
+
   // Whether to give each of `some` places sums of its own, or to link the
   // updates of each: a table with few updates should cost no more than its
   // zeros.
@@ -212,9 +221,10 @@ struct Scatter {
   // for ScratchBytes, at least as many as these.
   void Run(const float* from, const int32_t* indices, float* to, int64_t begin,
            int64_t end, int64_t some, std::byte* scratch) const {
-    // So few terms lose next to nothing in float32, and small lines are many.
-    constexpr int64_t kFewUpdates = 16;
-    if (updates <= kFewUpdates && RunFew(from, indices, to, begin, end)) return;
+    if (width == 1 && updates <= kFewUpdates &&
+        RunFew(from, indices, to, begin, end)) {
+      return;
+    }
     if (!HasSums(some)) {
       RunLinked(from, indices, to, begin, end,
                 reinterpret_cast<int32_t*>(scratch));
@@ -231,27 +241,20 @@ struct Scatter {
   }
 
  private:
-  // In float32; false if a sum is not finite, which a partial sum may have
-  // made.
+  // In float32, of places of one element; false, with nothing of use done, if an
+  // update is so large that a partial sum could be infinite.
   bool RunFew(const float* from, const int32_t* indices, float* to,
               int64_t begin, int64_t end) const {
-    for (int64_t place = begin; place < end; ++place) {
-      float* const y = to + place * step;
-      for (int64_t i = 0; i < width; ++i) y[i] = 0;
-    }
+    for (int64_t place = begin; place < end; ++place) to[place * step] = 0;
+    bool large = false;
     for (int64_t j = 0; j < updates; ++j) {
       const int64_t place = indices[j * index_step];
       if (place < begin || place >= end) continue;
-      const float* const update = from + j * update_step;
-      float* const y = to + place * step;
-      for (int64_t i = 0; i < width; ++i) y[i] += update[i];
+      const float update = from[j * update_step];
+      to[place * step] += update;
+      large |= IsLarge(update);
     }
-    float residue = 0;  // NaN if an element is not finite.
-    for (int64_t place = begin; place < end; ++place) {
-      const float* const y = to + place * step;
-      for (int64_t i = 0; i < width; ++i) residue += y[i] * 0;
-    }
-    return residue == 0;
+    return !large;
   }
 
   void RunSummed(const float* from, const int32_t* indices, float* to,
@@ -336,6 +339,33 @@ struct Scatter {
   }
 };
 
+// Places `begin` … `end` - 1 of all lines of y, each of which gets a few updates,
+// in float32; false, with nothing of use done, if an update is large.
+bool ScatterFew(const Lines& y, int64_t updates,
+                const KernelArguments& arguments, int64_t begin, int64_t end) {
+  const auto* const from = static_cast<const float*>(arguments.inputs[0]);
+  const int32_t* const indices = Indices(arguments);
+  auto* const to = static_cast<float*>(arguments.outputs[0]);
+  std::fill(to + begin * y.inner, to + end * y.inner, 0.0f);
+  bool large = false;
+  for (int64_t outer = begin / y.length; outer * y.length < end; ++outer) {
+    const int64_t first = outer * y.length;
+    for (int64_t j = 0; j < updates; ++j) {
+      const int64_t index = indices[j], place = first + index;
+      if (index < 0 || index >= y.length || place < begin || place >= end) {
+        continue;
+      }
+      const float* const update = from + (outer * updates + j) * y.inner;
+      float* const sum = to + place * y.inner;
+      for (int64_t i = 0; i < y.inner; ++i) {
+        sum[i] += update[i];
+        large |= Scatter::IsLarge(update[i]);
+      }
+    }
+  }
+  return !large;
+}
+
 // ---- ScatterAdd: y = 0, y[indices[j]] += updates[j] along an axis ----
 // What is outside is left out; d updates = gy, gathered. Each element is added
 // up in the order of the indices, in double, and rounded once; of 16 updates or
@@ -405,6 +435,10 @@ constexpr OpDef kScatterAdd = {
           places, bytes,
           [=](const KernelArguments& arguments, int64_t begin, int64_t end) {
             if (y.inner == 0) return;
+            if (indices <= Scatter::kFewUpdates &&
+                ScatterFew(y, indices, arguments, begin, end)) {
+              return;
+            }
             for (int64_t outer = begin / y.length; outer * y.length < end;
                  ++outer) {
               const int64_t first = outer * y.length;
