@@ -243,5 +243,33 @@ TEST(SumsTest, ScatterAddAddsUpInDoubleHoweverLargeTheTable) {
   }
 }
 
+// Few updates are added in float32, unless that could overflow on the way.
+TEST(SumsTest, AFewScatteredUpdatesDoNotOverflowOnTheWay) {
+  for (const int64_t width : {1, 3, 130}) {
+    Graph graph;
+    const Var x = graph.Input("x", {2, 3, width});
+    const Var zeros = Fill(&graph, {3}, 0, DType::kInt32);
+    const Var y = ScatterAdd(x, zeros, {2, 4, width}, 1);
+    // 3e38 + 3e38 - 3e38, in both lines.
+    Tensor updates = FilledTensor({2, 3, width}, 3e38f);
+    for (int64_t i = 0; i < width; ++i) {
+      for (int line : {0, 1}) {
+        updates.values<float>()[(line * 3 + 2) * width + i] = -3e38f;
+      }
+    }
+    std::vector<float> expected(8 * width);
+    for (int64_t i = 0; i < width; ++i) {
+      expected[i] = expected[4 * width + i] = 3e38f;
+    }
+    EXPECT_EQ(Computed(y, x, updates), expected) << width;
+    const Var z = graph.Input("z", {2, 4, width});
+    const Var taken =
+        GatherAlong(z, Fill(&graph, {2, 3, width}, 0, DType::kInt32), 1);
+    EXPECT_EQ(Computed(Gradients(taken, {z}, {.seed = x})[0], x, updates),
+              expected)
+        << width;
+  }
+}
+
 }  // namespace
 }  // namespace tape
