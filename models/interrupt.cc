@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 
+#include <exception>
+
 namespace tape {
 namespace {
 
@@ -18,10 +20,15 @@ sigset_t Signals() {
 InterruptScope::InterruptScope() {
   const sigset_t signals = Signals();
   pthread_sigmask(SIG_BLOCK, &signals, &before_);
-  waiter_ = std::thread([this] { Wait(); });
+  try {
+    waiter_ = std::thread([this] { Wait(); });
+  } catch (const std::exception&) {
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
 }
 
 InterruptScope::~InterruptScope() {
+  if (!waiter_.joinable()) return;
   is_over_ = true;
   pthread_kill(waiter_.native_handle(), SIGTERM);
   waiter_.join();

@@ -11,12 +11,12 @@
 namespace tape {
 
 // While one lives, the first of these signals is noted, and the next one ends
-// the process as it always does. One at a time, and before the threads of plans
-// are made, which are to have its mask.
+// the process as it always does. One at a time.
 //
-// No handler: the code that oneDNN makes keeps data in the stack pointer, and
-// the system would write a handler's frame wherever that points. So the signals
-// are blocked, and a thread waits for them.
+// A thread of its own waits for the signals, which are blocked elsewhere: so
+// they are seen within a long run of a plan too, during which no handler could
+// run (core/uninterrupted.h), and interrupt no call of the system. If there is
+// no such thread to be had, signals do what they always do.
 class InterruptScope {
  public:
   InterruptScope();

@@ -32,7 +32,7 @@ TEST(InterruptScopeTest, NotesTheFirstSignal) {
   }
 }
 
-// Whose frame would be written where oneDNN's code has its data.
+// Which could only run between the runs of a plan.
 TEST(InterruptScopeTest, HasNoHandler) {
   const InterruptScope scope;
   for (const int number : {SIGINT, SIGTERM}) {

@@ -11,6 +11,7 @@
 #include "framework/compiler/plan_impl.h"
 #include "framework/core/check.h"
 #include "framework/core/floating_point.h"
+#include "framework/core/uninterrupted.h"
 
 namespace tape {
 namespace {
@@ -81,6 +82,7 @@ absl::StatusOr<Executable*> Plan::Impl::Prepare(int64_t batch) {
     if (executable->batch() == batch) return executable.get();
   }
   const FloatingPointScope environment;
+  const UninterruptedScope scope;
   const Clock::time_point start = Clock::now();
   const Program bound = Bind(program_, batch);
   const std::string with_batch =
@@ -184,6 +186,7 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
     return status;
   }
   last_ = *executable;
+  const UninterruptedScope scope;
   if (check_finite_) {
     const absl::Status status = last_->RunChecked(needed_, ++runs_);
     has_run_ = status.ok();

@@ -6,13 +6,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <system_error>
+#include <thread>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
 #include "framework/core/check.h"
+#include "framework/core/uninterrupted.h"
 
 namespace tape {
 namespace {
@@ -38,20 +39,21 @@ ThreadTeam::ThreadTeam(int threads)
     : spins_(threads <= AvailableThreads() ? kSpins : 0) {
   TAPE_CHECK_LE(1, threads);
   others_.reserve(threads - 1);
+  const UninterruptedScope scope;  // Whose mask new threads inherit.
   for (int member = 1; member < threads; ++member) {
-    try {
-      others_.emplace_back([this, member] { Serve(member); });
-    } catch (const std::system_error&) {
-      break;  // The system gives no more; results are the same with fewer.
-    }
+    pthread_t other;
+    // If the system gives no more, results are the same with fewer.
+    if (pthread_create(&other, nullptr, Enter, this) != 0) break;
+    others_.push_back(other);
   }
 }
 
 ThreadTeam::~ThreadTeam() {
+  const UninterruptedScope scope;  // Lest the caller be cancelled halfway.
   call_ = nullptr;
   job_.fetch_add(1, std::memory_order_release);
   job_.notify_all();
-  for (std::thread& other : others_) other.join();
+  for (pthread_t other : others_) pthread_join(other, nullptr);
 }
 
 void ThreadTeam::Start(int members, Call call, const void* context) {
@@ -79,10 +81,20 @@ void ThreadTeam::WaitForChange(const std::atomic<uint32_t>& value,
   }
 }
 
+void* ThreadTeam::Enter(void* team) {
+  auto* const self = static_cast<ThreadTeam*>(team);
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
+  self->Serve(self->entered_.fetch_add(1) + 1);
+  return nullptr;
+}
+
 void ThreadTeam::Serve(int member) {
   uint32_t job = 0;
   while (true) {
+    // Between jobs, a thread that changes the process's user is answered.
+    SetSignalMask(BlockableSignals() & ~UserChangeSignal());
     WaitForChange(job_, job);
+    SetSignalMask(BlockableSignals());
     ++job;
     if (call_ == nullptr) return;
     if (member < running_) call_(context_, member);

@@ -8,9 +8,10 @@
 #ifndef TAPE_FRAMEWORK_COMPILER_THREADS_H_
 #define TAPE_FRAMEWORK_COMPILER_THREADS_H_
 
+#include <pthread.h>
+
 #include <atomic>
 #include <cstdint>
-#include <thread>
 #include <vector>
 
 namespace tape {
@@ -18,7 +19,8 @@ namespace tape {
 class ThreadTeam {
  public:
   // The caller of Run is member 0; threads - 1 others are started, or as many
-  // as the system gives. `threads` is at least 1.
+  // as the system gives. `threads` is at least 1. No signal handler runs on the
+  // others; the caller sees to itself (UninterruptedScope).
   explicit ThreadTeam(int threads);
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;
@@ -27,7 +29,7 @@ class ThreadTeam {
   int size() const { return static_cast<int>(others_.size()) + 1; }
 
   // Calls job(member) on the first `members` members (all, if there are fewer),
-  // and returns when all are done. Does not allocate.
+  // and returns when all are done. A job throws nothing. Does not allocate.
   template <typename Job>
   void Run(int members, const Job& job) {
     Start(
@@ -54,6 +56,8 @@ class ThreadTeam {
   };
 
   void Start(int members, Call call, const void* context);
+  // The life of another member's thread.
+  static void* Enter(void* team);
   void Serve(int member);
   // Returns when `members` members are there.
   void MeetAt(Barrier& barrier, int members);
@@ -61,7 +65,8 @@ class ThreadTeam {
   void WaitForChange(const std::atomic<uint32_t>& value, uint32_t old) const;
 
   const int spins_;  // Looks before going to sleep.
-  std::vector<std::thread> others_;
+  std::vector<pthread_t> others_;
+  std::atomic<int> entered_{0};  // How many of the others have started.
   // The current job; null: leave. Members beyond the first `running_` have no
   // part in it, but meet the others at its end, so that none is a job behind.
   Call call_ = nullptr;
