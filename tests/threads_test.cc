@@ -4,11 +4,18 @@
 #include "framework/compiler/threads.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <functional>
+#include <memory>
 #include <set>
 #include <thread>
 #include <vector>
+
+#include "framework/framework.h"
+#include "ops/ops.h"
 
 namespace tape {
 namespace {
@@ -117,6 +124,105 @@ TEST(ThreadTeamTest, RunsAJobOnFewerMembersThanItHas) {
 
 TEST(ThreadTeamTest, EndsWithoutHavingRun) {
   for (int i = 0; i < 200; ++i) ThreadTeam team(4);
+}
+
+#ifdef __SANITIZE_THREAD__
+#define NEEDS_FORK() \
+  GTEST_SKIP() << "the thread sanitizer starts no threads after a fork"
+#else
+#define NEEDS_FORK()
+#endif
+
+// What the child of a fork ends with: the code of `child`, or -1.
+int CodeOfChild(const std::function<int()>& child) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    alarm(20);  // Ends what hangs.
+    _exit(child());
+  }
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(ThreadTeamTest, HasThreadsOfItsOwnInAForkedChild) {
+  NEEDS_FORK();
+  for (const int size : kSizes) {
+    ThreadTeam team(size);
+    const auto meet = [&] {
+      std::vector<int> numbers(size, 0);
+      std::atomic<int> mistakes = 0;
+      for (int job = 1; job <= 100; ++job) {
+        team.Run([&](int member) {
+          numbers[member] = job;
+          team.Meet();
+          for (const int number : numbers) mistakes += number != job;
+          team.Meet();
+        });
+      }
+      return mistakes.load();
+    };
+    ASSERT_EQ(meet(), 0);
+    EXPECT_EQ(CodeOfChild([&] { return meet() + CodeOfChild(meet); }), 0);
+    EXPECT_EQ(meet(), 0);  // The parent is as it was.
+  }
+}
+
+TEST(ThreadTeamTest, EndsInAForkedChildThatHasNotRunIt) {
+  NEEDS_FORK();
+  auto team = std::make_unique<ThreadTeam>(3);
+  EXPECT_EQ(CodeOfChild([&] {
+              team.reset();
+              return 0;
+            }),
+            0);
+}
+
+// As the child of a thread that has nothing to do with the plan.
+TEST(ThreadTeamTest, IsForkedWhileItRuns) {
+  NEEDS_FORK();
+  ThreadTeam team(3);
+  std::atomic<bool> done = false;
+  std::thread other([&] {
+    for (int i = 0; i < 20; ++i) {
+      EXPECT_EQ(CodeOfChild([&] {
+                  std::atomic<int> runs = 0;
+                  for (int job = 0; job < 10; ++job) {
+                    team.Run([&](int) {
+                      ++runs;
+                      team.Meet();
+                    });
+                  }
+                  return runs == 30 ? 0 : 1;
+                }),
+                0);
+    }
+    done = true;
+  });
+  while (!done) team.Run([&](int) { team.Meet(); });
+  other.join();
+}
+
+TEST(PlanTest, RunsInAForkedChildToTheSameBits) {
+  NEEDS_FORK();
+  Graph graph;
+  const Var x = graph.Input("x", {kBatch, 64});
+  const Var w = graph.Parameter("w", {64, 64}, Glorot());
+  const Var y = Mean(Square(MatMul(x, w)));
+  Tensor fed({DType::kFloat32, {5000, 64}});
+  for (float& value : fed.values<float>()) value = 0.5;
+  auto plan =
+      std::make_unique<Plan>(*Compile(graph, {.fetch = {y}, .threads = 2}));
+  ASSERT_TRUE(plan->Run({{x, fed}}).ok());
+  const float expected = plan->Scalar(y);
+  const auto run = [&] {
+    if (!plan->Run({{x, fed}}).ok()) return 1;
+    const bool same = plan->Scalar(y) == expected;
+    plan.reset();
+    return same ? 0 : 2;
+  };
+  EXPECT_EQ(CodeOfChild(run), 0);
+  EXPECT_EQ(run(), 0);
 }
 
 TEST(AvailableThreadsTest, AreAtLeastOneAndNoMoreThanTheMachines) {

@@ -396,14 +396,14 @@ absl::Status Executable::RunChecked(absl::Span<const void* const> fed,
 void Executable::Run(ThreadTeam& team, absl::Span<const void* const> fed) {
   Feed(fed);
   // More members than chunks would only stand at the barriers.
-  const int members = std::min(team.size(), chunks_);
-  team.Run(members, [&](int member) { RunMember(team, members, member); });
+  team.Run(chunks_, [&](int member) { RunMember(team, member); });
 }
 
 // Every member walks through all calls, of which each has its share of chunks,
 // all in a row: so what a member makes of some rows, it also reads in the next
 // call, from its own caches. What has one chunk is member 0's.
-void Executable::RunMember(ThreadTeam& team, int members, int member) {
+void Executable::RunMember(ThreadTeam& team, int member) {
+  const int members = team.running();
   const FloatingPointScope environment(Denormals::kFlush);
   std::byte* const scratch = scratch_.data() + member * scratch_bytes_;
   const auto first_chunk = [members](const Call& call, int member) {

@@ -116,7 +116,7 @@ class Executable {
   std::string PlaceText(const Place& place) const;
   void* Address(const Place& place) const;
   void Feed(absl::Span<const void* const> fed);
-  void RunMember(ThreadTeam& team, int members, int member);
+  void RunMember(ThreadTeam& team, int member);
   // The error that says that `node` made `value` at the element `index`.
   absl::Status ReportMade(int node, int64_t index, float value,
                           int64_t run) const;

@@ -2,6 +2,7 @@
 #include "framework/compiler/threads.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -36,11 +37,23 @@ void Pause() {
 // With more members than processors, a member that spins keeps another from
 // running.
 ThreadTeam::ThreadTeam(int threads)
-    : spins_(threads <= AvailableThreads() ? kSpins : 0) {
+    : spins_(threads <= AvailableThreads() ? kSpins : 0), wanted_(threads) {
   TAPE_CHECK_LE(1, threads);
   others_.reserve(threads - 1);
+  StartOthers();
+}
+
+void ThreadTeam::StartOthers() {
+  process_ = getpid();
+  others_.clear();
+  for (std::atomic<uint32_t>* const number :
+       {&job_, &within_job_.arrived, &within_job_.meetings,
+        &end_of_job_.arrived, &end_of_job_.meetings}) {
+    *number = 0;
+  }
+  entered_ = 0;
   const UninterruptedScope scope;  // Whose mask new threads inherit.
-  for (int member = 1; member < threads; ++member) {
+  while (size() < wanted_) {
     pthread_t other;
     // If the system gives no more, results are the same with fewer.
     if (pthread_create(&other, nullptr, Enter, this) != 0) break;
@@ -49,6 +62,7 @@ ThreadTeam::ThreadTeam(int threads)
 }
 
 ThreadTeam::~ThreadTeam() {
+  if (process_ != getpid()) return;
   const UninterruptedScope scope;  // Lest the caller be cancelled halfway.
   call_ = nullptr;
   job_.fetch_add(1, std::memory_order_release);
@@ -57,6 +71,7 @@ ThreadTeam::~ThreadTeam() {
 }
 
 void ThreadTeam::Start(int members, Call call, const void* context) {
+  if (!others_.empty() && process_ != getpid()) StartOthers();
   running_ = std::min(members, size());
   if (running_ == 1) {
     call(context, 0);

@@ -9,6 +9,7 @@
 #define TAPE_FRAMEWORK_COMPILER_THREADS_H_
 
 #include <pthread.h>
+#include <sys/types.h>
 
 #include <atomic>
 #include <cstdint>
@@ -21,12 +22,17 @@ class ThreadTeam {
   // The caller of Run is member 0; threads - 1 others are started, or as many
   // as the system gives. `threads` is at least 1. No signal handler runs on the
   // others; the caller sees to itself (UninterruptedScope).
+  //
+  // A fork copies none of the others: the child's first Run starts its own.
   explicit ThreadTeam(int threads);
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;
   ThreadTeam& operator=(const ThreadTeam&) = delete;
 
+  // In a forked child, the parent's until the first Run.
   int size() const { return static_cast<int>(others_.size()) + 1; }
+  // Within a job: how many members run it.
+  int running() const { return running_; }
 
   // Calls job(member) on the first `members` members (all, if there are fewer),
   // and returns when all are done. A job throws nothing. Does not allocate.
@@ -55,6 +61,7 @@ class ThreadTeam {
     alignas(64) std::atomic<uint32_t> meetings{0};  // Held so far.
   };
 
+  void StartOthers();
   void Start(int members, Call call, const void* context);
   // The life of another member's thread.
   static void* Enter(void* team);
@@ -64,7 +71,9 @@ class ThreadTeam {
   // Waits until `value` is no longer `old`.
   void WaitForChange(const std::atomic<uint32_t>& value, uint32_t old) const;
 
-  const int spins_;  // Looks before going to sleep.
+  const int spins_;   // Looks before going to sleep.
+  const int wanted_;  // Members, as far as the system gives threads.
+  pid_t process_;     // Whose threads the others are.
   std::vector<pthread_t> others_;
   std::atomic<int> entered_{0};  // How many of the others have started.
   // The current job; null: leave. Members beyond the first `running_` have no
