@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <thread>
 
 #if defined(__x86_64__)
@@ -14,6 +13,7 @@
 #endif
 
 #include "framework/core/check.h"
+#include "framework/core/control_groups.h"
 #include "framework/core/uninterrupted.h"
 
 namespace tape {
@@ -131,18 +131,11 @@ void ThreadTeam::MeetAt(Barrier& barrier, int members) {
 }
 
 int AvailableThreads() {
-  int threads = 1;
-  cpu_set_t set;
+  double threads = static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN));
+  cpu_set_t set;  // Of up to 1024 processors.
   if (sched_getaffinity(0, sizeof(set), &set) == 0) threads = CPU_COUNT(&set);
-  // "max 100000" or, for one and a half processors, "150000 100000".
-  if (std::FILE* const file = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {
-    double quota = 0, period = 0;
-    if (std::fscanf(file, "%lf %lf", &quota, &period) == 2 && period > 0) {
-      threads = std::min(threads, static_cast<int>(std::ceil(quota / period)));
-    }
-    std::fclose(file);
-  }
-  return std::max(1, threads);
+  threads = std::min(threads, std::ceil(ControlGroupProcessors()));
+  return std::max(1, static_cast<int>(threads));
 }
 
 }  // namespace tape

@@ -85,8 +85,8 @@ class ThreadTeam {
   Barrier within_job_, end_of_job_;
 };
 
-// The processors this process may use: those it may run on, or fewer if its
-// control group has a quota. At least 1.
+// The processors this process may use: those it may run on, or fewer if one of
+// its control groups has a quota. At least 1.
 int AvailableThreads();
 
 }  // namespace tape

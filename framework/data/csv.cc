@@ -25,9 +25,9 @@
 #include "absl/types/span.h"
 #include "framework/core/check.h"
 #include "framework/core/floating_point.h"
+#include "framework/core/memory.h"
 #include "framework/core/tensor.h"
 #include "framework/data/files.h"
-#include "framework/data/memory.h"
 
 namespace tape {
 namespace {

@@ -21,9 +21,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/check.h"
+#include "framework/core/memory.h"
 #include "framework/core/tensor.h"
 #include "framework/core/text.h"
-#include "framework/data/memory.h"
 
 namespace tape {
 namespace {

@@ -17,8 +17,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "framework/core/check.h"
+#include "framework/core/memory.h"
 #include "framework/data/files.h"
-#include "framework/data/memory.h"
 
 namespace tape {
 namespace {

@@ -13,10 +13,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "framework/core/check.h"
+#include "framework/core/memory.h"
 #include "framework/core/tensor.h"
 #include "framework/data/files.h"
 #include "framework/data/grey_png.h"
-#include "framework/data/memory.h"
 
 namespace tape {
 namespace {

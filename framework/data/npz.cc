@@ -21,8 +21,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "framework/core/check.h"
+#include "framework/core/memory.h"
 #include "framework/data/files.h"
-#include "framework/data/memory.h"
 
 namespace tape {
 namespace {

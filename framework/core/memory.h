@@ -1,10 +1,10 @@
-// How much memory this process may still take: what the readers ask before they
-// believe the size of a file. Tested by tests/memory_test.cc.
-#ifndef TAPE_FRAMEWORK_DATA_MEMORY_H_
-#define TAPE_FRAMEWORK_DATA_MEMORY_H_
+// How much memory this process may still take: asked before a large buffer is
+// made, and by the readers before they believe the size of a file. Tested by
+// tests/memory_test.cc.
+#ifndef TAPE_FRAMEWORK_CORE_MEMORY_H_
+#define TAPE_FRAMEWORK_CORE_MEMORY_H_
 
 #include <cstdint>
-#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -16,13 +16,6 @@ namespace tape {
 // own limits (ulimit -v, -d). That others use some of it is not seen.
 uint64_t AvailableMemory();
 
-// Returns the smallest memory limit, in bytes, of the control groups that
-// `groups` names (the text of /proc/self/cgroup, version 1 or 2), from each up
-// to the root of the hierarchy, which is mounted below `mounts`
-// (/sys/fs/cgroup). UINT64_MAX if there is none.
-uint64_t ControlGroupMemoryLimit(absl::string_view groups,
-                                 const std::string& mounts);
-
 // Whether this process may take so many bytes; of a megabyte or less, true
 // without a look at the limits.
 bool FitsInMemory(uint64_t bytes);
@@ -33,4 +26,4 @@ absl::Status CheckMemory(absl::string_view path, uint64_t bytes);
 
 }  // namespace tape
 
-#endif  // TAPE_FRAMEWORK_DATA_MEMORY_H_
+#endif  // TAPE_FRAMEWORK_CORE_MEMORY_H_
