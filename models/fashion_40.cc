@@ -179,7 +179,7 @@ Updates UpdatesAsWritten(const std::vector<Layer>& layers, Var labels,
                          const Activation& activation, Var rate) {
   Updates updates = {.learning_rate = rate};
   const Var output = layers.back().output;
-  Var gradient = Softmax(output) - OneHot(labels, output.shape()[1]);
+  Var gradient = Softmax(output) - OneHot(labels, Columns(output));
   for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
     gradient = gradient * activation.derivative(layer->output);
     const Var w =

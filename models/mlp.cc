@@ -6,13 +6,15 @@
 
 namespace tape {
 
+int64_t Columns(Var x) { return x.valid() ? x.shape()[1] : 1; }
+
 std::vector<Layer> MlpLayers(Var x, const MlpOptions& options) {
   Graph& graph = *x.graph();
   std::vector<Layer> layers;
   for (const int64_t units : options.units) {
     const std::string name = absl::StrCat("layer", layers.size() + 1);
     const Var input = layers.empty() ? x : layers.back().output;
-    const int64_t inputs = input.shape()[1];
+    const int64_t inputs = Columns(input);
     const Var w = graph.Parameter(absl::StrCat(name, "/w"), {inputs, units},
                                   options.weights(inputs, units));
     const Var b = graph.Parameter(absl::StrCat(name, "/b"), {units},

@@ -57,6 +57,11 @@ std::vector<Layer> MlpLayers(Var x, const MlpOptions& options);
 // The output of the last of them: [batch, units.back()].
 Var Mlp(Var x, const MlpOptions& options);
 
+// Returns the columns of the matrix x, or 1 if x is not valid: a parameter for
+// which there is no memory, say. The declaration then goes on, and Compile gives
+// that mistake.
+int64_t Columns(Var x);
+
 // The outputs of all layers but the last: [batch, units] each.
 std::vector<Var> HiddenOutputs(absl::Span<const Layer> layers);
 

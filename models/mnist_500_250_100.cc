@@ -99,7 +99,7 @@ LayerInitializer NumpyGlorot() {
 // the classes of -y ln a - (1 - y) ln(1 - a), a = Softmax(logits).
 Var Cost(Var logits, Var labels) {
   const Var a = Softmax(logits);
-  const Var others = 1 - OneHot(labels, logits.shape()[1]);
+  const Var others = 1 - OneHot(labels, Columns(logits));
   // Below this, 1 - a is no more than the rounding error of a.
   const Var least = Fill(logits.graph(), {}, std::exp2(-24));
   return Mean(SoftmaxCrossEntropy(logits, labels) -
@@ -114,7 +114,7 @@ Updates UpdatesAsWritten(const std::vector<Layer>& layers, Var labels,
   const Var samples = ElementCount(graph, labels.shape());
   Updates updates = {.learning_rate = rate};
   const Var output = layers.back().output;
-  Var gradient = Softmax(output) - OneHot(labels, output.shape()[1]);
+  Var gradient = Softmax(output) - OneHot(labels, Columns(output));
   for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
     Var gw = MatMul(layer->input, gradient, {.lhs = true}) / samples;
     if (row.decay != 0) gw = gw + row.decay / samples * layer->w;

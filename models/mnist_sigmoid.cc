@@ -127,7 +127,7 @@ struct LossAsWritten {
 // and x's largest element has the negative sum of dz over its row added to its
 // own, as the maximum does not cancel here.
 LossAsWritten MakeLossAsWritten(Var x, Var labels) {
-  const int64_t classes = x.shape()[1];
+  const int64_t classes = Columns(x);
   const Shape column = {kBatch, 1};
   const Var is_largest = OneHot(ArgMax(x), classes);
   const Var z = x - Reshape(Sum(x * is_largest, {1}), column);

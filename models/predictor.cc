@@ -316,9 +316,13 @@ absl::StatusOr<Predictions> Predictor::Predict(const Tensor& images) {
                      Name(images.dtype()), images.shape().ToString()));
   }
   const int64_t count = images.shape()[0];
-  Predictions predictions = {
-      .classes = Tensor({DType::kInt32, {count}}),
-      .probabilities = Tensor({DType::kFloat32, {count, classes()}})};
+  absl::StatusOr<Tensor> chosen = Tensor::Make({DType::kInt32, {count}});
+  if (!chosen.ok()) return chosen.status();
+  absl::StatusOr<Tensor> probabilities =
+      Tensor::Make({DType::kFloat32, {count, classes()}});
+  if (!probabilities.ok()) return probabilities.status();
+  Predictions predictions = {.classes = *std::move(chosen),
+                             .probabilities = *std::move(probabilities)};
   for (int64_t start = 0; start < count; start += kBatchSize) {
     const int64_t size = std::min(kBatchSize, count - start);
     const TensorView batch({DType::kUint8, {size, pixels()}},

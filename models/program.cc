@@ -19,6 +19,7 @@
 #include "absl/strings/str_split.h"
 #include "framework/compiler/compile.h"
 #include "framework/core/check.h"
+#include "framework/core/exceptions.h"
 
 namespace tape {
 namespace {
@@ -117,6 +118,14 @@ int ExitCode(const absl::Status& status) {
   if (!status.ok()) return Fail(status);
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
   return Fail(absl::DataLossError("standard output: not all could be written"));
+}
+
+int ExitCode(const std::function<absl::Status()>& program) {
+  try {
+    return ExitCode(program());
+  } catch (...) {
+    return Fail(CaughtStatus("this program"));
+  }
 }
 
 }  // namespace tape

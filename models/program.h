@@ -3,6 +3,7 @@
 #ifndef TAPE_MODELS_PROGRAM_H_
 #define TAPE_MODELS_PROGRAM_H_
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,6 +44,8 @@ absl::StatusOr<int> ThreadsFromFlag(std::optional<int> flag);
 // What main returns: 0; or 1 after printing the error, be it only that standard
 // output did not take all that was printed.
 int ExitCode(const absl::Status& status);
+// The same of what `program` returns or throws.
+int ExitCode(const std::function<absl::Status()>& program);
 
 }  // namespace tape
 

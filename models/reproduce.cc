@@ -246,5 +246,5 @@ absl::Status Main(int argc, char** argv) {
 }  // namespace tape
 
 int main(int argc, char** argv) {
-  return tape::ExitCode(tape::Main(argc, argv));
+  return tape::ExitCode([&] { return tape::Main(argc, argv); });
 }

@@ -221,7 +221,8 @@ absl::Status Main(int argc, char** argv, int& signal) {
 
 int main(int argc, char** argv) {
   int signal = 0;  // That ended the run.
-  const int code = tape::ExitCode(tape::Main(argc, argv, signal));
+  const int code =
+      tape::ExitCode([&] { return tape::Main(argc, argv, signal); });
   // As shells say it of a program that a signal ended.
   return code == 0 && signal != 0 ? 128 + signal : code;
 }

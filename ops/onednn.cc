@@ -11,15 +11,20 @@
 #include "ops/onednn.h"
 
 #include <omp.h>
+#include <oneapi/dnnl/dnnl_debug.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <new>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
-#include "framework/core/check.h"
+#include "absl/strings/str_cat.h"
+#include "framework/core/exceptions.h"
 
 namespace tape::onednn {
 namespace {
@@ -98,16 +103,59 @@ Bands CutIntoBands(const MatMulShape& shape) {
   return bands;
 }
 
+// Throws what `status` says, unless it is success.
+void Check(dnnl_status_t status) {
+  if (status == dnnl_success) return;
+  if (status == dnnl_out_of_memory) throw std::bad_alloc();
+  throw std::runtime_error(
+      absl::StrCat("oneDNN says: ", dnnl_status2str(status)));
+}
+
+// The kernel that `make` makes. oneDNN throws one type for all its errors.
+template <typename Make>
+std::unique_ptr<Kernel> Made(const Make& make) {
+  try {
+    return make();
+  } catch (const dnnl::error& error) {
+    if (error.status == dnnl_out_of_memory) throw std::bad_alloc();
+    throw;
+  }
+}
+
+// Throws OutOfMemory unless the system gives `bytes` bytes for code. oneDNN
+// does not look whether it gets the memory for the code that it makes, and dies
+// if not: under a limit, or where no memory may be both written and executed.
+void NeedMemoryForCode(size_t bytes) {
+  void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw OutOfMemory(bytes);
+  const int refused =
+      mprotect(memory, bytes, PROT_READ | PROT_WRITE | PROT_EXEC);
+  munmap(memory, bytes);
+  if (refused != 0) {
+    throw std::runtime_error(
+        "the system gives no memory that can be written and executed, which "
+        "oneDNN needs for the code that it makes");
+  }
+}
+
+// What oneDNN takes at most, with room to spare: some 0.7 MB for a primitive,
+// and some 9 MB for its GEMM.
+constexpr size_t kPrimitiveBytes = 4 << 20;
+constexpr size_t kGemmBytes = 16 << 20;
+
 // Makes oneDNN's code for products by its GEMM, which it would make, once for
 // the process, within the first of them to run: some 22 ms.
 void MakeGemmCode() {
-  [[maybe_unused]] static const dnnl_status_t made = [] {
+  static const dnnl_status_t made = [] {
+    NeedMemoryForCode(kGemmBytes);
     constexpr int64_t kSize = 16;
     const std::array<float, kSize* kSize> zeros = {};
     std::array<float, kSize * kSize> product;
     return dnnl_sgemm('N', 'N', kSize, kSize, kSize, 1, zeros.data(), kSize,
                       zeros.data(), kSize, 0, product.data(), kSize);
   }();
+  Check(made);
 }
 
 // A prepared product of a band: the primitive, and what it is called with.
@@ -146,6 +194,7 @@ class BandProduct {
 #endif
     const auto scratch = description.scratchpad_desc();
     scratch_bytes_ = scratch.get_size();
+    NeedMemoryForCode(kPrimitiveBytes);
     primitive_ = dnnl::matmul(description);
     if (std::strstr(description.impl_info_str(), "gemm:") != nullptr) {
       MakeGemmCode();
@@ -171,7 +220,7 @@ class BandProduct {
     Point(memories_[3], scratch);
     const dnnl_status_t status = dnnl_primitive_execute(
         primitive_.get(), stream_.get(), arguments_.size(), arguments_.data());
-    TAPE_CHECK_EQ(static_cast<int>(status), static_cast<int>(dnnl_success));
+    Check(status);
   }
 
  private:
@@ -350,7 +399,8 @@ std::unique_ptr<Kernel> MakeMatMulKernel(const MatMulShape& shape,
   if (shape.m == 0 || shape.k == 0 || shape.n == 0) {
     return std::make_unique<EmptyMatMulKernel>(shape, scales);
   }
-  return std::make_unique<MatMulKernel>(shape, scales, cut);
+  return Made(
+      [&] { return std::make_unique<MatMulKernel>(shape, scales, cut); });
 }
 
 std::unique_ptr<Kernel> MakeBatchMatMulKernel(const MatMulShape& shape,
@@ -360,7 +410,9 @@ std::unique_ptr<Kernel> MakeBatchMatMulKernel(const MatMulShape& shape,
     all.m *= static_cast<int64_t>(factors.size());
     return std::make_unique<EmptyMatMulKernel>(all, Scales{});
   }
-  return std::make_unique<BatchMatMulKernel>(shape, std::move(factors));
+  return Made([&] {
+    return std::make_unique<BatchMatMulKernel>(shape, std::move(factors));
+  });
 }
 
 }  // namespace tape::onednn

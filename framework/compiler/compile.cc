@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "framework/compiler/lower_precision.h"
 #include "framework/compiler/plan_impl.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 #include "framework/core/text.h"
 
@@ -125,11 +126,8 @@ class OptionsChecker {
   std::vector<std::string> mistakes_;
 };
 
-}  // namespace
-
-absl::StatusOr<Plan> Compile(const Graph& graph,
-                             const CompileOptions& options) {
-  const FloatingPointScope environment;
+absl::StatusOr<Plan> CompileOrThrow(const Graph& graph,
+                                    const CompileOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   std::vector<std::string> mistakes = OptionsChecker(graph, options).Mistakes();
   if (absl::Status status = graph.status(); !status.ok()) {
@@ -169,6 +167,18 @@ absl::StatusOr<Plan> Compile(const Graph& graph,
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
           .count());
   return Plan(std::move(impl));
+}
+
+}  // namespace
+
+absl::StatusOr<Plan> Compile(const Graph& graph,
+                             const CompileOptions& options) {
+  const FloatingPointScope environment;
+  try {
+    return CompileOrThrow(graph, options);
+  } catch (...) {
+    return CaughtStatus("Compile");
+  }
 }
 
 int Fail(const absl::Status& status) {

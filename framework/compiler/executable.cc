@@ -17,6 +17,7 @@
 #include "framework/compiler/passes.h"
 #include "framework/core/basic_ops.h"
 #include "framework/core/check.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 
 namespace tape {
@@ -68,6 +69,30 @@ std::optional<NotFinite> FindNotFinite(const TensorType& type,
     default:
       return std::nullopt;
   }
+}
+
+// The largest values in the arena, with their ops and lines.
+std::string LargestValues(const Program& program, const MemoryPlan& memory) {
+  constexpr size_t kShown = 3;
+  std::vector<int> ids;
+  for (int id = 0; id < program.size(); ++id) {
+    if (memory.places[id].kind == Place::kArena &&
+        !program[id].op->traits.view) {
+      ids.push_back(id);
+    }
+  }
+  const size_t shown = std::min(kShown, ids.size());
+  std::partial_sort(ids.begin(), ids.begin() + shown, ids.end(),
+                    [&](int a, int b) {
+                      return std::pair(program[b].type.bytes(), a) <
+                             std::pair(program[a].type.bytes(), b);
+                    });
+  ids.resize(shown);
+  return absl::StrJoin(ids, ", ", [&](std::string* out, int id) {
+    const Node& node = program[id];
+    absl::StrAppend(out, node.type.bytes(), " bytes of ", node.op->name, " ",
+                    node.type.ToString(), " (", node.loc.ToString(), ")");
+  });
 }
 
 std::unique_ptr<Kernel> MakeCopyKernel(const TensorType& type) {
@@ -145,11 +170,12 @@ void Executable::FindFedOperands(const Program& program) {
 absl::Status Executable::CheckFed(absl::Span<const void* const> fed) const {
   for (const FedOperand& operand : fed_operands_) {
     const TensorView value(operand.inputs[operand.operand], fed[operand.fed]);
-    const std::string wrong =
-        operand.node.op->refuses({.attributes = operand.node.attributes,
-                                  .inputs = operand.inputs,
-                                  .operand = operand.operand,
-                                  .fed = value});
+    const std::string wrong = CallOf(operand.node, "rule for fed numbers", [&] {
+      return operand.node.op->refuses({.attributes = operand.node.attributes,
+                                       .inputs = operand.inputs,
+                                       .operand = operand.operand,
+                                       .fed = value});
+    });
     if (wrong.empty()) continue;
     return absl::InvalidArgumentError(
         absl::StrCat(operand.node.loc.ToString(), ": ", wrong));
@@ -162,11 +188,14 @@ std::unique_ptr<Kernel> Executable::MakeKernel(const Step& step) const {
     const Node& node = program_[id];
     std::vector<TensorType> inputs;
     for (int input : node.inputs) inputs.push_back(program_[input].type);
-    return node.op->kernel({.attributes = node.attributes,
-                            .inputs = inputs,
-                            .output = node.type,
-                            .alone = options_.use == Use::kTile,
-                            .apart = apart});
+    if (node.op->kernel == nullptr) throw MistakeOf(node, "has no kernel");
+    auto kernel = node.op->kernel({.attributes = node.attributes,
+                                   .inputs = inputs,
+                                   .output = node.type,
+                                   .alone = options_.use == Use::kTile,
+                                   .apart = apart});
+    if (kernel == nullptr) throw MistakeOf(node, "made no kernel");
+    return kernel;
   };
   if (step.product != kNone) {
     return MakeProductPassKernel(make(step.product, true),
@@ -192,7 +221,7 @@ Executable::Executable(const Program& program, int64_t batch,
   const std::vector<int> storage_of = program_.Storages();
   for (const Step& step : steps_) {
     Call call{.name = step.name,
-              .kernel = MakeKernel(step),
+              .kernel = nullptr,
               .node = step.outputs.empty() ? kNone : step.outputs[0]};
     absl::flat_hash_set<int> storages;  // An operand may be named twice.
     for (int id : step.inputs) {
@@ -205,7 +234,12 @@ Executable::Executable(const Program& program, int64_t batch,
       call.written.push_back(memory_.places[id]);
       call.bytes_written += static_cast<double>(program_[id].type.bytes());
     }
-    AddCall(std::move(call));
+    try {
+      call.kernel = MakeKernel(step);
+      AddCall(std::move(call));
+    } catch (...) {
+      throw StatusError(CaughtStatus(Subject(step.name, step.outputs)));
+    }
   }
   for (const Program::Update& copy : memory_.copies) {
     const auto bytes = static_cast<double>(program_[copy.value].type.bytes());
@@ -217,13 +251,7 @@ Executable::Executable(const Program& program, int64_t batch,
              .bytes_written = bytes});
   }
 
-  arena_ = Buffer(memory_.arena_bytes);
-  // A call of one chunk has all of the scratch memory to itself.
-  size_t scratch_bytes = scratch_bytes_ * std::min(options_.threads, chunks_);
-  for (const Call& call : calls_) {
-    scratch_bytes = std::max(scratch_bytes, call.kernel->scratch_bytes());
-  }
-  scratch_ = Buffer(scratch_bytes);
+  MakeBuffers();
   // Passes keep a node's tape id, by which an input is known again.
   absl::flat_hash_map<int, int> fed_of_tape_id;
   for (int input : program.Inputs()) {
@@ -252,6 +280,32 @@ Executable::Executable(const Program& program, int64_t batch,
 
 Executable::~Executable() = default;
 
+void Executable::MakeBuffers() {
+  // A call of one chunk has all of the scratch memory to itself.
+  size_t scratch_bytes = scratch_bytes_ * std::min(options_.threads, chunks_);
+  for (const Call& call : calls_) {
+    scratch_bytes = std::max(scratch_bytes, call.scratch_bytes);
+  }
+  try {
+    arena_ = Buffer(memory_.arena_bytes);
+    scratch_ = Buffer(scratch_bytes);
+  } catch (const OutOfMemory&) {
+    throw StatusError(absl::ResourceExhaustedError(absl::StrCat(
+        "there is no memory for the plan's ",
+        memory_.arena_bytes + scratch_bytes, " bytes", WithBatch(batch_),
+        "; the largest of its values are ", LargestValues(program_, memory_))));
+  }
+}
+
+std::string Executable::Subject(absl::string_view name,
+                                absl::Span<const int> outputs) const {
+  if (outputs.empty() || outputs[0] == kNone) {
+    return absl::StrCat(name, ": its kernel");
+  }
+  return absl::StrCat(program_[outputs[0]].loc.ToString(), ": ", name,
+                      ": its kernel");
+}
+
 void Executable::WarmUp() const {
   // A step over more takes longer than reading in whatever it needs.
   constexpr double kMostBytes = 8 << 20;
@@ -264,28 +318,33 @@ void Executable::WarmUp() const {
   if (bytes > kMostBytes) return;
   const FloatingPointScope environment(Denormals::kFlush);
   // All operands are the same zeros; results go over one another.
-  const Buffer zeros(static_cast<size_t>(most_read));
-  const Buffer results(static_cast<size_t>(most_written));
+  Buffer zeros, results;
+  try {
+    zeros = Buffer(static_cast<size_t>(most_read));
+    results = Buffer(static_cast<size_t>(most_written));
+  } catch (const OutOfMemory&) {
+    return;  // Runs need neither.
+  }
   for (const Call& call : calls_) {
     const std::vector<const void*> inputs(call.inputs.size(), zeros.data());
     const std::vector<void*> outputs(call.outputs.size(), results.data());
-    for (int chunk = 0; chunk < call.chunks; ++chunk) {
-      call.kernel->Run(chunk, {.inputs = inputs.data(),
-                               .outputs = outputs.data(),
-                               .scratch = scratch_.data()});
-    }
+    RunAllChunks(call, {.inputs = inputs.data(),
+                        .outputs = outputs.data(),
+                        .scratch = scratch_.data()});
   }
 }
 
 void Executable::AddCall(Call call) {
   call.chunks = call.kernel->chunks();
+  call.scratch_bytes = call.kernel->scratch_bytes();
+  call.flops = call.kernel->flops();
   if (!calls_.empty()) {
     call.meet_before = call.chunks > 1 || calls_.back().chunks > 1;
   }
   chunks_ = std::max(chunks_, call.chunks);
   if (call.chunks > 1) {
-    scratch_bytes_ = std::max(scratch_bytes_,
-                              RoundUpToAlignment(call.kernel->scratch_bytes()));
+    scratch_bytes_ =
+        std::max(scratch_bytes_, RoundUpToAlignment(call.scratch_bytes));
   }
   calls_.push_back(std::move(call));
 }
@@ -311,15 +370,23 @@ void Executable::Feed(absl::Span<const void* const> fed) {
   }
 }
 
-void Executable::RunAlone(absl::Span<const void* const> fed) {
-  Feed(fed);
-  for (const Call& call : calls_) {
-    const KernelArguments arguments = {.inputs = call.inputs.data(),
-                                       .outputs = call.outputs.data(),
-                                       .scratch = scratch_.data()};
+void Executable::RunAllChunks(const Call& call,
+                              const KernelArguments& arguments) const {
+  try {
     for (int chunk = 0; chunk < call.chunks; ++chunk) {
       call.kernel->Run(chunk, arguments);
     }
+  } catch (...) {
+    throw StatusError(CaughtStatus(Subject(call.name, {call.node})));
+  }
+}
+
+void Executable::RunAlone(absl::Span<const void* const> fed) {
+  Feed(fed);
+  for (const Call& call : calls_) {
+    RunAllChunks(call, {.inputs = call.inputs.data(),
+                        .outputs = call.outputs.data(),
+                        .scratch = scratch_.data()});
   }
 }
 
@@ -349,12 +416,9 @@ absl::Status Executable::RunChecked(absl::Span<const void* const> fed,
   size_t next = 0;
   const auto make = [&] {
     const Call& call = calls_[next++];
-    const KernelArguments arguments = {.inputs = call.inputs.data(),
-                                       .outputs = call.outputs.data(),
-                                       .scratch = scratch_.data()};
-    for (int chunk = 0; chunk < call.chunks; ++chunk) {
-      call.kernel->Run(chunk, arguments);
-    }
+    RunAllChunks(call, {.inputs = call.inputs.data(),
+                        .outputs = call.outputs.data(),
+                        .scratch = scratch_.data()});
   };
   size_t next_fed = 0;
   std::vector<bool> finite(program_.size());  // All elements of a node.
@@ -393,10 +457,18 @@ absl::Status Executable::RunChecked(absl::Span<const void* const> fed,
   return absl::OkStatus();
 }
 
-void Executable::Run(ThreadTeam& team, absl::Span<const void* const> fed) {
+absl::Status Executable::Run(ThreadTeam& team,
+                             absl::Span<const void* const> fed) {
   Feed(fed);
   // More members than chunks would only stand at the barriers.
   team.Run(chunks_, [&](int member) { RunMember(team, member); });
+  if (!has_failed_) return absl::OkStatus();
+  has_failed_ = false;
+  try {
+    std::rethrow_exception(std::exchange(exception_, nullptr));
+  } catch (...) {
+    return CaughtStatus(Subject(failed_->name, {failed_->node}));
+  }
 }
 
 // Every member walks through all calls, of which each has its share of chunks,
@@ -416,26 +488,35 @@ void Executable::RunMember(ThreadTeam& team, int member) {
     const KernelArguments arguments = {.inputs = call.inputs.data(),
                                        .outputs = call.outputs.data(),
                                        .scratch = scratch};
-    if (profile_ == nullptr) {
-      for (int chunk = begin; chunk < end; ++chunk) {
-        call.kernel->Run(chunk, arguments);
-      }
-    } else if (begin < end) {
-      const Profile::Clock::time_point start = Profile::Clock::now();
-      for (int chunk = begin; chunk < end; ++chunk) {
-        call.kernel->Run(chunk, arguments);
-      }
-      profile_->Add(member,
-                    first_profiled_ + static_cast<int>(&call - &calls_[0]),
-                    start, Profile::Clock::now(),
-                    static_cast<double>(end - begin) / call.chunks);
+    if (begin < end) RunChunks(call, member, begin, end, arguments);
+  }
+}
+
+// After a failure the members still meet each other, but run nothing.
+void Executable::RunChunks(const Call& call, int member, int begin, int end,
+                           const KernelArguments& arguments) {
+  if (has_failed_.load(std::memory_order_relaxed)) return;
+  try {
+    const Profile::Clock::time_point start = profile_ == nullptr
+                                                 ? Profile::Clock::time_point()
+                                                 : Profile::Clock::now();
+    for (int chunk = begin; chunk < end; ++chunk) {
+      call.kernel->Run(chunk, arguments);
     }
+    if (profile_ == nullptr) return;
+    profile_->Add(
+        member, first_profiled_ + static_cast<int>(&call - &calls_[0]), start,
+        Profile::Clock::now(), static_cast<double>(end - begin) / call.chunks);
+  } catch (...) {
+    if (has_failed_.exchange(true)) return;  // Another was first.
+    exception_ = std::current_exception();
+    failed_ = &call;
   }
 }
 
 double Executable::flops() const {
   double flops = 0;
-  for (const Call& call : calls_) flops += call.kernel->flops();
+  for (const Call& call : calls_) flops += call.flops;
   return flops;
 }
 
@@ -444,8 +525,8 @@ void Executable::Record(Profile* profile, int threads) {
   if (profile == nullptr) return;
   std::vector<Profile::Step> steps;
   for (const Call& call : calls_) {
-    steps.push_back({call.name, call.kernel->flops(),
-                     call.bytes_read + call.bytes_written});
+    steps.push_back(
+        {call.name, call.flops, call.bytes_read + call.bytes_written});
   }
   first_profiled_ = profile->AddSteps(steps);
   profile->Reserve(threads);
@@ -488,7 +569,7 @@ std::vector<StepCost> Executable::Steps() const {
   for (const Call& call : calls_) {
     steps.push_back({.name = call.name,
                      .chunks = call.chunks,
-                     .flops = call.kernel->flops(),
+                     .flops = call.flops,
                      .bytes_read = call.bytes_read,
                      .bytes_written = call.bytes_written});
   }

@@ -3,6 +3,8 @@
 #ifndef TAPE_FRAMEWORK_COMPILER_EXECUTABLE_H_
 #define TAPE_FRAMEWORK_COMPILER_EXECUTABLE_H_
 
+#include <atomic>
+#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,7 +40,9 @@ class Executable {
     Precision precision = Precision::kFloat32;
   };
   // Runs the passes over `program`, which is bound to `batch`, fuses, lays out
-  // memory and builds the kernels. `variables` must outlive it.
+  // memory and builds the kernels. `variables` must outlive it. Throws a
+  // StatusError (exceptions.h) if an op's rule, factory or kernel throws, or if
+  // there is no memory; so do all runs but Run, which returns it.
   Executable(const Program& program, int64_t batch, const Options& options,
              Variables& variables);
   ~Executable();
@@ -57,8 +61,9 @@ class Executable {
   void WarmUp() const;
 
   // Runs the steps. `fed` gives the memory of each of program.Inputs(), in
-  // order. Does not allocate.
-  void Run(ThreadTeam& team, absl::Span<const void* const> fed);
+  // order. Does not allocate. If a kernel throws, an error with op and line, and
+  // the others are not run: variables may be half updated.
+  absl::Status Run(ThreadTeam& team, absl::Span<const void* const> fed);
   // The same on the calling thread, in its floating-point environment.
   void RunAlone(absl::Span<const void* const> fed);
   // The same on the calling thread, until an op makes a value that is not
@@ -89,7 +94,10 @@ class Executable {
     std::vector<const void*> inputs = {};
     std::vector<void*> outputs = {};
     double bytes_read = 0, bytes_written = 0;
+    // What its kernel says.
     int chunks = 1;
+    size_t scratch_bytes = 0;
+    double flops = 0;
     // Whether all threads must meet before it: it, or what runs since the last
     // meeting, is shared between them.
     bool meet_before = false;
@@ -113,9 +121,16 @@ class Executable {
   void FindFedOperands(const Program& program);
   std::unique_ptr<Kernel> MakeKernel(const Step& step) const;
   void AddCall(Call call);
+  void MakeBuffers();
+  // What errors of a step's kernel are about: "net.cc:5: MatMul: its kernel".
+  std::string Subject(absl::string_view name,
+                      absl::Span<const int> outputs) const;
   std::string PlaceText(const Place& place) const;
   void* Address(const Place& place) const;
   void Feed(absl::Span<const void* const> fed);
+  void RunAllChunks(const Call& call, const KernelArguments& arguments) const;
+  void RunChunks(const Call& call, int member, int begin, int end,
+                 const KernelArguments& arguments);
   void RunMember(ThreadTeam& team, int member);
   // The error that says that `node` made `value` at the element `index`.
   absl::Status ReportMade(int node, int64_t index, float value,
@@ -138,6 +153,10 @@ class Executable {
   Buffer scratch_;
   size_t scratch_bytes_ = 0;  // A thread's, in calls of more than one chunk.
   int chunks_ = 1;            // Of the call with the most.
+  // The first exception of a run, and the call whose kernel threw it.
+  std::atomic<bool> has_failed_ = false;
+  std::exception_ptr exception_;
+  const Call* failed_ = nullptr;
 };
 
 }  // namespace tape

@@ -248,6 +248,15 @@ std::vector<int> ProductsOf(const Program& program,
   return products;
 }
 
+Block MakeBlock(const Node& node, absl::Span<const DType> inputs) {
+  if (node.op->block == nullptr) throw MistakeOf(node, "has no block");
+  const Block block = CallOf(node, "maker of blocks", [&] {
+    return node.op->block(inputs, node.type.dtype);
+  });
+  if (block == nullptr) throw MistakeOf(node, "made no block");
+  return block;
+}
+
 // The fused pass of one group, over `product` if that is not kNone.
 Step MakePass(const Program& program, const std::vector<int>& group,
               const std::vector<bool>& escapes, int product) {
@@ -311,11 +320,10 @@ Step MakePass(const Program& program, const std::vector<int>& group,
     }
     value_of[id] =
         code.FirstResult() + static_cast<int>(code.instructions.size());
-    code.instructions.push_back(
-        {.block = node.op->block(dtypes, node.type.dtype),
-         .attributes = node.attributes,
-         .inputs = std::move(inputs),
-         .dtype = node.type.dtype});
+    code.instructions.push_back({.block = MakeBlock(node, dtypes),
+                                 .attributes = node.attributes,
+                                 .inputs = std::move(inputs),
+                                 .dtype = node.type.dtype});
     names.push_back(node.op->name);
     if (escapes[id]) {
       step.outputs.push_back(id);

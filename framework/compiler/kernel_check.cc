@@ -16,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "framework/compiler/compile.h"
 #include "framework/compiler/passes.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 #include "framework/core/random.h"
 
@@ -283,12 +284,9 @@ std::string FirstDifference(Graph* graph, absl::Span<const Var> fetches,
   return "\neach node agrees where all are fetched";
 }
 
-}  // namespace
-
-absl::Status CheckKernels(absl::Span<const Var> fetches,
+absl::Status CheckOrThrow(absl::Span<const Var> fetches,
                           const ReferenceFeeds& feeds,
                           const KernelCheckOptions& options) {
-  const FloatingPointScope environment;
   Graph* const graph = GraphOf(fetches);
   if (graph == nullptr) {
     return absl::InvalidArgumentError(
@@ -332,6 +330,19 @@ absl::Status CheckKernels(absl::Span<const Var> fetches,
     before = *std::move(found);
   }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckKernels(absl::Span<const Var> fetches,
+                          const ReferenceFeeds& feeds,
+                          const KernelCheckOptions& options) {
+  const FloatingPointScope environment;
+  try {
+    return CheckOrThrow(fetches, feeds, options);
+  } catch (...) {
+    return CaughtStatus("CheckKernels");
+  }
 }
 
 }  // namespace tape

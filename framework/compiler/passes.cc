@@ -46,7 +46,9 @@ double ReferenceOfOne(const Node& node, const std::vector<double>& inputs) {
     tensors.push_back(Tensor(Shape(), std::vector<double>{input}));
   }
   Tensor output(TensorType{DType::kFloat64, {}});
-  node.op->ReferenceFor(node.type.dtype)(node.attributes, tensors, output);
+  CallOf(node, "reference", [&] {
+    node.op->ReferenceFor(node.type.dtype)(node.attributes, tensors, output);
+  });
   return output.values<double>()[0];
 }
 
@@ -57,6 +59,7 @@ Program FoldConstants(Program program) {
     const Traits& traits = node.op->traits;
     const bool by_element = traits.elementwise || traits.view;
     bool constant = !traits.source && !traits.uniform &&
+                    node.op->ReferenceFor(node.type.dtype) != nullptr &&
                     (by_element || node.type.shape.rank() == 0);
     std::vector<double> inputs;
     for (int input : node.inputs) {

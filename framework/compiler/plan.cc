@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "framework/compiler/plan_impl.h"
 #include "framework/core/check.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 #include "framework/core/uninterrupted.h"
 
@@ -30,7 +31,8 @@ std::string NameOf(const Node& input) {
 // Whether `fed` is of the declared type, for some batch size.
 bool Fits(const TensorType& declared, const TensorType& fed) {
   if (fed.dtype != declared.dtype ||
-      fed.shape.rank() != declared.shape.rank() || !fed.shape.is_bound()) {
+      fed.shape.rank() != declared.shape.rank() || !fed.shape.is_bound() ||
+      !fed.shape.is_valid()) {
     return false;
   }
   for (int axis = 0; axis < declared.shape.rank(); ++axis) {
@@ -85,15 +87,16 @@ absl::StatusOr<Executable*> Plan::Impl::Prepare(int64_t batch) {
   const UninterruptedScope scope;
   const Clock::time_point start = Clock::now();
   const Program bound = Bind(program_, batch);
-  const std::string with_batch =
-      absl::StrCat(", with a batch of ", batch, " samples");
-  if (absl::Status status = CheckTypes(bound, with_batch); !status.ok()) {
+  if (absl::Status status =
+          CheckTypes(bound, has_batch_ ? WithBatch(batch) : "");
+      !status.ok()) {
     return status;
   }
-  executables_.push_back(
-      std::make_unique<Executable>(bound, batch, options_, *variables_));
-  executables_.back()->Record(profile_, team_.size());
-  executables_.back()->WarmUp();
+  auto executable =
+      std::make_unique<Executable>(bound, batch, options_, *variables_);
+  executable->Record(profile_, team_.size());
+  executable->WarmUp();
+  executables_.push_back(std::move(executable));
   compile_seconds_ += SecondsSince(start);
   return executables_.back().get();
 }
@@ -128,7 +131,8 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
     // No samples may have no memory; but what is fed is not null.
     static constexpr std::byte kNoSamples{};
     const Shape& fed = feed.value.shape();
-    const bool is_empty = !fed.is_bound() || fed.elements() == 0;
+    const bool is_empty =
+        !fed.is_bound() || !fed.is_valid() || fed.elements() == 0;
     fed_[index] = is_empty ? &kNoSamples : feed.value.data();
     if (!Fits(input.node.type, feed.value.type())) {
       mistakes.push_back(absl::StrCat("Run: ", NameOf(input.node),
@@ -186,15 +190,12 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds) {
     return status;
   }
   last_ = *executable;
+  has_run_ = false;
   const UninterruptedScope scope;
-  if (check_finite_) {
-    const absl::Status status = last_->RunChecked(needed_, ++runs_);
-    has_run_ = status.ok();
-    return status;
-  }
-  last_->Run(team_, needed_);
-  has_run_ = true;
-  return absl::OkStatus();
+  absl::Status status = check_finite_ ? last_->RunChecked(needed_, ++runs_)
+                                      : last_->Run(team_, needed_);
+  has_run_ = status.ok();
+  return status;
 }
 
 int Plan::Impl::IndexOf(Var input) const {
@@ -232,7 +233,11 @@ std::string Plan::Impl::Dump() const {
 }
 
 absl::Status Plan::Run(absl::Span<const Feed> feeds) {
-  return impl_->Run(feeds);
+  try {
+    return impl_->Run(feeds);
+  } catch (...) {
+    return CaughtStatus("Run");
+  }
 }
 TensorView Plan::Value(Var fetch) const { return impl_->Value(fetch); }
 float Plan::Scalar(Var fetch) const {

@@ -62,7 +62,7 @@ class Plan {
   // Rounds to nearest, without traps, whatever the caller's floating-point
   // environment, which is the same afterwards, flags included. A denormal
   // operand may be taken for a zero of its sign, and a result below FLT_MIN may
-  // be a zero.
+  // be a zero. Signals and the thread's cancellation wait until Run ends.
   absl::Status Run(absl::Span<const Feed> feeds);
   absl::Status Run(std::initializer_list<Feed> feeds = {}) {
     return Run(absl::MakeConstSpan(feeds.begin(), feeds.size()));

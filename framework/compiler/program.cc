@@ -119,31 +119,57 @@ std::string Dump(const Program& program) {
   return text;
 }
 
+namespace {
+
+// What is wrong with the type of `node`; empty if nothing is.
+std::string TypeMistake(const Program& program, const Node& node) {
+  // Rules count elements.
+  if (!node.type.shape.is_valid() || !node.attributes.shape.is_valid()) {
+    return absl::StrCat("the result would have shape ",
+                        node.type.shape.ToString(),
+                        ", more than 2^40 elements");
+  }
+  absl::InlinedVector<TensorType, 3> types;
+  for (int input : node.inputs) {
+    types.push_back(program[input].type);
+    if (!types.back().shape.is_valid()) return "";  // Which is reported.
+  }
+  const absl::StatusOr<TensorType> type =
+      TypeOf(*node.op, types, node.attributes);
+  if (!type.ok()) return std::string(type.status().message());
+  if (*type == node.type) return "";
+  return absl::StrCat("has type ", node.type.ToString(), ", but its op gives ",
+                      type->ToString());
+}
+
+}  // namespace
+
 absl::Status CheckTypes(const Program& program, absl::string_view suffix) {
   constexpr size_t kMaxErrors = 20;
   std::vector<std::string> errors;
   int64_t left_out = 0;
-  absl::InlinedVector<TensorType, 3> types;
   for (const Node& node : program.nodes) {
-    types.clear();
-    for (int input : node.inputs) types.push_back(program[input].type);
-    const absl::StatusOr<TensorType> type =
-        node.op->shape(types, node.attributes);
-    if (type.ok() && *type == node.type) continue;
+    const std::string mistake = TypeMistake(program, node);
+    if (mistake.empty()) continue;
     if (errors.size() == kMaxErrors) {
       ++left_out;
       continue;
     }
-    errors.push_back(absl::StrCat(
-        node.loc.ToString(), ": ", node.op->name, ": ",
-        type.ok() ? absl::StrCat("has type ", node.type.ToString(),
-                                 ", but its op gives ", type->ToString())
-                  : type.status().message(),
-        suffix));
+    errors.push_back(absl::StrCat(node.loc.ToString(), ": ", node.op->name,
+                                  ": ", mistake, suffix));
   }
   if (errors.empty()) return absl::OkStatus();
   if (left_out > 0) errors.push_back(absl::StrCat("and ", left_out, " more"));
   return absl::InvalidArgumentError(absl::StrJoin(errors, "\n"));
+}
+
+std::string WithBatch(int64_t batch) {
+  return absl::StrCat(", with a batch of ", batch, " samples");
+}
+
+StatusError MistakeOf(const Node& node, absl::string_view mistake) {
+  return StatusError(absl::InvalidArgumentError(
+      absl::StrCat(node.loc.ToString(), ": ", node.op->name, ": ", mistake)));
 }
 
 void Verify(const Program& program) {

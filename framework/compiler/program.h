@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/graph.h"
 #include "framework/core/updates.h"
 
@@ -55,12 +57,31 @@ Program Extract(const Graph& graph, absl::Span<const Var> fetches,
 // The program with every kBatch, in types and attributes, replaced by `batch`.
 Program Bind(const Program& program, int64_t batch);
 
+// Returns what `call` does, a call of a part of the node's op, "shape rule". If
+// that throws, throws a StatusError (exceptions.h) with op and line.
+template <typename Call>
+auto CallOf(const Node& node, absl::string_view part, const Call& call) {
+  try {
+    return call();
+  } catch (...) {
+    throw StatusError(CaughtStatus(absl::StrCat(
+        node.loc.ToString(), ": ", node.op->name, ": its ", part)));
+  }
+}
+// A StatusError that says what a part of a node's op has done wrong: "gave no
+// kernel".
+StatusError MistakeOf(const Node& node, absl::string_view mistake);
+
+// ", with a batch of 100 samples", for errors.
+std::string WithBatch(int64_t batch);
+
 // Stable text: a line a node, then fetches and updates.
 std::string Dump(const Program& program);
 
-// The nodes whose type is not what their op's shape rule gives for them, as an
-// error with `suffix` and the line of each: a rule may refuse what a batch size
-// makes of a shape. After 20 they are counted.
+// The nodes whose type is not what their op's shape rule gives for them, or has
+// more than kMaxElements elements, as an error with `suffix` and the line of
+// each: a rule may refuse what a batch size makes of a shape. After 20 they are
+// counted.
 absl::Status CheckTypes(const Program& program, absl::string_view suffix = "");
 
 // Aborts unless every node's inputs stand before it and its type is what its

@@ -17,7 +17,9 @@ Simpler Ask(const Program& program, const Node& node) {
     const Node& from = program[input];
     inputs.push_back({from.op, from.attributes, from.type, input});
   }
-  return node.op->simplify({node.op, node.attributes, inputs, node.type});
+  return CallOf(node, "rule for simpler values", [&] {
+    return node.op->simplify({node.op, node.attributes, inputs, node.type});
+  });
 }
 
 // Makes `node`, which is about to be appended to `program`, simpler by one

@@ -68,10 +68,12 @@ RowRole RoleOf(const Program& program, int id, const std::vector<bool>& in_rows,
     types.push_back(program[input].type);
     inputs_in_rows.push_back(in_rows[input]);
   }
-  return node.op->rows({.attributes = node.attributes,
-                        .inputs = types,
-                        .in_rows = inputs_in_rows,
-                        .output = node.type});
+  return CallOf(node, "row rule", [&] {
+    return node.op->rows({.attributes = node.attributes,
+                          .inputs = types,
+                          .in_rows = inputs_in_rows,
+                          .output = node.type});
+  });
 }
 
 // The part of each node; empty if the program cannot be cut.

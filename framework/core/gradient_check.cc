@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "framework/core/calculus.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 #include "framework/core/gradients.h"
 #include "framework/core/random.h"
@@ -358,15 +359,12 @@ absl::StatusOr<Comparison> CheckFirstOrder(
       " checked\n", FindWrongRule(y, x, point, options)));
 }
 
-}  // namespace
-
-absl::Status CheckGradients(Var y, absl::Span<const Var> x,
-                            const ReferenceFeeds& feeds,
-                            const GradientCheckOptions& options) {
+absl::Status CheckOrThrow(Var y, absl::Span<const Var> x,
+                          const ReferenceFeeds& feeds,
+                          const GradientCheckOptions& options) {
   if (absl::Status status = CheckArguments(y, x, options); !status.ok()) {
     return status;
   }
-  const FloatingPointScope environment;
   const Graph& graph = *y.graph();
   // Projections, gradients and mistakes of rules are the check's own.
   const Graph::Rollback rollback(y.graph());
@@ -400,6 +398,19 @@ absl::Status CheckGradients(Var y, absl::Span<const Var> x,
     if (!second.ok()) return second.status();
   }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckGradients(Var y, absl::Span<const Var> x,
+                            const ReferenceFeeds& feeds,
+                            const GradientCheckOptions& options) {
+  const FloatingPointScope environment;
+  try {
+    return CheckOrThrow(y, x, feeds, options);
+  } catch (...) {
+    return CaughtStatus("CheckGradients");
+  }
 }
 
 }  // namespace tape

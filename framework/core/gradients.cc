@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "framework/core/basic_ops.h"
 #include "framework/core/calculus.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 
 namespace tape {
@@ -100,8 +101,18 @@ std::vector<Var> Sweep(Graph* graph, absl::string_view what,
     }
     absl::InlinedVector<Var, 3> inputs;
     for (int input : node.inputs) inputs.push_back(Var(graph, input));
-    const Adjoints by_input =
-        node.op->gradient(inputs, Var(graph, id), gy, node.attributes);
+    Adjoints by_input;
+    try {
+      by_input = node.op->gradient(inputs, Var(graph, id), gy, node.attributes);
+    } catch (...) {
+      const std::string rule =
+          absl::StrCat("the gradient rule of ", node.op->name);
+      graph->ReportError(node.loc, what,
+                         absl::StrCat(CaughtStatus(rule).message(),
+                                      " (asked for at ", loc.ToString(), ")"));
+      failed = true;
+      continue;
+    }
     if (!by_input.empty() && by_input.size() != inputs.size()) {
       graph->ReportError(
           node.loc, what,

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "framework/core/basic_ops.h"
 #include "framework/core/check.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 #include "framework/core/text.h"
 
@@ -124,21 +125,26 @@ Var Graph::AppendVariable(absl::string_view name, TensorType type,
   }
   const Var var = AppendSource(kVariable, name, type, loc);
   if (!var.valid()) return var;
-  if (!FitsInMemory(type.bytes())) {
-    ReportError(loc, what,
-                absl::StrCat("there is no memory for its ", type.bytes(),
-                             " bytes, of shape ", type.shape.ToString()));
+  const std::string size =
+      absl::StrCat(type.bytes(), " bytes, of shape ", type.shape.ToString());
+  absl::StatusOr<Tensor> value = Tensor::Make(std::move(type));
+  if (!value.ok()) {
+    ReportError(loc, what, absl::StrCat("there is no memory for its ", size));
     return Var(this, kNone);
   }
-  Tensor value(std::move(type));
-  const absl::Status filled =
-      initializer.Fill(RandomStream(options_.seed, StreamOf(name)), value);
+  absl::Status filled;
+  try {
+    filled =
+        initializer.Fill(RandomStream(options_.seed, StreamOf(name)), *value);
+  } catch (...) {
+    filled = CaughtStatus("its initializer");
+  }
   if (!filled.ok()) {
     ReportError(loc, what, filled.message());
     return Var(this, kNone);
   }
   nodes_[var.id()].variable =
-      variables_->Add({std::string(name), tag, std::move(value),
+      variables_->Add({std::string(name), tag, *std::move(value),
                        tag == Tag::kState && in_training_scope_});
   return var;
 }
@@ -207,7 +213,7 @@ std::optional<TensorType> Graph::Infer(const OpDef& op,
   }
 
   const FloatingPointScope environment;  // Rules look at attributes.
-  absl::StatusOr<TensorType> type = op.shape(types, attributes);
+  absl::StatusOr<TensorType> type = TypeOf(op, types, attributes);
   if (!type.ok()) {
     std::vector<std::string> operands;
     for (size_t i = 0; i < inputs.size(); ++i) {

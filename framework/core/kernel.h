@@ -1,7 +1,8 @@
 // How numbers are made: the contract between an op, which brings the
 // arithmetic, and the plan, which brings the memory and the threads. A kernel
-// is built for fully known shapes, and cannot fail: whatever could be wrong was
-// refused by the op's shape rule.
+// is built for fully known shapes, and does not fail: whatever could be wrong
+// was refused by the op's shape rule. If one throws all the same, say for want
+// of memory, Compile and Run give an error with the op and its line.
 #ifndef TAPE_FRAMEWORK_CORE_KERNEL_H_
 #define TAPE_FRAMEWORK_CORE_KERNEL_H_
 

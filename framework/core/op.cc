@@ -5,11 +5,23 @@
 #include <bit>
 #include <cstdint>
 
+#include "framework/core/exceptions.h"
+
 namespace tape {
 
 bool SimplifyQuery::Input::IsAll(double value) const {
   return op->traits.uniform && std::bit_cast<uint64_t>(attributes.value) ==
                                    std::bit_cast<uint64_t>(value);
+}
+
+absl::StatusOr<TensorType> TypeOf(const OpDef& op,
+                                  absl::Span<const TensorType> inputs,
+                                  const Attributes& attributes) {
+  try {
+    return op.shape(inputs, attributes);
+  } catch (...) {
+    return CaughtStatus("its shape rule");
+  }
 }
 
 Simpler SimplifyIdempotent(const SimplifyQuery& query) {

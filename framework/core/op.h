@@ -5,7 +5,8 @@
 // rule, reference, kernel, traits. The driver of gradients (gradients.cc) and
 // the compiler's passes ask these fields and traits, never which op it is, so
 // an op declared outside this repository is used like a built-in one. See
-// ops/activation.cc for examples.
+// ops/activation.cc for examples. A rule that throws is a mistake that the graph
+// keeps, or an error of Compile or Run, with the op and the user's line.
 #ifndef TAPE_FRAMEWORK_CORE_OP_H_
 #define TAPE_FRAMEWORK_CORE_OP_H_
 
@@ -226,6 +227,11 @@ struct OpDef {
     return wraps ? integer_reference : reference;
   }
 };
+
+// What the op's shape rule says; an error if it throws.
+absl::StatusOr<TensorType> TypeOf(const OpDef& op,
+                                  absl::Span<const TensorType> inputs,
+                                  const Attributes& attributes);
 
 // Rules that several ops have. op(op(x)) is op(x): of Relu.
 Simpler SimplifyIdempotent(const SimplifyQuery& query);

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/check.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 
 namespace tape {
@@ -72,10 +73,11 @@ Tensor ToFloat64(const TensorView& tensor) {
   return result;
 }
 
-absl::StatusOr<std::vector<Tensor>> EvaluateReference(
+namespace {
+
+absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
     absl::Span<const Var> fetches, const ReferenceFeeds& feeds,
     const ReferenceFeeds& held, ReferenceObserver* observer) {
-  const FloatingPointScope environment;
   Graph* const graph = GraphOf(fetches);
   if (graph == nullptr) return std::vector<Tensor>();
   if (absl::Status status = graph->status(); !status.ok()) return status;
@@ -178,14 +180,24 @@ absl::StatusOr<std::vector<Tensor>> EvaluateReference(
         const TensorType& type = graph->node(input).type;
         types.push_back({type.dtype, type.shape.Bind(*batch)});
       }
-      if (const auto type = node.op->shape(types, attributes); !type.ok()) {
+      if (const auto type = TypeOf(*node.op, types, attributes); !type.ok()) {
         return absl::InvalidArgumentError(absl::StrCat(
             node.loc.ToString(), ": ", node.op->name, ": ",
             type.status().message(), ", with a batch of ", *batch, " samples"));
       }
     }
     Tensor output(TensorType{DType::kFloat64, std::move(shape)});
-    node.op->ReferenceFor(node.type.dtype)(attributes, inputs, output);
+    const Reference reference = node.op->ReferenceFor(node.type.dtype);
+    if (reference == nullptr) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          node.loc.ToString(), ": ", node.op->name, ": has no reference"));
+    }
+    try {
+      reference(attributes, inputs, output);
+    } catch (...) {
+      return CaughtStatus(absl::StrCat(node.loc.ToString(), ": ", node.op->name,
+                                       ": its reference"));
+    }
     if (observer != nullptr) observer->OnResult(id, output);
     values[id] = std::move(output);
   }
@@ -193,6 +205,19 @@ absl::StatusOr<std::vector<Tensor>> EvaluateReference(
   std::vector<Tensor> results;
   for (Var fetch : fetches) results.push_back(*values[fetch.id()]);
   return results;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Tensor>> EvaluateReference(
+    absl::Span<const Var> fetches, const ReferenceFeeds& feeds,
+    const ReferenceFeeds& held, ReferenceObserver* observer) {
+  const FloatingPointScope environment;
+  try {
+    return EvaluateOrThrow(fetches, feeds, held, observer);
+  } catch (...) {
+    return CaughtStatus("EvaluateReference");
+  }
 }
 
 }  // namespace tape

@@ -4,9 +4,6 @@
 #ifndef TAPE_FRAMEWORK_CORE_TENSOR_H_
 #define TAPE_FRAMEWORK_CORE_TENSOR_H_
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -15,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "framework/core/check.h"
 #include "framework/core/tensor_type.h"
@@ -29,15 +27,8 @@ inline size_t RoundUpToAlignment(size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-// Whether this machine has so many bytes of memory at all. (Asking the
-// allocator would not tell: the system promises more than it has.)
-inline bool FitsInMemory(size_t bytes) {
-  const auto pages = static_cast<size_t>(sysconf(_SC_PHYS_PAGES));
-  const auto page_bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  return bytes / page_bytes < pages;
-}
-
 // Aligned memory, zeroed, owned. Never empty, so that data() is never null.
+// Throws OutOfMemory (exceptions.h).
 class Buffer {
  public:
   Buffer() = default;
@@ -45,7 +36,6 @@ class Buffer {
   // The same with a copy of `bytes` bytes from `from` on.
   Buffer(size_t bytes, const void* from)
       : data_(Allocate(RoundUpToAlignment(bytes + 1))) {
-    TAPE_CHECK(data_ != nullptr);
     size_t copied = 0;
     if (from != nullptr) {
       std::memcpy(data_.get(), from, bytes);
@@ -57,24 +47,16 @@ class Buffer {
   std::byte* data() const { return data_.get(); }
 
  private:
-  // A large buffer is on huge pages, where the system has them: one costs as
-  // much to get as a small one, and what is read at random is found sooner.
-  static std::byte* Allocate(size_t bytes) {
-    constexpr size_t kHugePage = 2 << 20;
-    if (bytes < kHugePage) {
-      return static_cast<std::byte*>(std::aligned_alloc(kAlignment, bytes));
-    }
-    bytes = (bytes + kHugePage - 1) / kHugePage * kHugePage;
-    void* const data = std::aligned_alloc(kHugePage, bytes);
-    if (data != nullptr) madvise(data, bytes, MADV_HUGEPAGE);
-    return static_cast<std::byte*>(data);
-  }
+  static std::byte* Allocate(size_t bytes);
   struct Free {
     void operator()(std::byte* data) const { std::free(data); }
   };
   std::unique_ptr<std::byte[], Free> data_;
 };
 
+// As standard containers do, the constructors throw std::bad_alloc if there is
+// no memory: an OutOfMemory, which names the bytes. Where a size comes from
+// outside, Make gives an error instead.
 class Tensor {
  public:
   Tensor() : Tensor(TensorType{}) {}
@@ -88,6 +70,11 @@ class Tensor {
         buffer_(values.size() * sizeof(T), values.data()) {
     TAPE_CHECK_EQ(elements(), static_cast<int64_t>(values.size()));
   }
+  // All zeros. kInvalidArgument if the shape is not bound or has more than
+  // kMaxElements elements; kResourceExhausted, with the bytes, if there is no
+  // memory.
+  static absl::StatusOr<Tensor> Make(TensorType type);
+
   Tensor(const Tensor& other)
       : type_(other.type_), buffer_(other.type_.bytes(), other.data()) {}
   Tensor& operator=(const Tensor& other) { return *this = Tensor(other); }

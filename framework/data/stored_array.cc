@@ -218,12 +218,13 @@ StoredArray ViewOf(std::string name, const TensorView& tensor) {
 absl::StatusOr<Tensor> ToTensor(const StoredArray& array, DType dtype) {
   TAPE_CHECK_EQ(array.shape.elements() * SizeOf(array.type),
                 array.bytes.size());
-  Tensor tensor({dtype, array.shape});
+  absl::StatusOr<Tensor> tensor = Tensor::Make({dtype, array.shape});
+  if (!tensor.ok()) return tensor.status();
   if (array.type == StoredTypeOf(dtype)) {  // To the bit, NaNs too.
-    std::memcpy(tensor.data(), array.bytes.data(), array.bytes.size());
+    std::memcpy(tensor->data(), array.bytes.data(), array.bytes.size());
     return tensor;
   }
-  absl::Status status = Convert(array, tensor);
+  absl::Status status = Convert(array, *tensor);
   if (!status.ok()) return status;
   return tensor;
 }

@@ -19,6 +19,7 @@
 #include "absl/types/span.h"
 #include "framework/compiler/compile.h"
 #include "framework/core/check.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 #include "framework/core/text.h"
 #include "framework/train/evaluation.h"
@@ -498,11 +499,15 @@ absl::StatusOr<TrainResult> Train(
     const TrainOptions& options, Progress& progress,
     const std::function<absl::Status(const EpochResult&)>& on_epoch) {
   TAPE_CHECK_LE(1, options.evaluate_every);
-  Training training(model, data, options, progress);
-  absl::Status status = training.Start(data);
-  if (status.ok()) status = training.Run(on_epoch);
-  if (!status.ok()) return status;
-  return training.Result();
+  try {
+    Training training(model, data, options, progress);
+    absl::Status status = training.Start(data);
+    if (status.ok()) status = training.Run(on_epoch);
+    if (!status.ok()) return status;
+    return training.Result();
+  } catch (const std::bad_alloc&) {  // For batches, or a copy of the model.
+    return CaughtStatus("Train");
+  }
 }
 
 }  // namespace tape

@@ -1,0 +1,53 @@
+// From exceptions to Status (exceptions.h). Tested by tests/exceptions_test.cc.
+#include "framework/core/exceptions.h"
+
+#include <cxxabi.h>
+
+#include <cstdio>
+#include <stdexcept>
+
+#include "absl/strings/str_cat.h"
+#include "framework/core/text.h"
+
+namespace tape {
+namespace {
+
+absl::Status Describe(absl::string_view what) {
+  try {
+    throw;
+  } catch (const StatusError& error) {
+    return error.status();
+  } catch (const OutOfMemory& error) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(what, " found ", error.what()));
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError(absl::StrCat(what, " found no memory"));
+  } catch (const std::length_error&) {  // Of a container.
+    return absl::ResourceExhaustedError(absl::StrCat(what, " found no memory"));
+  } catch (const abi::__forced_unwind&) {
+    throw;
+  } catch (const std::exception& error) {
+    return absl::InternalError(
+        absl::StrCat(what, " threw an exception: ", Printable(error.what())));
+  } catch (...) {
+    return absl::InternalError(
+        absl::StrCat(what, " threw an exception of an unknown type"));
+  }
+}
+
+}  // namespace
+
+OutOfMemory::OutOfMemory(size_t bytes) : bytes_(bytes) {
+  std::snprintf(message_, sizeof(message_), "no memory for %zu bytes", bytes);
+}
+
+absl::Status CaughtStatus(absl::string_view what) {
+  try {
+    return Describe(what);
+  } catch (const std::bad_alloc&) {
+    // Not even for a message; none needs no memory.
+    return absl::Status(absl::StatusCode::kResourceExhausted, "");
+  }
+}
+
+}  // namespace tape

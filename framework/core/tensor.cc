@@ -1,0 +1,50 @@
+// Where tensors' memory comes from (tensor.h). Tested by
+// tests/tensor_type_test.cc and tests/exceptions_test.cc.
+#include "framework/core/tensor.h"
+
+#include <sys/mman.h>
+
+#include <limits>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "framework/core/exceptions.h"
+#include "framework/core/memory.h"
+
+namespace tape {
+
+// A large buffer is on huge pages, where the system has them: one costs as much
+// to get as a small one, and what is read at random is found sooner.
+std::byte* Buffer::Allocate(size_t bytes) {
+  constexpr size_t kHugePage = 2 << 20;
+  // Below this, looking at the limits would take longer than filling it. Above,
+  // the system promises more than it has, and ends who takes it.
+  constexpr size_t kLookAtLimits = 64 << 20;
+  if (bytes > std::numeric_limits<ptrdiff_t>::max() - kHugePage ||
+      (bytes >= kLookAtLimits && !FitsInMemory(bytes))) {
+    throw OutOfMemory(bytes);
+  }
+  const size_t alignment = bytes < kHugePage ? kAlignment : kHugePage;
+  const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  void* const data = std::aligned_alloc(alignment, rounded);
+  if (data == nullptr) throw OutOfMemory(bytes);
+  if (alignment == kHugePage) madvise(data, rounded, MADV_HUGEPAGE);
+  return static_cast<std::byte*>(data);
+}
+
+absl::StatusOr<Tensor> Tensor::Make(TensorType type) {
+  if (!type.shape.is_bound() || !type.shape.is_valid()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "Tensor: expected dimensions of at least 0, and at most 2^40 elements, "
+        "found ",
+        type.ToString()));
+  }
+  const std::string text = absl::StrCat("Tensor: ", type.ToString());
+  try {
+    return Tensor(std::move(type));
+  } catch (...) {
+    return CaughtStatus(text);
+  }
+}
+
+}  // namespace tape
