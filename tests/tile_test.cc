@@ -3,6 +3,9 @@
 // references in double.
 #include "framework/compiler/tile.h"
 
+#include <dlfcn.h>
+#include <unistd.h>
+
 #include <cmath>
 #include <cstdint>
 #include <optional>
@@ -17,6 +20,25 @@
 #include "framework/framework.h"
 #include "gtest/gtest.h"
 #include "ops/ops.h"
+
+namespace {
+
+// What the system says of the second-level cache.
+constexpr long kOfTheMachine = -1;
+long second_level_cache = kOfTheMachine;
+
+}  // namespace
+
+// In the place of the C library's.
+extern "C" long sysconf(int name) noexcept {
+  if (name == _SC_LEVEL2_CACHE_SIZE && second_level_cache != kOfTheMachine) {
+    return second_level_cache;
+  }
+  using Function = long (*)(int);
+  static const auto system =
+      reinterpret_cast<Function>(dlsym(RTLD_NEXT, "sysconf"));
+  return system(name);
+}
 
 namespace tape {
 namespace {
@@ -293,6 +315,26 @@ TEST(TilesTest, LosesNothingOfManyTiles) {
       << plan->Dump();
   // Of the first lane's tiles, the first 16 may lose 16 * 2^-24.
   EXPECT_NEAR(plan->Value(sums).values<float>()[5], 1 + 19999 * 3e-10, 1e-6);
+}
+
+// So the same bits come out on machines with other caches.
+TEST(TilesTest, AreTheSameWhateverTheCacheOfTheMachine) {
+  const auto dump = [](long bytes) {
+    second_level_cache = bytes;
+    Graph graph;
+    const Var x = graph.Input("x", {kBatch, 64});
+    const Var w = graph.Parameter("w", {64, 64}, Glorot());
+    const Var y = Mean(Square(Tanh(MatMul(x, w))));
+    const absl::StatusOr<Plan> plan =
+        Compile(graph, {.fetch = {y}, .batch_sizes = {100'000}});
+    second_level_cache = kOfTheMachine;
+    return plan->Dump();
+  };
+  const std::string expected = dump(kOfTheMachine);
+  EXPECT_TRUE(absl::StrContains(expected, "tiles of")) << expected;
+  for (const long bytes : {0, 256 << 10, 2 << 20, 16 << 20}) {
+    EXPECT_EQ(dump(bytes), expected) << bytes;
+  }
 }
 
 TEST(TilesTest, LeavesSmallBatchesWhole) {

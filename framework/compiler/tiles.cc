@@ -2,8 +2,6 @@
 // up. Tested by tests/tile_test.cc.
 #include "framework/compiler/tiles.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -20,6 +18,9 @@ namespace {
 // Rows of a tile: a multiple of this, and at least twice as many, so that its
 // products are worth a call of oneDNN.
 constexpr int64_t kRowStep = 32;
+// A second-level cache as processors have it. Not the machine's own: sums over
+// other tiles would have other bits.
+constexpr size_t kCacheBytes = 1 << 20;
 // Below this many tiles, what is saved between the ops is lost again in sums.
 constexpr int64_t kFewestTiles = 16;
 // What all lanes may take; their number is a power of two from 2 to 32.
@@ -31,12 +32,6 @@ constexpr int kMostLanes = 32;
 // 16^k tiles a lane, by at most 16 k roundings of sum |x|. (Sums in double would
 // be off by 16, but take twice the memory, which is what limits the lanes.)
 constexpr int64_t kTermsPerLevel = 16;
-
-// Of one core's second-level cache, or 1 MiB if the system does not say.
-size_t CacheBytes() {
-  const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-  return bytes > 0 ? static_cast<size_t>(bytes) : size_t{1} << 20;
-}
 
 // A pass over a product's bands has nothing to gain where a tile is in the
 // cache as a whole.
@@ -57,8 +52,7 @@ int64_t ChooseRows(const Program& program, int64_t batch, PassSet passes) {
   }
   const Executable executable(probe->program, 0, TileOptions(passes), sums);
   const size_t bytes = std::max<size_t>(executable.arena_bytes(), 1);
-  const int64_t rows =
-      static_cast<int64_t>(CacheBytes() / 2 / bytes) * kRowStep;
+  const int64_t rows = static_cast<int64_t>(kCacheBytes / 2 / bytes) * kRowStep;
   return std::max(rows, 2 * kRowStep);
 }
 
