@@ -63,9 +63,10 @@ struct CompileOptions {
 
 // A plan for what `options` asks of `graph`, which stays as it is and may be
 // compiled again: plans of one graph share its variables. An error gives the
-// graph's mistakes and what of the options does not fit, a line each. The
-// caller's floating-point environment (rounding mode, traps, flush modes) does
-// not matter, and stays as it is.
+// graph's mistakes and what of the options does not fit, a line each; or, as
+// kResourceExhausted, the bytes for which there is no memory. The caller's
+// floating-point environment (rounding mode, traps, flush modes) does not
+// matter, and stays as it is.
 absl::StatusOr<Plan> Compile(const Graph& graph, const CompileOptions& options);
 
 // The passes that CompileOptions::without may name, in the order in which they

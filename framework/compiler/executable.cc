@@ -95,6 +95,19 @@ std::string LargestValues(const Program& program, const MemoryPlan& memory) {
   });
 }
 
+// "net.cc:5, net.cc:6: MatMul+Relu: its kernel".
+std::string SubjectOf(const Program& program, const Step& step) {
+  std::vector<std::string> lines;
+  for (int id : step.nodes) {
+    std::string line = program[id].loc.ToString();
+    if (std::find(lines.begin(), lines.end(), line) == lines.end()) {
+      lines.push_back(std::move(line));
+    }
+  }
+  return absl::StrCat(absl::StrJoin(lines, ", "), ": ", step.name,
+                      ": its kernel");
+}
+
 std::unique_ptr<Kernel> MakeCopyKernel(const TensorType& type) {
   return MakeElementwiseKernel(
       {.shape = type.shape,
@@ -221,6 +234,7 @@ Executable::Executable(const Program& program, int64_t batch,
   const std::vector<int> storage_of = program_.Storages();
   for (const Step& step : steps_) {
     Call call{.name = step.name,
+              .subject = SubjectOf(program_, step),
               .kernel = nullptr,
               .node = step.outputs.empty() ? kNone : step.outputs[0]};
     absl::flat_hash_set<int> storages;  // An operand may be named twice.
@@ -238,12 +252,13 @@ Executable::Executable(const Program& program, int64_t batch,
       call.kernel = MakeKernel(step);
       AddCall(std::move(call));
     } catch (...) {
-      throw StatusError(CaughtStatus(Subject(step.name, step.outputs)));
+      throw StatusError(CaughtStatus(SubjectOf(program_, step)));
     }
   }
   for (const Program::Update& copy : memory_.copies) {
     const auto bytes = static_cast<double>(program_[copy.value].type.bytes());
     AddCall({.name = "Copy",
+             .subject = "a copy to a variable",
              .kernel = MakeCopyKernel(program_[copy.value].type),
              .read = {memory_.places[copy.value]},
              .written = {{.kind = Place::kVariable, .index = copy.variable}},
@@ -295,15 +310,6 @@ void Executable::MakeBuffers() {
         memory_.arena_bytes + scratch_bytes, " bytes", WithBatch(batch_),
         "; the largest of its values are ", LargestValues(program_, memory_))));
   }
-}
-
-std::string Executable::Subject(absl::string_view name,
-                                absl::Span<const int> outputs) const {
-  if (outputs.empty() || outputs[0] == kNone) {
-    return absl::StrCat(name, ": its kernel");
-  }
-  return absl::StrCat(program_[outputs[0]].loc.ToString(), ": ", name,
-                      ": its kernel");
 }
 
 void Executable::WarmUp() const {
@@ -377,7 +383,7 @@ void Executable::RunAllChunks(const Call& call,
       call.kernel->Run(chunk, arguments);
     }
   } catch (...) {
-    throw StatusError(CaughtStatus(Subject(call.name, {call.node})));
+    throw StatusError(CaughtStatus(call.subject));
   }
 }
 
@@ -467,7 +473,7 @@ absl::Status Executable::Run(ThreadTeam& team,
   try {
     std::rethrow_exception(std::exchange(exception_, nullptr));
   } catch (...) {
-    return CaughtStatus(Subject(failed_->name, {failed_->node}));
+    return CaughtStatus(failed_->subject);
   }
 }
 

@@ -88,6 +88,7 @@ class Executable {
   // One step, ready to run: a kernel, and where it reads and writes.
   struct Call {
     std::string name;
+    std::string subject;  // Of errors.
     std::unique_ptr<Kernel> kernel;
     int node = kNone;  // The first that it makes; of a copy, none.
     std::vector<Place> read = {}, written = {};
@@ -122,9 +123,6 @@ class Executable {
   std::unique_ptr<Kernel> MakeKernel(const Step& step) const;
   void AddCall(Call call);
   void MakeBuffers();
-  // What errors of a step's kernel are about: "net.cc:5: MatMul: its kernel".
-  std::string Subject(absl::string_view name,
-                      absl::Span<const int> outputs) const;
   std::string PlaceText(const Place& place) const;
   void* Address(const Place& place) const;
   void Feed(absl::Span<const void* const> fed);

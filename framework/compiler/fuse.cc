@@ -287,14 +287,13 @@ Step MakePass(const Program& program, const std::vector<int>& group,
       }
     }
   }
-  std::vector<std::string> names;
   if (product != kNone) {
     value_of[product] = static_cast<int>(code.operands.size());
     code.operands.push_back(program[product].type);
     step.product = product;
     step.inputs.insert(step.inputs.begin(), program[product].inputs.begin(),
                        program[product].inputs.end());
-    names.push_back(program[product].op->name);
+    step.nodes.push_back(product);
   }
   code.constants.resize(constant_of.size());
   for (const auto& [constant, index] : constant_of) {
@@ -324,19 +323,21 @@ Step MakePass(const Program& program, const std::vector<int>& group,
                                  .attributes = node.attributes,
                                  .inputs = std::move(inputs),
                                  .dtype = node.type.dtype});
-    names.push_back(node.op->name);
+    step.nodes.push_back(id);
     if (escapes[id]) {
       step.outputs.push_back(id);
       code.outputs.push_back(value_of[id]);
     }
   }
-  step.name = absl::StrJoin(names, "+");
+  step.name = absl::StrJoin(step.nodes, "+", [&](std::string* out, int id) {
+    out->append(program[id].op->name);
+  });
   step.code = std::move(code);
   return step;
 }
 
 Step MakeStep(const Program& program, int id) {
-  Step step{.name = program[id].op->name, .outputs = {id}};
+  Step step{.name = program[id].op->name, .outputs = {id}, .nodes = {id}};
   step.inputs.assign(program[id].inputs.begin(), program[id].inputs.end());
   return step;
 }

@@ -21,6 +21,7 @@ struct Step {
   // pass over a product: first the product's operands.
   std::vector<int> inputs = {};
   std::vector<int> outputs = {};  // The nodes it makes.
+  std::vector<int> nodes = {};    // Whose ops the name names, in its order.
   // Of a fused pass: operands and outputs in the order of the two lists.
   std::optional<ElementwiseCode> code = {};
   // The node of the product that the pass is over, whose value is the code's

@@ -57,7 +57,9 @@ class Plan {
   // One step: computes what is fetched, then makes the updates. An error,
   // before anything is computed, if an input that the plan needs is not fed, is
   // fed twice, is not of its declared type, or if batch sizes differ; what is
-  // fed must be inputs of the graph.
+  // fed must be inputs of the graph. If there is no memory, or an op throws,
+  // kResourceExhausted or kInternal with the op and its line: the plan may be
+  // run again, but if its kernels had begun, variables may be half updated.
   //
   // Rounds to nearest, without traps, whatever the caller's floating-point
   // environment, which is the same afterwards, flags included. A denormal
