@@ -12,7 +12,8 @@
 namespace tape {
 namespace {
 
-absl::Status Describe(absl::string_view what) {
+absl::Status Describe(absl::string_view subject) {
+  const std::string what = Printable(subject);
   try {
     throw;
   } catch (const StatusError& error) {

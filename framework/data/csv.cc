@@ -24,6 +24,7 @@
 #include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "framework/core/check.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 #include "framework/core/memory.h"
 #include "framework/core/tensor.h"
@@ -352,7 +353,7 @@ absl::StatusOr<FileBytes> ReadCsv(const std::string& path) {
 
 absl::StatusOr<Dataset> ReadCsvDataset(const std::string& images_path,
                                        const std::string& labels_path,
-                                       int classes) {
+                                       int classes) try {
   const FloatingPointScope environment;
   TAPE_CHECK_LE(1, classes);
   const absl::StatusOr<FileBytes> images = ReadCsv(images_path);
@@ -395,10 +396,12 @@ absl::StatusOr<Dataset> ReadCsvDataset(const std::string& images_path,
         absl::StrCat(rows.labels.size()));
   }
   return rows.ToDataset(images_path, pixels, classes);
+} catch (...) {
+  return CaughtStatus(images_path);
 }
 
 absl::StatusOr<Dataset> ReadLabelledCsvDataset(const std::string& path,
-                                               int classes) {
+                                               int classes) try {
   const FloatingPointScope environment;
   TAPE_CHECK_LE(1, classes);
   const absl::StatusOr<FileBytes> bytes = ReadCsv(path);
@@ -424,9 +427,11 @@ absl::StatusOr<Dataset> ReadLabelledCsvDataset(const std::string& path,
     if (!status.ok()) return status;
   }
   return rows.ToDataset(path, pixels, classes);
+} catch (...) {
+  return CaughtStatus(path);
 }
 
-absl::StatusOr<Tensor> ReadCsvImages(const std::string& path) {
+absl::StatusOr<Tensor> ReadCsvImages(const std::string& path) try {
   const FloatingPointScope environment;
   const absl::StatusOr<FileBytes> bytes = ReadCsv(path);
   if (!bytes.ok()) return bytes.status();
@@ -466,6 +471,8 @@ absl::StatusOr<Tensor> ReadCsvImages(const std::string& path) {
     if (!status.ok()) return status;
   }
   return Tensor({count, pixels}, rows.greys);
+} catch (...) {
+  return CaughtStatus(path);
 }
 
 absl::Status WriteCsvDataset(const Dataset& dataset,

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "framework/core/check.h"
+#include "framework/core/exceptions.h"
 #include "framework/data/csv.h"
 #include "framework/data/files.h"
 #include "framework/data/idx.h"
@@ -187,7 +188,7 @@ absl::StatusOr<DataSplits> ReadFound(
 
 }  // namespace
 
-absl::StatusOr<Tensor> ReadIdxImages(const std::string& path) {
+absl::StatusOr<Tensor> ReadIdxImages(const std::string& path) try {
   const absl::StatusOr<IdxArray> images = ReadIdxOfRank(path, 3);
   if (!images.ok()) return images.status();
   const Shape& shape = images->shape;
@@ -196,11 +197,13 @@ absl::StatusOr<Tensor> ReadIdxImages(const std::string& path) {
                      "at least 1 image of at least 1 pixel", shape.ToString());
   }
   return Tensor({shape[0], shape[1] * shape[2]}, images->values);
+} catch (...) {
+  return CaughtStatus(path);
 }
 
 absl::StatusOr<Dataset> ReadIdxDataset(const std::string& images_path,
                                        const std::string& labels_path,
-                                       int classes) {
+                                       int classes) try {
   TAPE_CHECK_LE(1, classes);
   absl::StatusOr<Tensor> images = ReadIdxImages(images_path);
   if (!images.ok()) return images.status();
@@ -227,6 +230,8 @@ absl::StatusOr<Dataset> ReadIdxDataset(const std::string& images_path,
   return Dataset{.images = *std::move(images),
                  .labels = Tensor(labels->shape, wide_labels),
                  .classes = classes};
+} catch (...) {
+  return CaughtStatus(images_path);
 }
 
 absl::Status WriteIdxDataset(const Dataset& dataset,
@@ -264,7 +269,7 @@ absl::Span<const DatasetForm> DatasetForms() {
 
 absl::string_view NameOf(DatasetForm form) { return FilesOf(form).name; }
 
-absl::StatusOr<FoundDataset> FindDataset(const std::string& folder) {
+absl::StatusOr<FoundDataset> FindDataset(const std::string& folder) try {
   std::vector<std::string> looked_for;
   for (DatasetForm form : DatasetForms()) {
     absl::StatusOr<FoundDataset> found = FindForm(folder, form);
@@ -280,14 +285,20 @@ absl::StatusOr<FoundDataset> FindDataset(const std::string& folder) {
   return NoDataset(
       folder, absl::StrCat("a data set as ", absl::StrJoin(looked_for, " or ")),
       "none of these");
+} catch (...) {
+  return CaughtStatus(folder);
 }
 
-absl::StatusOr<DataSplits> ReadDatasetFolder(const std::string& folder) {
+absl::StatusOr<DataSplits> ReadDatasetFolder(const std::string& folder) try {
   return ReadFound(folder, FindDataset(folder));
+} catch (...) {
+  return CaughtStatus(folder);
 }
 
-absl::StatusOr<DataSplits> ReadMnistFolder(const std::string& folder) {
+absl::StatusOr<DataSplits> ReadMnistFolder(const std::string& folder) try {
   return ReadFound(folder, FindForm(folder, DatasetForm::kIdx));
+} catch (...) {
+  return CaughtStatus(folder);
 }
 
 absl::Status WriteDatasetFolder(const DataSplits& splits, DatasetForm form,

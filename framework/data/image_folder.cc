@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "framework/core/check.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/memory.h"
 #include "framework/core/tensor.h"
 #include "framework/data/files.h"
@@ -94,7 +95,7 @@ std::string Describe(ImageSize size) {
 
 }  // namespace
 
-absl::StatusOr<Tensor> ReadPngImages(absl::Span<const std::string> paths) {
+absl::StatusOr<Tensor> ReadPngImages(absl::Span<const std::string> paths) try {
   TAPE_CHECK(!paths.empty());
   ImageSize size;  // Of the first image.
   std::vector<uint8_t> greys;
@@ -136,10 +137,12 @@ absl::StatusOr<Tensor> ReadPngImages(absl::Span<const std::string> paths) {
     if (!status.ok()) return status;
   }
   return Tensor({static_cast<int64_t>(paths.size()), size.pixels()}, greys);
+} catch (...) {
+  return CaughtStatus("PNG images");
 }
 
 absl::StatusOr<Dataset> ReadImageFolder(const std::string& folder,
-                                        int classes) {
+                                        int classes) try {
   TAPE_CHECK_LE(1, classes);
   const auto files = ListImages(folder, classes);
   if (!files.ok()) return files.status();
@@ -155,6 +158,8 @@ absl::StatusOr<Dataset> ReadImageFolder(const std::string& folder,
       .images = *std::move(images),
       .labels = Tensor({static_cast<int64_t>(labels.size())}, labels),
       .classes = classes};
+} catch (...) {
+  return CaughtStatus(folder);
 }
 
 absl::Status WriteImageFolder(const Dataset& dataset,

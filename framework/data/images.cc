@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "framework/core/exceptions.h"
 #include "framework/data/csv.h"
 #include "framework/data/dataset.h"
 #include "framework/data/files.h"
@@ -72,7 +73,7 @@ absl::StatusOr<std::string> Beginning(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<Images> ReadImages(const std::string& path) {
+absl::StatusOr<Images> ReadImages(const std::string& path) try {
   if (IsFolder(path)) return ReadFolder(path);
   const absl::StatusOr<std::string> beginning = Beginning(path);
   if (!beginning.ok()) return beginning.status();
@@ -93,6 +94,8 @@ absl::StatusOr<Images> ReadImages(const std::string& path) {
     images.names.push_back(absl::StrCat(i));
   }
   return images;
+} catch (...) {
+  return CaughtStatus(path);
 }
 
 }  // namespace tape

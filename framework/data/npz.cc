@@ -21,6 +21,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "framework/core/check.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/memory.h"
 #include "framework/data/files.h"
 
@@ -472,10 +473,12 @@ absl::StatusOr<NpzFile> ParseNpz(absl::string_view bytes,
   return file;
 }
 
-absl::StatusOr<NpzFile> ReadNpz(const std::string& path) {
+absl::StatusOr<NpzFile> ReadNpz(const std::string& path) try {
   const absl::StatusOr<FileBytes> bytes = ReadWholeFile(path, "an .npz file");
   if (!bytes.ok()) return bytes.status();
   return ParseNpz(bytes->view(), path);
+} catch (...) {
+  return CaughtStatus(path);
 }
 
 absl::Status WriteNpz(const std::string& path,

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "framework/core/check.h"
+#include "framework/core/exceptions.h"
 #include "framework/data/checksum.h"
 #include "nlohmann/json.hpp"
 
@@ -443,10 +444,12 @@ absl::StatusOr<SafetensorsFile> ParseSafetensors(FileBytes bytes,
 }
 
 absl::StatusOr<SafetensorsFile> ReadSafetensors(const std::string& path,
-                                                Checksum checksum) {
+                                                Checksum checksum) try {
   absl::StatusOr<FileBytes> bytes = ReadWholeFile(path, "a safetensors file");
   if (!bytes.ok()) return bytes.status();
   return ParseSafetensors(*std::move(bytes), path, checksum);
+} catch (...) {
+  return CaughtStatus(path);
 }
 
 absl::Status WriteSafetensors(const std::string& path,

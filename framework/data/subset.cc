@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/check.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 #include "framework/core/random.h"
 #include "framework/core/tensor.h"
@@ -67,7 +68,7 @@ std::vector<uint64_t> Shares(const std::vector<uint64_t>& sizes,
 }  // namespace
 
 absl::StatusOr<Dataset> SelectLabels(const Dataset& dataset,
-                                     absl::Span<const int32_t> labels) {
+                                     absl::Span<const int32_t> labels) try {
   if (labels.empty()) {
     return absl::InvalidArgumentError(
         "SelectLabels: expected at least 1 label, found none");
@@ -94,10 +95,12 @@ absl::StatusOr<Dataset> SelectLabels(const Dataset& dataset,
         dataset.size()));
   }
   return selected;
+} catch (...) {
+  return CaughtStatus("SelectLabels");
 }
 
 absl::StatusOr<RandomSplit> SplitAtRandom(const Dataset& dataset,
-                                          const SplitOptions& options) {
+                                          const SplitOptions& options) try {
   const int64_t samples = dataset.size();
   TAPE_CHECK_LE(samples, std::numeric_limits<uint32_t>::max());
   if (!(options.fraction > 0 && options.fraction < 1)) {  // Nor NaN.
@@ -141,6 +144,8 @@ absl::StatusOr<RandomSplit> SplitAtRandom(const Dataset& dataset,
   marks.flip();
   split.rest = SelectMarked(dataset, marks);
   return split;
+} catch (...) {
+  return CaughtStatus("SplitAtRandom");
 }
 
 }  // namespace tape

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
+#include "framework/core/exceptions.h"
 #include "framework/data/files.h"
 
 namespace tape {
@@ -78,7 +79,7 @@ absl::Status WriteCheckpoint(const std::string& path, const Graph& graph,
   return WriteSafetensors(path, arrays, metadata);
 }
 
-absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) {
+absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) try {
   absl::StatusOr<SafetensorsFile> file =
       ReadSafetensors(path, Checksum::kRequired);
   if (!file.ok()) return file.status();
@@ -96,6 +97,8 @@ absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) {
   state->batches.order.assign(values.begin(), values.end());
   return Checkpoint{
       .path = path, .file = *std::move(file), .state = *std::move(state)};
+} catch (...) {
+  return CaughtStatus(path);
 }
 
 absl::StatusOr<TrainingState> Restore(const Checkpoint& checkpoint,

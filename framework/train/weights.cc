@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "framework/core/exceptions.h"
 
 namespace tape {
 namespace {
@@ -158,7 +159,8 @@ WeightMap TorchLinears(absl::Span<const std::string> modules) {
 }
 
 absl::Status LoadWeights(Graph& graph, absl::Span<const StoredArray> arrays,
-                         const WeightMap& map, absl::Span<const Var> outputs) {
+                         const WeightMap& map,
+                         absl::Span<const Var> outputs) try {
   std::vector<std::string> errors;
   const std::vector<Placed> placed = Place(graph, map, outputs, errors);
   if (!errors.empty()) return AllErrors(std::move(errors));
@@ -192,10 +194,12 @@ absl::Status LoadWeights(Graph& graph, absl::Span<const StoredArray> arrays,
     if (!status.ok()) return status;  // Cannot be: the types are the same.
   }
   return absl::OkStatus();
+} catch (...) {
+  return CaughtStatus("LoadWeights");
 }
 
 absl::StatusOr<SavedWeights> SaveWeights(Graph& graph, const WeightMap& map,
-                                         absl::Span<const Var> outputs) {
+                                         absl::Span<const Var> outputs) try {
   std::vector<std::string> errors;
   const std::vector<Placed> placed = Place(graph, map, outputs, errors);
   if (!errors.empty()) return AllErrors(std::move(errors));
@@ -209,6 +213,8 @@ absl::StatusOr<SavedWeights> SaveWeights(Graph& graph, const WeightMap& map,
     saved.arrays.push_back(ViewOf(stored.name, *value));
   }
   return saved;
+} catch (...) {
+  return CaughtStatus("SaveWeights");
 }
 
 }  // namespace tape
