@@ -361,6 +361,30 @@ TEST(OutOfMemoryTest, CompileNamesTheBytesAndTheLargestValues) {
                   "\\[1073741824,500\\] \\(net.cc:[345]\\)"));
 }
 
+TEST(OutOfMemoryTest, APlanWithoutABatchSaysNothingOfOne) {
+  Graph graph;
+  const Var x = graph.Input("x", {1 << 20, 1});
+  const Var y = Sum(CumSum(x * Transpose(x), 0, {}, {"net.cc", 2}));
+  const absl::Status status = Compile(graph, {.fetch = {y}}).status();
+  EXPECT_THAT(std::string(status.message()),
+              testing::ContainsRegex("^there is no memory for the plan's "
+                                     "[0-9]+ bytes; the largest of its values "
+                                     "are 4398046511104 bytes of "));
+}
+
+TEST(OutOfMemoryTest, TilesNameTheBytesAndTheBatch) {
+  Graph graph;
+  const Var x = graph.Input("x", {kBatch, 64});
+  const Var w = graph.Parameter("w", {64, 1000}, Glorot());
+  const Var y = Tanh(MatMul(x, w));
+  const absl::Status status =
+      Compile(graph, {.fetch = {y}, .batch_sizes = {kHuge}}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_THAT(std::string(status.message()),
+              testing::ContainsRegex("no memory .*, with a batch of "
+                                     "1073741824 samples"));
+}
+
 TEST(OutOfMemoryTest, ARunReturnsAnErrorAndASmallerBatchRuns) {
   Graph graph;
   const Var label = graph.Input("label", {kBatch}, DType::kInt32);

@@ -141,7 +141,12 @@ void Executable::RunPasses(const Program& program) {
       Verify(program_);
     }
     if (options_.passes.Has(Pass::kTileBatch)) {
-      tiles_ = Tiles::Make(program_, batch_, options_.passes, &program_);
+      try {
+        tiles_ = Tiles::Make(program_, batch_, options_.passes, &program_);
+      } catch (const OutOfMemory& error) {
+        throw StatusError(absl::ResourceExhaustedError(absl::StrCat(
+            "the tiles of the batch found ", error.what(), WithBatch(batch_))));
+      }
       Verify(program_);
     }
   }
@@ -307,8 +312,9 @@ void Executable::MakeBuffers() {
   } catch (const OutOfMemory&) {
     throw StatusError(absl::ResourceExhaustedError(absl::StrCat(
         "there is no memory for the plan's ",
-        memory_.arena_bytes + scratch_bytes, " bytes", WithBatch(batch_),
-        "; the largest of its values are ", LargestValues(program_, memory_))));
+        memory_.arena_bytes + scratch_bytes, " bytes",
+        batch_ > 0 ? WithBatch(batch_) : "", "; the largest of its values are ",
+        LargestValues(program_, memory_))));
   }
 }
 
