@@ -27,7 +27,7 @@ Var State(Graph& graph, const char* name, const Shape& shape, int line) {
 
 // What Compile says of options that it must refuse.
 std::string Refusal(const Graph& graph, const CompileOptions& options) {
-  const absl::StatusOr<Plan> plan = Compile(graph, options);
+  const absl::StatusOr<Plan> plan = Compile(graph, options, Loc{});
   EXPECT_EQ(plan.status().code(), absl::StatusCode::kInvalidArgument);
   return std::string(plan.status().message());
 }
@@ -278,7 +278,7 @@ TEST(CompileTest, RefusesReplacementsThatDoNotFit) {
   g.State("same", {2}, Zeros());
   const auto message = [&](CompileOptions options) {
     options.fetch = {w};
-    return std::string(Compile(g, options).status().message());
+    return std::string(Compile(g, options, Loc{}).status().message());
   };
   EXPECT_EQ(message({.replace = {{"w", "nothing"}}}),
             "Compile: a replacement names \"nothing\", which is no variable of "

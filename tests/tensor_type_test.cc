@@ -117,9 +117,39 @@ TEST(ShapeTest, PrintsTheBatchByName) {
   EXPECT_EQ(DimText(kBatch), "batch");
 }
 
-TEST(ShapeDeathTest, HasNoNumberOfElementsBeforeItIsBound) {
-  EXPECT_DEATH((Shape{kBatch, 3}).elements(),
-               "CHECK failed: 0 <= dim \\(0 against -1\\)");
+TEST(ShapeTest, HasNoElementsBeforeItIsBound) {
+  EXPECT_EQ((Shape{kBatch, 3}).elements(), 0);
+  EXPECT_EQ((Shape{3, kNoDim}).elements(), 0);
+  EXPECT_EQ((TensorType{DType::kFloat32, {kBatch, 3}}).bytes(), 0u);
+}
+
+TEST(ShapeTest, CountsNoMoreElementsThanFitInAnInteger) {
+  constexpr int64_t kMost = int64_t{1} << 56;
+  constexpr int64_t kHuge = int64_t{1} << 62;
+  EXPECT_EQ((Shape{kHuge, kHuge, kHuge}).elements(), kMost);
+  EXPECT_EQ((Shape{kHuge, 4}).elements(), kMost);
+  EXPECT_EQ((Shape{kHuge, kHuge, 0}).elements(), 0);
+  EXPECT_EQ((TensorType{DType::kFloat64, {kHuge, 2}}).bytes(), size_t{1} << 59);
+}
+
+TEST(ShapeTest, HasNoDimensionOfAnAxisThatIsNotThere) {
+  const Shape shape = {2, kBatch};
+  EXPECT_EQ(shape[1], kBatch);
+  for (int axis : {-2147483647 - 1, -1, 2, 3, 2147483647}) {
+    EXPECT_EQ(shape[axis], kNoDim) << axis;
+  }
+  EXPECT_FALSE((Shape{shape[7]}).is_valid());
+  EXPECT_FALSE((Shape{shape[7]}).is_bound());
+  EXPECT_EQ((Shape{3, shape[7]}).ToString(), "[3,unknown]");
+}
+
+TEST(DTypeTest, ANumberThatIsNoneHasNoName) {
+  const auto none = static_cast<DType>(77);
+  EXPECT_STREQ(Name(none), "unknown");
+  EXPECT_EQ(SizeOf(none), 0u);
+  EXPECT_FALSE(IsForNodes(none));
+  EXPECT_FALSE(IsForNodes(DType::kFloat64));
+  EXPECT_TRUE(IsForNodes(DType::kBFloat16));
 }
 
 TEST(BroadcastTest, StretchesOnesAndMissingAxesFromTheLast) {
@@ -237,15 +267,6 @@ TEST(TensorTest, MovesWithoutCopying) {
   EXPECT_EQ(moved.values<float>()[1], 2);
 }
 
-TEST(TensorDeathTest, RefusesAnotherNumberOfValues) {
-  EXPECT_DEATH(Tensor({3}, std::vector<float>{1, 2}), "3 against 2");
-}
-
-TEST(TensorDeathTest, RefusesToBeReadAsAnotherDType) {
-  const Tensor tensor({1}, std::vector<float>{1});
-  EXPECT_DEATH(tensor.values<int32_t>(), "kDTypeOf<T> == dtype\\(\\)");
-}
-
 TEST(TensorViewTest, BorrowsATensor) {
   Tensor tensor({2}, std::vector<uint8_t>{1, 2});
   const TensorView view = tensor;
@@ -261,12 +282,6 @@ TEST(TensorViewTest, BorrowsMemoryOfAnyOwner) {
   EXPECT_EQ(view.dtype(), DType::kFloat32);
   EXPECT_EQ(view.shape(), (Shape{2, 2}));
   EXPECT_EQ(view.values<float>()[3], 4);
-}
-
-TEST(TensorViewDeathTest, RefusesToBeReadAsAnotherDType) {
-  const Tensor tensor({1}, std::vector<float>{1});
-  const TensorView view = tensor;
-  EXPECT_DEATH(view.values<uint8_t>(), "kDTypeOf<T> == dtype\\(\\)");
 }
 
 TEST(AlignmentTest, RoundsUpToWholeCacheLines) {

@@ -26,10 +26,19 @@ namespace tape {
 // More threads than this are taken for a slip of the finger.
 inline constexpr int kMaxThreads = 1024;
 
+// What a run computes for the caller to read by a name, in a program that has
+// kept neither Vars nor the graph: Plan::Value("probabilities").
+struct Output {
+  std::string name;  // Not empty; each has another.
+  Var value;
+};
+
 struct CompileOptions {
   // What a run computes for the caller to read. A variable that the plan
   // updates is read before its update.
   std::vector<Var> fetch = {};
+  // The same under names.
+  std::vector<Output> outputs = {};
   // What a run does to variables, after every read of their old values.
   Updates updates = {};
   // Variables that the plan reads in place of others of their type, say
@@ -59,15 +68,22 @@ struct CompileOptions {
   bool check_finite = false;
   // Batch sizes to prepare for now, rather than when they are first seen.
   std::vector<int64_t> batch_sizes = {};
+  // For how many batch sizes the plan stays prepared, at least 1, or as many as
+  // batch_sizes if these are more. Each holds memory for its values; a further
+  // size takes the place of the one that was not run for longest, which must be
+  // prepared anew if it comes again. Results do not depend on it.
+  int max_batch_sizes = 8;
 };
 
 // A plan for what `options` asks of `graph`, which stays as it is and may be
 // compiled again: plans of one graph share its variables. An error gives the
-// graph's mistakes and what of the options does not fit, a line each; or, as
+// graph's mistakes and what of the options does not fit, a line each, the latter
+// with the line of the call, `loc`, unless it is empty; or, as
 // kResourceExhausted, the bytes for which there is no memory. The caller's
 // floating-point environment (rounding mode, traps, flush modes) does not
 // matter, and stays as it is.
-absl::StatusOr<Plan> Compile(const Graph& graph, const CompileOptions& options);
+absl::StatusOr<Plan> Compile(const Graph& graph, const CompileOptions& options,
+                             Loc loc = Loc::Current());
 
 // The passes that CompileOptions::without may name, in the order in which they
 // are made.

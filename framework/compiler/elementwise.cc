@@ -274,19 +274,9 @@ class ElementwiseKernel : public Kernel {
       void* const to =
           Slot(arguments, first_constant_slot_ + static_cast<int>(k));
       at[operands_.size() + k] = to;
-      switch (code_.constants[k].dtype) {
-        case DType::kInt32:
-          FillBlock<int32_t>(code_.constants[k].value, count, to);
-          break;
-        case DType::kUint8:
-          FillBlock<uint8_t>(code_.constants[k].value, count, to);
-          break;
-        case DType::kBFloat16:
-          FillBlock<BFloat16>(code_.constants[k].value, count, to);
-          break;
-        default:
-          FillBlock<float>(code_.constants[k].value, count, to);
-      }
+      WithNumberOf(code_.constants[k].dtype, [&](auto number) {
+        FillBlock<decltype(number)>(code_.constants[k].value, count, to);
+      });
     }
     for (size_t i = 0; i < code_.instructions.size(); ++i) {
       if (result_slots_[i] >= 0) {

@@ -66,9 +66,12 @@ std::optional<NotFinite> FindNotFinite(const TensorType& type,
       return FindNotFiniteOf<float>(type, memory);
     case DType::kBFloat16:
       return FindNotFiniteOf<BFloat16>(type, memory);
-    default:
+    case DType::kInt32:
+    case DType::kUint8:
+    case DType::kFloat64:
       return std::nullopt;
   }
+  return std::nullopt;
 }
 
 // The largest values in the arena, with their ops and lines.
@@ -228,6 +231,12 @@ std::unique_ptr<Kernel> Executable::MakeKernel(const Step& step) const {
   return make(step.outputs[0], false);
 }
 
+bool Executable::HasSideEffects(const Step& step) const {
+  return std::any_of(step.outputs.begin(), step.outputs.end(), [&](int id) {
+    return program_[id].op->traits.side_effects;
+  });
+}
+
 Executable::Executable(const Program& program, int64_t batch,
                        const Options& options, Variables& variables)
     : batch_(batch), options_(options), variables_(&variables) {
@@ -241,7 +250,8 @@ Executable::Executable(const Program& program, int64_t batch,
     Call call{.name = step.name,
               .subject = SubjectOf(program_, step),
               .kernel = nullptr,
-              .node = step.outputs.empty() ? kNone : step.outputs[0]};
+              .node = step.outputs.empty() ? kNone : step.outputs[0],
+              .side_effects = HasSideEffects(step)};
     absl::flat_hash_set<int> storages;  // An operand may be named twice.
     for (int id : step.inputs) {
       call.read.push_back(memory_.places[id]);
@@ -338,6 +348,7 @@ void Executable::WarmUp() const {
     return;  // Runs need neither.
   }
   for (const Call& call : calls_) {
+    if (call.side_effects) continue;
     const std::vector<const void*> inputs(call.inputs.size(), zeros.data());
     const std::vector<void*> outputs(call.outputs.size(), results.data());
     RunAllChunks(call, {.inputs = inputs.data(),
@@ -366,7 +377,7 @@ void* Executable::Address(const Place& place) const {
     case Place::kArena:
       return arena_.data() + place.offset;
     case Place::kVariable:
-      return (*variables_)[place.index].value.data();
+      return variables_->memory(place.index);
     case Place::kFed:
       return nullptr;  // Set by each Run.
     case Place::kNowhere:

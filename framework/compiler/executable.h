@@ -91,6 +91,7 @@ class Executable {
     std::string subject;  // Of errors.
     std::unique_ptr<Kernel> kernel;
     int node = kNone;  // The first that it makes; of a copy, none.
+    bool side_effects = false;
     std::vector<Place> read = {}, written = {};
     std::vector<const void*> inputs = {};
     std::vector<void*> outputs = {};
@@ -121,6 +122,7 @@ class Executable {
   void RunPasses(const Program& program);
   void FindFedOperands(const Program& program);
   std::unique_ptr<Kernel> MakeKernel(const Step& step) const;
+  bool HasSideEffects(const Step& step) const;
   void AddCall(Call call);
   void MakeBuffers();
   std::string PlaceText(const Place& place) const;

@@ -163,7 +163,7 @@ Program FoldIntoProducts(Program program) {
   const std::vector<bool> read_by_passes = ReadByPasses(program);
   for (int id = 0; id < program.size(); ++id) {
     const OpDef* const plus = program[id].op->traits.plus;
-    if (plus == nullptr) continue;
+    if (plus == nullptr || program[id].op->traits.side_effects) continue;
     const std::optional<Sum> sum = SumOf(id, reader, forms);
     if (!sum.has_value() || read_by_passes[sum->node]) continue;
     Node& node = program.nodes[sum->node];

@@ -165,7 +165,7 @@ std::vector<std::vector<int>> Group(const Program& program, PassSet passes) {
 }
 
 // For each node, whether it is read by a node outside its own group, fetched or
-// assigned.
+// assigned, or to be run for its own sake.
 std::vector<bool> Escaping(const Program& program,
                            const std::vector<std::vector<int>>& groups) {
   std::vector<int> group_of(program.size(), kNone);
@@ -179,6 +179,9 @@ std::vector<bool> Escaping(const Program& program,
         escapes[input] = true;
       }
     }
+  }
+  for (int id = 0; id < program.size(); ++id) {
+    if (program[id].op->traits.side_effects) escapes[id] = true;
   }
   for (int fetch : program.fetches) escapes[fetch] = true;
   for (const Program::Update& update : program.updates) {
@@ -236,7 +239,8 @@ std::vector<int> ProductsOf(const Program& program,
   std::vector<int> products(groups.size(), kNone);
   for (int id = 0; id < program.size(); ++id) {
     const int g = reading_group[id];
-    if (!program[id].op->traits.regions || g < 0 || wanted_outside[id] ||
+    const Traits& traits = program[id].op->traits;
+    if (!traits.regions || traits.side_effects || g < 0 || wanted_outside[id] ||
         !IsSoftShape(program[id], program[groups[g][0]]) ||
         share_operand(g, id)) {
       continue;

@@ -54,19 +54,9 @@ ReferenceFeeds InDeclaredTypes(const ReferenceFeeds& feeds) {
       continue;
     }
     const Tensor doubles = ToFloat64(tensor);
-    switch (var.dtype()) {
-      case DType::kInt32:
-        rounded.emplace_back(var, Rounded<int32_t>(doubles));
-        break;
-      case DType::kUint8:
-        rounded.emplace_back(var, Rounded<uint8_t>(doubles));
-        break;
-      case DType::kBFloat16:
-        rounded.emplace_back(var, Rounded<BFloat16>(doubles));
-        break;
-      default:
-        rounded.emplace_back(var, Rounded<float>(doubles));
-    }
+    WithNumberOf(var.dtype(), [&](auto number) {
+      rounded.emplace_back(var, Rounded<decltype(number)>(doubles));
+    });
   }
   return rounded;
 }
@@ -169,13 +159,15 @@ absl::StatusOr<std::vector<Tensor>> RunPlan(const Graph& graph,
                                             const ReferenceFeeds& feeds,
                                             const Way& way) {
   absl::StatusOr<Plan> plan =
-      Compile(graph, {.fetch = {fetches.begin(), fetches.end()},
-                      .threads = way.threads,
-                      .without = way.without});
+      Compile(graph,
+              {.fetch = {fetches.begin(), fetches.end()},
+               .threads = way.threads,
+               .without = way.without},
+              Loc{});
   if (!plan.ok()) return plan.status();
   std::vector<Feed> fed;
   for (const auto& [var, tensor] : feeds) fed.push_back({var, tensor});
-  if (absl::Status status = plan->Run(fed); !status.ok()) return status;
+  if (absl::Status status = plan->Run(fed, Loc{}); !status.ok()) return status;
   std::vector<Tensor> values;
   for (Var fetch : fetches) {
     const TensorView view = plan->Value(fetch);

@@ -25,7 +25,7 @@ Node MakeFill(double value, TensorType type, Loc loc) {
 }  // namespace
 
 double AsInRun(DType dtype, double value) {
-  float rounded;
+  float rounded = 0;
   switch (dtype) {
     case DType::kFloat32:
       rounded = static_cast<float>(value);
@@ -33,7 +33,9 @@ double AsInRun(DType dtype, double value) {
     case DType::kBFloat16:
       rounded = static_cast<float>(static_cast<BFloat16>(value));
       break;
-    default:
+    case DType::kInt32:
+    case DType::kUint8:
+    case DType::kFloat64:
       return value;
   }
   const bool is_denormal = std::fpclassify(rounded) == FP_SUBNORMAL;
@@ -58,7 +60,7 @@ Program FoldConstants(Program program) {
     const Node& node = rewriter.old()[id];
     const Traits& traits = node.op->traits;
     const bool by_element = traits.elementwise || traits.view;
-    bool constant = !traits.source && !traits.uniform &&
+    bool constant = !traits.source && !traits.uniform && !traits.side_effects &&
                     node.op->ReferenceFor(node.type.dtype) != nullptr &&
                     (by_element || node.type.shape.rank() == 0);
     std::vector<double> inputs;
@@ -87,7 +89,7 @@ Program ShareCommonSubexpressions(Program program) {
   absl::flat_hash_map<std::string, int> seen;
   for (int id = 0; id < rewriter.old().size(); ++id) {
     const Node node = rewriter.Renumbered(id);
-    if (node.op->traits.source) {
+    if (node.op->traits.source || node.op->traits.side_effects) {
       rewriter.Keep(id);
       continue;
     }
@@ -118,6 +120,7 @@ Program Prune(Program program) {
     needed[update.value] = true;
   }
   for (int id = program.size(); id-- > 0;) {
+    needed[id] = needed[id] || program[id].op->traits.side_effects;
     if (!needed[id]) continue;
     for (int input : program[id].inputs) needed[input] = true;
   }

@@ -11,7 +11,7 @@ namespace {
 
 // What the rule of node's op, if there is one, says of it.
 Simpler Ask(const Program& program, const Node& node) {
-  if (node.op->simplify == nullptr) return {};
+  if (node.op->simplify == nullptr || node.op->traits.side_effects) return {};
   std::vector<SimplifyQuery::Input> inputs;
   for (int input : node.inputs) {
     const Node& from = program[input];

@@ -50,6 +50,7 @@ RowRole RoleOf(const Program& program, int id, const std::vector<bool>& in_rows,
                int64_t batch) {
   const Node& node = program[id];
   const Traits& traits = node.op->traits;
+  if (traits.side_effects) return RowRole::kMixed;
   if (traits.elementwise || traits.view) {
     if (!HasRows(node.type, batch)) return RowRole::kMixed;
     for (int input : node.inputs) {

@@ -73,8 +73,9 @@ struct Tiles::Lane {
   }
 
   absl::Span<float> Level(int level, int sum) {
-    return level == 0 ? sums[sum].value.values<float>()
-                      : absl::MakeSpan(levels[level - 1][sum]);
+    if (level > 0) return absl::MakeSpan(levels[level - 1][sum]);
+    return {static_cast<float*>(sums.memory(sum)),
+            static_cast<size_t>(sums[sum].value.elements())};
   }
   // Adds the sums of a level to those of the next, and clears them.
   void Flush(int level) {

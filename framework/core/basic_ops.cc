@@ -135,19 +135,12 @@ constinit const OpDef kBroadcastTo = {
         -> Adjoints { return {SumTo(gy, x[0].shape())}; },
     .reference = MapReference<[](double x) { return x; }>,
     .block = [](absl::Span<const DType> x, DType) -> Block {
-      if (SizeOf(x[0]) == 1) {
+      return WithWordOf(x[0], [](auto word) -> Block {
         return [](const BlockArguments& block) {
-          std::memmove(block.output, block.inputs[0], block.count);
+          std::memmove(block.output, block.inputs[0],
+                       block.count * sizeof(decltype(word)));
         };
-      }
-      if (SizeOf(x[0]) == 2) {
-        return [](const BlockArguments& block) {
-          std::memmove(block.output, block.inputs[0], block.count * 2);
-        };
-      }
-      return [](const BlockArguments& block) {
-        std::memmove(block.output, block.inputs[0], block.count * 4);
-      };
+      });
     },
     .simplify = SimplifyRetyping,
     .traits = {.elementwise = true,
@@ -161,9 +154,9 @@ constinit const OpDef kFill = {
     .shape = [](absl::Span<const TensorType> x,
                 const Attributes& attributes) -> absl::StatusOr<TensorType> {
       const DType dtype = attributes.dtype;
-      if (dtype == DType::kFloat64) {
-        return absl::InvalidArgumentError(
-            "expected a dtype that nodes have, found float64");
+      if (!IsForNodes(dtype)) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "expected a dtype that nodes have, found ", Name(dtype)));
       }
       if (!CanHold(dtype, attributes.value)) {
         return absl::InvalidArgumentError(
@@ -194,6 +187,7 @@ Var BroadcastTo(Var x, Shape shape, Loc loc) {
 }
 
 Var Fill(Graph* graph, Shape shape, double value, DType dtype, Loc loc) {
+  if (graph == nullptr) return Var::WithoutGraph("Fill", loc);
   return graph->Append(
       kFill, {}, {.value = value, .dtype = dtype, .shape = std::move(shape)},
       loc);

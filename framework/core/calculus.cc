@@ -42,7 +42,8 @@ Adjoints ApplyUserRule(absl::Span<const Var> operands, Var y, Var gy,
                        const Attributes& attributes) {
   Graph* const graph = y.graph();
   const absl::Span<const Var> x = operands.subspan(1);
-  const Adjoints by_x = graph->rule(attributes.depth)(x, y, gy);
+  const UserGradientRule* const rule = graph->rule(attributes.depth);
+  const Adjoints by_x = rule == nullptr ? Adjoints() : (*rule)(x, y, gy);
   const auto fail = [&](absl::string_view message) {
     graph->ReportError(graph->node(y).loc, "WithGradient", message);
     return Adjoints(operands.size(), Var(graph, kNone));
@@ -290,7 +291,7 @@ Var WithGradient(Var y, absl::Span<const Var> x, UserGradientRule rule,
   std::vector<Var> operands = {y};
   operands.insert(operands.end(), x.begin(), x.end());
   Graph* const graph = GraphOf(operands);
-  if (graph == nullptr) return Var();
+  if (graph == nullptr) return Var::WithoutGraph("WithGradient", loc);
   if (rule == nullptr) {
     graph->ReportError(loc, "WithGradient", "expected a rule, found none");
     return Var(graph, kNone);
@@ -353,7 +354,7 @@ bool FitsEach(Graph* graph, absl::string_view what, absl::string_view name,
 Var Jvp(Var y, absl::Span<const Var> x, absl::Span<const Var> tangents,
         Loc loc) {
   Graph* const graph = y.graph() != nullptr ? y.graph() : GraphOf(x);
-  if (graph == nullptr) return Var();
+  if (graph == nullptr) return Var::WithoutGraph("Jvp", loc);
   const Var invalid(graph, kNone);
   if (y.empty()) graph->ReportError(loc, "Jvp", "y is an empty Var");
   if (!FitsEach(graph, "Jvp", "tangents", x, tangents, loc) || !y.valid()) {
@@ -377,7 +378,10 @@ Var Jvp(Var y, absl::Span<const Var> x, absl::Span<const Var> tangents,
 std::vector<Var> HessianVectorProduct(Var y, absl::Span<const Var> x,
                                       absl::Span<const Var> v, Loc loc) {
   Graph* const graph = y.graph() != nullptr ? y.graph() : GraphOf(x);
-  const std::vector<Var> invalid(x.size(), Var(graph, kNone));
+  const std::vector<Var> invalid(
+      x.size(), graph == nullptr
+                    ? Var::WithoutGraph("HessianVectorProduct", loc)
+                    : Var(graph, kNone));
   if (graph == nullptr) return invalid;
   if (y.empty()) {
     graph->ReportError(loc, "HessianVectorProduct", "y is an empty Var");
@@ -394,7 +398,7 @@ std::vector<Var> HessianVectorProduct(Var y, absl::Span<const Var> x,
 
 Var Jacobian(Var y, Var x, Loc loc) {
   Graph* const graph = y.graph() != nullptr ? y.graph() : x.graph();
-  if (graph == nullptr) return Var();
+  if (graph == nullptr) return Var::WithoutGraph("Jacobian", loc);
   const Var invalid(graph, kNone);
   if (!y.valid() || x.graph() != graph || !x.valid() || y.shape().rank() == 0) {
     return Gradients(y, {x}, {},

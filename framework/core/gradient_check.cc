@@ -34,18 +34,25 @@ absl::Status Refuse(const Graph& graph, Var var, absl::string_view expected) {
 absl::Status CheckArguments(Var y, absl::Span<const Var> x,
                             const GradientCheckOptions& options) {
   if (y.empty()) {
-    return absl::InvalidArgumentError("CheckGradients: y is an empty Var");
+    return absl::InvalidArgumentError(
+        absl::StrCat("CheckGradients: y is ", y.WhyEmpty()));
   }
   const Graph& graph = *y.graph();
   if (absl::Status status = graph.status(); !status.ok()) return status;
+  if (!y.valid()) {
+    return absl::InvalidArgumentError("CheckGradients: y is not valid");
+  }
   if (y.dtype() != DType::kFloat32) {
     return Refuse(graph, y, "a float32 y");
   }
   for (Var var : x) {
-    if (var.graph() != y.graph()) {
-      return absl::InvalidArgumentError(
-          var.empty() ? "CheckGradients: an x is an empty Var"
-                      : "CheckGradients: an x is of another graph than y");
+    if (!graph.Has(var)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "CheckGradients: an x is ",
+          var.empty() ? var.WhyEmpty() : "of another graph than y"));
+    }
+    if (!var.valid()) {
+      return absl::InvalidArgumentError("CheckGradients: an x is not valid");
     }
     if (var.dtype() != DType::kFloat32) {
       return Refuse(graph, var, "a float32 x");

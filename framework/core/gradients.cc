@@ -124,7 +124,17 @@ std::vector<Var> Sweep(Graph* graph, absl::string_view what,
       continue;
     }
     for (size_t i = 0; i < by_input.size(); ++i) {
-      if (by_input[i].empty() || !depends[inputs[i].id()]) continue;
+      if (by_input[i] == Var() || !depends[inputs[i].id()]) continue;
+      if (!graph->Has(by_input[i])) {
+        graph->ReportError(
+            node.loc, what,
+            absl::StrCat("the gradient rule of ", node.op->name, " gave ",
+                         by_input[i].empty() ? by_input[i].WhyEmpty()
+                                             : "a Var of another graph",
+                         " (asked for at ", loc.ToString(), ")"));
+        failed = true;
+        continue;
+      }
       const Var adjoint = FitTo(by_input[i], inputs[i].shape());
       if (!adjoint.valid()) {
         failed = true;
@@ -172,8 +182,8 @@ bool Check(Graph* graph, absl::string_view what, absl::Span<const Var> y,
   };
   for (Var var : y) {
     if (var.empty()) {
-      fail("y is an empty Var");
-    } else if (var.graph() != graph) {
+      fail(absl::StrCat("y is ", var.WhyEmpty()));
+    } else if (!graph->Has(var)) {
       fail("a y is of another graph than the first");
     } else if (!var.valid()) {
       right = false;  // The graph says why.
@@ -183,8 +193,8 @@ bool Check(Graph* graph, absl::string_view what, absl::Span<const Var> y,
     }
   }
   for (Var var : x) {
-    if (var.graph() != graph) {
-      fail(var.empty() ? "an x is an empty Var"
+    if (!graph->Has(var)) {
+      fail(var.empty() ? absl::StrCat("an x is ", var.WhyEmpty())
                        : "an x is of another graph than y");
     } else if (!var.valid()) {
       right = false;
@@ -202,8 +212,8 @@ bool CheckSeed(Graph* graph, absl::string_view what, Var y, Var seed, Loc loc) {
     graph->ReportError(loc, what, message);
     return false;
   };
-  if (seed.graph() != graph) {
-    return fail(seed.empty() ? "a seed is an empty Var"
+  if (!graph->Has(seed)) {
+    return fail(seed.empty() ? absl::StrCat("a seed is ", seed.WhyEmpty())
                              : "the seed is of another graph than y");
   }
   if (!seed.valid()) return false;
@@ -220,7 +230,9 @@ bool CheckSeed(Graph* graph, absl::string_view what, Var y, Var seed, Loc loc) {
 std::vector<Var> Gradients(Var y, absl::Span<const Var> x,
                            GradientOptions options, Loc loc) {
   Graph* const graph = y.graph() != nullptr ? y.graph() : GraphOf(x);
-  const std::vector<Var> invalid(x.size(), Var(graph, kNone));
+  const std::vector<Var> invalid(
+      x.size(), graph == nullptr ? Var::WithoutGraph("Gradients", loc)
+                                 : Var(graph, kNone));
   if (graph == nullptr) return invalid;
   if (!Check(graph, "Gradients", {y}, x, loc)) return invalid;
   if (options.seed.empty()) {
@@ -243,7 +255,9 @@ std::vector<Var> Vjp(absl::Span<const Var> y, absl::Span<const Var> seeds,
                      absl::Span<const Var> x, Unconnected unconnected,
                      Loc loc) {
   Graph* const graph = GraphOf(y) != nullptr ? GraphOf(y) : GraphOf(x);
-  const std::vector<Var> invalid(x.size(), Var(graph, kNone));
+  const std::vector<Var> invalid(x.size(), graph == nullptr
+                                               ? Var::WithoutGraph("Vjp", loc)
+                                               : Var(graph, kNone));
   if (graph == nullptr) return invalid;
   if (y.empty() || y.size() != seeds.size()) {
     graph->ReportError(loc, "Vjp",

@@ -2,15 +2,19 @@
 // Tested by tests/graph_test.cc.
 #include "framework/core/graph.h"
 
+#include <cmath>
 #include <cstring>
+#include <deque>
+#include <mutex>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "framework/core/basic_ops.h"
-#include "framework/core/check.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
+#include "framework/core/misuse.h"
 #include "framework/core/text.h"
 
 namespace tape {
@@ -27,6 +31,17 @@ size_t Arity(const OpDef& op) {
   size_t arity = 0;
   while (arity < op.operands.size() && op.operands[arity] != nullptr) ++arity;
   return arity;
+}
+
+// What of a definition does not fit so many operands, or null. (What it needs to
+// be run, Compile asks.)
+const char* WrongDefinition(const OpDef& op, size_t operands) {
+  const Traits& traits = op.traits;
+  const auto count = static_cast<int>(operands);
+  if (traits.same_as >= count || traits.in_place >= count) {
+    return "a trait of the op names an operand that it does not have";
+  }
+  return traits.view && count == 0 ? "a view needs an operand" : nullptr;
 }
 
 }  // namespace
@@ -66,13 +81,101 @@ std::string Attributes::ToString() const {
   return absl::StrJoin(parts, ", ");
 }
 
-const TensorType& Var::type() const {
-  TAPE_CHECK(valid());
-  return graph_->node(id_).type;
+namespace {
+
+// What is kept for the whole process: the slots of handles, of which no graph
+// has the free ones, and the operations that had no graph for their mistakes.
+struct Registry {
+  std::mutex mutex;
+  std::vector<void*> free_slots;
+  std::deque<std::string> without_graph;
+};
+
+Registry& TheRegistry() {
+  static Registry& registry = *new Registry;
+  return registry;
+}
+
+// Ids of empty Vars whose origin is kept: kFirstKept, kFirstKept - 1, ….
+constexpr int kFirstKept = -2;
+constexpr size_t kMostKept = 1000;
+
+}  // namespace
+
+GraphHandle GraphHandle::Make(Graph* graph) {
+  Registry& registry = TheRegistry();
+  const std::lock_guard<std::mutex> lock(registry.mutex);
+  if (registry.free_slots.empty()) {
+    registry.free_slots.push_back(new Slot);
+  }
+  GraphHandle handle;
+  handle.slot_ = static_cast<Slot*>(registry.free_slots.back());
+  registry.free_slots.pop_back();
+  handle.number_ = handle.slot_->number.load(std::memory_order_relaxed);
+  handle.slot_->graph.store(graph, std::memory_order_release);
+  return handle;
+}
+
+void GraphHandle::Drop() {
+  Registry& registry = TheRegistry();
+  const std::lock_guard<std::mutex> lock(registry.mutex);
+  slot_->graph.store(nullptr, std::memory_order_release);
+  slot_->number.store(number_ + 1, std::memory_order_release);
+  registry.free_slots.push_back(slot_);
+}
+
+Var Var::WithoutGraph(absl::string_view op, Loc loc) {
+  Registry& registry = TheRegistry();
+  const std::lock_guard<std::mutex> lock(registry.mutex);
+  Var var;
+  if (registry.without_graph.size() == kMostKept) return var;
+  var.id_ = kFirstKept - static_cast<int>(registry.without_graph.size());
+  registry.without_graph.push_back(absl::StrCat(loc.ToString(), ": ", op));
+  return var;
+}
+
+std::string Var::WhyEmpty() const {
+  if (handle_.had_graph()) return "a Var whose graph has gone";
+  if (id_ > kFirstKept) return "an empty Var";
+  Registry& registry = TheRegistry();
+  const std::lock_guard<std::mutex> lock(registry.mutex);
+  const auto kept = static_cast<size_t>(static_cast<int64_t>(kFirstKept) - id_);
+  if (kept >= registry.without_graph.size()) return "an empty Var";
+  return absl::StrCat("an empty Var (", registry.without_graph[kept],
+                      " of no graph)");
 }
 
 Graph::Graph(GraphOptions options)
-    : options_(options), variables_(std::make_shared<Variables>()) {}
+    : options_(options),
+      handle_(GraphHandle::Make(this)),
+      variables_(std::make_shared<Variables>()),
+      ops_(std::make_shared<OpStore>()) {}
+
+Graph::~Graph() { handle_.Drop(); }
+
+const Node& Graph::NoNode() {
+  static constexpr OpDef kNothing = {
+      .name = "Nothing",
+      .shape = [](absl::Span<const TensorType>,
+                  const Attributes&) -> absl::StatusOr<TensorType> {
+        return absl::InvalidArgumentError("there is no such node");
+      },
+  };
+  static const Node& none = *new Node{.op = &kNothing};
+  return none;
+}
+
+Var Graph::RefuseShape(Loc loc, absl::string_view what,
+                       const TensorType& type) {
+  bool follows = false;
+  for (const int64_t dim : type.shape.dims()) follows |= dim == kNoDim;
+  if (follows && !status().ok()) return Var(this, kNone);
+  ReportError(loc, what,
+              absl::StrCat("expected dimensions of at least 0, or kBatch, and "
+                           "at most 2^40 elements, found ",
+                           type.ToString()));
+  return Var(this, kNone);
+}
 
 Var Graph::AppendSource(const OpDef& op, absl::string_view name,
                         TensorType type, Loc loc) {
@@ -85,14 +188,13 @@ Var Graph::AppendSource(const OpDef& op, absl::string_view name,
   if (!IsUtf8(name)) {
     return fail("expected a name in UTF-8, which files can hold");
   }
-  if (type.dtype == DType::kFloat64) {
-    return fail("expected a dtype that nodes have, found float64");
+  if (!IsForNodes(type.dtype)) {
+    return fail(absl::StrCat("expected a dtype that nodes have, found ",
+                             Name(type.dtype)));
   }
   if (!type.shape.is_valid()) {
-    return fail(absl::StrCat(
-        "expected dimensions of at least 0, or kBatch, and at most "
-        "2^40 elements, found ",
-        type.ToString()));
+    return RefuseShape(loc, absl::StrCat(op.name, " \"", Printable(name), "\""),
+                       type);
   }
   const auto taken = node_of_name_.find(name);
   if (taken != node_of_name_.end()) {
@@ -196,17 +298,21 @@ std::optional<TensorType> Graph::Infer(const OpDef& op,
     ReportError(LocNow(loc), op.name, message);
     return std::nullopt;
   };
-  if (!op.variadic) TAPE_CHECK_EQ(inputs.size(), Arity(op));
+  if (!op.variadic && inputs.size() != Arity(op)) {
+    return fail(absl::StrCat("expected ", Arity(op), " operands, found ",
+                             inputs.size()));
+  }
+  if (op.shape == nullptr) return fail("the op has no shape rule");
   if (op.variadic && inputs.empty()) {
     return fail("expected at least one operand, found none");
   }
 
   absl::InlinedVector<TensorType, 3> types;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i].graph() != this) {
+    if (!Has(inputs[i])) {
       return fail(absl::StrCat(
-          "operand ", OperandName(op, i),
-          inputs[i].empty() ? " is an empty Var" : " is of another graph"));
+          "operand ", OperandName(op, i), " is ",
+          inputs[i].empty() ? inputs[i].WhyEmpty() : "of another graph"));
     }
     if (!inputs[i].valid()) return std::nullopt;
     types.push_back(inputs[i].type());
@@ -231,6 +337,10 @@ std::optional<TensorType> Graph::Infer(const OpDef& op,
                              type->shape.ToString(),
                              ", more than 2^40 elements"));
   }
+  if (!IsForNodes(type->dtype)) {
+    return fail(absl::StrCat("the result would be ", Name(type->dtype),
+                             ", which nodes cannot be"));
+  }
   return *std::move(type);
 }
 
@@ -238,7 +348,11 @@ Var Graph::Append(const OpDef& op, absl::Span<const Var> inputs,
                   Attributes attributes, Loc loc) {
   std::optional<TensorType> type = Infer(op, inputs, attributes, loc);
   if (!type.has_value()) return Var(this, kNone);
-  Node node{.op = &op,
+  if (const char* const wrong = WrongDefinition(op, inputs.size())) {
+    ReportError(LocNow(loc), op.name, wrong);
+    return Var(this, kNone);
+  }
+  Node node{.op = &ops_->Keep(op),
             .attributes = std::move(attributes),
             .type = *std::move(type),
             .loc = LocNow(loc),
@@ -246,6 +360,12 @@ Var Graph::Append(const OpDef& op, absl::Span<const Var> inputs,
   for (Var input : inputs) node.inputs.push_back(input.id());
   nodes_.push_back(std::move(node));
   return Var(this, size() - 1);
+}
+
+const UserGradientRule* Graph::rule(int64_t number) const {
+  const bool is_there =
+      number >= 0 && number < static_cast<int64_t>(rules_.size());
+  return is_there ? &rules_[number] : nullptr;
 }
 
 int64_t Graph::KeepRule(UserGradientRule rule) {
@@ -271,31 +391,64 @@ absl::Status Graph::status() const {
   return absl::InvalidArgumentError(text);
 }
 
-const Tensor& Graph::Value(Var variable) const {
-  TAPE_CHECK(variable.graph() == this && variable.valid());
-  TAPE_CHECK(node(variable).variable != kNone);
-  return (*variables_)[node(variable).variable].value;
+namespace {
+
+// What is said of a Var that was to be a variable of `graph`.
+std::string NoVariable(const Graph& graph, Var var) {
+  return absl::StrCat("expected a variable, found ",
+                      var.empty()       ? var.WhyEmpty()
+                      : !graph.Has(var) ? "a Var of another graph"
+                                        : graph.Describe(var.id()));
 }
 
-absl::Status Graph::SetValue(Var variable, const TensorView& value) {
-  const Tensor& held = Value(variable);
-  if (!(held.type() == value.type())) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "SetValue: \"", NameOf(variable), "\" has the type ",
-        held.type().ToString(), ", the value given ", value.type().ToString()));
+}  // namespace
+
+const Tensor& Graph::Value(Var variable, Loc loc) const {
+  const int index = node(variable).variable;
+  if (index != kNone) return (*variables_)[index].value;
+  internal::ReportMisuse(loc,
+                         absl::StrCat("Value: ", NoVariable(*this, variable)));
+  static const Tensor& none =
+      *new Tensor(Shape(), std::vector<float>{std::nanf("")});
+  return none;
+}
+
+absl::Status Graph::SetValue(Var variable, const TensorView& value, Loc loc) {
+  const int index = node(variable).variable;
+  const auto fail = [&](absl::string_view message) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(loc.ToString(), ": SetValue: ", message));
+  };
+  if (index == kNone) return fail(NoVariable(*this, variable));
+  const TensorType& held = (*variables_)[index].value.type();
+  const std::string name =
+      absl::StrCat("\"", Printable(NameOf(variable)), "\"");
+  if (!(held == value.type())) {
+    return fail(absl::StrCat(name, " has the type ", held.ToString(),
+                             ", the value given ", value.type().ToString()));
+  }
+  if (held.bytes() == 0) return absl::OkStatus();
+  if (value.data() == nullptr) {
+    return fail(absl::StrCat("the value given for ", name, " has no memory"));
+  }
+  const Variables::Run run(*variables_, /*writes=*/true);
+  if (!run.may_begin()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(loc.ToString(), ": SetValue: a plan of the graph of ",
+                     name, " is running"));
   }
   // In place: plans hold on to the memory.
-  std::memcpy((*variables_)[node(variable).variable].value.data(), value.data(),
-              held.type().bytes());
+  std::memmove(variables_->memory(index), value.data(), held.bytes());
   return absl::OkStatus();
 }
 
 Tag Graph::TagOf(Var parameter) const {
-  TAPE_CHECK(node(parameter).variable != kNone);
-  return (*variables_)[node(parameter).variable].tag;
+  const int index = node(parameter).variable;
+  return index == kNone ? Tag::kAuto : (*variables_)[index].tag;
 }
 
 std::string Graph::Describe(int id) const {
+  if (id < 0 || id >= size()) return "an invalid Var";
   const Node& node = nodes_[id];
   const std::string type = node.type.ToString();
   if (!node.op->traits.source) {
@@ -343,7 +496,7 @@ Graph::GradientScope::GradientScope(Graph* graph, int of, Loc loc)
       outer_loc_(graph->gradient_loc_) {
   graph_->gradient_of_ = of;
   const Loc& scope = graph_->loc_scope_;
-  graph_->gradient_loc_ = loc.line == 0    ? graph_->nodes_[of].loc
+  graph_->gradient_loc_ = loc.line == 0    ? graph_->node(of).loc
                           : scope.line > 0 ? scope
                                            : loc;
 }
@@ -369,13 +522,15 @@ Graph::Rollback::Rollback(Graph* graph)
       errors_left_out_(graph->errors_left_out_) {}
 
 Graph::Rollback::~Rollback() {
-  TAPE_CHECK_EQ(graph_->variables_->size(), variables_);
+  // A variable, which plans may share by now, stays: and with it what stands
+  // before it on the tape.
   while (graph_->nodes_.size() > nodes_) {
     const Node& last = graph_->nodes_.back();
+    if (last.variable >= variables_) break;
     if (!last.name.empty()) graph_->node_of_name_.erase(last.name);
     graph_->nodes_.pop_back();
   }
-  graph_->rules_.resize(rules_);
+  if (graph_->nodes_.size() == nodes_) graph_->rules_.resize(rules_);
   graph_->errors_.resize(errors_);
   graph_->errors_left_out_ = errors_left_out_;
 }
@@ -398,8 +553,8 @@ Var Append(const OpDef& op, absl::Span<const Var> inputs, Attributes attributes,
            Loc loc) {
   Graph* const graph = GraphOf(inputs);
   // With no graph to keep the mistake in, the result is as empty as the
-  // operands; Compile will name it.
-  if (graph == nullptr) return Var();
+  // operands; whoever refuses it will name this line.
+  if (graph == nullptr) return Var::WithoutGraph(op.name, loc);
   return graph->Append(op, inputs, std::move(attributes), loc);
 }
 

@@ -10,11 +10,14 @@
 //
 // A mistake in a declaration is neither thrown nor returned. The graph keeps it
 // with the user's file and line, the op yields an invalid Var, later ops on
-// that stay quietly invalid, and Compile returns what was kept. Tested by
-// tests/graph_test.cc.
+// that stay quietly invalid, and Compile returns what was kept. An invalid Var
+// may be asked for anything: it has an empty type (float32 of rank 0), no name,
+// and dimensions (kNoDim) that no further error is made of. Tested by
+// tests/graph_test.cc and tests/handles_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_GRAPH_H_
 #define TAPE_FRAMEWORK_CORE_GRAPH_H_
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -32,40 +35,83 @@
 #include "framework/core/initializer.h"
 #include "framework/core/loc.h"
 #include "framework/core/op.h"
+#include "framework/core/op_store.h"
 #include "framework/core/tensor_type.h"
 #include "framework/core/variables.h"
 
 namespace tape {
 
+inline constexpr int kNone = -1;
+
+// Which graph something is of, for as long as anybody asks: a graph that has
+// gone is known to have gone, although another one may have its address.
+class GraphHandle {
+ public:
+  GraphHandle() = default;  // Of no graph.
+
+  // Null if there never was one, or it has gone.
+  Graph* graph() const {
+    const bool is_there =
+        slot_ != nullptr &&
+        slot_->number.load(std::memory_order_acquire) == number_;
+    return is_there ? slot_->graph.load(std::memory_order_acquire) : nullptr;
+  }
+  // Whether it was of a graph from the start.
+  bool had_graph() const { return slot_ != nullptr; }
+
+  friend bool operator==(GraphHandle a, GraphHandle b) {
+    return a.slot_ == b.slot_ && a.number_ == b.number_;
+  }
+
+ private:
+  friend class Graph;
+  // Never freed; the next graph that takes it has another number.
+  struct Slot {
+    std::atomic<uint32_t> number = 0;
+    std::atomic<Graph*> graph = nullptr;
+  };
+  static GraphHandle Make(Graph* graph);
+  void Drop();  // Ends all handles that are equal to this one.
+
+  Slot* slot_ = nullptr;
+  uint32_t number_ = 0;
+};
+
 // A handle to one node of one graph: what user code passes around. Never holds
-// numbers. It must not outlive its graph.
+// numbers. Of a graph that has gone it is empty.
 class Var {
  public:
   Var() = default;  // Empty: of no graph.
-  Var(Graph* graph, int id) : graph_(graph), id_(id) {}
+  Var(Graph* graph, int id);
+  // The result of `op` at `loc`, which had no graph to keep its mistake in: an
+  // empty Var of which WhyEmpty tells.
+  static Var WithoutGraph(absl::string_view op, Loc loc);
 
   // False for an empty Var and for the result of a mistaken declaration.
-  bool valid() const { return graph_ != nullptr && id_ >= 0; }
-  bool empty() const { return graph_ == nullptr; }
-  Graph* graph() const { return graph_; }
+  bool valid() const;
+  bool empty() const { return graph() == nullptr; }
+  Graph* graph() const { return handle_.graph(); }
+  const GraphHandle& handle() const { return handle_; }
   // The node's place on the tape; negative if not valid.
   int id() const { return id_; }
 
-  // Of a valid Var.
+  // float32 of rank 0 if not valid.
   const TensorType& type() const;
   const Shape& shape() const { return type().shape; }
   DType dtype() const { return type().dtype; }
 
+  // "an empty Var", with the line that it comes from if it is known, or "a Var
+  // whose graph has gone".
+  std::string WhyEmpty() const;
+
   friend bool operator==(Var a, Var b) {
-    return a.graph_ == b.graph_ && a.id_ == b.id_;
+    return a.handle_ == b.handle_ && a.id_ == b.id_;
   }
 
  private:
-  Graph* graph_ = nullptr;
-  int id_ = -1;
+  GraphHandle handle_;
+  int id_ = kNone;
 };
-
-inline constexpr int kNone = -1;
 
 // A gradient rule (op.h) that is part of one declaration, and may hold what it
 // needs of it.
@@ -92,6 +138,7 @@ struct GraphOptions {
 class Graph {
  public:
   explicit Graph(GraphOptions options = {});
+  ~Graph();
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
@@ -109,6 +156,10 @@ class Graph {
   Var State(absl::string_view name, Shape shape, const Initializer& initializer,
             DType dtype = DType::kFloat32, Loc loc = Loc::Current());
 
+  const GraphHandle& handle() const { return handle_; }
+  // Whether a Var is of this graph, valid or not.
+  bool Has(Var var) const { return var.handle() == handle_; }
+
   // What its random numbers are drawn from.
   uint64_t seed() const { return options_.seed; }
 
@@ -117,7 +168,8 @@ class Graph {
 
   // Appends op(inputs). Every public op is a call of this. Inputs must be of
   // this graph; an invalid one makes the result invalid without a further
-  // error.
+  // error. An OpDef that is no static of a program or library, say a local
+  // variable, is copied (op_store.h).
   Var Append(const OpDef& op, absl::Span<const Var> inputs,
              Attributes attributes, Loc loc);
 
@@ -130,7 +182,8 @@ class Graph {
   // Keeps a gradient rule of the user's for a node (WithGradient, calculus.h);
   // its number.
   int64_t KeepRule(UserGradientRule rule);
-  const UserGradientRule& rule(int64_t number) const { return rules_[number]; }
+  // The rule of that number, or null.
+  const UserGradientRule* rule(int64_t number) const;
 
   // Keeps a mistake: "file:line: what: message".
   void ReportError(Loc loc, absl::string_view what, absl::string_view message);
@@ -139,23 +192,35 @@ class Graph {
 
   int size() const { return static_cast<int>(nodes_.size()); }
   // References stay valid as nodes are appended.
-  const Node& node(int id) const { return nodes_[id]; }
-  const Node& node(Var var) const { return nodes_[var.id()]; }
+  // If there is no such node, one of an op "Nothing", without inputs or a name.
+  const Node& node(int id) const {
+    return id >= 0 && id < size() ? nodes_[id] : NoNode();
+  }
+  const Node& node(Var var) const {
+    return Has(var) ? node(var.id()) : NoNode();
+  }
 
-  // What a variable holds now.
-  const Tensor& Value(Var variable) const;
-  // Sets it. An error if `value` is not of its type.
-  absl::Status SetValue(Var variable, const TensorView& value);
+  // What a variable holds now. Of anything else it is a misuse (misuse.h), and
+  // gives a NaN of rank 0.
+  const Tensor& Value(Var variable, Loc loc = Loc::Current()) const;
+  // Sets it. An error if it is no variable, `value` is not of its type, or a
+  // plan that reads or writes variables of this graph is running.
+  absl::Status SetValue(Var variable, const TensorView& value,
+                        Loc loc = Loc::Current());
   // The name of an input or variable, else empty.
   absl::string_view NameOf(Var var) const { return node(var).name; }
+  // kAuto if it is no variable.
   Tag TagOf(Var parameter) const;
   const Variables& variables() const { return *variables_; }
-  // Plans share the variables, and may outlive the graph.
+  // What plans share with the graph, and need when it has gone: the variables,
+  // and the ops that it has copied.
   const std::shared_ptr<Variables>& shared_variables() const {
     return variables_;
   }
+  std::shared_ptr<const OpStore> shared_ops() const { return ops_; }
 
-  // "[4,8] from Tanh at xor.cc:12" or `[9,1] is parameter "w2", xor.cc:11`.
+  // "[4,8] from Tanh at xor.cc:12" or `[9,1] is parameter "w2", xor.cc:11`; "an
+  // invalid Var" if there is no such node.
   std::string Describe(int id) const;
   // The whole tape as stable text, a line a node.
   std::string Dump() const;
@@ -226,6 +291,11 @@ class Graph {
   };
 
  private:
+  friend class Var;
+  static const Node& NoNode();
+  // Keeps the mistake, unless the shape is of what an earlier mistake left
+  // without dimensions. Returns an invalid Var.
+  Var RefuseShape(Loc loc, absl::string_view what, const TensorType& type);
   // The line that a node appended now bears, if it is declared on `loc`.
   Loc LocNow(const Loc& loc) const;
   Var AppendSource(const OpDef& op, absl::string_view name, TensorType type,
@@ -234,8 +304,10 @@ class Graph {
                      const Initializer& initializer, Tag tag, Loc loc);
 
   GraphOptions options_;
+  GraphHandle handle_;
   std::deque<Node> nodes_;
   std::shared_ptr<Variables> variables_;
+  std::shared_ptr<OpStore> ops_;
   absl::flat_hash_map<std::string, int> node_of_name_;
   std::deque<UserGradientRule> rules_;
   int gradient_of_ = kNone;
@@ -255,6 +327,20 @@ Var Append(const OpDef& op, absl::Span<const Var> inputs, Attributes attributes,
 
 // The graph of the first input that has one, or null.
 Graph* GraphOf(absl::Span<const Var> inputs);
+
+inline Var::Var(Graph* graph, int id) : id_(id) {
+  if (graph != nullptr) handle_ = graph->handle();
+}
+
+inline bool Var::valid() const {
+  const Graph* const graph = handle_.graph();
+  return graph != nullptr && id_ >= 0 && id_ < graph->size();
+}
+
+inline const TensorType& Var::type() const {
+  const Graph* const graph = handle_.graph();
+  return graph == nullptr ? Graph::NoNode().type : graph->node(id_).type;
+}
 
 }  // namespace tape
 

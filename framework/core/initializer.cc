@@ -40,8 +40,13 @@ Initializer::Next NormalNext(double mean, double standard_deviation) {
 
 absl::Status Initializer::Fill(RandomStream random, Tensor& tensor) const {
   const FloatingPointScope environment;
-  const absl::StatusOr<Next> next = make_(tensor.type());
+  const absl::StatusOr<Next> next =
+      make_ != nullptr ? make_(tensor.type()) : Next();
   if (!next.ok()) return next.status();
+  if (*next == nullptr) {
+    return absl::InvalidArgumentError(
+        "expected an initializer with a function, found none");
+  }
   if (tensor.dtype() == DType::kInt32) {
     for (int32_t& x : tensor.values<int32_t>()) {
       const double value = (*next)(random);

@@ -45,9 +45,12 @@ struct KernelArguments {
   std::byte* scratch;
 };
 
-// One step of a plan. Stateless between calls: chunks run in any order, on any
-// threads, at the same time. A plan that is prepared may run it on zeros, to
-// have it at hand for its first step.
+// One step of a plan. Its chunks run in any order, on any threads, at the same
+// time, but no chunk twice at a time: a plan is run by one thread after the
+// other. So a kernel may keep, in mutable members, what a chunk works with, such
+// as a product whose operands it points to anew in each run. It keeps no numbers
+// from one run to the next. A plan that is prepared may run it on zeros, to have
+// it at hand for its first step.
 class Kernel {
  public:
   virtual ~Kernel() = default;

@@ -168,6 +168,8 @@ struct LowPrecision {
   int inputs = 0;
   // The op that rounds a float32 input, to attributes.dtype.
   const OpDef* cast = nullptr;
+
+  friend bool operator==(const LowPrecision&, const LowPrecision&) = default;
 };
 
 // What passes may ask of an op.
@@ -199,6 +201,15 @@ struct Traits {
   // beta. Null: there is none.
   const OpDef* plus = nullptr;
   LowPrecision low_precision = {};
+  // Running it is more than its result, as for an op that prints, counts or
+  // talks to another process: a plan that depends on it runs it in each run,
+  // once for each node, before what reads its result, whether or not a pass
+  // could do without. It is neither folded, shared, cut into tiles nor run on
+  // trial by Compile. Such ops run in no particular order unless one reads
+  // another's result.
+  bool side_effects = false;
+
+  friend bool operator==(const Traits&, const Traits&) = default;
 };
 
 struct OpDef {
@@ -226,6 +237,9 @@ struct OpDef {
     const bool wraps = output == DType::kInt32 && integer_reference != nullptr;
     return wraps ? integer_reference : reference;
   }
+
+  // Of the same rules, traits and texts, these by address.
+  friend bool operator==(const OpDef&, const OpDef&) = default;
 };
 
 // What the op's shape rule says; an error if it throws.

@@ -9,9 +9,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "framework/core/check.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
+#include "framework/core/text.h"
 
 namespace tape {
 namespace {
@@ -79,13 +79,17 @@ absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
     absl::Span<const Var> fetches, const ReferenceFeeds& feeds,
     const ReferenceFeeds& held, ReferenceObserver* observer) {
   Graph* const graph = GraphOf(fetches);
-  if (graph == nullptr) return std::vector<Tensor>();
+  if (graph == nullptr && fetches.empty()) return std::vector<Tensor>();
+  if (graph == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("EvaluateReference: a fetch is ", fetches[0].WhyEmpty()));
+  }
   if (absl::Status status = graph->status(); !status.ok()) return status;
   for (Var fetch : fetches) {
     if (fetch.graph() != graph || !fetch.valid()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "EvaluateReference: a fetch is ",
-          fetch.empty() ? "an empty Var" : "not valid, or of another graph"));
+          fetch.empty() ? fetch.WhyEmpty() : "not valid, or of another graph"));
     }
   }
 
@@ -95,7 +99,16 @@ absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
   std::vector<bool> needed(end, false), is_held(end, false);
   for (Var fetch : fetches) needed[fetch.id()] = true;
   for (const auto& [var, tensor] : held) {
-    TAPE_CHECK(var.graph() == graph && var.valid());
+    std::optional<int64_t> any_batch;
+    if (!graph->Has(var) || !var.valid() || tensor.dtype() != DType::kFloat64 ||
+        !Fits(var.shape(), tensor.shape(), any_batch)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "EvaluateReference: what is held must be float64 numbers of a node, "
+          "found ",
+          Name(tensor.dtype()), tensor.shape().ToString(), " for ",
+          graph->Has(var) ? graph->Describe(var.id())
+                          : "a Var of no graph or another one"));
+    }
     if (var.id() < end) is_held[var.id()] = true;
   }
   for (int id = end; id-- > 0;) {
@@ -114,10 +127,10 @@ absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
     const Node& node = graph->node(var);
     if (!node.op->traits.source ||
         !Fits(node.type.shape, tensor.shape(), batch)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(node.loc.ToString(), ": ", node.op->name, " \"",
-                       node.name, "\" was declared as ", node.type.ToString(),
-                       ", and fed ", tensor.type().ToString()));
+      return absl::InvalidArgumentError(absl::StrCat(
+          node.loc.ToString(), ": ", node.op->name, " \"", Printable(node.name),
+          "\" was declared as ", node.type.ToString(), ", and fed ",
+          tensor.type().ToString()));
     }
     if (var.id() < end && needed[var.id()]) {
       values[var.id()] = ToFloat64(tensor);
@@ -136,7 +149,7 @@ absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
     }
     if (node.op->traits.source) {
       return absl::InvalidArgumentError(
-          absl::StrCat(node.loc.ToString(), ": input \"", node.name,
+          absl::StrCat(node.loc.ToString(), ": input \"", Printable(node.name),
                        "\" is needed and was not fed"));
     }
     std::vector<Tensor> inputs;
@@ -186,12 +199,13 @@ absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
             type.status().message(), ", with a batch of ", *batch, " samples"));
       }
     }
-    Tensor output(TensorType{DType::kFloat64, std::move(shape)});
     const Reference reference = node.op->ReferenceFor(node.type.dtype);
     if (reference == nullptr) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          node.loc.ToString(), ": ", node.op->name, ": has no reference"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(node.loc.ToString(), ": ", node.op->name,
+                       " has no reference to be evaluated by"));
     }
+    Tensor output(TensorType{DType::kFloat64, std::move(shape)});
     try {
       reference(attributes, inputs, output);
     } catch (...) {

@@ -1,10 +1,12 @@
 // Where tensors' memory comes from (tensor.h). Tested by
-// tests/tensor_type_test.cc and tests/exceptions_test.cc.
+// tests/tensor_type_test.cc and tests/exceptions_test.cc; what is said where a
+// tensor is misused, by tests/misuse_test.cc.
 #include "framework/core/tensor.h"
 
 #include <sys/mman.h>
 
 #include <limits>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -48,3 +50,39 @@ absl::StatusOr<Tensor> Tensor::Make(TensorType type) {
 }
 
 }  // namespace tape
+
+namespace tape::internal {
+
+TensorType TypeToHold(TensorType type, Loc loc) {
+  if (type.shape.is_bound() && type.shape.is_valid()) return type;
+  ReportMisuse(loc, absl::StrCat("Tensor: expected a shape of numbers, of at "
+                                 "most 2^40 elements, found ",
+                                 type.ToString()));
+  return {type.dtype, {0}};
+}
+
+TensorType TypeToHold(TensorType type, size_t values, Loc loc) {
+  type = TypeToHold(std::move(type), loc);
+  const int64_t expected = type.shape.elements();
+  if (expected == static_cast<int64_t>(values)) return type;
+  ReportMisuse(
+      loc, absl::StrCat("Tensor: expected ", expected, " values, for the type ",
+                        type.ToString(), ", found ", values));
+  return {type.dtype, {0}};
+}
+
+bool CanReadSlowly(const TensorType& type, const void* data, DType as,
+                   Loc loc) {
+  if (type.dtype != as) {
+    ReportMisuse(
+        loc, absl::StrCat("values: the tensor is ", Name(type.dtype),
+                          type.shape.ToString(), ", and read as ", Name(as)));
+    return false;
+  }
+  if (data != nullptr || type.shape.elements() == 0) return true;
+  ReportMisuse(loc, absl::StrCat("values: a view of type ", type.ToString(),
+                                 " has no memory"));
+  return false;
+}
+
+}  // namespace tape::internal

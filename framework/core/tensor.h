@@ -15,6 +15,8 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "framework/core/check.h"
+#include "framework/core/loc.h"
+#include "framework/core/misuse.h"
 #include "framework/core/tensor_type.h"
 
 namespace tape {
@@ -54,22 +56,55 @@ class Buffer {
   std::unique_ptr<std::byte[], Free> data_;
 };
 
+namespace internal {
+
+// `type` if a tensor can have it: bound, and of no more than kMaxElements.
+// Otherwise reports a misuse, and gives the type of an empty vector.
+TensorType TypeToHold(TensorType type, Loc loc);
+// The same for as many `values` as are given.
+TensorType TypeToHold(TensorType type, size_t values, Loc loc);
+
+// Whether numbers of `type` at `data` can be read as `as`: if not, reports a
+// misuse.
+bool CanReadSlowly(const TensorType& type, const void* data, DType as, Loc loc);
+inline bool CanRead(const TensorType& type, const void* data, DType as,
+                    Loc loc) {
+  if (type.dtype == as && data != nullptr) return true;
+  return CanReadSlowly(type, data, as, loc);
+}
+
+// The elements of `type` at `data` as T. If they are not that, as many that are
+// NaN, or -1 (misuse.h).
+template <typename T>
+absl::Span<T> ReadAs(const TensorType& type, void* data, Loc loc) {
+  const auto count = static_cast<size_t>(type.shape.elements());
+  if (CanRead(type, data, kDTypeOf<T>, loc)) {
+    return {static_cast<T*>(data), count};
+  }
+  void* const none = NoNumbers(count * sizeof(T));
+  return {static_cast<T*>(none), none == nullptr ? 0 : count};
+}
+
+}  // namespace internal
+
 // As standard containers do, the constructors throw std::bad_alloc if there is
 // no memory: an OutOfMemory, which names the bytes. Where a size comes from
 // outside, Make gives an error instead.
 class Tensor {
  public:
   Tensor() : Tensor(TensorType{}) {}
-  // All zeros. The shape must be bound.
-  explicit Tensor(TensorType type)
-      : type_(std::move(type)), buffer_(type_.bytes()) {}
-  // `values` in row-major order; their number must be the shape's.
+  // All zeros. The shape must be bound, and of at most kMaxElements; otherwise
+  // this is a misuse (misuse.h), and the tensor an empty vector.
+  explicit Tensor(TensorType type, Loc loc = Loc::Current())
+      : type_(internal::TypeToHold(std::move(type), loc)),
+        buffer_(type_.bytes()) {}
+  // `values` in row-major order; their number must be the shape's. Otherwise
+  // the same.
   template <typename T>
-  Tensor(Shape shape, const std::vector<T>& values)
-      : type_{kDTypeOf<T>, std::move(shape)},
-        buffer_(values.size() * sizeof(T), values.data()) {
-    TAPE_CHECK_EQ(elements(), static_cast<int64_t>(values.size()));
-  }
+  Tensor(Shape shape, const std::vector<T>& values, Loc loc = Loc::Current())
+      : type_(internal::TypeToHold({kDTypeOf<T>, std::move(shape)},
+                                   values.size(), loc)),
+        buffer_(type_.bytes(), values.data()) {}
   // All zeros. kInvalidArgument if the shape is not bound or has more than
   // kMaxElements elements; kResourceExhausted, with the bytes, if there is no
   // memory.
@@ -78,8 +113,15 @@ class Tensor {
   Tensor(const Tensor& other)
       : type_(other.type_), buffer_(other.type_.bytes(), other.data()) {}
   Tensor& operator=(const Tensor& other) { return *this = Tensor(other); }
-  Tensor(Tensor&&) = default;
-  Tensor& operator=(Tensor&&) = default;
+  // What is moved from is an empty vector.
+  Tensor(Tensor&& other) noexcept
+      : type_(std::exchange(other.type_, {other.dtype(), {0}})),
+        buffer_(std::move(other.buffer_)) {}
+  Tensor& operator=(Tensor&& other) noexcept {
+    type_ = std::exchange(other.type_, {other.dtype(), {0}});
+    buffer_ = std::move(other.buffer_);
+    return *this;
+  }
 
   const TensorType& type() const { return type_; }
   DType dtype() const { return type_.dtype; }
@@ -88,16 +130,15 @@ class Tensor {
   void* data() { return buffer_.data(); }
   const void* data() const { return buffer_.data(); }
 
-  // The elements as T, which must be the dtype's C++ type.
+  // The elements as T, which must be the dtype's C++ type. If it is another,
+  // this is a misuse (misuse.h): what is given are NaN or -1, as many.
   template <typename T>
-  absl::Span<T> values() {
-    TAPE_CHECK(kDTypeOf<T> == dtype());
-    return {static_cast<T*>(data()), static_cast<size_t>(elements())};
+  absl::Span<T> values(Loc loc = Loc::Current()) {
+    return internal::ReadAs<T>(type_, buffer_.data(), loc);
   }
   template <typename T>
-  absl::Span<const T> values() const {
-    TAPE_CHECK(kDTypeOf<T> == dtype());
-    return {static_cast<const T*>(data()), static_cast<size_t>(elements())};
+  absl::Span<const T> values(Loc loc = Loc::Current()) const {
+    return internal::ReadAs<T>(type_, buffer_.data(), loc);
   }
 
  private:
@@ -117,11 +158,10 @@ class TensorView {
   const Shape& shape() const { return type_.shape; }
   const void* data() const { return data_; }
 
+  // As those of a Tensor.
   template <typename T>
-  absl::Span<const T> values() const {
-    TAPE_CHECK(kDTypeOf<T> == dtype());
-    return {static_cast<const T*>(data_),
-            static_cast<size_t>(type_.shape.elements())};
+  absl::Span<const T> values(Loc loc = Loc::Current()) const {
+    return internal::ReadAs<T>(type_, const_cast<void*>(data_), loc);
   }
 
  private:

@@ -9,11 +9,12 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "framework/core/check.h"
 
 namespace tape {
+
 std::string DimText(int64_t dim) {
-  return dim == kBatch ? "batch" : absl::StrCat(dim);
+  if (dim == kBatch) return "batch";
+  return dim == kNoDim ? "unknown" : absl::StrCat(dim);
 }
 
 const char* Name(DType dtype) {
@@ -45,6 +46,19 @@ size_t SizeOf(DType dtype) {
       return 8;
   }
   return 0;
+}
+
+bool IsForNodes(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32:
+    case DType::kInt32:
+    case DType::kUint8:
+    case DType::kBFloat16:
+      return true;
+    case DType::kFloat64:
+      return false;
+  }
+  return false;
 }
 
 bool CanHold(DType dtype, double value) {
@@ -89,12 +103,14 @@ Shape Shape::Bind(int64_t batch) const {
 }
 
 int64_t Shape::elements() const {
+  constexpr int64_t kMost = int64_t{1} << 56;
   int64_t elements = 1;
+  bool is_too_large = false;
   for (int64_t dim : dims_) {
-    TAPE_CHECK_LE(0, dim);
-    elements *= dim;
+    if (dim <= 0) return 0;
+    is_too_large |= __builtin_mul_overflow(elements, dim, &elements);
   }
-  return elements;
+  return is_too_large ? kMost : std::min(elements, kMost);
 }
 
 std::string Shape::ToString() const {

@@ -43,10 +43,50 @@ struct BFloat16 {
   uint16_t bits = 0;
 };
 
-// "float32", "int32", ….
+// "float32", "int32", …; "unknown" for a number that is no DType.
 const char* Name(DType dtype);
-// Bytes of one element.
+// Bytes of one element; 0 for a number that is no DType.
 size_t SizeOf(DType dtype);
+// Whether nodes of a graph may have it: all but float64.
+bool IsForNodes(DType dtype);
+
+// Calls f with an unsigned integer of the dtype's size and returns the result:
+// for what moves elements and does not look at them. Here and in every switch
+// over dtypes the compiler names the one that is missing; what is no DType is
+// refused where nodes are declared.
+template <typename F>
+auto WithWordOf(DType dtype, F f) {
+  switch (dtype) {
+    case DType::kUint8:
+      return f(uint8_t{});
+    case DType::kBFloat16:
+      return f(uint16_t{});
+    case DType::kFloat32:
+    case DType::kInt32:
+      return f(uint32_t{});
+    case DType::kFloat64:
+      return f(uint64_t{});
+  }
+  __builtin_unreachable();
+}
+
+// Calls f with a number of the dtype's C++ type and returns the result.
+template <typename F>
+auto WithNumberOf(DType dtype, F f) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return f(float{});
+    case DType::kInt32:
+      return f(int32_t{});
+    case DType::kUint8:
+      return f(uint8_t{});
+    case DType::kBFloat16:
+      return f(BFloat16(0.0f));
+    case DType::kFloat64:
+      return f(double{});
+  }
+  __builtin_unreachable();
+}
 
 // Whether an element of this dtype can be `value`; in floating point, rounded.
 bool CanHold(DType dtype, double value);
@@ -79,12 +119,16 @@ inline constexpr DType kDTypeOf = DTypeOf<T>::kValue;
 
 // The symbolic batch dimension.
 inline constexpr int64_t kBatch = -1;
-// "784", or "batch".
-std::string DimText(int64_t dim);
+// What a shape gives for an axis that it does not have: no dimension of a valid
+// shape, so that a declaration made of it is refused.
+inline constexpr int64_t kNoDim = -(int64_t{1} << 32);
 
 // More elements than any machine has room for, few enough that counts of bytes
 // do not overflow.
 inline constexpr int64_t kMaxElements = int64_t{1} << 40;
+
+// "784", "batch" or, for kNoDim, "unknown".
+std::string DimText(int64_t dim);
 
 // A list of dimensions, outermost first; row-major order of elements.
 class Shape {
@@ -95,7 +139,10 @@ class Shape {
       : dims_(dims.begin(), dims.end()) {}
 
   int rank() const { return static_cast<int>(dims_.size()); }
-  int64_t operator[](int axis) const { return dims_[axis]; }
+  // The dimension of an axis from 0 on; kNoDim if there is no such axis.
+  int64_t operator[](int axis) const {
+    return axis >= 0 && axis < rank() ? dims_[axis] : kNoDim;
+  }
   absl::Span<const int64_t> dims() const { return dims_; }
 
   // Whether every dimension is a number.
@@ -105,7 +152,7 @@ class Shape {
   bool is_valid() const;
   // The same shape with kBatch replaced by `batch`.
   Shape Bind(int64_t batch) const;
-  // Number of elements. The shape must be bound.
+  // Number of elements, at most 2^56; 0 if the shape is not bound.
   int64_t elements() const;
   // "[batch,784]"; "[]" for rank 0.
   std::string ToString() const;
@@ -134,7 +181,7 @@ struct TensorType {
   DType dtype = DType::kFloat32;
   Shape shape;
 
-  // Bytes of the whole tensor. The shape must be bound.
+  // Bytes of the whole tensor; 0 if the shape is not bound.
   size_t bytes() const { return shape.elements() * SizeOf(dtype); }
   // "[4,8]" for float32, "int32[4]" for others.
   std::string ToString() const;

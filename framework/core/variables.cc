@@ -29,6 +29,29 @@ int Variables::Add(Variable variable) {
   return index;
 }
 
+Variables::Run::Run(Variables& variables, bool writes)
+    : variables_(variables), writes_(writes) {
+  int runs = 0;
+  if (writes) {
+    may_begin_ = variables_.runs_.compare_exchange_strong(runs, kWriting);
+    return;
+  }
+  runs = variables_.runs_.load();
+  while (runs != kWriting &&
+         !variables_.runs_.compare_exchange_weak(runs, runs + 1)) {
+  }
+  may_begin_ = runs != kWriting;
+}
+
+Variables::Run::~Run() {
+  if (!may_begin_) return;
+  if (writes_) {
+    variables_.runs_.store(0);
+  } else {
+    variables_.runs_.fetch_sub(1);
+  }
+}
+
 int Variables::Find(absl::string_view name) const {
   const auto found = index_of_.find(name);
   return found == index_of_.end() ? -1 : found->second;

@@ -1,10 +1,13 @@
 // Variables: the numbers that outlive a step. Parameters, optimiser state and
 // constants live here, not in the graph's nodes and not in a plan, so that
-// every plan compiled from a graph sees the same ones. Tested by
-// tests/graph_test.cc.
+// every plan compiled from a graph sees the same ones. A variable's memory stays
+// where it is, since plans have its address. Tested by tests/graph_test.cc and
+// tests/handles_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_VARIABLES_H_
 #define TAPE_FRAMEWORK_CORE_VARIABLES_H_
 
+#include <atomic>
+#include <cstddef>
 #include <deque>
 #include <string>
 
@@ -42,11 +45,33 @@ class Variables {
   int Find(absl::string_view name) const;
 
   int size() const { return static_cast<int>(variables_.size()); }
-  // References stay valid as variables are added.
-  Variable& operator[](int index) { return variables_[index]; }
+  // References stay valid as variables are added. An index from 0 to size() -
+  // 1.
   const Variable& operator[](int index) const { return variables_[index]; }
+  // The numbers of one, to be written.
+  void* memory(int index) { return variables_[index].value.data(); }
+
+  // While one lives, the variables are in use: by any number who only read, or
+  // by one who writes.
+  class Run {
+   public:
+    Run(Variables& variables, bool writes);
+    ~Run();
+    Run(const Run&) = delete;
+    Run& operator=(const Run&) = delete;
+    // False if somebody else is in the way; then nothing may be done.
+    bool may_begin() const { return may_begin_; }
+
+   private:
+    Variables& variables_;
+    const bool writes_;
+    bool may_begin_;
+  };
 
  private:
+  static constexpr int kWriting = -1;
+
+  std::atomic<int> runs_ = 0;  // That read, or kWriting.
   std::deque<Variable> variables_;
   absl::flat_hash_map<std::string, int> index_of_;
 };

@@ -129,7 +129,7 @@ absl::StatusOr<TrainingState> Restore(const Checkpoint& checkpoint,
   }
   for (int i = 0; i < variables.size(); ++i) {
     // Into the memory that is there: plans hold on to it.
-    std::memcpy(variables[i].value.data(), values[i].data(),
+    std::memcpy(variables.memory(i), values[i].data(),
                 values[i].type().bytes());
   }
   return state;

@@ -8,7 +8,6 @@
 #include <numbers>
 
 #include "absl/strings/str_cat.h"
-#include "framework/core/check.h"
 #include "framework/core/floating_point.h"
 #include "framework/train/check_constant.h"
 #include "framework/train/transform.h"
@@ -52,9 +51,16 @@ Schedule::Schedule(double constant)
     : function_([constant](Var t) { return Constant(t, constant); }),
       error_(CheckNotNegative("number", constant)) {}
 
+Schedule::Schedule(Function function, std::string error)
+    : function_(std::move(function)), error_(std::move(error)) {
+  if (function_ == nullptr && error_.empty()) {
+    error_ = "expected a function, found none";
+  }
+}
+
 Var Schedule::At(Var t) const {
   const FloatingPointScope environment;
-  return function_(t);
+  return function_ != nullptr ? function_(t) : Var();
 }
 
 Var Schedule::AtStep(Var step) const { return At(Cast(step, DType::kFloat32)); }
@@ -173,9 +179,11 @@ T Number(Var state) {
 
 template <typename T>
 void SetNumber(Var state, T value) {
-  const absl::Status status =
-      state.graph()->SetValue(state, Tensor(Shape(), std::vector<T>{value}));
-  TAPE_CHECK(status.ok());  // It has the state's type.
+  // It has the state's type. A plan that is running is refused: Observe is for
+  // the time between two runs.
+  state.graph()
+      ->SetValue(state, Tensor(Shape(), std::vector<T>{value}))
+      .IgnoreError();
 }
 
 }  // namespace
@@ -200,7 +208,7 @@ ReduceOnPlateau::ReduceOnPlateau(Options options)
 
 Schedule ReduceOnPlateau::schedule() const {
   return Make("ReduceOnPlateau", {declared_->error}, [of = declared_](Var t) {
-    if (!of->rate.empty()) return of->rate;
+    if (!of->rate.empty() || t.empty()) return of->rate;
     Graph& graph = *t.graph();
     const Graph::TrainingScope scope(&graph);
     // A mistake bears the line of the link that uses the schedule.

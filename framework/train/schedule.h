@@ -30,9 +30,8 @@ class Schedule {
 
   // The same number, at least 0, at every step.
   Schedule(double constant);  // NOLINT: a rate may be given as a number.
-  // `error` tells of a bad argument, if there is one.
-  explicit Schedule(Function function, std::string error = "")
-      : function_(std::move(function)), error_(std::move(error)) {}
+  // `error` tells of a bad argument, if there is one. So is no function.
+  explicit Schedule(Function function, std::string error = "");
 
   // Empty, or what is wrong with the arguments. Whoever takes a schedule names
   // what it is for: error("learning_rate").

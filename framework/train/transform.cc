@@ -21,10 +21,12 @@ class FunctionTransform : public GradientTransform {
         apply_(std::move(apply)) {}
 
   void Apply(GradientFlow& flow) const override {
-    if (error_.empty()) {
-      apply_(flow);
-    } else {
+    if (!error_.empty()) {
       ReportError(flow, error_);
+    } else if (apply_ == nullptr) {
+      ReportError(flow, "expected a function to apply, found none");
+    } else {
+      apply_(flow);
     }
   }
 
@@ -38,12 +40,15 @@ std::vector<Trained> TakeSelected(GradientFlow& flow,
                                   const Selector& selector) {
   std::vector<Trained> selected, others;
   for (Trained& trained : flow.trained) {
-    const bool is_selected = selector(*flow.graph, trained.parameter);
+    const bool is_selected =
+        selector != nullptr && selector(*flow.graph, trained.parameter);
     (is_selected ? selected : others).push_back(std::move(trained));
   }
   flow.trained = std::move(others);
   return selected;
 }
+
+constexpr char kNoTransform[] = "expected a transformation, found null";
 
 class OnlyTransform : public GradientTransform {
  public:
@@ -53,6 +58,10 @@ class OnlyTransform : public GradientTransform {
         transform_(std::move(transform)) {}
 
   void Apply(GradientFlow& flow) const override {
+    if (transform_ == nullptr) {
+      ReportError(flow, kNoTransform);
+      return;
+    }
     std::vector<Trained> selected = TakeSelected(flow, selector_);
     if (selected.empty()) {
       ReportError(flow, absl::StrCat("no parameter is selected for ",
@@ -204,6 +213,10 @@ TransformPtr MakeTransform(std::string name, Loc loc,
 
 void Chain::Apply(GradientFlow& flow) const {
   for (const TransformPtr& transform : transforms_) {
+    if (transform == nullptr) {
+      ReportError(flow, kNoTransform);
+      return;
+    }
     if (flow.trained.empty()) {
       flow.graph->ReportError(transform->loc(), transform->name(),
                               "stands after the optimiser, which has already "
@@ -222,7 +235,14 @@ Updates Chain::Apply(absl::Span<const Var> parameters,
   const FloatingPointScope environment;  // Links compute constants.
   Graph* graph = GraphOf(parameters);
   if (graph == nullptr) graph = GraphOf(gradients);
-  if (graph == nullptr) return Updates();  // No graph to keep a mistake.
+  if (graph == nullptr) {  // No graph to keep a mistake: Compile tells of it.
+    Updates updates;
+    if (!parameters.empty() || !gradients.empty()) {
+      const Var mistake = Var::WithoutGraph("Chain::Apply", loc);
+      updates.assignments.push_back({mistake, mistake});
+    }
+    return updates;
+  }
   const auto fail = [&](absl::string_view message) {
     graph->ReportError(loc, "Chain::Apply", message);
     return Updates();
@@ -234,10 +254,11 @@ Updates Chain::Apply(absl::Span<const Var> parameters,
   }
   GradientFlow flow{.graph = graph, .trained = {}, .updates = {}};
   for (size_t i = 0; i < parameters.size(); ++i) {
-    if (parameters[i].empty() || gradients[i].empty()) {
-      return fail(
-          absl::StrCat(parameters[i].empty() ? "parameter " : "gradient ", i,
-                       " is an empty Var"));
+    for (const Var var : {parameters[i], gradients[i]}) {
+      if (graph->Has(var)) continue;
+      return fail(absl::StrCat(
+          var == parameters[i] ? "parameter " : "gradient ", i, " is ",
+          var.empty() ? var.WhyEmpty() : "of another graph"));
     }
     // Mistakes already kept by the graph.
     if (!parameters[i].valid() || !gradients[i].valid()) return Updates();
@@ -246,6 +267,10 @@ Updates Chain::Apply(absl::Span<const Var> parameters,
                                graph->Describe(gradients[i].id()),
                                ") does not have the type of its parameter (",
                                graph->Describe(parameters[i].id()), ")"));
+    }
+    if (graph->node(parameters[i]).variable == kNone) {
+      return fail(absl::StrCat("parameter ", i, " is no variable, but ",
+                               graph->Describe(parameters[i].id())));
     }
     flow.trained.push_back(
         {.parameter = parameters[i], .gradient = gradients[i]});
@@ -291,7 +316,7 @@ Selector AnyOf(std::vector<Var> parameters) {
 
 Selector Not(Selector selector) {
   return [selector = std::move(selector)](const Graph& graph, Var parameter) {
-    return !selector(graph, parameter);
+    return selector != nullptr && !selector(graph, parameter);
   };
 }
 

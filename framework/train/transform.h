@@ -135,7 +135,7 @@ class Chain : public GradientTransform {
   // In errors it stands where its first link does.
   template <typename... Transforms>
   explicit Chain(TransformPtr first, Transforms... others)
-      : GradientTransform("Chain", first->loc()) {
+      : GradientTransform("Chain", first != nullptr ? first->loc() : Loc()) {
     transforms_.push_back(std::move(first));
     (transforms_.push_back(std::move(others)), ...);
   }
@@ -144,8 +144,9 @@ class Chain : public GradientTransform {
   // counter of its own, Updates::step: the State "step", or "step/2" and so on
   // for further chains of the graph. It counts the runs that make an update,
   // and stays at the largest int32. Errors, kept by the graph: not as many
-  // gradients as parameters, or of another shape; an empty Var; a parameter
-  // that no optimiser takes; something after the optimiser that took the last;
+  // gradients as parameters, or of another shape; a Var that is empty or of
+  // another graph; a parameter that is no variable; a link that is null; a
+  // parameter that no optimiser takes; something after the optimiser that took the last;
   // whatever a transformation refuses.
   Updates Apply(absl::Span<const Var> parameters,
                 absl::Span<const Var> gradients,

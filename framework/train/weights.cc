@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "framework/core/exceptions.h"
+#include "framework/core/text.h"
 
 namespace tape {
 namespace {
@@ -39,9 +40,10 @@ std::vector<Placed> Place(Graph& graph, const WeightMap& map,
     const Placed& place = placed.back();
     if (place.stored.transposed &&
         (variable.shape().rank() != 2 || variable.dtype() != DType::kFloat32)) {
-      errors.push_back(absl::StrCat(
-          place.kind, " \"", name, "\": expected a matrix to transpose, found ",
-          variable.shape().ToString()));
+      errors.push_back(
+          absl::StrCat(place.kind, " \"", Printable(name),
+                       "\": expected a matrix to transpose, found ",
+                       variable.shape().ToString()));
     }
   }
   for (const auto& [name, stored] : map) {
@@ -49,7 +51,7 @@ std::vector<Placed> Place(Graph& graph, const WeightMap& map,
       errors.push_back(
           absl::StrCat("the map of names: expected parameters of "
                        "the graph, found \"",
-                       name, "\""));
+                       Printable(name), "\""));
     }
   }
   return placed;
@@ -83,9 +85,9 @@ absl::StatusOr<Tensor> ValueFor(const Placed& placed,
                                 const StoredArray* array) {
   const auto& [variable, kind, name, stored] = placed;
   const std::string where =
-      stored.name == name
-          ? ArrayText(name)
-          : absl::StrCat(ArrayText(stored.name), ", ", kind, " \"", name, "\"");
+      stored.name == name ? ArrayText(name)
+                          : absl::StrCat(ArrayText(stored.name), ", ", kind,
+                                         " \"", Printable(name), "\"");
   if (array == nullptr) {
     return absl::InvalidArgumentError(
         absl::StrCat(where, ": expected it in the file, found none"));
@@ -108,7 +110,7 @@ absl::StatusOr<Tensor> ValueFor(const Placed& placed,
 std::vector<bool> Needed(const Graph& graph, absl::Span<const Var> outputs) {
   std::vector<bool> needed(graph.size(), false);
   for (Var output : outputs) {
-    if (output.valid()) needed[output.id()] = true;
+    if (graph.Has(output) && output.valid()) needed[output.id()] = true;
   }
   for (int id = graph.size(); id-- > 0;) {
     if (!needed[id]) continue;

@@ -66,6 +66,10 @@ class AccumulateTransform : public GradientTransform {
         transform_(std::move(transform)) {}
 
   void Apply(GradientFlow& flow) const override {
+    if (transform_ == nullptr) {
+      ReportError(flow, "expected a transformation, found null");
+      return;
+    }
     if (steps_ < 1) {
       ReportError(flow,
                   absl::StrCat("expected at least 1 step, found ", steps_));
@@ -107,6 +111,10 @@ class SkipIfNotFiniteTransform : public GradientTransform {
         transform_(std::move(transform)) {}
 
   void Apply(GradientFlow& flow) const override {
+    if (transform_ == nullptr) {
+      ReportError(flow, "expected a transformation, found null");
+      return;
+    }
     Graph& g = *flow.graph;
     // How many elements are not finite. Float32 counts wholes to 2^24 exactly,
     // and beyond never back to 0.
