@@ -545,14 +545,9 @@ constexpr OpDef kGatherAlong = {
         return MakeAlongKernel(spec.inputs[1], spec.attributes.axis,
                                spec.inputs[0], gather);
       };
-      switch (SizeOf(spec.output.dtype)) {
-        case 1:
-          return make(GatherLine<uint8_t>);
-        case 2:
-          return make(GatherLine<uint16_t>);
-        default:
-          return make(GatherLine<uint32_t>);
-      }
+      return WithWordOf(spec.output.dtype, [&](auto word) {
+        return make(GatherLine<decltype(word)>);
+      });
     },
     .rows = RowsOfLines,
 };

@@ -58,9 +58,9 @@ Var Add(Var a, Var b, Loc loc = Loc::Current());  // a + b
 Var Sub(Var a, Var b, Loc loc = Loc::Current());  // a - b
 Var Mul(Var a, Var b, Loc loc = Loc::Current());  // a b
 Var Neg(Var x, Loc loc = Loc::Current());         // -x
-// The same, and Div, as operators. (There is no ==, which would read as an
-// elementwise test in one place and as a test of handles in the next; and no
-// +=, which would look like a change of a node.)
+// The same, and Div, as operators. (There is no +=, which would look like a
+// change of a node. == asks whether two Vars are one node, see Var in
+// framework/core/graph.h; element by element it is Equal.)
 Var operator+(const Operand& a, const Operand& b);
 Var operator-(const Operand& a, const Operand& b);
 Var operator*(const Operand& a, const Operand& b);
@@ -182,8 +182,11 @@ Var Dot(Var a, Var b, Loc loc = Loc::Current());    // sum_k a[k] b[k]
 Var Outer(Var a, Var b, Loc loc = Loc::Current());  // a[i] b[j]
 
 // ---- Reductions. ops/reduce.cc, ops/extremum.cc, ops/scan.cc ----
-// The axes count from the front, or from the back if negative; none given means
-// all. What is reduced is dropped from the shape, or kept as 1.
+// The axes count from the front, or from the back if negative. No axes, {} or an
+// empty vector, means all of them: a list that is computed and may come out
+// empty, where nothing is to be reduced, must be looked at first. (To take it for
+// none would silently change programs that rely on the default.) What is reduced
+// is dropped from the shape, or kept as 1.
 //
 // Relative errors, for any number of terms below 2^28, u = 2^-24, and any order
 // of magnitude of what comes between: nothing overflows where the result is
@@ -397,7 +400,10 @@ Var Softmax(Var x, int axis = -1, Loc loc = Loc::Current());  // e^x / sum e^x
 Var LogSoftmax(Var x, int axis = -1, Loc loc = Loc::Current());
 
 // ---- Losses. ops/loss.cc ----
-// One for each element, or row, or their mean or sum.
+// One for each element, or row, or their mean or sum. By default
+// MeanSquaredError and MeanAbsoluteError are means, as their names say, and all
+// others are not reduced: Mean(SoftmaxCrossEntropy(logits, labels)). It stays so,
+// since another default would scale the gradients of programs that rely on it.
 enum class Reduction { kNone, kMean, kSum };
 // logits [...,classes] to [...]: with labels int32 [...], -LogSoftmax(logits)
 // at the label; with labels float32 [...,classes], the sum of

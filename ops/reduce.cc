@@ -350,6 +350,7 @@ Var ReduceEach(const OpDef& op, Var x, absl::Span<const int> axes, Axes reduced,
 }
 
 Var ElementCount(Graph* graph, Shape shape, Loc loc) {
+  if (graph == nullptr) return Var::WithoutGraph("ElementCount", loc);
   return graph->Append(kElementCount, {}, {.shape = std::move(shape)}, loc);
 }
 

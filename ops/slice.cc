@@ -157,28 +157,16 @@ constexpr OpDef kSlice = {
 
 // The bytes of one element.
 struct Pattern {
-  std::byte bytes[4];
+  std::byte bytes[8];
   size_t size;
 };
 
 Pattern PatternOf(double value, DType dtype) {
   Pattern pattern = {.bytes = {}, .size = SizeOf(dtype)};
-  const auto set = [&](auto element) {
+  WithNumberOf(dtype, [&](auto number) {
+    const auto element = static_cast<decltype(number)>(value);
     std::memcpy(pattern.bytes, &element, sizeof(element));
-  };
-  switch (dtype) {
-    case DType::kInt32:
-      set(static_cast<int32_t>(value));
-      break;
-    case DType::kUint8:
-      set(static_cast<uint8_t>(value));
-      break;
-    case DType::kBFloat16:
-      set(BFloat16(static_cast<float>(value)));
-      break;
-    default:
-      set(static_cast<float>(value));
-  }
+  });
   return pattern;
 }
 
@@ -426,6 +414,9 @@ constexpr Composite kSplit = {
     }};
 
 // attributes.length: how many parts.
+// More parts, of an axis of length 0, would be nodes without end.
+constexpr int kMostParts = 1 << 16;
+
 constexpr Composite kEqualSplit = {
     .name = "Split",
     .operands = {"x"},
@@ -433,6 +424,11 @@ constexpr Composite kEqualSplit = {
                 const Attributes& attributes) -> absl::StatusOr<TensorType> {
       const auto whole = KnownLength(x[0].shape, attributes.axis);
       if (!whole.ok()) return whole.status();
+      if (attributes.length > kMostParts) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("expected at most ", kMostParts, " parts, found ",
+                         attributes.length));
+      }
       if (attributes.length >= 1 && *whole % attributes.length == 0) {
         return x[0];
       }
@@ -523,7 +519,7 @@ std::vector<Var> Split(Var x, int axis, absl::Span<const int64_t> lengths,
 std::vector<Var> Split(Var x, int axis, int parts, Loc loc) {
   const Composing split(kEqualSplit, {x}, loc, {.length = parts, .axis = axis});
   if (!split.ok()) {
-    return std::vector<Var>(std::max(parts, 0), split.mistake());
+    return std::vector<Var>(std::clamp(parts, 0, kMostParts), split.mistake());
   }
   const std::vector<int64_t> lengths(parts,
                                      LengthAlong(x.shape(), axis) / parts);

@@ -33,11 +33,11 @@ struct Walk {
   int64_t to;
 };
 
-// Moves elements of `T`, or runs of `bytes` bytes.
+// Moves elements of a dtype, or runs of them.
 class Mover {
  public:
-  Mover(const Shape& x, const Permutation& axes, size_t element)
-      : bytes_(static_cast<int64_t>(element)) {
+  Mover(const Shape& x, const Permutation& axes, DType dtype)
+      : dtype_(dtype), bytes_(static_cast<int64_t>(SizeOf(dtype))) {
     std::vector<int64_t> strides(x.rank());
     int64_t stride = 1;
     for (int axis = x.rank(); axis-- > 0; stride *= x[axis]) {
@@ -95,14 +95,9 @@ class Mover {
   void Move(const std::byte* x, std::byte* y, int64_t begin,
             int64_t end) const {
     if (!squares_) return MoveRuns(x, y, begin, end);
-    switch (bytes_) {
-      case 1:
-        return MoveSquares<uint8_t>(x, y, begin, end);
-      case 2:
-        return MoveSquares<uint16_t>(x, y, begin, end);
-      default:
-        return MoveSquares<uint32_t>(x, y, begin, end);
-    }
+    WithWordOf(dtype_, [&](auto word) {
+      MoveSquares<decltype(word)>(x, y, begin, end);
+    });
   }
 
  private:
@@ -153,7 +148,8 @@ class Mover {
     }
   }
 
-  int64_t bytes_;
+  DType dtype_;
+  int64_t bytes_;  // Of an element, or of a run.
   int64_t elements_ = 0;
   int64_t units_ = 1;
   int64_t bands_ = 1;
@@ -208,7 +204,7 @@ constinit const OpDef kTranspose = {
         },
     .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
       const Mover mover(spec.inputs[0].shape, spec.attributes.axes,
-                        SizeOf(spec.output.dtype));
+                        spec.output.dtype);
       return MakeRangesKernel(mover.units(), spec.output.bytes(),
                               [mover](const KernelArguments& arguments,
                                       int64_t begin, int64_t end) {
