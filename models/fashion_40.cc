@@ -85,7 +85,7 @@ struct Row {
 
 // As the document's loop: it ends when the test accuracy is below the last
 // epoch's, which until then was the best; and keeps what it has.
-constexpr EarlyStoppingOptions kFirstFall = {.split = Split::kTest,
+constexpr EarlyStoppingOptions kFirstFall = {.split = DataSplit::kTest,
                                              .metric = Metric::kAccuracy,
                                              .patience = 1,
                                              .ties = Ties::kForgive,

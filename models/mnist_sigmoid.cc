@@ -106,7 +106,7 @@ std::string NoteCorrected(const Row& row) {
 }
 
 // The best model as the document chooses it.
-constexpr EarlyStoppingOptions kBestModel = {.split = Split::kValidation,
+constexpr EarlyStoppingOptions kBestModel = {.split = DataSplit::kValidation,
                                              .metric = Metric::kAccuracy,
                                              .min_change = 0.001,
                                              .decimals = 3,

@@ -58,14 +58,13 @@ std::string LastBatchText(LastBatch last) {
   return "";
 }
 
-// (Split is also an op's name.)
-std::string SplitText(enum Split split) {
+std::string SplitText(DataSplit split) {
   switch (split) {
-    case Split::kTrain:
+    case DataSplit::kTrain:
       return "training";
-    case Split::kValidation:
+    case DataSplit::kValidation:
       return "validation";
-    case Split::kTest:
+    case DataSplit::kTest:
       return "test";
   }
   return "";
@@ -221,7 +220,7 @@ absl::Status Predict(const FinishedRun& run, ReportInput& input) {
     options.fetch.push_back(one.var);
     one.to->emplace(TensorType{one.var.dtype(), one.var.shape().Bind(samples)});
   }
-  absl::StatusOr<Plan> plan = Compile(*model.graph, options);
+  absl::StatusOr<Plan> plan = Compile(*model.graph, options, Loc{});
   if (!plan.ok()) return plan.status();
   Batches batches(run.data.test,
                   {.batch_size = run.settings.train.evaluation_batch_size,
@@ -230,7 +229,7 @@ absl::Status Predict(const FinishedRun& run, ReportInput& input) {
   int64_t first = 0;
   while (const std::optional<Batch> batch = batches.Next()) {
     absl::Status status = plan->Run(
-        {{model.images, batch->images}, {model.labels, batch->labels}});
+        {{model.images, batch->images}, {model.labels, batch->labels}}, Loc{});
     if (!status.ok()) return status;
     for (const Wanted& one : wanted) {
       PutRows(plan->Value(one.var), first, **one.to);

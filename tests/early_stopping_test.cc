@@ -24,8 +24,8 @@ Verdicts VerdictsOn(const EarlyStoppingOptions& options,
   Verdicts verdicts;
   for (double figure : figures) {
     EpochResult epoch;
-    EpochMetrics& watched = options.split == Split::kTrain ? epoch.train
-                            : options.split == Split::kTest
+    EpochMetrics& watched = options.split == DataSplit::kTrain ? epoch.train
+                            : options.split == DataSplit::kTest
                                 ? epoch.test
                                 : epoch.validation.emplace();
     (options.metric == Metric::kLoss ? watched.loss : watched.accuracy) =
@@ -41,7 +41,8 @@ TEST(EarlyStoppingTest, FirstEpochIsABestAndOneThatBeatsItIsAnother) {
 }
 
 TEST(EarlyStoppingTest, WatchesTheSplitAndTheMetricItIsTold) {
-  for (Split split : {Split::kTrain, Split::kValidation, Split::kTest}) {
+  for (DataSplit split :
+       {DataSplit::kTrain, DataSplit::kValidation, DataSplit::kTest}) {
     EXPECT_EQ(VerdictsOn({.split = split, .metric = Metric::kAccuracy},
                          {0.5, 0.6, 0.4}),
               Verdicts({kBest, kBest, kNotBest}));
@@ -52,7 +53,7 @@ TEST(EarlyStoppingTest, WatchesTheSplitAndTheMetricItIsTold) {
 }
 
 TEST(EarlyStoppingTest, StopsAtTheFirstFallAsDocumentADoes) {
-  const EarlyStoppingOptions first_fall = {.split = Split::kTest,
+  const EarlyStoppingOptions first_fall = {.split = DataSplit::kTest,
                                            .patience = 1,
                                            .ties = Ties::kForgive,
                                            .keep = Keep::kLast};
@@ -175,7 +176,8 @@ TEST(EarlyStoppingTest, NanIsNeverABestAndCountsAgainstPatience) {
 }
 
 TEST(EarlyStoppingTest, ASplitThatWasNotMeasuredCountsAsNan) {
-  EarlyStopping early_stopping({.split = Split::kValidation, .patience = 2});
+  EarlyStopping early_stopping(
+      {.split = DataSplit::kValidation, .patience = 2});
   EpochResult epoch;
   epoch.train.accuracy = epoch.test.accuracy = 1;
   EXPECT_EQ(early_stopping.Observe(epoch), kNotBest);

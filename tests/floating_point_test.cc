@@ -322,8 +322,9 @@ TEST(EnvironmentTest, TheReferenceAndTheChecksAreTheSame) {
 
 TEST(EnvironmentTest, DecisionsOfTheLoopAreTheSame) {
   ExpectTheSame([] {
-    EarlyStopping early_stopping(
-        {.split = Split::kTest, .metric = Metric::kAccuracy, .decimals = 2});
+    EarlyStopping early_stopping({.split = DataSplit::kTest,
+                                  .metric = Metric::kAccuracy,
+                                  .decimals = 2});
     EpochResult epoch;
     epoch.test.accuracy = 0.123456;
     early_stopping.Observe(epoch);

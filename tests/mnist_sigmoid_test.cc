@@ -89,7 +89,7 @@ TEST(MnistSigmoidTest, FifteenPercentAreForValidationAndChooseTheBestModel) {
     EXPECT_EQ(experiment.defaults.validation, 0.15);
     const auto& early_stopping = experiment.defaults.train.early_stopping;
     ASSERT_TRUE(early_stopping.has_value());
-    EXPECT_EQ(early_stopping->split, Split::kValidation);
+    EXPECT_EQ(early_stopping->split, DataSplit::kValidation);
     EXPECT_EQ(early_stopping->metric, Metric::kAccuracy);
     EXPECT_EQ(early_stopping->min_change, 0.001);
     EXPECT_EQ(early_stopping->decimals, 3);

@@ -126,9 +126,9 @@ void Page::AddText(absl::string_view text) {
   absl::StrAppend(&head_, "<p>", EscapeXml(text), "</p>\n");
 }
 
-void Page::AddTiles(absl::Span<const Tile> tiles) {
+void Page::AddTiles(absl::Span<const KeyFigure> tiles) {
   body_ += "<dl class=\"tiles\">\n";
-  for (const Tile& tile : tiles) {
+  for (const KeyFigure& tile : tiles) {
     absl::StrAppend(&body_, "<div class=\"tile\"><dt>", EscapeXml(tile.name),
                     "</dt><dd class=\"value\">", EscapeXml(tile.value),
                     "</dd>");

@@ -35,7 +35,7 @@ struct Table {
 };
 
 // A figure that stands out: "Test accuracy", "98.2 %".
-struct Tile {
+struct KeyFigure {
   std::string name, value;
   std::string note = {};
 };
@@ -51,7 +51,7 @@ class Page {
 
   // A paragraph.
   void AddText(absl::string_view text);
-  void AddTiles(absl::Span<const Tile> tiles);
+  void AddTiles(absl::Span<const KeyFigure> tiles);
 
   // What is added in a section stands in two columns where there is room. A
   // section without anything in it is left out.

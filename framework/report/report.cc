@@ -82,11 +82,11 @@ Interval AccuracyInterval(const ConfusionMatrix& confusion) {
   return WilsonInterval(Right(confusion), confusion.total());
 }
 
-std::vector<Tile> Tiles(const ReportInput& input) {
+std::vector<KeyFigure> Tiles(const ReportInput& input) {
   const RunSummary& run = input.run;
-  std::vector<Tile> tiles;
-  Tile accuracy = {.name = "Test accuracy",
-                   .value = Percent(run.test_accuracy)};
+  std::vector<KeyFigure> tiles;
+  KeyFigure accuracy = {.name = "Test accuracy",
+                        .value = Percent(run.test_accuracy)};
   if (input.confusion.total() > 0) {
     const Interval interval = AccuracyInterval(input.confusion);
     accuracy.note = absl::StrFormat("95 %% interval %.2f to %.2f %%",

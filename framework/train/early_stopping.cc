@@ -13,13 +13,13 @@ namespace {
 double Score(const EarlyStoppingOptions& options, const EpochResult& epoch) {
   const EpochMetrics* metrics = nullptr;
   switch (options.split) {
-    case Split::kTrain:
+    case DataSplit::kTrain:
       metrics = &epoch.train;
       break;
-    case Split::kValidation:
+    case DataSplit::kValidation:
       if (epoch.validation.has_value()) metrics = &*epoch.validation;
       break;
-    case Split::kTest:
+    case DataSplit::kTest:
       metrics = &epoch.test;
       break;
   }

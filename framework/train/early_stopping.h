@@ -10,7 +10,15 @@
 
 namespace tape {
 
-enum class Split { kTrain, kValidation, kTest };
+// One of the sets of DataSplits (../data/dataset.h).
+enum class DataSplit { kTrain, kValidation, kTest };
+// Its values by an earlier name, which in a declaration of a variable is that of
+// an op (../../ops/ops.h).
+struct Split {
+  static constexpr DataSplit kTrain = DataSplit::kTrain;
+  static constexpr DataSplit kValidation = DataSplit::kValidation;
+  static constexpr DataSplit kTest = DataSplit::kTest;
+};
 
 // What is watched, and in which direction it gets better.
 enum class Metric {
@@ -28,7 +36,7 @@ enum class Keep {
 };
 
 struct EarlyStoppingOptions {
-  Split split = Split::kValidation;
+  DataSplit split = DataSplit::kValidation;
   Metric metric = Metric::kAccuracy;
   // An epoch is a new best if it beats the best so far by more than this, in
   // units of the metric (accuracies are fractions). At least 0.
