@@ -9,8 +9,12 @@ namespace tape {
 int64_t Columns(Var x) { return x.valid() ? x.shape()[1] : 1; }
 
 std::vector<Layer> MlpLayers(Var x, const MlpOptions& options) {
-  Graph& graph = *x.graph();
   std::vector<Layer> layers;
+  if (x.empty()) {  // As are the layers' Vars, which whoever uses them refuses.
+    layers.resize(options.units.size());
+    return layers;
+  }
+  Graph& graph = *x.graph();
   for (const int64_t units : options.units) {
     const std::string name = absl::StrCat("layer", layers.size() + 1);
     const Var input = layers.empty() ? x : layers.back().output;
@@ -32,13 +36,14 @@ std::vector<Layer> MlpLayers(Var x, const MlpOptions& options) {
 }
 
 Var Mlp(Var x, const MlpOptions& options) {
-  return MlpLayers(x, options).back().output;
+  const std::vector<Layer> layers = MlpLayers(x, options);
+  return layers.empty() ? x : layers.back().output;
 }
 
 std::vector<Var> HiddenOutputs(absl::Span<const Layer> layers) {
   std::vector<Var> outputs;
-  for (const Layer& layer : layers.first(layers.size() - 1)) {
-    outputs.push_back(layer.output);
+  for (size_t i = 0; i + 1 < layers.size(); ++i) {
+    outputs.push_back(layers[i].output);
   }
   return outputs;
 }

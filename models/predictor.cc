@@ -235,14 +235,14 @@ absl::StatusOr<Plan> CompilePredictions(const Graph& graph,
                                         ModelFile& file) {
   if (ValueOf(file.content.metadata, "precision") == "bf16") {
     options.precision = Precision::kBFloat16;
-    absl::StatusOr<Plan> plan = Compile(graph, options);
+    absl::StatusOr<Plan> plan = Compile(graph, options, Loc{});
     if (plan.ok()) return plan;
     file.notes.push_back(
         "trained in bf16, which this processor has no products for: predicts "
         "in float32");
     options.precision = Precision::kFloat32;
   }
-  return Compile(graph, options);
+  return Compile(graph, options, Loc{});
 }
 
 }  // namespace
@@ -327,7 +327,7 @@ absl::StatusOr<Predictions> Predictor::Predict(const Tensor& images) {
     const int64_t size = std::min(kBatchSize, count - start);
     const TensorView batch({DType::kUint8, {size, pixels()}},
                            images.values<uint8_t>().data() + start * pixels());
-    absl::Status status = plan_.Run({{model_.images, batch}});
+    absl::Status status = plan_.Run({{model_.images, batch}}, Loc{});
     if (!status.ok()) return status;
     const auto found = plan_.Value(model_.predicted).values<int32_t>();
     std::copy(found.begin(), found.end(),

@@ -133,9 +133,9 @@ class Runner {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> nowhere(
         std::fopen("/dev/null", "w"), std::fclose);
     Progress progress(nowhere.get(), settings.train.epochs, data->train.size());
-    const absl::StatusOr<TrainResult> result =
-        Train(*model, *data, settings.train, progress,
-              [](const EpochResult&) { return absl::OkStatus(); });
+    const absl::StatusOr<TrainResult> result = Train(
+        *model, *data, settings.train, progress,
+        [](const EpochResult&) { return absl::OkStatus(); }, Loc{});
     if (!result.ok()) return result.status();
     if (result->end == End::kDiverged) {
       return absl::FailedPreconditionError(

@@ -188,7 +188,7 @@ absl::Status ReadFlags(RunSettings& run) {
                        absl::StrCat(*share));
     }
     if (*share == 0 && settings.train.early_stopping.has_value() &&
-        settings.train.early_stopping->split == Split::kValidation) {
+        settings.train.early_stopping->split == DataSplit::kValidation) {
       return WrongFlag("validation",
                        absl::StrCat("a share for ", run.experiment->name,
                                     ", which chooses its best model by it"),
@@ -326,7 +326,8 @@ absl::Status CheckModel(const RunSettings& run, const DataSplits& data) {
   const Precision precision = run.settings.train.precision;
   if (precision == Precision::kFloat32) return absl::OkStatus();
   const absl::Status status =
-      Compile(graph, {.fetch = {model->loss}, .precision = precision}).status();
+      Compile(graph, {.fetch = {model->loss}, .precision = precision}, Loc{})
+          .status();
   if (status.ok()) return status;
   return WrongFlag(
       "precision", "float32",

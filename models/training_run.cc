@@ -194,9 +194,11 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
       };
     }
     absl::StatusOr<TrainResult> result = Train(
-        trained.model, data, options, progress, [&](const EpochResult& epoch) {
+        trained.model, data, options, progress,
+        [&](const EpochResult& epoch) {
           return files == nullptr ? absl::OkStatus() : Append(*files, epoch);
-        });
+        },
+        Loc{});
     if (!result.ok()) return result.status();
     trained.result = *std::move(result);
     if (trained.result.end == End::kFinished &&

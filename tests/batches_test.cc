@@ -461,10 +461,70 @@ TEST(BatchesTest, NextNeverAllocates) {
   EXPECT_GT(allocations, before) << "the counter does not count";
 }
 
-TEST(BatchesDeathTest, ChecksItsOptions) {
+// Whether there is no batch, and the status says so.
+std::string Refusal(const Dataset& dataset, BatchOptions options) {
+  Batches batches(dataset, options);
+  EXPECT_FALSE(batches.status().ok());
+  EXPECT_EQ(batches.batches_per_epoch(), 0);
+  EXPECT_TRUE(batches.sizes().empty());
+  batches.StartEpoch(3);
+  EXPECT_FALSE(batches.Next().has_value());
+  return std::string(batches.status().message());
+}
+
+TEST(BatchesTest, HasNoBatchesOfNoSamples) {
   const Dataset dataset = Counting(3);
-  EXPECT_DEATH(Batches(dataset, {.batch_size = 0}),
-               "1 <= options.batch_size \\(1 against 0\\)");
+  EXPECT_TRUE(Batches(dataset, {.batch_size = 1}).status().ok());
+  for (int64_t size : {int64_t{0}, int64_t{-7}}) {
+    EXPECT_EQ(Refusal(dataset, {.batch_size = size}),
+              absl::StrCat("expected batches of at least 1 sample, found a "
+                           "batch_size of ",
+                           size));
+  }
+}
+
+TEST(BatchesTest, RefusesWhatIsNoDataSet) {
+  const std::string start = "the data set: expected ";
+  const auto with = [](Tensor images, Tensor labels) {
+    return Refusal({.images = std::move(images), .labels = std::move(labels)},
+                   {.batch_size = 2});
+  };
+  const std::vector<int32_t> ints = {1, 2};
+  const std::vector<float> floats = {1, 2};
+  EXPECT_EQ(with(Tensor({2}, floats), Tensor({2}, ints)),
+            start +
+                "images as a matrix [n, pixels] of a dtype that inputs have, "
+                "found float32[2]");
+  EXPECT_EQ(with(Tensor({2, 1}, std::vector<double>{1, 2}), Tensor({2}, ints)),
+            start +
+                "images as a matrix [n, pixels] of a dtype that inputs have, "
+                "found float64[2,1]");
+  EXPECT_EQ(with(Tensor({2, 1}, floats), Tensor({2}, floats)),
+            start + "labels int32[2], one for each image, found float32[2]");
+  EXPECT_EQ(with(Tensor({2, 1}, floats), Tensor({1}, std::vector<int32_t>{1})),
+            start + "labels int32[2], one for each image, found int32[1]");
+}
+
+TEST(BatchesTest, HasImagesOfAnyDTypeThatInputsHave) {
+  for (Order order : {Order::kFixed, Order::kShuffled, Order::kSampled}) {
+    const Dataset dataset = {
+        .images = Tensor({3, 2}, std::vector<float>{.5, 1.5, 2.5, 3.5, 4.5, 5}),
+        .labels = Tensor({3}, std::vector<int32_t>{0, 1, 2}),
+        .classes = 3};
+    Batches batches(dataset, {.batch_size = 1, .order = order});
+    ASSERT_TRUE(batches.status().ok());
+    int found = 0;
+    while (std::optional<Batch> batch = batches.Next()) {
+      ++found;
+      EXPECT_EQ(batch->images.type().ToString(), "[1,2]");
+      const int32_t label = batch->labels.values<int32_t>()[0];
+      for (int pixel = 0; pixel < 2; ++pixel) {
+        EXPECT_EQ(batch->images.values<float>()[pixel],
+                  dataset.images.values<float>()[2 * label + pixel]);
+      }
+    }
+    EXPECT_EQ(found, 3);
+  }
 }
 
 }  // namespace

@@ -174,8 +174,10 @@ TEST_F(PredictorTest, PredictsTheAccuracyThatTheTrainerFound) {
   ASSERT_TRUE(found.ok()) << found.status();
   ASSERT_EQ(found->size(), 10000);
   ConfusionMatrix confusion(10);
-  confusion.Add(data.test.labels.values<int32_t>(),
-                found->classes.values<int32_t>());
+  ASSERT_TRUE(confusion
+                  .Add(data.test.labels.values<int32_t>(),
+                       found->classes.values<int32_t>())
+                  .ok());
   EXPECT_EQ(confusion.accuracy(), result->kept.test.accuracy);
   EXPECT_EQ(confusion.ToString(), result->confusion.ToString());
   for (int64_t i = 0; i < found->size(); ++i) {

@@ -89,7 +89,7 @@ TEST(ReportRunTest, GathersPredictionsThatAgreeWithTheRunsFigures) {
   ASSERT_EQ(input.probabilities->shape(), (Shape{n, 10}));
   ASSERT_EQ(input.two_units->shape(), (Shape{n, 2}));
   ConfusionMatrix confusion(10);
-  confusion.Add(labels, predicted);
+  EXPECT_TRUE(confusion.Add(labels, predicted).ok());
   EXPECT_EQ(confusion.ToString(), example.result.confusion.ToString());
   for (int64_t i = 0; i < n; ++i) {
     const float* const row = &probabilities[i * 10];

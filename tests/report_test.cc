@@ -90,7 +90,9 @@ struct Example {
       outputs.push_back(static_cast<float>(i));
       outputs.push_back(static_cast<float>(-i));
     }
-    input.confusion.Add(data.test.labels.values<int32_t>(), predicted);
+    EXPECT_TRUE(
+        input.confusion.Add(data.test.labels.values<int32_t>(), predicted)
+            .ok());
     input.predicted = Tensor({30}, predicted);
     input.probabilities = Tensor({30, 3}, probabilities);
     input.two_units = Tensor({30, 2}, outputs);

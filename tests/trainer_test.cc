@@ -169,9 +169,10 @@ absl::Status StatusOf(const Classifier& model, const DataSplits& data,
   absl::Status status;
   {
     Progress progress(out, options.epochs, data.train.size());
-    status = Train(model, data, options, progress, [](const EpochResult&) {
-               return absl::OkStatus();
-             }).status();
+    status = Train(
+                 model, data, options, progress,
+                 [](const EpochResult&) { return absl::OkStatus(); }, Loc{})
+                 .status();
   }
   std::fclose(out);
   return status;
@@ -194,6 +195,120 @@ TEST(TrainTest, ClassesBeyondThoseOfTheDataAreAnError) {
   EXPECT_EQ(message(),
             absl::StrCat("Train: expected labels in 0 to ", kClasses - 1,
                          ", the classes of the data set, found ", kClasses));
+}
+
+// ---- Data and models that do not fit ----
+
+// Two classes by the sign of the only pixel, from images of float32.
+struct FloatModel {
+  FloatModel() {
+    x = graph.Input("x", {kBatch, 1}, DType::kFloat32, {"user.cc", 3});
+    labels = graph.Input("label", {kBatch}, DType::kInt32);
+    w = graph.Parameter("w", {1, 2}, Zeros());
+    logits = MatMul(x, w);
+    model.graph = &graph;
+    model.images = x;
+    model.labels = labels;
+    model.loss = Mean(SoftmaxCrossEntropy(logits, labels));
+    model.predicted = ArgMax(logits);
+    model.updates =
+        Chain(Sgd({.learning_rate = 1})).Apply({w}, Gradients(model.loss, {w}));
+  }
+  static Dataset Data() {
+    return {.images = Tensor({4, 1}, std::vector<float>{-.5, .5, -1, 1}),
+            .labels = Tensor({4}, std::vector<int32_t>{0, 1, 0, 1}),
+            .classes = 2};
+  }
+  // Of a run at user.cc:9.
+  absl::StatusOr<TrainResult> Run(const DataSplits& data,
+                                  TrainOptions options = {
+                                      .epochs = 3, .batches = {}}) const {
+    Progress progress(nullptr, 3, data.train.size());
+    return Train(model, data, options, progress, nullptr, {"user.cc", 9});
+  }
+
+  Graph graph;
+  Var x, labels, w, logits;
+  Classifier model;
+};
+
+TEST(TrainTest, TrainsOnImagesOfFloat32) {
+  FloatModel m;
+  const Dataset data = FloatModel::Data();
+  const auto result = m.Run({.train = data, .test = data, .validation = data});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->kept.test.accuracy, 1);
+}
+
+TEST(TrainTest, NamesTheTypesOfDataThatDoesNotFit) {
+  FloatModel m;
+  const Dataset floats = FloatModel::Data();
+  Dataset bytes = floats, vector = floats, whole = floats;
+  bytes.images = Tensor({4, 1}, std::vector<uint8_t>{1, 2, 3, 4});
+  vector.images = Tensor({4}, std::vector<float>{1, 2, 3, 4});
+  whole.labels = Tensor({4}, std::vector<float>{0, 1, 0, 1});
+  const auto message = [&](const Dataset& train, const Dataset& test) {
+    return std::string(
+        m.Run({.train = train, .test = test}).status().message());
+  };
+  EXPECT_EQ(
+      message(bytes, floats),
+      "user.cc:9: Run: input \"x\" (user.cc:3) was declared as [batch,1], "
+      "and fed uint8[4,1]");
+  EXPECT_EQ(message(vector, floats),
+            "user.cc:9: Train: in training: the data set: expected images as a "
+            "matrix [n, pixels] of a dtype that inputs have, found float32[4]");
+  EXPECT_EQ(message(floats, whole),
+            "user.cc:9: Train: in evaluation: the data set: expected labels "
+            "int32[4], one for each image, found float32[4]");
+}
+
+TEST(TrainTest, NamesWhatOfTheModelDoesNotFit) {
+  const Dataset data = FloatModel::Data();
+  const auto message = [&](const std::function<void(FloatModel&)>& change) {
+    FloatModel m;
+    change(m);
+    return std::string(m.Run({.train = data, .test = data}).status().message());
+  };
+  EXPECT_EQ(message([](FloatModel&) {}), "");
+  EXPECT_EQ(message([](FloatModel& m) { m.model.graph = nullptr; }),
+            "user.cc:9: Train: the model has no graph");
+  EXPECT_EQ(message([](FloatModel& m) {
+              m.model.loss = Relu(m.logits, {"user.cc", 5});
+            }),
+            "user.cc:9: Train: expected a loss of type float32[], found "
+            "float32[batch,2] ([batch,2] from Relu at user.cc:5)");
+  EXPECT_EQ(message([](FloatModel& m) {
+              m.model.predicted = Relu(m.logits, {"user.cc", 6});
+            }),
+            "user.cc:9: Train: expected predictions of type int32[batch], "
+            "found float32[batch,2] ([batch,2] from Relu at user.cc:6)");
+  EXPECT_EQ(message([](FloatModel& m) { m.model.predicted = Var(); }),
+            "user.cc:9: Compile: fetch 1 is an empty Var");
+  EXPECT_EQ(message([](FloatModel& m) {
+              m.model.updates.reports.push_back(
+                  {"a\nb", Relu(m.logits, {"user.cc", 7})});
+            }),
+            "user.cc:9: Train: expected the report \"a\\nb\" of type "
+            "float32[], found float32[batch,2] ([batch,2] from Relu at "
+            "user.cc:7)");
+}
+
+TEST(TrainTest, NamesTheOptionThatDoesNotFit) {
+  FloatModel m;
+  const Dataset data = FloatModel::Data();
+  const auto message = [&](const TrainOptions& options) {
+    return std::string(
+        m.Run({.train = data, .test = data}, options).status().message());
+  };
+  EXPECT_EQ(message({.batches = {}, .evaluate_every = 0}),
+            "user.cc:9: Train: expected evaluate_every of at least 1, found 0");
+  EXPECT_EQ(message({.batches = {.batch_size = 0}}),
+            "user.cc:9: Train: in training: expected batches of at least 1 "
+            "sample, found a batch_size of 0");
+  EXPECT_EQ(message({.batches = {}, .evaluation_batch_size = -3}),
+            "user.cc:9: Train: in evaluation: expected batches of at least 1 "
+            "sample, found a batch_size of -3");
 }
 
 TEST(TrainTest, ReportsWithNamesThatNoFileCanHoldAreAnError) {
@@ -361,7 +476,7 @@ TEST(TrainTest, EarlyStoppingEndsTheRun) {
   Counter counter;
   TrainOptions options = OneUpdateAnEpoch(9);
   options.early_stopping = {
-      .split = Split::kTest, .patience = 2, .keep = Keep::kLast};
+      .split = DataSplit::kTest, .patience = 2, .keep = Keep::kLast};
   const Watched run = TrainAndWatch(
       counter,
       {.train = Labelled({0}), .test = RightAfterEpoch({3, 5, 4, 2, 6})},
@@ -378,7 +493,8 @@ TEST(TrainTest, EarlyStoppingEndsTheRun) {
 TEST(TrainTest, EarlyStoppingLeavesTheBestEpochsWeightsBitByBit) {
   Counter counter;
   TrainOptions options = OneUpdateAnEpoch(6);
-  options.early_stopping = {.split = Split::kValidation, .keep = Keep::kBest};
+  options.early_stopping = {.split = DataSplit::kValidation,
+                            .keep = Keep::kBest};
   // The best by the validation set, and not the first one: epoch 3. By the test
   // set it is epoch 5.
   const Watched run =
@@ -403,7 +519,7 @@ TEST(TrainTest, EarlyStoppingAsksAfterEpochsThatAreEvaluated) {
   Counter counter;
   TrainOptions options = OneUpdateAnEpoch(9);
   options.evaluate_every = 2;
-  options.early_stopping = {.split = Split::kTest, .patience = 2};
+  options.early_stopping = {.split = DataSplit::kTest, .patience = 2};
   // Of epochs 1, 3, 5, …: best in 1, worse in 3 and in 5. What epoch 2 has
   // nobody sees.
   const Watched run = TrainAndWatch(
@@ -419,7 +535,7 @@ TEST(TrainTest, IfTheMetricIsNanFromTheStartTheLastEpochIsKept) {
   const DataSplits data = {.train = Labelled({0}),
                            .test = RightAfterEpoch({3, 5, 4})};
   TrainOptions options = OneUpdateAnEpoch(3);
-  options.early_stopping = {.split = Split::kTest, .metric = Metric::kLoss};
+  options.early_stopping = {.split = DataSplit::kTest, .metric = Metric::kLoss};
   options.on_divergence = OnDivergence::kGoOn;
   {
     Counter counter;
@@ -487,11 +603,14 @@ absl::Status ErrorOf(Counter& counter, const DataSplits& data,
   int calls = 0;
   {
     Progress progress(out, options.epochs, data.train.size());
-    status =
-        Train(counter.model, data, options, progress, [&](const EpochResult&) {
-          ++calls;
-          return of_caller;
-        }).status();
+    status = Train(
+                 counter.model, data, options, progress,
+                 [&](const EpochResult&) {
+                   ++calls;
+                   return of_caller;
+                 },
+                 Loc{})
+                 .status();
   }
   std::fclose(out);
   EXPECT_EQ(calls, updates);
@@ -648,7 +767,7 @@ TEST(TrainTest, InterruptedItSavesAndEnds) {
 TEST(TrainTest, InterruptedItLeavesItsLastWeightsNotTheBest) {
   Counter counter;
   TrainOptions options = OneUpdateAnEpoch(9);
-  options.early_stopping = {.split = Split::kTest};
+  options.early_stopping = {.split = DataSplit::kTest};
   int asked = 0;
   options.interrupted = [&] { return ++asked == 4; };
   TrainAndWatch(counter,
@@ -865,7 +984,7 @@ TEST(TrainTest, RefusesAnEpochWithoutBatches) {
 TEST(TrainTest, RefusesToWatchAValidationSetThatIsNotThere) {
   Counter counter;
   TrainOptions options = OneUpdateAnEpoch(3);
-  options.early_stopping = {.split = Split::kValidation};
+  options.early_stopping = {.split = DataSplit::kValidation};
   const DataSplits data = {.train = Labelled({0}), .test = Labelled({0})};
   EXPECT_EQ(ErrorOf(counter, data, options, absl::OkStatus(), 0),
             absl::InvalidArgumentError(

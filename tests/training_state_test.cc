@@ -53,7 +53,7 @@ TrainingState Odd() {
   state.kept = epoch;
   state.history = {epoch, {.train = {.epoch = 7}}};
   state.confusion = ConfusionMatrix(2);
-  state.confusion.Add(1, 0, 42);
+  EXPECT_TRUE(state.confusion.Add(1, 0, 42).ok());
   state.not_good = {40, 50};
   state.seconds = 10;
   state.training_seconds = 9;

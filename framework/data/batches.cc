@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "framework/core/check.h"
 #include "framework/core/random.h"
 #include "framework/core/tensor_type.h"
 
@@ -27,7 +26,7 @@ int64_t SamplesPerEpoch(int64_t samples, const BatchOptions& options) {
     case LastBatch::kDropAlsoFull:
       return std::max<int64_t>(full - 1, 0) * options.batch_size;
   }
-  TAPE_CHECK(false);
+  return 0;
 }
 
 // What an epoch's order and draws are drawn from.
@@ -39,15 +38,24 @@ RandomStream RandomOf(int epoch, uint64_t seed) {
 
 Batches::Batches(const Dataset& dataset, BatchOptions options)
     : dataset_(&dataset), options_(options) {
+  status_ = CheckDataset(dataset);
+  if (options.batch_size < 1) {
+    status_.Update(absl::InvalidArgumentError(
+        absl::StrCat("expected batches of at least 1 sample, found a "
+                     "batch_size of ",
+                     options.batch_size)));
+  }
+  if (!status_.ok()) {
+    options_ = {.batch_size = 1, .order = Order::kFixed};
+    end_ = 0;
+    return;
+  }
   const int64_t samples = dataset.size();
-  TAPE_CHECK_LE(1, options.batch_size);
-  TAPE_CHECK_LE(samples, std::numeric_limits<uint32_t>::max());
-  TAPE_CHECK_EQ(samples, dataset.labels.elements());
   end_ = SamplesPerEpoch(samples, options);
   if (options.order != Order::kFixed) {
     const int64_t rows = std::min(options.batch_size, samples);
     order_.resize(samples);
-    images_.resize(rows * dataset.pixels());
+    images_.resize(rows * dataset.pixels() * SizeOf(dataset.images.dtype()));
     labels_.resize(rows);
   }
   StartEpoch(0);
@@ -121,11 +129,13 @@ void Batches::DrawToFront(int64_t size) {
 std::optional<Batch> Batches::Next() {
   if (next_ == end_) return std::nullopt;
   const int64_t size = std::min(options_.batch_size, end_ - next_);
+  const DType dtype = dataset_->images.dtype();
   const int64_t pixels = dataset_->pixels();
-  const uint8_t* images = dataset_->images.values<uint8_t>().data();
+  const int64_t bytes = pixels * static_cast<int64_t>(SizeOf(dtype));
+  const auto* images = static_cast<const std::byte*>(dataset_->images.data());
   const int32_t* labels = dataset_->labels.values<int32_t>().data();
   if (options_.order == Order::kFixed) {
-    images += next_ * pixels;
+    images += next_ * bytes;
     labels += next_;
   } else {
     const bool sampled = options_.order == Order::kSampled;
@@ -137,20 +147,19 @@ std::optional<Batch> Batches::Next() {
       // that comes kAhead rows later, so that it is there in time.
       constexpr int64_t kAhead = 4, kCacheLine = 64;
       if (row + kAhead < size) {
-        const uint8_t* const later = images + samples[row + kAhead] * pixels;
-        for (int64_t pixel = 0; pixel < pixels; pixel += kCacheLine) {
-          __builtin_prefetch(later + pixel);
+        const std::byte* const later = images + samples[row + kAhead] * bytes;
+        for (int64_t line = 0; line < bytes; line += kCacheLine) {
+          __builtin_prefetch(later + line);
         }
       }
-      std::copy_n(images + sample * pixels, pixels,
-                  images_.data() + row * pixels);
+      std::copy_n(images + sample * bytes, bytes, images_.data() + row * bytes);
       labels_[row] = labels[sample];
     }
     images = images_.data();
     labels = labels_.data();
   }
   next_ += size;
-  return Batch{.images = TensorView({DType::kUint8, {size, pixels}}, images),
+  return Batch{.images = TensorView({dtype, {size, pixels}}, images),
                .labels = TensorView({DType::kInt32, {size}}, labels),
                .size = size};
 }

@@ -12,6 +12,7 @@
 #ifndef TAPE_FRAMEWORK_DATA_BATCHES_H_
 #define TAPE_FRAMEWORK_DATA_BATCHES_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -52,7 +53,7 @@ struct BatchOptions {
 };
 
 struct Batch {
-  TensorView images;  // uint8 [size, pixels]
+  TensorView images;  // [size, pixels], of the data set's dtype
   TensorView labels;  // int32 [size]
   int64_t size;       // Samples, at least 1.
 };
@@ -68,13 +69,15 @@ struct BatchesState {
 
 class Batches {
  public:
-  // Stands at the start of epoch 0. `dataset` must outlive this object and hold
-  // fewer than 2^32 samples. A batch_size below 1 is a bug of the caller: one
-  // that takes it from its user checks it before. It may exceed the data set:
-  // then an epoch is one smaller batch (kKeep) or none (any other LastBatch, or
-  // kSampled).
+  // Stands at the start of epoch 0. `dataset` must outlive this object. The
+  // batch_size may exceed the data set: then an epoch is one smaller batch
+  // (kKeep) or none (any other LastBatch, or kSampled).
   Batches(const Dataset& dataset, BatchOptions options);
   Batches(Dataset&& dataset, BatchOptions options) = delete;  // Would dangle.
+
+  // An error if a data set is not as CheckDataset wants it, or a batch has no
+  // sample. Then there is no batch.
+  const absl::Status& status() const { return status_; }
 
   int64_t batches_per_epoch() const;
   // The sizes that an epoch's batches have, each once, the first batch's first.
@@ -105,13 +108,14 @@ class Batches {
 
   const Dataset* dataset_;
   BatchOptions options_;
+  absl::Status status_;
   int epoch_ = 0;
   int64_t end_;       // Samples in the batches of an epoch.
   int64_t next_ = 0;  // How many of them there were so far.
   RandomStream random_{0, 0};
   // Empty if the order is fixed.
   std::vector<uint32_t> order_;
-  std::vector<uint8_t> images_;
+  std::vector<std::byte> images_;
   std::vector<int32_t> labels_;
 };
 

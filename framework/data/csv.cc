@@ -355,7 +355,7 @@ absl::StatusOr<Dataset> ReadCsvDataset(const std::string& images_path,
                                        const std::string& labels_path,
                                        int classes) try {
   const FloatingPointScope environment;
-  TAPE_CHECK_LE(1, classes);
+  if (absl::Status status = CheckClasses(classes); !status.ok()) return status;
   const absl::StatusOr<FileBytes> images = ReadCsv(images_path);
   if (!images.ok()) return images.status();
   const absl::StatusOr<FileBytes> labels = ReadCsv(labels_path);
@@ -403,7 +403,7 @@ absl::StatusOr<Dataset> ReadCsvDataset(const std::string& images_path,
 absl::StatusOr<Dataset> ReadLabelledCsvDataset(const std::string& path,
                                                int classes) try {
   const FloatingPointScope environment;
-  TAPE_CHECK_LE(1, classes);
+  if (absl::Status status = CheckClasses(classes); !status.ok()) return status;
   const absl::StatusOr<FileBytes> bytes = ReadCsv(path);
   if (!bytes.ok()) return bytes.status();
   Rows rows(bytes->size());
@@ -478,6 +478,9 @@ absl::StatusOr<Tensor> ReadCsvImages(const std::string& path) try {
 absl::Status WriteCsvDataset(const Dataset& dataset,
                              const std::string& images_path,
                              const std::string& labels_path) {
+  if (absl::Status status = CheckGreyLevels(dataset); !status.ok()) {
+    return status;
+  }
   const absl::StatusOr<int64_t> side = SquareSide(dataset);
   if (!side.ok()) return side.status();
   const GreyWriter writer;
@@ -495,6 +498,9 @@ absl::Status WriteCsvDataset(const Dataset& dataset,
 
 absl::Status WriteLabelledCsvDataset(const Dataset& dataset,
                                      const std::string& path) {
+  if (absl::Status status = CheckGreyLevels(dataset); !status.ok()) {
+    return status;
+  }
   const absl::StatusOr<int64_t> side = SquareSide(dataset);
   if (!side.ok()) return side.status();
   const GreyWriter writer;

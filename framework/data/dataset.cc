@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -188,6 +189,35 @@ absl::StatusOr<DataSplits> ReadFound(
 
 }  // namespace
 
+absl::Status CheckDataset(const Dataset& dataset) {
+  const auto wrong = [](absl::string_view expected, absl::string_view found) {
+    return WrongData("the data set", expected, found);
+  };
+  const Tensor& images = dataset.images;
+  if (images.shape().rank() != 2 || !IsForNodes(images.dtype())) {
+    return wrong("images as a matrix [n, pixels] of a dtype that inputs have",
+                 absl::StrCat(Name(images.dtype()), images.shape().ToString()));
+  }
+  const TensorType labels = {DType::kInt32, {images.shape()[0]}};
+  if (!(dataset.labels.type() == labels)) {
+    return wrong(
+        absl::StrCat("labels ", labels.ToString(), ", one for each image"),
+        absl::StrCat(Name(dataset.labels.dtype()),
+                     dataset.labels.shape().ToString()));
+  }
+  if (dataset.size() > std::numeric_limits<uint32_t>::max()) {
+    return wrong("fewer than 2^32 samples", absl::StrCat(dataset.size()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckGreyLevels(const Dataset& dataset) {
+  absl::Status status = CheckDataset(dataset);
+  if (!status.ok() || dataset.images.dtype() == DType::kUint8) return status;
+  return WrongData("the data set", "images of uint8, grey levels",
+                   Name(dataset.images.dtype()));
+}
+
 absl::StatusOr<Tensor> ReadIdxImages(const std::string& path) try {
   const absl::StatusOr<IdxArray> images = ReadIdxOfRank(path, 3);
   if (!images.ok()) return images.status();
@@ -204,7 +234,7 @@ absl::StatusOr<Tensor> ReadIdxImages(const std::string& path) try {
 absl::StatusOr<Dataset> ReadIdxDataset(const std::string& images_path,
                                        const std::string& labels_path,
                                        int classes) try {
-  TAPE_CHECK_LE(1, classes);
+  if (absl::Status status = CheckClasses(classes); !status.ok()) return status;
   absl::StatusOr<Tensor> images = ReadIdxImages(images_path);
   if (!images.ok()) return images.status();
   const absl::StatusOr<IdxArray> labels = ReadIdxOfRank(labels_path, 1);
@@ -237,6 +267,9 @@ absl::StatusOr<Dataset> ReadIdxDataset(const std::string& images_path,
 absl::Status WriteIdxDataset(const Dataset& dataset,
                              const std::string& images_path,
                              const std::string& labels_path) {
+  if (absl::Status status = CheckGreyLevels(dataset); !status.ok()) {
+    return status;
+  }
   const absl::StatusOr<int64_t> side = SquareSide(dataset);
   if (!side.ok()) return side.status();
   if (dataset.classes > kMaxIdxClasses) {
@@ -253,8 +286,14 @@ absl::Status WriteIdxDataset(const Dataset& dataset,
                   std::vector<uint8_t>(labels.begin(), labels.end()));
 }
 
+absl::Status CheckClasses(int classes) {
+  if (classes >= 1) return absl::OkStatus();
+  return WrongData("the data set", "at least 1 class", absl::StrCat(classes));
+}
+
 absl::StatusOr<int64_t> SquareSide(const Dataset& dataset) {
-  const auto side = std::llround(std::sqrt(dataset.pixels()));
+  const auto side =
+      std::llround(std::sqrt(static_cast<double>(dataset.pixels())));
   if (side > 0 && side * side == dataset.pixels()) return side;
   return WrongData("the data set", "square images, 28 x 28 for one",
                    absl::StrCat(dataset.pixels(), " pixels an image"));

@@ -16,15 +16,31 @@
 
 namespace tape {
 
-// Samples for classification: row i of `images` shows label i.
+// Samples for classification: row i of `images` shows label i. What is read
+// from files has grey levels, uint8; batches and training take any dtype that
+// an input of a graph has, float32 for one.
 struct Dataset {
   Tensor images = Tensor(TensorType{DType::kUint8, {0, 0}});  // [n, pixels]
   Tensor labels = Tensor(TensorType{DType::kInt32, {0}});     // [n]
   int classes = 0;  // Each label is in 0 … classes - 1.
 
-  int64_t size() const { return images.shape()[0]; }
-  int64_t pixels() const { return images.shape()[1]; }
+  int64_t size() const { return Dim(0); }
+  int64_t pixels() const { return Dim(1); }
+
+ private:
+  int64_t Dim(int axis) const {
+    return axis < images.shape().rank() ? images.shape()[axis] : 0;
+  }
 };
+
+// OK if the images are a matrix of a dtype that inputs have, and the labels
+// int32, one for each image, of which there are fewer than 2^32. An error says
+// what was expected and found.
+absl::Status CheckDataset(const Dataset& dataset);
+// OK if, besides, the images are uint8, as files of images have them.
+absl::Status CheckGreyLevels(const Dataset& dataset);
+// An error unless there is a class, for who is told how many there are.
+absl::Status CheckClasses(int classes);
 
 // The data set of two IDX files (idx.h): images [n, rows, columns], flattened
 // to uint8 [n, rows * columns] with grey levels 0 to 255 as they stand in the

@@ -298,8 +298,15 @@ absl::StatusOr<IdxArray> ReadIdx(const std::string& path) {
 
 absl::Status WriteIdx(const std::string& path, const Shape& shape,
                       absl::Span<const uint8_t> values) {
-  TAPE_CHECK(shape.rank() >= 1 && shape.rank() <= kMaxRank);
-  TAPE_CHECK_EQ(shape.elements(), static_cast<int64_t>(values.size()));
+  if (shape.rank() < 1 || shape.rank() > kMaxRank || !shape.is_bound() ||
+      shape.elements() != static_cast<int64_t>(values.size())) {
+    return WrongData(path,
+                     absl::StrCat("a shape of rank 1 to ", kMaxRank,
+                                  " with as many "
+                                  "elements as there are values, ",
+                                  values.size()),
+                     shape.ToString());
+  }
   std::string header = {0, 0, kUnsignedByte, static_cast<char>(shape.rank())};
   for (int axis = 0; axis < shape.rank(); ++axis) {
     if (shape[axis] > std::numeric_limits<uint32_t>::max()) {

@@ -46,7 +46,7 @@ absl::StatusOr<IdxArray> ParseIdx(absl::string_view bytes,
 
 // Writes a new IDX file, not gzipped: a shape of rank 1 to 4, and as many
 // values, row-major. Errors, after which there is no file: kInvalidArgument if
-// a size is 2^32 or more; the system's, kAlreadyExists if `path` is taken.
+// the shape is another, or a size 2^32 or more; the system's, kAlreadyExists if `path` is taken.
 absl::Status WriteIdx(const std::string& path, const Shape& shape,
                       absl::Span<const uint8_t> values);
 

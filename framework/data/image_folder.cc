@@ -12,7 +12,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "framework/core/check.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/memory.h"
 #include "framework/core/tensor.h"
@@ -96,7 +95,9 @@ std::string Describe(ImageSize size) {
 }  // namespace
 
 absl::StatusOr<Tensor> ReadPngImages(absl::Span<const std::string> paths) try {
-  TAPE_CHECK(!paths.empty());
+  if (paths.empty()) {
+    return WrongData("ReadPngImages", "at least 1 image", "none");
+  }
   ImageSize size;  // Of the first image.
   std::vector<uint8_t> greys;
   for (const std::string& path : paths) {
@@ -143,7 +144,7 @@ absl::StatusOr<Tensor> ReadPngImages(absl::Span<const std::string> paths) try {
 
 absl::StatusOr<Dataset> ReadImageFolder(const std::string& folder,
                                         int classes) try {
-  TAPE_CHECK_LE(1, classes);
+  if (absl::Status status = CheckClasses(classes); !status.ok()) return status;
   const auto files = ListImages(folder, classes);
   if (!files.ok()) return files.status();
   std::vector<std::string> paths;
@@ -164,9 +165,18 @@ absl::StatusOr<Dataset> ReadImageFolder(const std::string& folder,
 
 absl::Status WriteImageFolder(const Dataset& dataset,
                               const std::string& folder) {
+  if (absl::Status status = CheckGreyLevels(dataset); !status.ok()) {
+    return status;
+  }
   const absl::StatusOr<int64_t> side = SquareSide(dataset);
   if (!side.ok()) return side.status();
   const auto labels = dataset.labels.values<int32_t>();
+  for (const int32_t label : labels) {
+    if (label >= 0 && label < dataset.classes) continue;
+    return WrongData(folder,
+                     absl::StrCat("labels in 0 to ", dataset.classes - 1),
+                     absl::StrCat(label));
+  }
   for (int label = 0; label < dataset.classes; ++label) {
     if (std::find(labels.begin(), labels.end(), label) == labels.end()) {
       return WrongData(folder, "images of every class to write",

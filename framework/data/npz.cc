@@ -496,6 +496,7 @@ absl::Status WriteNpz(const std::string& path,
 
   std::deque<std::string> headers;  // libzip reads them when it closes.
   for (const StoredArray& array : arrays) {
+    if (absl::Status status = CheckBytes(array); !status.ok()) return status;
     const absl::StatusOr<absl::string_view> code = CodeOf(array, path);
     if (!code.ok()) return code.status();
     headers.push_back(NpyHeader(array, *code));

@@ -385,8 +385,6 @@ std::string MakeHeader(absl::Span<const StoredArray* const> arrays,
   }
   uint64_t offset = 0;
   for (const StoredArray* array : arrays) {
-    TAPE_CHECK_EQ(array->shape.elements() * SizeOf(array->type),
-                  array->bytes.size());
     const uint64_t end = offset + array->bytes.size();
     members.push_back(absl::StrCat(JsonText(array->name), R"(:{"dtype":")",
                                    kTypeNames[static_cast<int>(array->type)],
@@ -456,7 +454,10 @@ absl::Status WriteSafetensors(const std::string& path,
                               absl::Span<const StoredArray> arrays,
                               const Metadata& metadata, bool with_checksum) {
   std::vector<const StoredArray*> sorted;
-  for (const StoredArray& array : arrays) sorted.push_back(&array);
+  for (const StoredArray& array : arrays) {
+    if (absl::Status status = CheckBytes(array); !status.ok()) return status;
+    sorted.push_back(&array);
+  }
   std::sort(sorted.begin(), sorted.end(),
             [](const StoredArray* a, const StoredArray* b) {
               return a->type != b->type ? a->type > b->type : a->name < b->name;

@@ -208,6 +208,15 @@ std::string ArrayText(absl::string_view name) {
   return absl::StrCat("array ", Quoted(name, /*shown=*/80));
 }
 
+absl::Status CheckBytes(const StoredArray& array) {
+  const bool is_valid = array.shape.is_bound() && array.shape.is_valid();
+  const size_t expected = array.shape.elements() * SizeOf(array.type);
+  if (is_valid && expected == array.bytes.size()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      ArrayText(array.name), ": expected ", expected, " bytes, of shape ",
+      array.shape.ToString(), ", found ", array.bytes.size()));
+}
+
 StoredArray ViewOf(std::string name, const TensorView& tensor) {
   return {std::move(name),
           StoredTypeOf(tensor.dtype()),
@@ -216,8 +225,7 @@ StoredArray ViewOf(std::string name, const TensorView& tensor) {
 }
 
 absl::StatusOr<Tensor> ToTensor(const StoredArray& array, DType dtype) {
-  TAPE_CHECK_EQ(array.shape.elements() * SizeOf(array.type),
-                array.bytes.size());
+  if (absl::Status status = CheckBytes(array); !status.ok()) return status;
   absl::StatusOr<Tensor> tensor = Tensor::Make({dtype, array.shape});
   if (!tensor.ok()) return tensor.status();
   if (array.type == StoredTypeOf(dtype)) {  // To the bit, NaNs too.

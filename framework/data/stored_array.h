@@ -49,6 +49,9 @@ std::string ArrayText(absl::string_view name);
 // `tensor` under a name.
 StoredArray ViewOf(std::string name, const TensorView& tensor);
 
+// An error, by the array's name, unless it has the bytes of its type and shape.
+absl::Status CheckBytes(const StoredArray& array);
+
 // The array as a tensor of `dtype`: the same bits if that is its type; else any
 // floating-point type becomes float32 or float64, rounded to the nearest, and
 // any whole one (bool, uint8, int32, int64) int32 or uint8. Errors, all

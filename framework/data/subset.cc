@@ -10,7 +10,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "framework/core/check.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 #include "framework/core/random.h"
@@ -23,16 +22,18 @@ namespace {
 Dataset SelectMarked(const Dataset& dataset, const std::vector<bool>& marks) {
   const int64_t samples = std::count(marks.begin(), marks.end(), true);
   const int64_t pixels = dataset.pixels();
-  Dataset selected{.images = Tensor({DType::kUint8, {samples, pixels}}),
+  const DType dtype = dataset.images.dtype();
+  const int64_t bytes = pixels * static_cast<int64_t>(SizeOf(dtype));
+  Dataset selected{.images = Tensor({dtype, {samples, pixels}}),
                    .labels = Tensor({DType::kInt32, {samples}}),
                    .classes = dataset.classes};
-  const uint8_t* image = dataset.images.values<uint8_t>().data();
+  const auto* image = static_cast<const std::byte*>(dataset.images.data());
   const absl::Span<const int32_t> labels = dataset.labels.values<int32_t>();
-  uint8_t* next_image = selected.images.values<uint8_t>().data();
+  auto* next_image = static_cast<std::byte*>(selected.images.data());
   int32_t* next_label = selected.labels.values<int32_t>().data();
-  for (size_t i = 0; i < marks.size(); ++i, image += pixels) {
+  for (size_t i = 0; i < marks.size(); ++i, image += bytes) {
     if (!marks[i]) continue;
-    next_image = std::copy_n(image, pixels, next_image);
+    next_image = std::copy_n(image, bytes, next_image);
     *next_label++ = labels[i];
   }
   return selected;
@@ -73,7 +74,8 @@ absl::StatusOr<Dataset> SelectLabels(const Dataset& dataset,
     return absl::InvalidArgumentError(
         "SelectLabels: expected at least 1 label, found none");
   }
-  std::vector<bool> wanted(dataset.classes);
+  if (absl::Status status = CheckDataset(dataset); !status.ok()) return status;
+  std::vector<bool> wanted(std::max(dataset.classes, 0));
   for (int32_t label : labels) {
     if (label < 0 || label >= dataset.classes) {
       return absl::InvalidArgumentError(
@@ -85,7 +87,8 @@ absl::StatusOr<Dataset> SelectLabels(const Dataset& dataset,
   std::vector<bool> marks;
   marks.reserve(dataset.size());
   for (int32_t label : dataset.labels.values<int32_t>()) {
-    marks.push_back(wanted[label]);
+    const bool is_class = label >= 0 && label < dataset.classes;
+    marks.push_back(is_class && wanted[label]);
   }
   Dataset selected = SelectMarked(dataset, marks);
   if (selected.size() == 0) {
@@ -102,7 +105,7 @@ absl::StatusOr<Dataset> SelectLabels(const Dataset& dataset,
 absl::StatusOr<RandomSplit> SplitAtRandom(const Dataset& dataset,
                                           const SplitOptions& options) try {
   const int64_t samples = dataset.size();
-  TAPE_CHECK_LE(samples, std::numeric_limits<uint32_t>::max());
+  if (absl::Status status = CheckDataset(dataset); !status.ok()) return status;
   if (!(options.fraction > 0 && options.fraction < 1)) {  // Nor NaN.
     return absl::InvalidArgumentError(
         absl::StrCat("SplitAtRandom: expected a fraction between 0 and 1, both "
@@ -122,6 +125,12 @@ absl::StatusOr<RandomSplit> SplitAtRandom(const Dataset& dataset,
   // Without stratification, all samples are of one stratum.
   const absl::Span<const int32_t> labels = dataset.labels.values<int32_t>();
   const bool by_label = options.stratification == Stratification::kByLabel;
+  for (const int32_t label : labels) {
+    if (!by_label || (label >= 0 && label < dataset.classes)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("SplitAtRandom: expected labels in 0 to ",
+                     dataset.classes - 1, ", found ", label));
+  }
   const auto stratum = [&](uint32_t i) { return by_label ? labels[i] : 0; };
   std::vector<uint64_t> sizes(by_label ? dataset.classes : 1);
   for (int64_t i = 0; i < samples; ++i) ++sizes[stratum(i)];

@@ -14,7 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
-#include "framework/core/check.h"
+#include "framework/core/text.h"
 
 namespace tape {
 namespace {
@@ -79,30 +79,47 @@ AverageScores Average(const std::vector<ClassScores>& classes, Weight weight) {
 
 }  // namespace
 
-ConfusionMatrix::ConfusionMatrix(int classes) : classes_(classes) {
-  TAPE_CHECK_LE(1, classes);
-  counts_.resize(int64_t{classes} * classes);
+ConfusionMatrix::ConfusionMatrix(int classes)
+    : classes_(std::clamp(classes, 1, kMostConfusedClasses)) {
+  counts_.resize(int64_t{classes_} * classes_);
 }
 
-void ConfusionMatrix::Add(absl::Span<const int32_t> labels,
-                          absl::Span<const int32_t> predicted) {
-  TAPE_CHECK_EQ(labels.size(), predicted.size());
-  for (size_t i = 0; i < labels.size(); ++i) Add(labels[i], predicted[i], 1);
+absl::Status ConfusionMatrix::Check(const char* what, int a_class) const {
+  if (Has(a_class)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("ConfusionMatrix: expected ", what, " in 0 to ",
+                   classes_ - 1, ", found ", a_class));
 }
 
-void ConfusionMatrix::Add(int label, int predicted, int64_t samples) {
-  TAPE_CHECK_LE(0, label);
-  TAPE_CHECK_LT(label, classes_);
-  TAPE_CHECK_LE(0, predicted);
-  TAPE_CHECK_LT(predicted, classes_);
+absl::Status ConfusionMatrix::Add(absl::Span<const int32_t> labels,
+                                  absl::Span<const int32_t> predicted) {
+  if (labels.size() != predicted.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("ConfusionMatrix: expected a prediction for each of ",
+                     labels.size(), " labels, found ", predicted.size()));
+  }
+  absl::Status status;
+  for (size_t i = 0; i < labels.size() && status.ok(); ++i) {
+    status.Update(Check("labels", labels[i]));
+    status.Update(Check("predictions", predicted[i]));
+  }
+  if (!status.ok()) return status;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    ++counts_[int64_t{labels[i]} * classes_ + predicted[i]];
+  }
+  return status;
+}
+
+absl::Status ConfusionMatrix::Add(int label, int predicted, int64_t samples) {
+  absl::Status status = Check("labels", label);
+  status.Update(Check("predictions", predicted));
+  if (!status.ok()) return status;
   counts_[int64_t{label} * classes_ + predicted] += samples;
+  return status;
 }
 
 int64_t ConfusionMatrix::count(int label, int predicted) const {
-  TAPE_CHECK_LE(0, label);
-  TAPE_CHECK_LT(label, classes_);
-  TAPE_CHECK_LE(0, predicted);
-  TAPE_CHECK_LT(predicted, classes_);
+  if (!Has(label) || !Has(predicted)) return 0;
   return counts_[int64_t{label} * classes_ + predicted];
 }
 
@@ -184,14 +201,14 @@ ClassificationReport MakeClassificationReport(const ConfusionMatrix& matrix) {
 }
 
 std::string ClassificationReport::ToString(const ReportFormat& format) const {
-  TAPE_CHECK_LE(0, format.digits);
+  const int digits = std::clamp(format.digits, 0, 100);
   constexpr absl::string_view kLongestCaption = "weighted avg";
   const auto name_of = [&](int label) {
     const auto i = static_cast<size_t>(label);
-    return i < format.class_names.size() ? format.class_names[i]
+    return i < format.class_names.size() ? Printable(format.class_names[i])
                                          : absl::StrCat(label);
   };
-  int width = std::max<int>(kLongestCaption.size(), format.digits);
+  int width = std::max<int>(kLongestCaption.size(), digits);
   for (const ClassScores& scores : classes) {
     width = std::max(width, static_cast<int>(name_of(scores.label).size()));
   }
@@ -205,7 +222,7 @@ std::string ClassificationReport::ToString(const ReportFormat& format) const {
     text.push_back('\n');
   };
   const auto score = [&](double value) {
-    return absl::StrFormat("%.*f", format.digits, value);
+    return absl::StrFormat("%.*f", digits, value);
   };
   // If no sample at all is right, scikit-learn 1.2 has supports in floating
   // point, and prints them so.

@@ -15,29 +15,34 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 
 namespace tape {
 
+// More classes than this would take gigabytes.
+inline constexpr int kMostConfusedClasses = 1 << 14;
+
 // How many samples of each label were predicted to be of each class.
 class ConfusionMatrix {
  public:
-  // For the classes 0 … classes - 1, and no sample yet. `classes` below 1 is a
-  // bug of the caller.
+  // For the classes 0 … classes - 1, and no sample yet. Fewer than 1 are taken
+  // for 1, more than kMostConfusedClasses for that many.
   explicit ConfusionMatrix(int classes);
 
-  // Counts sample i with label labels[i], which was taken for predicted[i]. Two
-  // spans of different sizes, and a class that is not in 0 … classes - 1, are
-  // bugs of the caller.
-  void Add(absl::Span<const int32_t> labels,
-           absl::Span<const int32_t> predicted);
+  // Counts sample i with label labels[i], which was taken for predicted[i].
+  // kInvalidArgument, and nothing is counted, if the spans differ in size or a
+  // class is not in 0 … classes - 1.
+  absl::Status Add(absl::Span<const int32_t> labels,
+                   absl::Span<const int32_t> predicted);
 
   // Counts so many samples more with this label that were taken for this class.
-  void Add(int label, int predicted, int64_t samples);
+  // The same error.
+  absl::Status Add(int label, int predicted, int64_t samples);
 
   int classes() const { return classes_; }
-  // The samples with this label that were predicted to be of this class. Both
-  // must be in 0 … classes - 1.
+  // The samples with this label that were predicted to be of this class; 0 if
+  // either is not in 0 … classes - 1.
   int64_t count(int label, int predicted) const;
   // All samples.
   int64_t total() const;
@@ -56,6 +61,9 @@ class ConfusionMatrix {
   std::string ToString() const;
 
  private:
+  bool Has(int a_class) const { return a_class >= 0 && a_class < classes_; }
+  absl::Status Check(const char* what, int a_class) const;
+
   int classes_;
   std::vector<int64_t> counts_;  // [label, predicted]
 };
@@ -77,7 +85,7 @@ struct AverageScores {
 };
 
 struct ReportFormat {
-  int digits = 2;  // After the point, at least 0.
+  int digits = 2;  // After the point: 0 to 100; others are taken for these.
   // The names of the classes from 0 on, as scikit-learn's target_names; a class
   // beyond them has its number.
   std::vector<std::string> class_names = {};

@@ -40,12 +40,17 @@ double SecondsSince(std::chrono::steady_clock::time_point start) {
       .count();
 }
 
-void AddBatch(const Plan& plan, const Batch& batch, const Classifier& model,
-              Averaging averaging, absl::Span<const Shown> shown,
-              PassSums& sums) {
+absl::Status AddBatch(const Plan& plan, const Batch& batch,
+                      const Classifier& model, Averaging averaging,
+                      absl::Span<const Shown> shown, PassSums& sums) {
   const FloatingPointScope environment;
   const auto labels = batch.labels.values<int32_t>();
   const auto predicted = plan.Value(model.predicted).values<int32_t>();
+  if (predicted.size() != labels.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Train: expected a prediction for each of the batch's ",
+                     labels.size(), " samples, found ", predicted.size()));
+  }
   const int64_t right =
       std::inner_product(labels.begin(), labels.end(), predicted.begin(),
                          int64_t{0}, std::plus<>(), std::equal_to<>());
@@ -62,6 +67,7 @@ void AddBatch(const Plan& plan, const Batch& batch, const Classifier& model,
       sums.reports[i] += weight * Number(plan, term);
     }
   }
+  return absl::OkStatus();
 }
 
 double MeanLoss(const PassSums& sums) {
@@ -79,23 +85,31 @@ Evaluation::Evaluation(const Dataset& dataset, const TrainOptions& options)
       batches_(dataset, {.batch_size = options.evaluation_batch_size,
                          .order = Order::kFixed}) {}
 
+absl::Status Evaluation::Check() const {
+  if (batches_.status().ok()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("Train: in evaluation: ", batches_.status().message()));
+}
+
 absl::StatusOr<EpochMetrics> Evaluation::Run(Plan& plan,
                                              const Classifier& model) {
+  if (absl::Status status = Check(); !status.ok()) return status;
   const auto start = std::chrono::steady_clock::now();
   PassSums sums;
   confusion_ = ConfusionMatrix(classes_);
   batches_.StartEpoch(0);
   while (std::optional<Batch> batch = batches_.Next()) {
     absl::Status status = plan.Run(
-        {{model.images, batch->images}, {model.labels, batch->labels}});
+        {{model.images, batch->images}, {model.labels, batch->labels}}, Loc{});
     if (!status.ok()) return status;
-    AddBatch(plan, *batch, model, averaging_, {}, sums);
+    status = AddBatch(plan, *batch, model, averaging_, {}, sums);
+    if (!status.ok()) return status;
     const auto labels = batch->labels.values<int32_t>();
     const auto predicted = plan.Value(model.predicted).values<int32_t>();
     status = CheckClasses("labels", labels, classes_);
     status.Update(CheckClasses("predictions", predicted, classes_));
+    if (status.ok()) status = confusion_.Add(labels, predicted);
     if (!status.ok()) return status;
-    confusion_.Add(labels, predicted);
   }
   return EpochMetrics{.loss = MeanLoss(sums),
                       .accuracy = MeanAccuracy(sums),
@@ -110,6 +124,12 @@ Evaluations::Evaluations(const DataSplits& data, const TrainOptions& options)
   if (data.validation.size() > 0) {
     validation_.emplace(data.validation, options);
   }
+}
+
+absl::Status Evaluations::Check() const {
+  absl::Status status = test_.Check();
+  if (validation_.has_value()) status.Update(validation_->Check());
+  return status;
 }
 
 absl::Status Evaluations::Run(Plan& plan, const Classifier& model,

@@ -31,10 +31,11 @@ struct Shown {
 };
 
 // Adds what `plan` has computed of a batch, of loss and predictions and of what
-// is shown, to the sums of a pass.
-void AddBatch(const Plan& plan, const Batch& batch, const Classifier& model,
-              Averaging averaging, absl::Span<const Shown> shown,
-              PassSums& sums);
+// is shown, to the sums of a pass. An error if there is not a prediction for
+// each sample.
+absl::Status AddBatch(const Plan& plan, const Batch& batch,
+                      const Classifier& model, Averaging averaging,
+                      absl::Span<const Shown> shown, PassSums& sums);
 
 // Of the batches added; NaN of none.
 double MeanLoss(const PassSums& sums);
@@ -45,6 +46,9 @@ class Evaluation {
  public:
   // `dataset` must outlive this object.
   Evaluation(const Dataset& dataset, const TrainOptions& options);
+
+  // What does not fit of the data set or the options.
+  absl::Status Check() const;
 
   // Measures loss, accuracy and seconds; and the confusion. `plan` fetches the
   // model's loss and predictions.
@@ -65,6 +69,9 @@ class Evaluations {
  public:
   // `data` must outlive this object.
   Evaluations(const DataSplits& data, const TrainOptions& options);
+
+  // What does not fit of the splits or the options.
+  absl::Status Check() const;
 
   // Completes the result of an epoch, of which the training pass is there.
   absl::Status Run(Plan& plan, const Classifier& model, EpochResult& epoch);

@@ -177,7 +177,7 @@ Progress::Progress(std::FILE* out, int epochs, int64_t samples_per_epoch,
       samples_per_epoch_(samples_per_epoch),
       options_(std::move(options)) {
   if (!options_.clock) options_.clock = SteadySeconds;
-  if (!options_.terminal) options_.terminal = CanRedraw(out);
+  if (!options_.terminal) options_.terminal = out != nullptr && CanRedraw(out);
   if (!options_.utf8) options_.utf8 = LocaleIsUtf8();
   if (!options_.color) options_.color = Environment("NO_COLOR").empty();
   next_draw_ = options_.clock();
@@ -236,7 +236,8 @@ void Progress::FinishEpoch(const EpochResult& epoch) {
 int Progress::Columns() const {
   if (options_.columns) return options_.columns();
   winsize size{};
-  if (ioctl(fileno(out_), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
+  if (out_ == nullptr || ioctl(fileno(out_), TIOCGWINSZ, &size) != 0 ||
+      size.ws_col == 0) {
     return kUsualColumns;
   }
   return size.ws_col;
@@ -373,6 +374,7 @@ void Progress::FitTable() {
 
 // At once and in one piece, so that nothing comes in between.
 void Progress::Write(const std::string& text) {
+  if (out_ == nullptr) return;
   std::fwrite(text.data(), 1, text.size(), out_);
   std::fflush(out_);
 }

@@ -46,7 +46,7 @@ struct ProgressOptions {
 class Progress {
  public:
   // A run of `epochs` epochs with `samples_per_epoch` training samples each.
-  // `out` must outlive the object.
+  // `out` must outlive the object; null: it writes nothing.
   Progress(std::FILE* out, int epochs, int64_t samples_per_epoch,
            ProgressOptions options = {});
   // Ends the line of a bar that is still there.

@@ -20,9 +20,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
-#include "framework/core/check.h"
+#include "framework/core/text.h"
 #include "framework/data/files.h"
 #include "framework/train/event_file.h"
 #include "framework/train/json_lines.h"
@@ -197,7 +198,8 @@ absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path) {
   return RunDirectory(path, std::move(lock));
 }
 
-std::string RunDirectory::MetricsText(const EpochMetrics& metrics, bool first) {
+absl::StatusOr<std::string> RunDirectory::MetricsText(
+    const EpochMetrics& metrics, bool first) {
   std::string text;
   if (first) {
     text = kHeader;
@@ -219,7 +221,17 @@ std::string RunDirectory::MetricsText(const EpochMetrics& metrics, bool first) {
            (report_names_[column] != report.name || !cells[column].empty())) {
       ++column;
     }
-    TAPE_CHECK_LT(column, cells.size());
+    if (column == cells.size()) {
+      const bool is_known =
+          std::find(report_names_.begin(), report_names_.end(), report.name) !=
+          report_names_.end();
+      return WrongData(
+          PathIn(path_, kMetricsName),
+          absl::StrCat("the reports of the first line, ",
+                       Printable(absl::StrJoin(report_names_, ", "))),
+          absl::StrCat("\"", Printable(report.name), "\"",
+                       is_known ? " once more" : ""));
+    }
     cells[column] = NumberText(report.value);
   }
   for (const std::string& cell : cells) absl::StrAppend(&text, ",", cell);
@@ -227,18 +239,26 @@ std::string RunDirectory::MetricsText(const EpochMetrics& metrics, bool first) {
 }
 
 absl::Status RunDirectory::AppendMetrics(const EpochMetrics& metrics) {
-  return metrics_.Append(MetricsText(metrics, metrics_.bytes() == 0));
+  const absl::StatusOr<std::string> text =
+      MetricsText(metrics, metrics_.bytes() == 0);
+  return text.ok() ? metrics_.Append(*text) : text.status();
 }
 
 absl::Status RunDirectory::ContinueMetrics(
     absl::Span<const EpochResult> history) {
   std::string text;
   for (const EpochResult& epoch : history) {
-    text += MetricsText(epoch.train, text.empty());
-    if (epoch.validation.has_value()) {
-      text += MetricsText(*epoch.validation, false);
+    const EpochMetrics* const all[] = {
+        &epoch.train,
+        epoch.validation.has_value() ? &*epoch.validation : nullptr,
+        &epoch.test};
+    for (const EpochMetrics* metrics : all) {
+      if (metrics == nullptr) continue;
+      const absl::StatusOr<std::string> line =
+          MetricsText(*metrics, text.empty());
+      if (!line.ok()) return line.status();
+      text += *line;
     }
-    text += MetricsText(epoch.test, false);
   }
   return metrics_.Continue(text, kHeader);
 }

@@ -96,7 +96,8 @@ class RunDirectory {
   static absl::StatusOr<RunDirectory> Open(const std::string& path);
 
   // A line, and before the first one of the file the header.
-  std::string MetricsText(const EpochMetrics& metrics, bool first);
+  absl::StatusOr<std::string> MetricsText(const EpochMetrics& metrics,
+                                          bool first);
 
   std::string path_;
   OpenFile lock_;  // The folder, with a lock that ends with the process.

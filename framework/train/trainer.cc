@@ -13,12 +13,12 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "framework/compiler/compile.h"
-#include "framework/core/check.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 #include "framework/core/text.h"
@@ -45,15 +45,65 @@ std::vector<Shown> ShownBy(const Updates& updates) {
   return shown;
 }
 
+// Whether a Var of the model, called `what`, is of the type that it must have,
+// if it is valid at all: what is not, Compile or Run says.
+absl::Status CheckType(absl::string_view what, Var var,
+                       const TensorType& type) {
+  if (!var.valid() || var.type() == type) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "Train: expected ", what, " of type ", Name(type.dtype),
+      type.shape.ToString(), ", found ", Name(var.dtype()),
+      var.shape().ToString(), " (", var.graph()->Describe(var.id()), ")"));
+}
+
+absl::Status CheckModel(const Classifier& model) {
+  if (model.graph == nullptr) {
+    return absl::InvalidArgumentError("Train: the model has no graph");
+  }
+  const TensorType number, classes = {DType::kInt32, {kBatch}};
+  absl::Status status = CheckType("a loss", model.loss, number);
+  status.Update(CheckType("predictions", model.predicted, classes));
+  status.Update(CheckType("a loss of inference", model.inference_loss, number));
+  status.Update(CheckType("predictions of inference", model.inference_predicted,
+                          classes));
+  status.Update(
+      CheckType("a learning rate", model.updates.learning_rate, number));
+  return status;
+}
+
+// Whether what is shown can be.
+absl::Status CheckShown(absl::Span<const Shown> shown) {
+  for (const Shown& number : shown) {
+    if (!IsUtf8(number.name)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Train: expected names of reports in UTF-8, found \"",
+                       Printable(number.name), "\""));
+    }
+    for (Var term : number.terms) {
+      const DType dtype =
+          term.dtype() == DType::kInt32 ? DType::kInt32 : DType::kFloat32;
+      absl::Status status =
+          CheckType(absl::StrCat("the report \"", Printable(number.name), "\""),
+                    term, {dtype, {}});
+      if (!status.ok()) return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
 // What does not fit, said before anything is run.
 absl::Status Check(const Batches& batches, const DataSplits& data,
                    const TrainOptions& options, absl::Span<const Shown> shown) {
-  for (const Shown& number : shown) {
-    if (IsUtf8(number.name)) continue;
+  if (options.evaluate_every < 1) {
     return absl::InvalidArgumentError(
-        absl::StrCat("Train: expected names of reports in UTF-8, found \"",
-                     Printable(number.name), "\""));
+        absl::StrCat("Train: expected evaluate_every of at least 1, found ",
+                     options.evaluate_every));
   }
+  if (!batches.status().ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Train: in training: ", batches.status().message()));
+  }
+  if (absl::Status status = CheckShown(shown); !status.ok()) return status;
   if (batches.batches_per_epoch() == 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         "Train: an epoch has no batch: one has ", options.batches.batch_size,
@@ -61,7 +111,7 @@ absl::Status Check(const Batches& batches, const DataSplits& data,
         ", and batches that are not full are left out"));
   }
   if (options.early_stopping.has_value() &&
-      options.early_stopping->split == Split::kValidation &&
+      options.early_stopping->split == DataSplit::kValidation &&
       data.validation.size() == 0) {
     return absl::InvalidArgumentError(
         "Train: early stopping watches the validation set, which has no "
@@ -92,11 +142,12 @@ class Training {
  public:
   // All arguments must outlive the object.
   Training(const Classifier& model, const DataSplits& data,
-           const TrainOptions& options, Progress& progress)
+           const TrainOptions& options, Progress& progress, Loc loc)
       : model_(model),
         inference_(model.ForInference()),
         options_(options),
         progress_(progress),
+        loc_(loc),
         shown_(ShownBy(model.updates)),
         batches_(data.train, options.batches),
         evaluations_(data, options) {
@@ -105,10 +156,10 @@ class Training {
 
   // Makes the plans, and goes to where the run is resumed.
   absl::Status Start(const DataSplits& data) {
-    if (absl::Status status = Check(batches_, data, options_, shown_);
-        !status.ok()) {
-      return status;
-    }
+    absl::Status status = CheckModel(model_);
+    status.Update(Check(batches_, data, options_, shown_));
+    status.Update(evaluations_.Check());
+    if (!status.ok()) return status;
     if (options_.on_divergence == OnDivergence::kSkip) {
       limit_ = model_.graph->Input("loss_limit", {});
     }
@@ -116,11 +167,13 @@ class Training {
     if (!train.ok()) return train.status();
     train_ = *std::move(train);
     train_->Record(options_.profile);
-    absl::StatusOr<Plan> evaluate = Compile(
-        *model_.graph, {.fetch = {inference_.loss, inference_.predicted},
-                        .replace = options_.evaluate_with,
-                        .threads = options_.threads,
-                        .precision = options_.precision});
+    absl::StatusOr<Plan> evaluate =
+        Compile(*model_.graph,
+                {.fetch = {inference_.loss, inference_.predicted},
+                 .replace = options_.evaluate_with,
+                 .threads = options_.threads,
+                 .precision = options_.precision},
+                loc_);
     if (!evaluate.ok()) return evaluate.status();
     evaluate_ = *std::move(evaluate);
     kept_variables_ = KeptVariables();
@@ -182,7 +235,8 @@ class Training {
                                                           model_.updates),
                     .threads = options_.threads,
                     .precision = options_.precision,
-                    .batch_sizes = batches_.sizes()});
+                    .batch_sizes = batches_.sizes()},
+                   loc_);
   }
 
   absl::Status Resume() {
@@ -289,7 +343,8 @@ class Training {
       limit = losses_.limit();
       feeds.push_back({limit_, TensorView(TensorType{}, &limit)});
     }
-    if (absl::Status status = train_->Run(feeds); !status.ok()) return status;
+    absl::Status status = train_->Run(feeds, loc_);
+    if (!status.ok()) return status;
     ++state_.step;
     if (const Var rate = model_.updates.learning_rate; !rate.empty()) {
       state_.pass.learning_rate = train_->Scalar(rate);
@@ -316,9 +371,10 @@ class Training {
       Diverge(absl::StrCat(LossText(loss), ", after ", LossWatch::kMostSkipped,
                            " steps skipped in a row"));
     } else if (!is_skipped) {
-      AddBatch(*train_, batch, model_, options_.averaging, shown_, state_.pass);
+      status = AddBatch(*train_, batch, model_, options_.averaging, shown_,
+                        state_.pass);
     }
-    return absl::OkStatus();
+    return status;
   }
 
   bool IsPlanned(int64_t step) const {
@@ -368,7 +424,8 @@ class Training {
       Choose(current);
       state_.history.push_back(current);
       progress_.FinishEpoch(current);
-      if (status = on_epoch(current); !status.ok()) return status;
+      if (on_epoch != nullptr) status = on_epoch(current);
+      if (!status.ok()) return status;
     }
     sums = {.reports = std::vector<double>(shown_.size())};
     const int finished = state_.epoch++;
@@ -463,6 +520,7 @@ class Training {
   const Classifier inference_;
   const TrainOptions& options_;
   Progress& progress_;
+  const Loc loc_;
   const std::vector<Shown> shown_;
   Batches batches_;
   Evaluations evaluations_;
@@ -497,17 +555,22 @@ bool CheckpointEvery::IsPlanned(int64_t step, int64_t batches_per_epoch) const {
 absl::StatusOr<TrainResult> Train(
     const Classifier& model, const DataSplits& data,
     const TrainOptions& options, Progress& progress,
-    const std::function<absl::Status(const EpochResult&)>& on_epoch) {
-  TAPE_CHECK_LE(1, options.evaluate_every);
+    const std::function<absl::Status(const EpochResult&)>& on_epoch, Loc loc) {
+  absl::Status status;
   try {
-    Training training(model, data, options, progress);
-    absl::Status status = training.Start(data);
+    Training training(model, data, options, progress, loc);
+    status = training.Start(data);
     if (status.ok()) status = training.Run(on_epoch);
-    if (!status.ok()) return status;
-    return training.Result();
+    if (status.ok()) return training.Result();
   } catch (const std::bad_alloc&) {  // For batches, or a copy of the model.
-    return CaughtStatus("Train");
+    status = CaughtStatus("Train");
   }
+  // Of Train's own mistakes; others have their lines.
+  if (loc.line == 0 || !absl::StartsWith(status.message(), "Train: ")) {
+    return status;
+  }
+  return absl::Status(status.code(),
+                      absl::StrCat(loc.ToString(), ": ", status.message()));
 }
 
 }  // namespace tape

@@ -29,7 +29,7 @@ namespace tape {
 // What the loop needs to know of a declared model.
 struct Classifier {
   Graph* graph = nullptr;
-  Var images;     // Input uint8 [batch, pixels].
+  Var images;     // Input [batch, pixels], of the data set's dtype: uint8, ….
   Var labels;     // Input int32 [batch].
   Var loss;       // The mean loss of the batch, for reports: float32 of rank 0.
   Var predicted;  // The class each image is taken for, in 0 … classes - 1 of
@@ -152,11 +152,13 @@ struct TrainResult {
 // samples, and on data.test, and calls `on_epoch`, whose error ends the run.
 // Draws on `progress`. Errors: mistakes in the model's declaration, before
 // anything is run; early stopping that watches a validation set that is not
-// there; a state to go on from that is not of such a run.
+// there; data that CheckDataset refuses, or of another type than the inputs; a
+// state to go on from that is not of such a run. Those of the call have its line.
 absl::StatusOr<TrainResult> Train(
     const Classifier& model, const DataSplits& data,
     const TrainOptions& options, Progress& progress,
-    const std::function<absl::Status(const EpochResult&)>& on_epoch);
+    const std::function<absl::Status(const EpochResult&)>& on_epoch,
+    Loc loc = Loc::Current());
 
 }  // namespace tape
 

@@ -213,14 +213,20 @@ bool Read(const Json& json, float& value) {
 
 bool Read(const Json& json, ConfusionMatrix& matrix) {
   const size_t classes = json.size();
-  if (!json.is_array() || classes == 0) return false;
+  if (!json.is_array() || classes == 0 || classes > kMostConfusedClasses) {
+    return false;
+  }
+  for (const Json& row : json) {  // Before there is memory for all of them.
+    if (!row.is_array() || row.size() != classes) return false;
+  }
   matrix = ConfusionMatrix(static_cast<int>(classes));
   for (size_t label = 0; label < classes; ++label) {
-    if (!json[label].is_array() || json[label].size() != classes) return false;
     for (size_t predicted = 0; predicted < classes; ++predicted) {
       int64_t samples;
       if (!Read(json[label][predicted], samples)) return false;
-      matrix.Add(static_cast<int>(label), static_cast<int>(predicted), samples);
+      const absl::Status added = matrix.Add(
+          static_cast<int>(label), static_cast<int>(predicted), samples);
+      if (!added.ok()) return false;
     }
   }
   return true;

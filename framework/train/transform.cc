@@ -214,7 +214,9 @@ TransformPtr MakeTransform(std::string name, Loc loc,
 void Chain::Apply(GradientFlow& flow) const {
   for (const TransformPtr& transform : transforms_) {
     if (transform == nullptr) {
-      ReportError(flow, kNoTransform);
+      // A chain whose first link is null does not know where it stands.
+      const Loc where = loc().line > 0 ? loc() : flow.graph->loc_scope();
+      flow.graph->ReportError(where, name(), kNoTransform);
       return;
     }
     if (flow.trained.empty()) {
@@ -280,7 +282,10 @@ Updates Chain::Apply(absl::Span<const Var> parameters,
   const Graph::TrainingScope scope(graph);
   flow.updates.step =
       graph->State(FreeName(*graph, "step"), {}, Zeros(), DType::kInt32, loc);
-  Apply(flow);
+  {
+    const Graph::LocScope where(graph, loc);
+    Apply(flow);
+  }
   if (!graph->status().ok()) return Updates();
   if (!flow.trained.empty()) {
     return fail(absl::StrCat("the chain has no optimiser for \"",
