@@ -207,7 +207,8 @@ class Parser {
   }
 
   absl::StatusOr<std::vector<uint8_t>> ReadValues(const Shape& shape) {
-    const size_t claimed = shape.elements();
+    size_t claimed = 1;  // Exactly, however many: ReadShape has looked.
+    for (const int64_t dim : shape.dims()) claimed *= dim;
     std::vector<uint8_t> values;
     // Grows as elements arrive, or as far as they surely will, since what the
     // header claims may be false; and is reserved first, since resize() alone
