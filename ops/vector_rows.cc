@@ -25,8 +25,11 @@ using Floats = hn::ScalableTag<float>;
 using tape::HWY_NAMESPACE::DoubleSums;
 using tape::HWY_NAMESPACE::ForRow;
 using tape::HWY_NAMESPACE::LoadSome;
+using tape::HWY_NAMESPACE::LowerDoubles;
 using tape::HWY_NAMESPACE::NoSums;
 using tape::HWY_NAMESPACE::StoreSome;
+using tape::HWY_NAMESPACE::UpperDoubles;
+
 // Vectors that are added up in float32 before their sum joins one in double: so
 // sums of exponentials are off by at most 8 roundings, however many they are.
 constexpr int64_t kSumVectors = 8;
@@ -83,6 +86,12 @@ struct LogSumExp {
   float log_sum;  // Of exp(x - max).
 };
 
+// ln(1 + x) for x of at least 0, to half a rounding of float32: a third of the
+// time of the library's log1p.
+HWY_INLINE float Log1p(double x) {
+  return static_cast<float>(x < 0x1p-26 ? x - x * x / 2 : std::log(1 + x));
+}
+
 // All elements but the largest are added up apart from its e^0 = 1, so that
 // nothing of them is lost where they are far below it.
 HWY_INLINE LogSumExp RowLogSumExp(const float* x, int64_t columns) {
@@ -104,7 +113,7 @@ HWY_INLINE LogSumExp RowLogSumExp(const float* x, int64_t columns) {
            });
     others += hn::GetLane(hn::SumOfLanes(d, sum));
   }
-  return {max, std::log1p(static_cast<float>(others))};
+  return {max, Log1p(others)};
 }
 
 void LogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
@@ -370,15 +379,27 @@ void CrossEntropySlopeRows(const float* x, const int32_t* label, int64_t rows,
 
 void ProbabilityCrossEntropyRows(const float* x, const float* p, int64_t rows,
                                  int64_t columns, float* loss) {
+  const Floats d;
+  const tape::HWY_NAMESPACE::Doubles wide;
+  const int64_t lanes = hn::Lanes(d);
   for (int64_t r = 0; r < rows; ++r, x += columns, p += columns) {
     const LogSumExp row = RowLogSumExp(x, columns);
-    double sum = 0;
-    for (int64_t c = 0; c < columns; ++c) {
-      // 0 ln 0 = 0; in double, x - max does not overflow.
-      if (p[c] == 0) continue;
-      sum += p[c] * (row.log_sum + (static_cast<double>(row.max) - x[c]));
-    }
-    loss[r] = static_cast<float>(sum);
+    const auto max = hn::Set(wide, static_cast<double>(row.max));
+    const auto log_sum = hn::Set(wide, static_cast<double>(row.log_sum));
+    // 0 ln 0 = 0; in double, x - max does not overflow.
+    const auto terms = [&](auto share, auto logit) HWY_ATTR {
+      const auto log = hn::Add(log_sum, hn::Sub(max, logit));
+      return hn::IfThenZeroElse(hn::Eq(share, hn::Zero(wide)),
+                                hn::Mul(share, log));
+    };
+    DoubleSums sums = NoSums();
+    ForRow(x, columns, 0, [&](int64_t c, int64_t n, auto v) HWY_ATTR {
+      const auto share =
+          n == lanes ? hn::LoadU(d, p + c) : LoadSome(p + c, n, 0);
+      sums.Add(DoubleSums{terms(LowerDoubles(share), LowerDoubles(v)),
+                          terms(UpperDoubles(share), UpperDoubles(v))});
+    });
+    loss[r] = static_cast<float>(sums.Total());
   }
 }
 

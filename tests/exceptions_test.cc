@@ -304,9 +304,11 @@ TEST_F(ThrowingOpTest, AnOpWithoutKernelIsAnError) {
     const Var y = Append(op, {x}, {}, {"net.cc", 8});
     return std::string(Compile(graph, {.fetch = {y}}).status().message());
   };
-  EXPECT_EQ(message(kNone), "net.cc:8: None: has no kernel");
+  EXPECT_EQ(message(kNone),
+            "net.cc:8: None: the op has no kernel to be run by");
   EXPECT_EQ(message(kNull), "net.cc:8: Null: made no kernel");
-  EXPECT_EQ(message(kNoBlock), "net.cc:8: NoBlock: has no block");
+  EXPECT_EQ(message(kNoBlock),
+            "net.cc:8: NoBlock: the op has no block to be run by");
   EXPECT_EQ(message(kNullBlock), "net.cc:8: NullBlock: made no block");
 }
 

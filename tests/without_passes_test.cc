@@ -125,12 +125,13 @@ INSTANTIATE_TEST_SUITE_P(All, WithoutPassesTest,
 TEST(PassNamesTest, AnUnknownOneIsRefusedWithTheKnown) {
   Graph graph;
   const Var x = graph.Input("x", {2});
-  EXPECT_EQ(Compile(graph, {.fetch = {Exp(x)}, .without = {"prune", "fold"}})
+  EXPECT_EQ(Compile(graph, {.fetch = {Exp(x)}, .without = {"prune", "fold"}},
+                    {"net.cc", 9})
                 .status()
                 .message(),
-            absl::StrCat(
-                "Compile: there is no pass \"fold\" to leave out; known are ",
-                absl::StrJoin(PassNames(), ", ")));
+            absl::StrCat("net.cc:9: Compile: there is no pass \"fold\" to "
+                         "leave out; known are ",
+                         absl::StrJoin(PassNames(), ", ")));
 }
 
 }  // namespace

@@ -253,7 +253,6 @@ std::vector<int> ProductsOf(const Program& program,
 }
 
 Block MakeBlock(const Node& node, absl::Span<const DType> inputs) {
-  if (node.op->block == nullptr) throw MistakeOf(node, "has no block");
   const Block block = CallOf(node, "maker of blocks", [&] {
     return node.op->block(inputs, node.type.dtype);
   });
