@@ -1,5 +1,5 @@
 // The vector code of the ops: one block (framework/core/kernel.h) for each
-// elementwise op and dtype, and the row kernels of softmax. Compiled once for
+// elementwise op and dtype, and the kernels of rows and columns. Compiled once for
 // each instruction set; Highway picks the best one at run time.
 #ifndef TAPE_OPS_VECTOR_H_
 #define TAPE_OPS_VECTOR_H_

@@ -1,6 +1,6 @@
 // Vector code that several kernels share: partial vectors, and sums of float32
 // that are kept in double. Included once for each instruction set, from files
-// that Highway compiles so (sum_kernels.cc, ops/vector.cc).
+// that Highway compiles so (sum_kernels.cc, and ops/ where vector.h is made).
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
