@@ -108,6 +108,19 @@ TEST(ComparisonTest, ARunThatDivergedIsSaidToHave) {
   EXPECT_THAT(page.ToString(), HasSubstr(">not finite<"));
 }
 
+TEST(ComparisonTest, TakesAnyNumberOfRunsAndOfEpochs) {
+  std::vector<KeptRun> runs;
+  EXPECT_TRUE(Markup(MakeComparison(runs).ToString()).ok());
+  runs.emplace_back().folder = "runs/without_history";
+  for (int i = 0; i <= kMostRuns; ++i) {
+    runs.push_back(SomeRun(absl::StrCat("runs/", i), 2, 1));
+  }
+  const Markup markup(MakeComparison(runs).ToString());
+  EXPECT_TRUE(markup.ok());
+  EXPECT_EQ(markup.Within("loss", "path", "curve").size(),
+            2u * (kMostRuns + 1));
+}
+
 TEST(ComparisonTest, ReadsTheFoldersThatRunsLeave) {
   const std::string folder = testing::TempDir() + "/kept";
   std::filesystem::remove_all(folder);

@@ -450,6 +450,59 @@ TEST(ImageGridTest, PlacesImagesRowByRow) {
   EXPECT_GT(y[2], y[0]);
   EXPECT_EQ(y[1], y[0]);
   EXPECT_FALSE(MakeImageGrid({.id = "none", .title = ""}).has_value());
+  grid.columns = 0;
+  EXPECT_FALSE(MakeImageGrid(grid).has_value());
+}
+
+TEST(PlotTest, CountsOfAnotherNumberMakeNoChart) {
+  BarChart bars = {.id = "b", .title = "B", .categories = {"one", "two"}};
+  bars.groups = {{.name = "train", .counts = {1, 2}}};
+  EXPECT_TRUE(MakeBarChart(bars).has_value());
+  bars.groups.push_back({.name = "test", .counts = {1}});
+  EXPECT_FALSE(MakeBarChart(bars).has_value());
+  MatrixChart matrix = {.id = "m", .title = "M", .names = {"a", "b"}};
+  matrix.counts = {1, 2, 3};
+  EXPECT_FALSE(MakeMatrixChart(matrix).has_value());
+}
+
+TEST(PlotTest, LimitsThatNoAxisCanHaveAreReplaced) {
+  for (double low : {kNan, -kInfinity, -1e300, -1.0, 0.0, 1.0, 1e300}) {
+    for (double high : {kNan, kInfinity, -1e300, -1.0, 0.0, 1.0, 1e300}) {
+      for (int most : {-1, 0, 1, 5}) {
+        for (const Axis& axis :
+             {LinearAxis(low, high, most), LogAxis(low, high, most),
+              WholeAxis(low, high, most)}) {
+          EXPECT_LT(axis.low, axis.high) << low << " " << high;
+          ASSERT_FALSE(axis.ticks.empty());
+          EXPECT_LE(axis.ticks.size(), 1000u);
+          for (double tick : axis.ticks) EXPECT_TRUE(std::isfinite(tick));
+        }
+      }
+    }
+  }
+}
+
+TEST(SvgTest, WhatIsNoNumberOrNoPictureIsLeftOut) {
+  EXPECT_EQ(Coordinate(kNan), "0");
+  EXPECT_EQ(Coordinate(-kInfinity), "0");
+  const Markup markup(StandAloneSvg("<p>", 10, 10, "title"));
+  ASSERT_TRUE(markup.ok());
+  EXPECT_EQ(markup.All("svg").size(), 1u);
+  EXPECT_EQ(markup.All("p").size(), 0u);
+}
+
+TEST(PngTest, WhatNoPngFileCanHoldIsNotEncoded) {
+  const std::vector<uint8_t> pixels(6, 2);
+  const std::vector<Rgb> colors(3);
+  EXPECT_EQ(EncodePng({0, 6}, pixels.data()), "");
+  EXPECT_EQ(EncodePng({6, 0}, pixels.data()), "");
+  EXPECT_EQ(EncodePng({-1, -6}, pixels.data()), "");
+  EXPECT_EQ(EncodePng({1, int64_t{1} << 32}, pixels.data()), "");
+  EXPECT_NE(EncodePalettePng({2, 3}, pixels.data(), colors), "");
+  EXPECT_EQ(EncodePalettePng({2, 3}, pixels.data(), {}), "");
+  EXPECT_EQ(EncodePalettePng({2, 3}, pixels.data(), {colors[0], colors[1]}),
+            "");
+  EXPECT_EQ(EncodePalettePng({2, 3}, pixels.data(), std::vector<Rgb>(257)), "");
 }
 
 }  // namespace

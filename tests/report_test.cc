@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -147,6 +148,14 @@ TEST(IntervalTest, IsWilsons) {
   expect(1, 29, 0.0061, 0.1718);
   expect(5, 10, 0.2366, 0.7634);
   expect(10, 10, 0.7225, 1);
+}
+
+TEST(IntervalTest, IsNoNumberForCountsThatCannotBe) {
+  for (const auto& [right, all] :
+       {std::pair(-1, 5), std::pair(6, 5), std::pair(0, 0), std::pair(0, -1)}) {
+    EXPECT_TRUE(std::isnan(WilsonInterval(right, all).low)) << right;
+    EXPECT_TRUE(std::isnan(WilsonInterval(right, all).high)) << right;
+  }
 }
 
 TEST(IntervalTest, StaysWithinItsBounds) {
@@ -356,6 +365,50 @@ TEST(ReportTest, WhatIsMissingIsLeftOut) {
   EXPECT_TRUE(markup.All("section").empty());
   EXPECT_TRUE(markup.All("figure").empty());
   EXPECT_TRUE(markup.All("nav").empty());
+}
+
+TEST(ReportTest, WhatHasAnotherShapeOrTypeIsLeftOut) {
+  const auto left_out = [](const std::string& id, const auto& change) {
+    Example example;
+    change(example);
+    const Markup page(MakeReport(example.input).ToString());
+    EXPECT_TRUE(page.ok());
+    EXPECT_EQ(
+        page.Within(id, "image").size() + page.Within(id, "circle").size(), 0u)
+        << id;
+  };
+  const Tensor scalar(Shape(), std::vector<float>{1});
+  const Tensor doubles(TensorType{DType::kFloat64, {30, 2}});
+  left_out("mistakes", [&](Example& e) { e.input.predicted = scalar; });
+  left_out("mistakes", [&](Example& e) {
+    e.input.predicted = Tensor(TensorType{DType::kInt32, {29}});
+  });
+  left_out("mistakes", [&](Example& e) { e.input.probabilities = scalar; });
+  left_out("mistakes", [&](Example& e) { e.input.probabilities = doubles; });
+  left_out("weights", [&](Example& e) { e.input.weights = scalar; });
+  left_out("weights", [&](Example& e) { e.input.weights = doubles; });
+  left_out("two-units", [&](Example& e) { e.input.two_units = scalar; });
+  left_out("two-units", [&](Example& e) { e.input.two_units = doubles; });
+  for (const char* id : {"samples", "mistakes", "two-units"}) {
+    left_out(id, [&](Example& e) { e.data.test.labels = scalar; });
+    left_out(id, [&](Example& e) { e.data.train.images = scalar; });
+  }
+}
+
+TEST(PageTest, ASectionEndsTheOneBeforeIt) {
+  Page page("title");
+  page.EndSection();  // Of none.
+  page.BeginSection("first", "First");
+  page.AddNote("note 1");
+  page.BeginSection("second", "Second");
+  page.AddNote("note 2");
+  page.EndSection();
+  page.EndSection();
+  page.AddNote("outside");
+  const Markup markup(page.ToString());
+  EXPECT_TRUE(markup.ok());
+  EXPECT_EQ(markup.All("section").size(), 3u);
+  EXPECT_EQ(markup.All("p", "note").size(), 3u);
 }
 
 TEST(ReportTest, WithoutValidationOrTwoUnitsThereAreNone) {

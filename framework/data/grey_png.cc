@@ -13,11 +13,11 @@
 #include <algorithm>
 #include <csetjmp>
 #include <cstdio>
+#include <new>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "framework/core/check.h"
 #include "framework/data/files.h"
 
 namespace tape {
@@ -54,9 +54,9 @@ absl::StatusOr<ImageSize> PngDecoder::ReadSize() {
   }
   png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, Refuse,
                                 IgnoreWarning);
-  TAPE_CHECK(png_ != nullptr);
+  if (png_ == nullptr) throw std::bad_alloc();
   info_ = png_create_info_struct(png_);
-  TAPE_CHECK(info_ != nullptr);
+  if (info_ == nullptr) throw std::bad_alloc();
   if (!TryReadSize()) return Refused();
   const int depth = png_get_bit_depth(png_, info_);
   const int color_type = png_get_color_type(png_, info_);
@@ -129,21 +129,21 @@ void Append(png_structp png, png_bytep bytes, size_t count) {
 
 void Flush(png_structp) {}
 
-// Memory aside, there is nothing that libpng could refuse.
-void FailToEncode(png_structp, const char* message) {
-  internal::CheckFailed(__FILE__, __LINE__, message);
+void FailToEncode(png_structp png, const char*) { png_longjmp(png, 1); }
+
+constexpr int64_t kLargestSide = 1'000'000;  // libpng's.
+
+bool IsEncodable(ImageSize size) {
+  return size.rows >= 1 && size.rows <= kLargestSide && size.columns >= 1 &&
+         size.columns <= kLargestSide;
 }
 
-// An image of bytes: levels of grey or, given a palette, its colours.
-std::string Encode(ImageSize size, const uint8_t* pixels,
-                   absl::Span<const png_color> palette) {
-  std::string bytes;
-  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr,
-                                            FailToEncode, IgnoreWarning);
-  TAPE_CHECK(png != nullptr);
-  png_infop info = png_create_info_struct(png);
-  TAPE_CHECK(info != nullptr);
-  png_set_write_fn(png, &bytes, Append, Flush);
+// False if libpng gives up. In a function of its own, as told above.
+bool TryEncode(png_structp png, png_infop info, ImageSize size,
+               const uint8_t* pixels, absl::Span<const png_color> palette,
+               std::string* bytes) {
+  if (setjmp(png_jmpbuf(png)) != 0) return false;
+  png_set_write_fn(png, bytes, Append, Flush);
   png_set_IHDR(png, info, size.columns, size.rows, /*bit_depth=*/8,
                palette.empty() ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_PALETTE,
                PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
@@ -156,7 +156,22 @@ std::string Encode(ImageSize size, const uint8_t* pixels,
     png_write_row(png, pixels + row * size.columns);
   }
   png_write_end(png, nullptr);
+  return true;
+}
+
+// An image of bytes: levels of grey or, given a palette, its colours.
+std::string Encode(ImageSize size, const uint8_t* pixels,
+                   absl::Span<const png_color> palette) {
+  if (!IsEncodable(size)) return "";
+  std::string bytes;
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr,
+                                            FailToEncode, IgnoreWarning);
+  png_infop info = png == nullptr ? nullptr : png_create_info_struct(png);
+  const bool encoded =
+      info != nullptr && TryEncode(png, info, size, pixels, palette, &bytes);
   png_destroy_write_struct(&png, &info);
+  // Of an image of this size there is nothing else that libpng could refuse.
+  if (!encoded) throw std::bad_alloc();
   return bytes;
 }
 
@@ -168,7 +183,10 @@ std::string EncodePng(ImageSize size, const uint8_t* pixels) {
 
 std::string EncodePalettePng(ImageSize size, const uint8_t* pixels,
                              absl::Span<const Rgb> palette) {
-  TAPE_CHECK(!palette.empty() && palette.size() <= 256);
+  if (!IsEncodable(size) || palette.empty() || palette.size() > 256 ||
+      *std::max_element(pixels, pixels + size.pixels()) >= palette.size()) {
+    return "";
+  }
   std::vector<png_color> colors;
   for (const Rgb& color : palette) {
     colors.push_back({color.red, color.green, color.blue});

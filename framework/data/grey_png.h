@@ -67,15 +67,16 @@ class PngDecoder {
 };
 
 // The bytes of an 8-bit greyscale PNG file with these size.pixels() levels,
-// row-major. The size is at least 1 x 1, each at most a million.
+// row-major. Empty unless there are 1 to 1,000,000 rows and as many columns.
 std::string EncodePng(ImageSize size, const uint8_t* pixels);
 
 struct Rgb {
   uint8_t red = 0, green = 0, blue = 0;
 };
 
-// The bytes of a PNG file in colour, whose pixel i is palette[pixels[i]]. The
-// palette has at most 256 colours, and no pixel is beyond it.
+// The bytes of a PNG file in colour, whose pixel i is palette[pixels[i]]. Empty
+// unless the size is as above, the palette has 1 to 256 colours, and each pixel
+// one of them.
 std::string EncodePalettePng(ImageSize size, const uint8_t* pixels,
                              absl::Span<const Rgb> palette);
 

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <limits>
+#include <new>
 #include <utility>
 
 #define ZLIB_CONST  // Lets zlib read from memory that is const.
@@ -16,7 +17,6 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
-#include "framework/core/check.h"
 #include "framework/core/memory.h"
 #include "framework/data/files.h"
 
@@ -77,8 +77,8 @@ class GzipContent : public Content {
   GzipContent(absl::string_view bytes, absl::string_view path)
       : bytes_(bytes), path_(path) {
     // 16 asks for the gzip format only; MAX_WBITS accepts every window size.
-    // This can only fail for want of a few kilobytes.
-    TAPE_CHECK_EQ(inflateInit2(&stream_, 16 + MAX_WBITS), Z_OK);
+    // This can only fail for want of memory.
+    if (inflateInit2(&stream_, 16 + MAX_WBITS) != Z_OK) throw std::bad_alloc();
   }
   ~GzipContent() override { inflateEnd(&stream_); }
   GzipContent(const GzipContent&) = delete;

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <deque>
 #include <iterator>
+#include <new>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -392,7 +393,7 @@ absl::Status AddMember(zip_t* zip, absl::string_view name,
   const zip_buffer_fragment_t pieces[] = {fragment(header), fragment(elements)};
   zip_source_t* const source =
       zip_source_buffer_fragment(zip, pieces, std::size(pieces), /*freep=*/0);
-  TAPE_CHECK(source != nullptr);
+  if (source == nullptr) throw std::bad_alloc();
   const std::string member = absl::StrCat(name, kSuffix);
   const zip_int64_t index =
       zip_file_add(zip, member.c_str(), source, ZIP_FL_ENC_UTF_8);
@@ -401,8 +402,11 @@ absl::Status AddMember(zip_t* zip, absl::string_view name,
     return WrongData(MemberText(path, member), "unique names in UTF-8",
                      zip_strerror(zip));
   }
-  TAPE_CHECK_EQ(zip_set_file_compression(zip, index, ZIP_CM_STORE, 0), 0);
-  TAPE_CHECK_EQ(zip_file_set_dostime(zip, index, 0, kFirstOfJanuary1980, 0), 0);
+  // These can fail for want of memory alone.
+  if (zip_set_file_compression(zip, index, ZIP_CM_STORE, 0) != 0 ||
+      zip_file_set_dostime(zip, index, 0, kFirstOfJanuary1980, 0) != 0) {
+    throw std::bad_alloc();
+  }
   return absl::OkStatus();
 }
 
@@ -411,7 +415,7 @@ FileBytes BytesOf(zip_source_t* source) {
   zip_stat_t stat;
   TAPE_CHECK_EQ(zip_source_stat(source, &stat), 0);
   FileBytes bytes(stat.size);
-  TAPE_CHECK(bytes.ok());
+  if (!bytes.ok()) throw std::bad_alloc();
   TAPE_CHECK_EQ(zip_source_open(source), 0);
   TAPE_CHECK_EQ(zip_source_read(source, bytes.data(), bytes.size()),
                 static_cast<zip_int64_t>(bytes.size()));
@@ -439,7 +443,7 @@ absl::StatusOr<NpzFile> ParseNpz(absl::string_view bytes,
   ZipError error;
   zip_source_t* const source = zip_source_buffer_create(
       bytes.data(), bytes.size(), /*freep=*/0, &error.error);
-  TAPE_CHECK(source != nullptr);
+  if (source == nullptr) throw std::bad_alloc();
   zip_t* const zip = zip_open_from_source(source, ZIP_RDONLY, &error.error);
   if (zip == nullptr) {
     zip_source_free(source);
@@ -482,15 +486,15 @@ absl::StatusOr<NpzFile> ReadNpz(const std::string& path) try {
 }
 
 absl::Status WriteNpz(const std::string& path,
-                      absl::Span<const StoredArray> arrays) {
+                      absl::Span<const StoredArray> arrays) try {
   if (arrays.empty()) return ReplaceFile(path, EmptyArchive());
   ZipError error;
   zip_source_t* const target = zip_source_buffer_create(
       /*data=*/nullptr, /*len=*/0, /*freep=*/0, &error.error);
-  TAPE_CHECK(target != nullptr);
+  if (target == nullptr) throw std::bad_alloc();
   const auto free_target = absl::MakeCleanup([=] { zip_source_free(target); });
   zip_t* const zip = zip_open_from_source(target, ZIP_TRUNCATE, &error.error);
-  TAPE_CHECK(zip != nullptr);
+  if (zip == nullptr) throw std::bad_alloc();
   zip_source_keep(target);  // Closing the archive would free it too.
   auto discard = absl::MakeCleanup([=] { zip_discard(zip); });
 
@@ -509,6 +513,8 @@ absl::Status WriteNpz(const std::string& path,
   }
   std::move(discard).Cancel();
   return ReplaceFile(path, BytesOf(target).view());
+} catch (...) {
+  return CaughtStatus(path);
 }
 
 }  // namespace tape

@@ -11,7 +11,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "framework/core/check.h"
 #include "framework/data/files.h"
 #include "framework/report/plot.h"
 #include "framework/train/read_metrics.h"
@@ -70,7 +69,7 @@ std::vector<Series> SeriesOf(absl::Span<const KeptRun> runs,
 
 bool HaveValidation(absl::Span<const KeptRun> runs) {
   return std::any_of(runs.begin(), runs.end(), [](const KeptRun& run) {
-    return run.history.front().validation.has_value();
+    return !run.history.empty() && run.history.front().validation.has_value();
   });
 }
 
@@ -125,8 +124,6 @@ absl::StatusOr<KeptRun> ReadRun(const std::string& folder) {
 }
 
 Page MakeComparison(absl::Span<const KeptRun> runs) {
-  TAPE_CHECK(!runs.empty());
-  TAPE_CHECK_LE(static_cast<int>(runs.size()), kMostRuns);
   const std::vector<std::string> names = NamesOf(runs);
   const bool validation = HaveValidation(runs);
   Page page(

@@ -29,11 +29,12 @@ inline constexpr char kComparisonProgram[] = "Tape compare";
 // its summary.
 absl::StatusOr<KeptRun> ReadRun(const std::string& folder);
 
-// Runs have a colour each, of which there are so many.
+// Runs have a colour each, of which there are so many: of more runs some share
+// theirs.
 inline constexpr int kMostRuns = kSeriesColors;
 
-// The page for 1 to kMostRuns runs. They are called by the last part of their
-// folders or, if two have the same one, by all of it.
+// The page about these runs. They are called by the last part of their folders
+// or, if two have the same one, by all of it.
 Page MakeComparison(absl::Span<const KeptRun> runs);
 
 }  // namespace tape

@@ -21,7 +21,7 @@ inline constexpr double kQuantile95 = 1.959963984540054;
 //   (p + z²/2n ± z sqrt(p (1 - p) / n + z²/4n²)) / (1 + z²/n),  p = right / n
 //
 // Unlike p ± z sqrt(p (1 - p) / n) it stays within 0 … 1, and is honest near
-// these and for few trials. NaN, if `all` is 0. 0 <= right <= all.
+// these and for few trials. NaN if `all` is 0, or not 0 <= right <= all.
 Interval WilsonInterval(int64_t right, int64_t all,
                         double quantile = kQuantile95);
 

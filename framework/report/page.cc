@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "framework/core/check.h"
 #include "framework/data/files.h"
 #include "framework/report/raster.h"
 #include "framework/report/svg.h"
@@ -142,26 +141,30 @@ void Page::AddTiles(absl::Span<const KeyFigure> tiles) {
 }
 
 void Page::BeginSection(absl::string_view id, absl::string_view title) {
-  TAPE_CHECK(section_head_.empty());
-  section_head_ =
-      absl::StrCat("<section id=\"", EscapeXml(id), "\">\n<h2>",
-                   EscapeXml(title), "</h2>\n<div class=\"grid2\">\n");
-  cards_.clear();
+  EndSection();
+  section_head_ = absl::StrCat("<section id=\"", EscapeXml(id), "\">\n<h2>",
+                               EscapeXml(title), "</h2>\n");
   section_link_ = absl::StrCat("<a href=\"#", EscapeXml(id), "\">",
                                EscapeXml(title), "</a>\n");
 }
 
 void Page::EndSection() {
-  if (!cards_.empty()) {
-    body_ += section_head_;
-    for (const Card& card : cards_) {
-      absl::StrAppend(&body_, card.before, card.wide ? "card wide" : "card",
-                      card.after);
-    }
-    body_ += "</div>\n</section>\n";
-    contents_ += section_link_;
+  body_ += SectionHtml();
+  if (!cards_.empty()) contents_ += section_link_;
+  section_head_ = kUntitledSection;
+  section_link_.clear();
+  cards_.clear();
+}
+
+std::string Page::SectionHtml() const {
+  if (cards_.empty()) return "";
+  std::string html = absl::StrCat(section_head_, "<div class=\"grid2\">\n");
+  for (const Card& card : cards_) {
+    absl::StrAppend(&html, card.before, card.wide ? "card wide" : "card",
+                    card.after);
   }
-  section_head_.clear();
+  html += "</div>\n</section>\n";
+  return html;
 }
 
 void Page::AddFigure(const Figure& figure, bool wide) {
@@ -229,7 +232,7 @@ std::string Page::ToString() const {
       DarkColors(), "}}\n", PictureRules(), kStyle,
       "</style>\n</head>\n<body>\n<main>\n<header>\n", head_,
       contents_.empty() ? "" : absl::StrCat("<nav>\n", contents_, "</nav>\n"),
-      "</header>\n", body_, "</main>\n</body>\n</html>\n");
+      "</header>\n", body_, SectionHtml(), "</main>\n</body>\n</html>\n");
 }
 
 absl::Status WritePictures(absl::Span<const Figure> figures,

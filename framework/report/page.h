@@ -54,7 +54,8 @@ class Page {
   void AddTiles(absl::Span<const KeyFigure> tiles);
 
   // What is added in a section stands in two columns where there is room. A
-  // section without anything in it is left out.
+  // section without anything in it is left out. The section before it ends. What
+  // is added outside of sections stands in one without a title.
   void BeginSection(absl::string_view id, absl::string_view title);
   void Add(const Figure& figure);
   void Add(const Table& table);
@@ -79,11 +80,15 @@ class Page {
     bool wide = false;
   };
   void AddFigure(const Figure& figure, bool wide);
+  // The section that was begun, as far as it is filled.
+  std::string SectionHtml() const;
+
+  static constexpr char kUntitledSection[] = "<section>\n";
 
   std::string title_, beginning_, head_, contents_, body_;
-  // Of the section that was begun: its beginning, empty if there is none; a
-  // link to it; and what it holds.
-  std::string section_head_, section_link_;
+  // Of the section that was begun: its beginning; a link to it, empty if it has
+  // no title; and what it holds.
+  std::string section_head_ = kUntitledSection, section_link_;
   std::vector<Card> cards_;
   std::vector<Figure> figures_;
 };

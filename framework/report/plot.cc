@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "framework/core/check.h"
 
 namespace tape {
 namespace {
@@ -285,13 +284,25 @@ std::string StandAloneSvg(const Figure& figure) {
 
 // ---- Axes ----
 
+namespace {
+
+// Limits that an axis can have, low <= high, whatever they were.
+void MakeSound(double& low, double& high, int& most) {
+  if (!IsFinite(low)) low = 0;
+  if (!IsFinite(high)) high = 1;
+  if (low > high) std::swap(low, high);
+  most = std::max(most, 2);
+}
+
+}  // namespace
+
 double Axis::At(double value) const {
   return log ? std::log(value / low) / std::log(high / low)
              : (value - low) / (high - low);
 }
 
 Axis LinearAxis(double low, double high, int most) {
-  TAPE_CHECK(IsFinite(low) && IsFinite(high) && low <= high);
+  MakeSound(low, high, most);
   const double largest = std::max(std::abs(low), std::abs(high));
   if (largest < 1e-290) {  // As good as 0, and too small to divide.
     high = low < 0 ? 0 : 1;
@@ -310,7 +321,9 @@ Axis LinearAxis(double low, double high, int most) {
 }
 
 Axis LogAxis(double low, double high, int most) {
-  TAPE_CHECK(low > 0 && IsFinite(high) && low <= high);
+  MakeSound(low, high, most);
+  high = high > 0 ? high : 1;
+  low = low > 0 ? low : high;
   int first = static_cast<int>(std::floor(std::log10(low) + 1e-9));
   int last = static_cast<int>(std::ceil(std::log10(high) - 1e-9));
   Axis axis = {.log = true};
@@ -340,11 +353,13 @@ Axis LogAxis(double low, double high, int most) {
 }
 
 Axis WholeAxis(double low, double high, int most) {
-  TAPE_CHECK(IsFinite(low) && IsFinite(high) && low <= high);
+  MakeSound(low, high, most);
   Axis axis = {.low = low, .high = high};
   axis.step = std::max(1.0, NiceStep(std::max(1.0, (high - low) / most)));
   axis.ticks.push_back(low);
-  for (double i = std::floor(low / axis.step) + 1; i * axis.step <= high; ++i) {
+  // Beyond 2^53 i + 1 may be i: no more ticks than there can be.
+  for (double i = std::floor(low / axis.step) + 1;
+       i * axis.step <= high && axis.ticks.size() <= size_t{2} * most; ++i) {
     axis.ticks.push_back(i * axis.step);
   }
   // The first multiple may come too soon after `low` for its text.
@@ -353,8 +368,9 @@ Axis WholeAxis(double low, double high, int most) {
     axis.ticks.erase(axis.ticks.begin());
   }
   if (low == high) {
-    axis.low = low - 1;
-    axis.high = high + 1;
+    const double room = std::max(1.0, 1e-12 * std::abs(low));
+    axis.low = low - room;
+    axis.high = high + room;
   }
   return axis;
 }
@@ -462,7 +478,7 @@ std::optional<Figure> MakeBarChart(const BarChart& chart) {
   std::vector<Series> keys;
   int64_t largest = 0;
   for (const BarChart::Group& group : chart.groups) {
-    TAPE_CHECK_EQ(group.counts.size(), categories);
+    if (group.counts.size() != categories) return std::nullopt;
     for (int64_t count : group.counts) largest = std::max(largest, count);
     keys.push_back({.name = group.name, .points = {}, .color = group.color});
   }
@@ -515,7 +531,7 @@ std::optional<Figure> MakeBarChart(const BarChart& chart) {
 
 std::optional<Figure> MakeMatrixChart(const MatrixChart& chart) {
   const size_t n = chart.names.size();
-  TAPE_CHECK_EQ(chart.counts.size(), n * n);
+  if (chart.counts.size() != n * n) return std::nullopt;
   const int64_t total =
       std::accumulate(chart.counts.begin(), chart.counts.end(), int64_t{0});
   if (total == 0) return std::nullopt;
@@ -601,9 +617,8 @@ std::optional<Figure> MakeMatrixChart(const MatrixChart& chart) {
 }
 
 std::optional<Figure> MakeImageGrid(const ImageGrid& grid) {
-  if (grid.images.empty()) return std::nullopt;
+  if (grid.images.empty() || grid.columns < 1) return std::nullopt;
   constexpr double kLine = 14;
-  TAPE_CHECK_LE(1, grid.columns);
   const double longest = LongestName(grid.row_names, kFont);
   const double left = grid.row_names.empty() ? 0 : longest + 8;
   const double cell = (kWidth - left) / grid.columns;

@@ -48,6 +48,8 @@ inline constexpr double kLargestOfAxes = 1e300;
 // An axis for values from `low` to `high`, both finite, that has at most
 // `most` >= 2 ticks or a few more, at multiples of 1, 2 or 5 times a power of
 // ten, its own ends among them. Values that are all the same get some room.
+// Limits that are not as these functions expect them are replaced: not finite
+// by 0 and 1, in the wrong order by each other, `most` below 2 by 2.
 Axis LinearAxis(double low, double high, int most);
 // The same for 0 < low <= high: ticks at powers of ten or, if these are few,
 // at their doubles and fives too.
@@ -106,6 +108,7 @@ struct Scatter {
 std::optional<Figure> MakeScatter(const Scatter& chart);
 
 // Horizontal bars from 0 on, one of each group side by side for each category.
+// Not made unless each group has a count for each category.
 struct BarChart {
   struct Group {
     std::string name;
@@ -121,7 +124,8 @@ std::optional<Figure> MakeBarChart(const BarChart& chart);
 
 // A square table of counts: what is on the diagonal is right, what is beside it
 // is wrong, and each has a colour of its own, the stronger the larger its share
-// of the row (or, of wrong ones, the nearer to the largest wrong share).
+// of the row (or, of wrong ones, the nearer to the largest wrong share). Not
+// made unless there is a count for each pair of names.
 struct MatrixChart {
   std::string id, title, caption = {};
   std::string row_label = {}, column_label = {};
@@ -144,7 +148,7 @@ struct ImageGrid {
     std::string low, middle, high;
   };
   std::string id, title, caption = {};
-  int columns = 10;
+  int columns = 10;        // At least 1, or there is no figure.
   double image_size = 30;  // In user units; a row is 420 wide.
   int lines = 0;           // That are kept free below each image.
   std::vector<std::string> row_names = {};  // At the left; or none.

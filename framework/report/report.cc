@@ -17,7 +17,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/types/span.h"
-#include "framework/core/check.h"
 #include "framework/data/checksum.h"
 #include "framework/data/files.h"
 #include "framework/data/grey_png.h"
@@ -68,6 +67,22 @@ std::string IdText(absl::string_view text) {
     id += absl::ascii_isalnum(c) ? absl::ascii_tolower(c) : '-';
   }
   return id;
+}
+
+// Whether there are samples that can be shown.
+bool HasData(const ReportInput& input) {
+  return input.data != nullptr && CheckGreyLevels(input.data->train).ok() &&
+         CheckGreyLevels(input.data->validation).ok() &&
+         CheckGreyLevels(input.data->test).ok();
+}
+
+bool HasType(const std::optional<Tensor>& tensor, const TensorType& type) {
+  return tensor.has_value() && tensor->type() == type;
+}
+
+bool IsFloatMatrix(const std::optional<Tensor>& tensor) {
+  return tensor.has_value() && tensor->dtype() == DType::kFloat32 &&
+         tensor->shape().rank() == 2;
 }
 
 // ---- The head ----
@@ -325,8 +340,6 @@ std::vector<Mistake> MostConfidentMistakes(const ReportInput& input) {
   const auto predicted = input.predicted->values<int32_t>();
   const auto probabilities = input.probabilities->values<float>();
   const int64_t classes = input.probabilities->shape()[1];
-  TAPE_CHECK_EQ(input.predicted->elements(), test.size());
-  TAPE_CHECK_EQ(input.probabilities->shape()[0], test.size());
   std::vector<Mistake> mistakes;
   for (int64_t i = 0; i < test.size(); ++i) {
     if (labels[i] == predicted[i]) continue;
@@ -344,11 +357,13 @@ std::vector<Mistake> MostConfidentMistakes(const ReportInput& input) {
 }
 
 void AddMistakes(const ReportInput& input, Page& page) {
-  if (input.data == nullptr || !input.predicted.has_value() ||
-      !input.probabilities.has_value()) {
+  if (!HasData(input)) return;
+  const Dataset& test = input.data->test;
+  if (!HasType(input.predicted, {DType::kInt32, {test.size()}}) ||
+      !IsFloatMatrix(input.probabilities) ||
+      input.probabilities->shape()[0] != test.size()) {
     return;
   }
-  const Dataset& test = input.data->test;
   const absl::StatusOr<int64_t> side = SquareSide(test);
   if (!side.ok()) return;
   ImageGrid grid = {
@@ -399,7 +414,7 @@ std::vector<SplitView> SplitViews(const DataSplits& data) {
 }
 
 void AddData(const ReportInput& input, Page& page) {
-  if (input.data == nullptr) return;
+  if (!HasData(input)) return;
   page.BeginSection("data", "Data");
   BarChart labels = {.id = "labels",
                      .title = "Labels",
@@ -520,7 +535,7 @@ uint8_t ShadeOf(double value, double largest) {
 }
 
 void AddWeights(const ReportInput& input, Page& page) {
-  if (!input.weights.has_value()) return;
+  if (!IsFloatMatrix(input.weights)) return;
   const int64_t pixels = input.weights->shape()[0];
   const int64_t units = input.weights->shape()[1];
   const auto side = static_cast<int64_t>(
@@ -585,11 +600,11 @@ void AddWeights(const ReportInput& input, Page& page) {
 }
 
 void AddTwoUnits(const ReportInput& input, Page& page) {
-  if (!input.two_units.has_value() || input.data == nullptr) return;
+  if (!HasData(input)) return;
+  const int64_t samples = input.data->test.size();
+  if (!HasType(input.two_units, {DType::kFloat32, {samples, 2}})) return;
   const auto labels = input.data->test.labels.values<int32_t>();
   const auto outputs = input.two_units->values<float>();
-  const int64_t samples = input.data->test.size();
-  TAPE_CHECK_EQ(input.two_units->elements(), 2 * samples);
   const int64_t shown = std::min(samples, kCloudPoints);
   Scatter chart = {
       .id = "two-units",
@@ -692,7 +707,7 @@ Page MakeReport(const ReportInput& input) {
   if (!input.versions.empty()) {
     tables.push_back(FactTable("versions", "Versions", input.versions));
   }
-  if (input.data != nullptr) tables.push_back(ChecksumTable(*input.data));
+  if (HasData(input)) tables.push_back(ChecksumTable(*input.data));
   if (!tables.empty()) page.AddStack(tables);
   page.EndSection();
   return page;

@@ -23,7 +23,8 @@ struct Fact {
   std::string name, value;
 };
 
-// What is missing or empty is left out of the page.
+// What is missing or empty is left out of the page, and so is what has not the
+// type and shape told here.
 struct ReportInput {
   RunSummary run;
   std::string description = {};  // Of the experiment: one line.
@@ -37,7 +38,7 @@ struct ReportInput {
   // The name of each class; by default its number.
   std::vector<std::string> class_names = {};
 
-  const DataSplits* data = nullptr;  // Not owned.
+  const DataSplits* data = nullptr;  // Grey levels. Not owned.
   // Of each sample of data->test, in its order: the class it is taken for,
   // int32 [n]; how probable each class is, float32 [n, classes]; and the
   // outputs of a hidden layer of two units, float32 [n, 2].

@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
-#include "framework/core/check.h"
+#include "absl/strings/strip.h"
 
 namespace tape {
 namespace {
@@ -126,7 +126,7 @@ std::string EscapeXml(absl::string_view text) {
 }
 
 std::string Coordinate(double value) {
-  TAPE_CHECK(std::isfinite(value));
+  if (!std::isfinite(value)) return "0";
   std::string text = absl::StrFormat("%.2f", value);
   text.erase(text.find_last_not_of('0') + 1);
   if (text.back() == '.') text.pop_back();
@@ -286,9 +286,9 @@ std::string StandAloneSvg(absl::string_view svg, double width, double height,
               absl::StrCat("<style>", absl::StrReplaceAll(rules, light),
                            "@media (prefers-color-scheme:dark){",
                            absl::StrReplaceAll(rules, dark), "}</style>"));
-  TAPE_CHECK(svg.substr(0, 4) == "<svg");
-  const size_t end = text.rfind("</svg>");
-  text.insert(end, absl::StrCat(place, svg.substr(4)));
+  if (absl::ConsumePrefix(&svg, "<svg")) {
+    text.insert(text.rfind("</svg>"), absl::StrCat(place, svg));
+  }
   return absl::StrCat("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", size,
                       text.substr(4), "\n");
 }

@@ -15,8 +15,8 @@ namespace tape {
 // has no character for, wrong UTF-8 included, becomes U+FFFD.
 std::string EscapeXml(absl::string_view text);
 
-// A number of user units with two digits after the point at most. Not finite:
-// a bug of the caller.
+// A number of user units with two digits after the point at most. "0" for a
+// number that is not finite.
 std::string Coordinate(double value);
 
 // About how wide `text` is in a font of `size` user units: enough for the wide
@@ -76,7 +76,8 @@ std::string DarkColors();
 
 // `svg`, an <svg> element of so many units, as a file of its own: with `title`
 // above it, a background, and the colours in it. What it is shown by chooses
-// dark ones if it can; else they are light.
+// dark ones if it can; else they are light. Without a picture if `svg` is no
+// <svg> element.
 std::string StandAloneSvg(absl::string_view svg, double width, double height,
                           absl::string_view title);
 
