@@ -162,6 +162,11 @@ TEST(SelectorTest, SelectsByTagNameListAndPredicate) {
   EXPECT_EQ(selected(NameMatches("layer1/w")), "layer1/w ");
   EXPECT_EQ(selected(NameMatches("*")), "layer1/w layer1/b layer12/w ");
   EXPECT_EQ(selected(NameMatches("w")), "");
+  EXPECT_EQ(selected(NameMatches("layer1/w*w")), "");  // One w is not two.
+  EXPECT_EQ(selected(NameMatches("*1*2*w")), "layer12/w ");
+  // In time proportional to the lengths, however many stars there are.
+  EXPECT_EQ(selected(NameMatches(absl::StrCat(std::string(5000, '*'), "x"))),
+            "");
   EXPECT_EQ(selected(AnyOf({c, a})), "layer1/w layer12/w ");
   EXPECT_EQ(selected(Not(IsBias)), "layer1/w ");
   EXPECT_EQ(selected([](const Graph&, Var parameter) {

@@ -6,6 +6,8 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "framework/core/floating_point.h"
 #include "ops/ops.h"
 
@@ -87,14 +89,17 @@ class OnlyTransform : public GradientTransform {
 
 // Whether `text` matches a pattern in which * stands for any characters.
 bool Matches(absl::string_view pattern, absl::string_view text) {
-  const size_t star = pattern.find('*');
-  if (star == absl::string_view::npos) return pattern == text;
-  if (text.substr(0, star) != pattern.substr(0, star)) return false;
-  pattern.remove_prefix(star + 1);
-  for (size_t i = star; i <= text.size(); ++i) {
-    if (Matches(pattern, text.substr(i))) return true;
+  // Each piece between stars is taken where it is first met.
+  const std::vector<absl::string_view> pieces = absl::StrSplit(pattern, '*');
+  if (pieces.size() == 1) return pattern == text;
+  if (!absl::ConsumePrefix(&text, pieces.front())) return false;
+  if (!absl::ConsumeSuffix(&text, pieces.back())) return false;
+  for (size_t i = 1; i + 1 < pieces.size(); ++i) {
+    const size_t at = text.find(pieces[i]);
+    if (at == absl::string_view::npos) return false;
+    text.remove_prefix(at + pieces[i].size());
   }
-  return false;
+  return true;
 }
 
 // Whether a run of the plan counts as a step of the flow; empty: always.
