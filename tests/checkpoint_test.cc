@@ -165,6 +165,37 @@ TEST_F(CheckpointTest, RefusesAnotherModelAndChangesNothing) {
               HasSubstr("expected [3,2], found [2,3]"));
 }
 
+TEST_F(CheckpointTest, WaitsForNoPlanThatRuns) {
+  Model model(1);
+  const std::string path = Path("checkpoint");
+  {
+    const Variables::Run running(*model.graph.shared_variables(),
+                                 /*writes=*/true);
+    EXPECT_EQ(
+        WriteCheckpoint(path, model.graph, StateAt(1), {}),
+        absl::FailedPreconditionError(absl::StrCat(
+            path, ": cannot be written while a plan of the graph is running")));
+    EXPECT_FALSE(fs::exists(path));
+  }
+  ASSERT_TRUE(WriteCheckpoint(path, model.graph, StateAt(1), {}).ok());
+  const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(path);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  Model other(2);
+  const std::string before = other.Bytes();
+  {
+    const Variables::Run running(*other.graph.shared_variables(),
+                                 /*writes=*/false);
+    EXPECT_EQ(Restore(*checkpoint, other.graph).status(),
+              absl::FailedPreconditionError(absl::StrCat(
+                  path,
+                  ": cannot be restored while a plan of the graph is "
+                  "running")));
+    EXPECT_EQ(other.Bytes(), before);
+  }
+  EXPECT_TRUE(Restore(*checkpoint, other.graph).ok());
+  EXPECT_EQ(other.Bytes(), model.Bytes());
+}
+
 TEST_F(CheckpointTest, RefusesAFileThatIsNoCheckpoint) {
   ASSERT_EQ(WriteSafetensors(Path("weights"), {}), absl::OkStatus());
   EXPECT_THAT(std::string(ReadCheckpoint(Path("weights")).status().message()),

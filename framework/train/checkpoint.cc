@@ -58,6 +58,11 @@ absl::StatusOr<Tensor> Find(const Checkpoint& checkpoint,
 absl::Status WriteCheckpoint(const std::string& path, const Graph& graph,
                              const TrainingState& state,
                              const Metadata& metadata) {
+  const Variables::Run run(*graph.shared_variables(), /*writes=*/false);
+  if (!run.may_begin()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, ": cannot be written while a plan of the graph is running"));
+  }
   std::vector<StoredArray> arrays;
   const Variables& variables = graph.variables();
   for (int i = 0; i < variables.size(); ++i) {
@@ -126,6 +131,12 @@ absl::StatusOr<TrainingState> Restore(const Checkpoint& checkpoint,
           absl::StrCat("expected the model's variables alone, found \"",
                        array.name, "\" too"));
     }
+  }
+  const Variables::Run run(variables, /*writes=*/true);
+  if (!run.may_begin()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        checkpoint.path,
+        ": cannot be restored while a plan of the graph is running"));
   }
   for (int i = 0; i < variables.size(); ++i) {
     // Into the memory that is there: plans hold on to it.

@@ -38,7 +38,8 @@ struct Checkpoint {
 using IsForGoingBack = std::function<bool(int64_t step)>;
 
 // Writes the variables of `graph` and the state to the file `path`, which is
-// then there as a whole, or as it was. Errors: those of WriteSafetensors.
+// then there as a whole, or as it was. Errors: those of WriteSafetensors;
+// kFailedPrecondition while a plan that writes variables of the graph runs.
 absl::Status WriteCheckpoint(const std::string& path, const Graph& graph,
                              const TrainingState& state,
                              const Metadata& metadata);
@@ -49,7 +50,8 @@ absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path);
 
 // Gives all variables of `graph` the values of the file; the whole state. The
 // error, after which nothing has changed, names the path and the first variable
-// that is missing, of another type, or not of the graph.
+// that is missing, of another type, or not of the graph; or it is
+// kFailedPrecondition, while a plan of the graph runs.
 absl::StatusOr<TrainingState> Restore(const Checkpoint& checkpoint,
                                       Graph& graph);
 
