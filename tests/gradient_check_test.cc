@@ -639,7 +639,8 @@ TEST_F(GradientCheckTest, RefusesWhatItCannotCheck) {
   const ReferenceFeeds feeds = Feed(x, {1, 2});
   const auto message = [&](Var of, Var by,
                            const GradientCheckOptions& options = {}) {
-    return std::string(CheckGradients(of, {by}, feeds, options).message());
+    return std::string(
+        CheckGradients(of, {by}, feeds, options, {"user.cc", 8}).message());
   };
   EXPECT_EQ(message(y, n),
             "n.cc:3: CheckGradients: expected a float32 x, found int32[2] is "
@@ -647,13 +648,15 @@ TEST_F(GradientCheckTest, RefusesWhatItCannotCheck) {
   EXPECT_EQ(message(n, x),
             "n.cc:3: CheckGradients: expected a float32 y, found int32[2] is "
             "input \"n\", n.cc:3");
-  EXPECT_EQ(message(Var(), x), "CheckGradients: y is an empty Var");
-  EXPECT_EQ(message(y, Var()), "CheckGradients: an x is an empty Var");
+  EXPECT_EQ(message(Var(), x), "user.cc:8: CheckGradients: y is an empty Var");
+  EXPECT_EQ(message(y, Var()),
+            "user.cc:8: CheckGradients: an x is an empty Var");
   EXPECT_EQ(message(y, graph.Input("x", {2})),
-            "CheckGradients: an x is of another graph than y");
-  EXPECT_EQ(message(y, x, {.order = 3}),
-            "CheckGradients: expected a step above 0, order 1 or 2 and at "
-            "least 1 element, found step 1e-06, order 3 and 200 elements");
+            "user.cc:8: CheckGradients: an x is of another graph than y");
+  EXPECT_EQ(
+      message(y, x, {.order = 3}),
+      "user.cc:8: CheckGradients: expected a step above 0, order 1 or 2 and at "
+      "least 1 element, found step 1e-06, order 3 and 200 elements");
 }
 
 TEST_F(GradientCheckTest, ReturnsTheMistakesOfTheGraph) {

@@ -220,17 +220,36 @@ TEST_F(KernelCheckTest, ReturnsTheMistakesOfTheGraphAndOfFeeds) {
   const Var x = Declare();
   EXPECT_EQ(CheckKernels({x}).message(),
             "x.cc:1: input \"x\" is needed and was not fed");
-  EXPECT_EQ(CheckKernels({}).message(),
+  EXPECT_EQ(CheckKernels({}, {}, {}, Loc()).message(),
             "CheckKernels: expected fetches, found none, or empty Vars");
   const Var w = graph_.Parameter("w", {1}, Zeros(), Tag::kAuto, {"w.cc", 3});
-  EXPECT_EQ(CheckKernels({x + w}, {{x, Feed(x, {1})[0].second},
-                                   {w, Feed(x, {1})[0].second}})
-                .message(),
-            "CheckKernels: a variable has what it holds, and cannot be fed, "
-            "found [1] is parameter \"w\", w.cc:3");
+  EXPECT_EQ(
+      CheckKernels({x + w},
+                   {{x, Feed(x, {1})[0].second}, {w, Feed(x, {1})[0].second}},
+                   {}, Loc())
+          .message(),
+      "CheckKernels: a variable has what it holds, and cannot be fed, "
+      "found [1] is parameter \"w\", w.cc:3");
   graph_.ReportError({"z.cc", 9}, "Oops", "a mistake");
   EXPECT_EQ(CheckKernels({x}, Feed(x, {1})).message(),
             "z.cc:9: Oops: a mistake");
+}
+
+TEST(KernelCheckErrorTest, NamesTheLineOfTheCall) {
+  Graph graph, other;
+  const Var x = graph.Input("x", {2}), y = other.Input("y", {2});
+  const Tensor two(TensorType{DType::kFloat32, {2}});
+  const Loc call = {"user.cc", 8};
+  EXPECT_EQ(CheckKernels({}, {}, {}, call).message(),
+            "user.cc:8: CheckKernels: expected fetches, found none, or empty "
+            "Vars");
+  const std::string fed_to_another =
+      "user.cc:8: EvaluateReference: what is fed is not a Var of the graph of "
+      "the fetches";
+  EXPECT_EQ(CheckKernels({x}, {{y, two}}, {}, call).message(), fed_to_another);
+  EXPECT_EQ(
+      EvaluateReference({x}, {{y, two}}, {}, nullptr, call).status().message(),
+      fed_to_another);
 }
 
 }  // namespace

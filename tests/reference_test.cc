@@ -26,7 +26,8 @@ Tensor Floats(const Shape& shape, const std::vector<float>& values) {
 }
 
 Numbers Evaluate(Var var, const ReferenceFeeds& feeds = {}) {
-  const auto values = EvaluateReference({var}, feeds);
+  const auto values =
+      EvaluateReference({var}, feeds, {}, nullptr, {"user.cc", 8});
   EXPECT_TRUE(values.ok()) << values.status();
   if (!values.ok()) return {};
   const auto numbers = (*values)[0].values<double>();
@@ -34,7 +35,8 @@ Numbers Evaluate(Var var, const ReferenceFeeds& feeds = {}) {
 }
 
 std::string Refusal(Var var, const ReferenceFeeds& feeds) {
-  const auto values = EvaluateReference({var}, feeds);
+  const auto values =
+      EvaluateReference({var}, feeds, {}, nullptr, {"user.cc", 8});
   EXPECT_EQ(values.status().code(), absl::StatusCode::kInvalidArgument);
   return std::string(values.status().message());
 }
@@ -173,7 +175,8 @@ TEST(EvaluateReferenceTest, RefusesToBeFedAVarOfAnotherGraph) {
   const Var x = graph.Input("x", {2});
   const Var z = other.Input("z", {2});
   EXPECT_EQ(Refusal(x, {{z, Floats({2}, {1, 2})}}),
-            "what is fed is not a Var of the graph of the fetches");
+            "user.cc:8: EvaluateReference: what is fed is not a Var of the "
+            "graph of the fetches");
 }
 
 TEST(EvaluateReferenceTest, RefusesABatchOfUnknownSize) {

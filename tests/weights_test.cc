@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "framework/core/gradients.h"
 #include "framework/core/initializer.h"
 #include "framework/train/optimizer.h"
@@ -72,32 +74,40 @@ TEST(WeightsTest, WhatDoesNotFitIsListedAndNothingIsChanged) {
   const auto expect = [](const std::vector<StoredArray>& arrays,
                          const WeightMap& map, const std::string& message) {
     Model model;
-    EXPECT_EQ(LoadWeights(model.graph, arrays, map),
+    EXPECT_EQ(LoadWeights(model.graph, arrays, map, {}, {"net.cc", 5}),
               absl::InvalidArgumentError(message));
     EXPECT_THAT(ValuesOf(model.graph, model.w), ElementsAre(0, 0, 0, 0, 0, 0));
     EXPECT_THAT(ValuesOf(model.graph, model.b), ElementsAre(0, 0, 0));
   };
   expect({}, {},
-         "array \"layer1/b\": expected it in the file, found none\n"
-         "array \"layer1/w\": expected it in the file, found none");
+         "net.cc:5: LoadWeights: array \"layer1/b\": expected it in the file, "
+         "found none\n"
+         "net.cc:5: LoadWeights: array \"layer1/w\": expected it in the file, "
+         "found none");
   expect({ViewOf("layer1/w", kMatrix), ViewOf("0.bias", kVector)}, {},
-         "array \"0.bias\": expected a parameter to take it, found none in the "
+         "net.cc:5: LoadWeights: array \"0.bias\": expected a parameter to "
+         "take it, found none in the "
          "graph\n"
-         "array \"layer1/b\": expected it in the file, found none");
+         "net.cc:5: LoadWeights: array \"layer1/b\": expected it in the file, "
+         "found none");
   expect({ViewOf("layer1/w", kMatrix), ViewOf("layer1/b", kVector),
           ViewOf("layer1/c", kVector)},
          {},
-         "array \"layer1/c\": expected a parameter to take it, found none in "
+         "net.cc:5: LoadWeights: array \"layer1/c\": expected a parameter to "
+         "take it, found none in "
          "the graph");
-  expect({ViewOf("layer1/w", kTransposed), ViewOf("layer1/b", kVector)}, {},
-         "array \"layer1/w\": expected [2,3], found [3,2]");
+  expect(
+      {ViewOf("layer1/w", kTransposed), ViewOf("layer1/b", kVector)}, {},
+      "net.cc:5: LoadWeights: array \"layer1/w\": expected [2,3], found [3,2]");
   expect({ViewOf("0.weight", kMatrix), ViewOf("0.bias", kVector)},
          TorchLinears({"0"}),
-         "array \"0.weight\", parameter \"layer1/w\": expected [3,2], the "
+         "net.cc:5: LoadWeights: array \"0.weight\", parameter \"layer1/w\": "
+         "expected [3,2], the "
          "parameter's shape transposed, found [2,3]");
   const Tensor numbers({3}, std::vector<int32_t>{1, 2, 3});
   expect({ViewOf("layer1/w", kMatrix), ViewOf("layer1/b", numbers)}, {},
-         "array \"layer1/b\": expected floating-point numbers to make float32 "
+         "net.cc:5: LoadWeights: array \"layer1/b\": expected floating-point "
+         "numbers to make float32 "
          "of, found int32");
 }
 
@@ -110,10 +120,15 @@ TEST(WeightsTest, AMapThatDoesNotFitTheGraphIsRefused) {
   const WeightMap map = {{"layer1/b", {"b", /*transposed=*/true}},
                          {"layer2/w", {"w"}},
                          {"step", {"t"}}};
-  EXPECT_EQ(LoadWeights(model.graph, {}, map),
-            absl::InvalidArgumentError(message));
-  EXPECT_EQ(SaveWeights(model.graph, map).status(),
-            absl::InvalidArgumentError(message));
+  const auto error_of = [&](absl::string_view call) {
+    const std::string start = absl::StrCat("net.cc:5: ", call, ": ");
+    return absl::InvalidArgumentError(absl::StrCat(
+        start, absl::StrReplaceAll(message, {{"\n", "\n" + start}})));
+  };
+  EXPECT_EQ(LoadWeights(model.graph, {}, map, {}, {"net.cc", 5}),
+            error_of("LoadWeights"));
+  EXPECT_EQ(SaveWeights(model.graph, map, {}, {"net.cc", 5}).status(),
+            error_of("SaveWeights"));
 }
 
 TEST(WeightsTest, SavedWeightsAreThoseThatWereLoaded) {
@@ -192,9 +207,26 @@ TEST(WeightsTest, AMissingStatisticIsNamed) {
   std::erase_if(arrays, [](const StoredArray& array) {
     return array.name == "variance";
   });
-  EXPECT_EQ(LoadWeights(model.graph, arrays),
-            absl::InvalidArgumentError("array \"variance\": expected it in the "
-                                       "file, found none"));
+  EXPECT_EQ(LoadWeights(model.graph, arrays, {}, {}, Loc()),
+            absl::InvalidArgumentError(
+                "LoadWeights: array \"variance\": expected it in the "
+                "file, found none"));
+}
+
+TEST(WeightsTest, AreNotLoadedWhileAPlanRuns) {
+  Model model;
+  const std::vector<StoredArray> arrays = {ViewOf("layer1/b", kVector),
+                                           ViewOf("layer1/w", kMatrix)};
+  {
+    // What a running plan holds.
+    const Variables::Run run(*model.graph.shared_variables(), /*writes=*/false);
+    EXPECT_EQ(LoadWeights(model.graph, arrays, {}, {}, {"net.cc", 5}),
+              absl::FailedPreconditionError(
+                  "net.cc:5: LoadWeights: a plan of the graph is running"));
+    EXPECT_THAT(ValuesOf(model.graph, model.w), ElementsAre(0, 0, 0, 0, 0, 0));
+    EXPECT_THAT(ValuesOf(model.graph, model.b), ElementsAre(0, 0, 0));
+  }
+  EXPECT_TRUE(LoadWeights(model.graph, arrays).ok());
 }
 
 }  // namespace

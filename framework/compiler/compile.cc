@@ -238,8 +238,7 @@ absl::StatusOr<Plan> Compile(const Graph& graph, const CompileOptions& options,
   try {
     return CompileOrThrow(graph, options, loc);
   } catch (...) {
-    return CaughtStatus(loc.line > 0 ? absl::StrCat(loc.ToString(), ": Compile")
-                                     : "Compile");
+    return CaughtStatus(CallText(loc, "Compile"));
   }
 }
 

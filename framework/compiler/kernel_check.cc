@@ -136,7 +136,7 @@ absl::StatusOr<Expected> Evaluate(absl::Span<const Var> fetches,
   const auto evaluate = [&](const Machine::Options& how) {
     Machine machine(*GraphOf(fetches), how);
     absl::StatusOr<std::vector<Tensor>> values =
-        EvaluateReference(fetches, feeds, {}, &machine);
+        EvaluateReference(fetches, feeds, {}, &machine, Loc());
     if (values.ok()) return *std::move(values);
     status = values.status();
     return std::vector<Tensor>();
@@ -328,13 +328,15 @@ absl::Status CheckOrThrow(absl::Span<const Var> fetches,
 
 absl::Status CheckKernels(absl::Span<const Var> fetches,
                           const ReferenceFeeds& feeds,
-                          const KernelCheckOptions& options) {
+                          const KernelCheckOptions& options, Loc loc) {
   const FloatingPointScope environment;
+  absl::Status status;
   try {
-    return CheckOrThrow(fetches, feeds, options);
+    status = CheckOrThrow(fetches, feeds, options);
   } catch (...) {
-    return CaughtStatus("CheckKernels");
+    status = CaughtStatus("CheckKernels");
   }
+  return AtCall(loc, "EvaluateReference", AtCall(loc, "CheckKernels", status));
 }
 
 }  // namespace tape

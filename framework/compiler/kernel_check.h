@@ -44,7 +44,8 @@ struct KernelCheckOptions {
 // another shape for, bound shapes is an error too.
 absl::Status CheckKernels(absl::Span<const Var> fetches,
                           const ReferenceFeeds& feeds = {},
-                          const KernelCheckOptions& options = {});
+                          const KernelCheckOptions& options = {},
+                          Loc loc = Loc::Current());
 
 }  // namespace tape
 

@@ -152,7 +152,7 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds, Loc loc) {
   try {
     last_run_ = RunAlone(feeds, loc);
   } catch (...) {
-    last_run_ = CaughtStatus(WithLoc(loc, "Run"));
+    last_run_ = CaughtStatus(CallText(loc, "Run"));
   }
   has_run_ = true;
   // After the run, since what it was fed may lie in one that is dropped.

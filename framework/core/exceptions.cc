@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <stdexcept>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/text.h"
 
@@ -49,6 +50,15 @@ absl::Status CaughtStatus(absl::string_view what) {
     // Not even for a message; none needs no memory.
     return absl::Status(absl::StatusCode::kResourceExhausted, "");
   }
+}
+
+absl::Status AtCall(Loc loc, absl::string_view function,
+                    const absl::Status& status) {
+  if (loc.line == 0 || !absl::StartsWith(status.message(), function)) {
+    return status;
+  }
+  return absl::Status(status.code(),
+                      absl::StrCat(loc.ToString(), ": ", status.message()));
 }
 
 }  // namespace tape

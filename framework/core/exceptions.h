@@ -1,4 +1,4 @@
-// From exceptions to Status. The framework gives its users errors and throws
+// From exceptions to Status, and from a Status to the line of the call. The framework gives its users errors and throws
 // nothing at them; but an op's rules, a kernel, oneDNN and the standard library
 // may throw, and a constructor or a kernel of ours has no other way to fail.
 // Whatever users call catches all of it. Tested by tests/exceptions_test.cc.
@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "framework/core/loc.h"
 
 namespace tape {
 
@@ -46,6 +47,12 @@ class OutOfMemory : public std::bad_alloc {
 // handler `catch (...)`. Rethrows the exception by which a thread is cancelled,
 // which must not be caught.
 absl::Status CaughtStatus(absl::string_view what);
+
+// Returns `status` with the place of a call of `function` before its message,
+// "net.cc:5: Train: …", if the message begins with the function's name: other
+// messages have a place of their own. As it is if the place is not known.
+absl::Status AtCall(Loc loc, absl::string_view function,
+                    const absl::Status& status);
 
 }  // namespace tape
 

@@ -411,13 +411,16 @@ absl::Status CheckOrThrow(Var y, absl::Span<const Var> x,
 
 absl::Status CheckGradients(Var y, absl::Span<const Var> x,
                             const ReferenceFeeds& feeds,
-                            const GradientCheckOptions& options) {
+                            const GradientCheckOptions& options, Loc loc) {
   const FloatingPointScope environment;
+  absl::Status status;
   try {
-    return CheckOrThrow(y, x, feeds, options);
+    status = CheckOrThrow(y, x, feeds, options);
   } catch (...) {
-    return CaughtStatus("CheckGradients");
+    status = CaughtStatus("CheckGradients");
   }
+  return AtCall(loc, "EvaluateReference",
+                AtCall(loc, "CheckGradients", status));
 }
 
 }  // namespace tape

@@ -62,7 +62,8 @@ struct GradientCheckOptions {
 // meanwhile.
 absl::Status CheckGradients(Var y, absl::Span<const Var> x,
                             const ReferenceFeeds& feeds = {},
-                            const GradientCheckOptions& options = {});
+                            const GradientCheckOptions& options = {},
+                            Loc loc = Loc::Current());
 
 }  // namespace tape
 

@@ -28,6 +28,12 @@ struct Loc {
   std::string ToString() const { return absl::StrCat(file, ":", line); }
 };
 
+// "net.cc:5: Compile": a call of `function` in an error, without the place if
+// that is not known.
+inline std::string CallText(Loc loc, const char* function) {
+  return loc.line > 0 ? absl::StrCat(loc.ToString(), ": ", function) : function;
+}
+
 }  // namespace tape
 
 #endif  // TAPE_FRAMEWORK_CORE_LOC_H_

@@ -122,7 +122,8 @@ absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
   for (const auto& [var, tensor] : feeds) {
     if (var.graph() != graph || !var.valid()) {
       return absl::InvalidArgumentError(
-          "what is fed is not a Var of the graph of the fetches");
+          "EvaluateReference: what is fed is not a Var of the graph of the "
+          "fetches");
     }
     const Node& node = graph->node(var);
     if (!node.op->traits.source ||
@@ -225,12 +226,15 @@ absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
 
 absl::StatusOr<std::vector<Tensor>> EvaluateReference(
     absl::Span<const Var> fetches, const ReferenceFeeds& feeds,
-    const ReferenceFeeds& held, ReferenceObserver* observer) {
+    const ReferenceFeeds& held, ReferenceObserver* observer, Loc loc) {
+  constexpr char kName[] = "EvaluateReference";
   const FloatingPointScope environment;
   try {
-    return EvaluateOrThrow(fetches, feeds, held, observer);
+    auto values = EvaluateOrThrow(fetches, feeds, held, observer);
+    if (values.ok()) return values;
+    return AtCall(loc, kName, values.status());
   } catch (...) {
-    return CaughtStatus("EvaluateReference");
+    return AtCall(loc, kName, CaughtStatus(kName));
   }
 }
 

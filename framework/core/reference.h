@@ -47,7 +47,8 @@ class ReferenceObserver {
 // (float64, of the node's bound shape) and is not computed.
 absl::StatusOr<std::vector<Tensor>> EvaluateReference(
     absl::Span<const Var> fetches, const ReferenceFeeds& feeds = {},
-    const ReferenceFeeds& held = {}, ReferenceObserver* observer = nullptr);
+    const ReferenceFeeds& held = {}, ReferenceObserver* observer = nullptr,
+    Loc loc = Loc::Current());
 
 // `value` in the range of int32, modulo 2^32: for OpDef::integer_reference.
 inline double WrapToInt32(int64_t value) {

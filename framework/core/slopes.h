@@ -35,7 +35,7 @@ class EvaluationPoint {
 
   absl::StatusOr<std::vector<Tensor>> Evaluate(
       absl::Span<const Var> fetches) const {
-    return EvaluateReference(fetches, feeds_, held_);
+    return EvaluateReference(fetches, feeds_, held_, nullptr, Loc());
   }
   absl::StatusOr<Tensor> Evaluate(Var fetch) const;
 

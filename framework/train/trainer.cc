@@ -13,7 +13,6 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
@@ -565,12 +564,7 @@ absl::StatusOr<TrainResult> Train(
   } catch (const std::bad_alloc&) {  // For batches, or a copy of the model.
     status = CaughtStatus("Train");
   }
-  // Of Train's own mistakes; others have their lines.
-  if (loc.line == 0 || !absl::StartsWith(status.message(), "Train: ")) {
-    return status;
-  }
-  return absl::Status(status.code(),
-                      absl::StrCat(loc.ToString(), ": ", status.message()));
+  return AtCall(loc, "Train", status);
 }
 
 }  // namespace tape

@@ -3,6 +3,7 @@
 #include "framework/train/weights.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -57,10 +58,13 @@ std::vector<Placed> Place(Graph& graph, const WeightMap& map,
   return placed;
 }
 
-absl::Status AllErrors(std::vector<std::string> errors) {
+// One error of all of them, a line each. `call` is where they were met.
+absl::Status AllErrors(std::vector<std::string> errors,
+                       const std::string& call) {
   if (errors.empty()) return absl::OkStatus();
   // A map's order is random.
   std::sort(errors.begin(), errors.end());
+  for (std::string& error : errors) error = absl::StrCat(call, ": ", error);
   return absl::InvalidArgumentError(absl::StrJoin(errors, "\n"));
 }
 
@@ -161,11 +165,12 @@ WeightMap TorchLinears(absl::Span<const std::string> modules) {
 }
 
 absl::Status LoadWeights(Graph& graph, absl::Span<const StoredArray> arrays,
-                         const WeightMap& map,
-                         absl::Span<const Var> outputs) try {
+                         const WeightMap& map, absl::Span<const Var> outputs,
+                         Loc loc) try {
+  const std::string call = CallText(loc, "LoadWeights");
   std::vector<std::string> errors;
   const std::vector<Placed> placed = Place(graph, map, outputs, errors);
-  if (!errors.empty()) return AllErrors(std::move(errors));
+  if (!errors.empty()) return AllErrors(std::move(errors), call);
 
   absl::flat_hash_map<absl::string_view, const StoredArray*> array_of;
   for (const StoredArray& array : arrays) array_of[array.name] = &array;
@@ -189,22 +194,31 @@ absl::Status LoadWeights(Graph& graph, absl::Span<const StoredArray> arrays,
                                     "none in the graph"));
     }
   }
-  if (!errors.empty()) return AllErrors(std::move(errors));
+  if (!errors.empty()) return AllErrors(std::move(errors), call);
 
+  Variables& variables = *graph.shared_variables();
+  const Variables::Run run(variables, /*writes=*/true);
+  if (!run.may_begin()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(call, ": a plan of the graph is running"));
+  }
   for (size_t i = 0; i < placed.size(); ++i) {
-    absl::Status status = graph.SetValue(placed[i].variable, values[i]);
-    if (!status.ok()) return status;  // Cannot be: the types are the same.
+    // Into the memory that is there: plans hold on to it.
+    std::memcpy(variables.memory(graph.node(placed[i].variable).variable),
+                values[i].data(), values[i].type().bytes());
   }
   return absl::OkStatus();
 } catch (...) {
-  return CaughtStatus("LoadWeights");
+  return CaughtStatus(CallText(loc, "LoadWeights"));
 }
 
 absl::StatusOr<SavedWeights> SaveWeights(Graph& graph, const WeightMap& map,
-                                         absl::Span<const Var> outputs) try {
+                                         absl::Span<const Var> outputs,
+                                         Loc loc) try {
+  const std::string call = CallText(loc, "SaveWeights");
   std::vector<std::string> errors;
   const std::vector<Placed> placed = Place(graph, map, outputs, errors);
-  if (!errors.empty()) return AllErrors(std::move(errors));
+  if (!errors.empty()) return AllErrors(std::move(errors), call);
   SavedWeights saved;
   for (const auto& [variable, kind, name, stored] : placed) {
     const Tensor* value = &graph.Value(variable);
@@ -216,7 +230,7 @@ absl::StatusOr<SavedWeights> SaveWeights(Graph& graph, const WeightMap& map,
   }
   return saved;
 } catch (...) {
-  return CaughtStatus("SaveWeights");
+  return CaughtStatus(CallText(loc, "SaveWeights"));
 }
 
 }  // namespace tape

@@ -54,10 +54,11 @@ WeightMap TorchLinears(absl::Span<const std::string> modules);
 // rounded to its type. An error, kInvalidArgument, has a line for each variable
 // whose array is missing or has another shape or type, each array that no
 // variable takes, and each name of the map that no variable has; and nothing is
-// changed.
+// changed. kFailedPrecondition while a plan of the graph runs.
 absl::Status LoadWeights(Graph& graph, absl::Span<const StoredArray> arrays,
                          const WeightMap& map = {},
-                         absl::Span<const Var> outputs = {});
+                         absl::Span<const Var> outputs = {},
+                         Loc loc = Loc::Current());
 
 // What SaveWeights makes. Can be moved, and the arrays stay where they are.
 struct SavedWeights {
@@ -71,7 +72,8 @@ struct SavedWeights {
 // name of the map that no variable has.
 absl::StatusOr<SavedWeights> SaveWeights(Graph& graph,
                                          const WeightMap& map = {},
-                                         absl::Span<const Var> outputs = {});
+                                         absl::Span<const Var> outputs = {},
+                                         Loc loc = Loc::Current());
 
 }  // namespace tape
 
