@@ -173,9 +173,9 @@ absl::Status WriteImageFolder(const Dataset& dataset,
   const auto labels = dataset.labels.values<int32_t>();
   for (const int32_t label : labels) {
     if (label >= 0 && label < dataset.classes) continue;
-    return WrongData(folder,
-                     absl::StrCat("labels in 0 to ", dataset.classes - 1),
-                     absl::StrCat(label));
+    return WrongData(
+        folder, absl::StrCat("labels in 0 to ", int64_t{dataset.classes} - 1),
+        absl::StrCat(label));
   }
   for (int label = 0; label < dataset.classes; ++label) {
     if (std::find(labels.begin(), labels.end(), label) == labels.end()) {

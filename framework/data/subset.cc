@@ -80,7 +80,7 @@ absl::StatusOr<Dataset> SelectLabels(const Dataset& dataset,
     if (label < 0 || label >= dataset.classes) {
       return absl::InvalidArgumentError(
           absl::StrCat("SelectLabels: expected labels in 0 to ",
-                       dataset.classes - 1, ", found ", label));
+                       int64_t{dataset.classes} - 1, ", found ", label));
     }
     wanted[label] = true;
   }
@@ -129,7 +129,7 @@ absl::StatusOr<RandomSplit> SplitAtRandom(const Dataset& dataset,
     if (!by_label || (label >= 0 && label < dataset.classes)) continue;
     return absl::InvalidArgumentError(
         absl::StrCat("SplitAtRandom: expected labels in 0 to ",
-                     dataset.classes - 1, ", found ", label));
+                     int64_t{dataset.classes} - 1, ", found ", label));
   }
   const auto stratum = [&](uint32_t i) { return by_label ? labels[i] : 0; };
   std::vector<uint64_t> sizes(by_label ? dataset.classes : 1);
