@@ -16,6 +16,7 @@
 #include "framework/core/basic_ops.h"
 #include "framework/core/graph.h"
 #include "ops/ops.h"
+#include "tests/steps_testing.h"
 
 namespace tape {
 namespace {
@@ -29,8 +30,6 @@ Program ProgramOf(const std::vector<Var>& fetches,
       FoldConstants(Bind(Extract(graph, fetches, assignments), 4)))));
 }
 
-const PassSet kPassesOnly = PassSet().Without(Pass::kFuseProducts);
-
 // A node by its name, if it has one, else its op: "w", "MatMul".
 std::string Label(const Program& program, int id) {
   const Node& node = program[id];
@@ -38,12 +37,13 @@ std::string Label(const Program& program, int id) {
 }
 
 // A line a step: "Mul+Add(x, w) -> Add".
-std::string StepsOf(const Program& program, PassSet passes = kPassesOnly) {
+std::string StepsText(const Program& program,
+                      Fusing fusing = Fusing::kElementwise) {
   const auto label = [&](std::string* out, int id) {
     absl::StrAppend(out, Label(program, id));
   };
   std::string text;
-  for (const Step& step : Fuse(program, passes)) {
+  for (const Step& step : StepsOf(program, fusing)) {
     absl::StrAppend(&text, step.name, "(",
                     absl::StrJoin(step.inputs, ", ", label), ") -> ",
                     absl::StrJoin(step.outputs, ", ", label), "\n");
@@ -54,7 +54,7 @@ std::string StepsOf(const Program& program, PassSet passes = kPassesOnly) {
 TEST(FuseTest, MakesOnePassOfAChain) {
   Graph graph;
   const Var x = graph.Input("x", {4, 3});
-  EXPECT_EQ(StepsOf(ProgramOf({Relu(Exp(Neg(x)))})),
+  EXPECT_EQ(StepsText(ProgramOf({Relu(Exp(Neg(x)))})),
             "Neg+Exp+Relu(x) -> Relu\n");
 }
 
@@ -63,8 +63,9 @@ TEST(FuseTest, ReadsAnOperandOnceHoweverOftenItIsUsed) {
   const Var x = graph.Input("x", {4, 3});
   const Var square = x * x;
   const Program program = ProgramOf({square + Exp(x)});
-  EXPECT_EQ(StepsOf(program), "Mul+Exp+Add(x) -> Add\n");
-  EXPECT_EQ(Fuse(program)[0].code->operands.size(), 1u);
+  EXPECT_EQ(StepsText(program), "Mul+Exp+Add(x) -> Add\n");
+  EXPECT_EQ(StepsOf(program, Fusing::kProductsToo)[0].code->operands.size(),
+            1u);
 }
 
 TEST(FuseTest, TakesOperandsThatAreStretchedAndFillsAsConstants) {
@@ -72,8 +73,8 @@ TEST(FuseTest, TakesOperandsThatAreStretchedAndFillsAsConstants) {
   const Var x = graph.Input("x", {4, 3});
   const Var b = graph.Parameter("b", {3}, Zeros());
   const Program program = ProgramOf({(x + b) * 2 + 2});
-  EXPECT_EQ(StepsOf(program), "Add+Mul+Add(x, b) -> Add\n");
-  const ElementwiseCode code = *Fuse(program)[0].code;
+  EXPECT_EQ(StepsText(program), "Add+Mul+Add(x, b) -> Add\n");
+  const ElementwiseCode code = *StepsOf(program, Fusing::kProductsToo)[0].code;
   EXPECT_EQ(code.shape, (Shape{4, 3}));
   EXPECT_EQ(code.operands[1].shape, (Shape{3}));
   ASSERT_EQ(code.constants.size(), 1u);
@@ -86,7 +87,8 @@ TEST(FuseTest, KeepsConstantsApartThatAreNotTheSameBits) {
   const Var x = graph.Input("x", {4});
   const Program program =
       ProgramOf({x * std::nan("") + 1 + x / 0.0 + x / -0.0});
-  EXPECT_EQ(Fuse(program)[0].code->constants.size(), 4u);
+  EXPECT_EQ(StepsOf(program, Fusing::kProductsToo)[0].code->constants.size(),
+            4u);
 }
 
 TEST(FuseTest, KeepsAResultThatIsReadElsewhere) {
@@ -94,7 +96,7 @@ TEST(FuseTest, KeepsAResultThatIsReadElsewhere) {
   const Var x = graph.Input("x", {4, 4});
   const Var e = Exp(x);
   const Var y = Neg(e);
-  EXPECT_EQ(StepsOf(ProgramOf({y, MatMul(e, e)})),
+  EXPECT_EQ(StepsText(ProgramOf({y, MatMul(e, e)})),
             "Exp+Neg(x) -> Exp, Neg\n"
             "MatMul(Exp, Exp) -> MatMul\n");
 }
@@ -105,7 +107,7 @@ TEST(FuseTest, KeepsAResultThatIsFetchedOrAssigned) {
   const Var e = Exp(w);
   const Var n = Neg(e);
   const Var y = Relu(n);
-  EXPECT_EQ(StepsOf(ProgramOf({y, e}, {{w, n}})),
+  EXPECT_EQ(StepsText(ProgramOf({y, e}, {{w, n}})),
             "Exp+Neg+Relu(w) -> Exp, Neg, Relu\n");
 }
 
@@ -113,7 +115,7 @@ TEST(FuseTest, DoesNotFuseWhatHasAnotherShape) {
   Graph graph;
   const Var b = graph.Parameter("b", {3}, Zeros());
   const Var x = graph.Input("x", {4, 3});
-  EXPECT_EQ(StepsOf(ProgramOf({Neg(x + Exp(b))})),
+  EXPECT_EQ(StepsText(ProgramOf({Neg(x + Exp(b))})),
             "Exp(b) -> Exp\n"
             "Add+Neg(x, Exp) -> Neg\n");
 }
@@ -122,7 +124,7 @@ TEST(FuseTest, LeavesOutACopyThatIsReadInsideItsPass) {
   Graph graph;
   const Var b = graph.Parameter("b", {3}, Zeros());
   const Var x = graph.Input("x", {4, 3});
-  EXPECT_EQ(StepsOf(ProgramOf({x * BroadcastTo(b, {4, 3})})),
+  EXPECT_EQ(StepsText(ProgramOf({x * BroadcastTo(b, {4, 3})})),
             "Mul(b, x) -> Mul\n");
 }
 
@@ -130,7 +132,7 @@ TEST(FuseTest, MakesACopyThatIsReadOutside) {
   Graph graph;
   const Var b = graph.Parameter("b", {4}, Zeros());
   const Var x = graph.Input("x", {4, 4});
-  EXPECT_EQ(StepsOf(ProgramOf({MatMul(x, BroadcastTo(b, {4, 4}))})),
+  EXPECT_EQ(StepsText(ProgramOf({MatMul(x, BroadcastTo(b, {4, 4}))})),
             "BroadcastTo(b) -> BroadcastTo\n"
             "MatMul(x, BroadcastTo) -> MatMul\n");
 }
@@ -138,7 +140,7 @@ TEST(FuseTest, MakesACopyThatIsReadOutside) {
 TEST(FuseTest, ReadsAViewWithoutAStepForIt) {
   Graph graph;
   const Var x = graph.Input("x", {4, 3});
-  EXPECT_EQ(StepsOf(ProgramOf({Neg(Reshape(Exp(x), {3, 4}))})),
+  EXPECT_EQ(StepsText(ProgramOf({Neg(Reshape(Exp(x), {3, 4}))})),
             "Exp(x) -> Exp\n"
             "Neg(Reshape) -> Neg\n");
 }
@@ -147,7 +149,7 @@ TEST(FuseTest, DoesNotFuseTwoPassesThatShareNothingButAnOperand) {
   Graph graph;
   const Var x = graph.Input("x", {4, 4});
   const Var e = Exp(x), n = Neg(x);
-  EXPECT_EQ(StepsOf(ProgramOf({MatMul(e, n)})),
+  EXPECT_EQ(StepsText(ProgramOf({MatMul(e, n)})),
             "Exp(x) -> Exp\n"
             "Neg(x) -> Neg\n"
             "MatMul(Exp, Neg) -> MatMul\n");
@@ -156,16 +158,16 @@ TEST(FuseTest, DoesNotFuseTwoPassesThatShareNothingButAnOperand) {
 TEST(FuseTest, FusesWhatFeedsNobodyWithWhatReadsAnOperandOfIts) {
   Graph graph;
   const Var x = graph.Input("x", {4, 3});
-  EXPECT_EQ(StepsOf(ProgramOf({Exp(x), Neg(x)})), "Exp+Neg(x) -> Exp, Neg\n");
+  EXPECT_EQ(StepsText(ProgramOf({Exp(x), Neg(x)})), "Exp+Neg(x) -> Exp, Neg\n");
   // Later too: Exp waits for the pass that waits for a sum.
   const Var sum = SumTo(x, {1, 1});
-  EXPECT_EQ(StepsOf(ProgramOf({Exp(x), x * sum})),
+  EXPECT_EQ(StepsText(ProgramOf({Exp(x), x * sum})),
             "SumTo(x) -> SumTo\n"
             "Exp+Mul(x, SumTo) -> Exp, Mul\n");
   // But not what is of another shape, or shares what is stretched as it is
   // read.
   const Var row = graph.Input("row", {3});
-  EXPECT_EQ(StepsOf(ProgramOf({x * row, Exp(row)})),
+  EXPECT_EQ(StepsText(ProgramOf({x * row, Exp(row)})),
             "Mul(x, row) -> Mul\n"
             "Exp(row) -> Exp\n");
 }
@@ -177,7 +179,7 @@ TEST(FuseTest, MovesWhatIsAssignedDownToThePassThatReadsIt) {
   const Var v = graph.State("v", {4, 3}, Zeros());
   const Var rate = Exp(graph.Input("t", {}));
   const Var new_v = v + g;
-  EXPECT_EQ(StepsOf(ProgramOf({}, {{v, new_v}, {w, w - rate * new_v}})),
+  EXPECT_EQ(StepsText(ProgramOf({}, {{v, new_v}, {w, w - rate * new_v}})),
             "Exp(t) -> Exp\n"
             "Add+Mul+Sub(v, g, Exp, w) -> Add, Sub\n");
 }
@@ -188,7 +190,7 @@ TEST(FuseTest, DoesNotFuseADiamondThroughAKernel) {
   Graph graph;
   const Var x = graph.Input("x", {4, 4});
   const Var e = Exp(x);
-  EXPECT_EQ(StepsOf(ProgramOf({e + MatMul(e, x)})),
+  EXPECT_EQ(StepsText(ProgramOf({e + MatMul(e, x)})),
             "Exp(x) -> Exp\n"
             "MatMul(Exp, x) -> MatMul\n"
             "Add(Exp, MatMul) -> Add\n");
@@ -199,7 +201,7 @@ TEST(FuseTest, DoesNotFuseADiamondThroughAPassOfAnotherShape) {
   const Var x = graph.Input("x", {4, 3});
   const Var e = Exp(x);
   const Var sums = Neg(SumTo(e, {1, 3}));
-  EXPECT_EQ(StepsOf(ProgramOf({e + sums})),
+  EXPECT_EQ(StepsText(ProgramOf({e + sums})),
             "Exp(x) -> Exp\n"
             "SumTo(Exp) -> SumTo\n"
             "Neg(SumTo) -> Neg\n"
@@ -215,7 +217,7 @@ TEST(FuseTest, DoesNotFuseADiamondOfTwoKernelsIntoACycle) {
   // other.
   const Var left = a + MatMul(b, x);
   const Var right = b + MatMul(a, x);
-  EXPECT_EQ(StepsOf(ProgramOf({left * right})),
+  EXPECT_EQ(StepsText(ProgramOf({left * right})),
             "Exp(x) -> Exp\n"
             "Neg(x) -> Neg\n"
             "MatMul(Neg, x) -> MatMul\n"
@@ -237,7 +239,7 @@ TEST(FuseTest, MakesOnePassOfAdam) {
   const Var new_v = decayed_v + 0.001 * Square(g);
   const Var new_w = w - 0.01 * new_m / (Sqrt(new_v) + 1e-8);
   const Program program = ProgramOf({}, {{w, new_w}, {m, new_m}, {v, new_v}});
-  const std::vector<Step> steps = Fuse(program, kPassesOnly);
+  const std::vector<Step> steps = StepsOf(program, Fusing::kElementwise);
   ASSERT_EQ(steps.size(), 2u);
   EXPECT_EQ(steps[0].name, "MatMul");
   EXPECT_EQ(steps[1].inputs.size(), 4u);   // m, v, g and w.
@@ -251,17 +253,17 @@ TEST(FuseTest, KeepsTheOrderOfTheTapeWhereItIsFree) {
   const Var first = MatMul(x, x);
   const Var second = MatMul(x, x, {.lhs = true});
   const Var third = MatMul(second, x);
-  EXPECT_EQ(StepsOf(ProgramOf({third, first})),
+  EXPECT_EQ(StepsText(ProgramOf({third, first})),
             "MatMul(x, x) -> MatMul\n"
             "MatMul(x, x) -> MatMul\n"
             "MatMul(MatMul, x) -> MatMul\n");
-  EXPECT_EQ(Fuse(ProgramOf({third, first}))[0].outputs,
+  EXPECT_EQ(StepsOf(ProgramOf({third, first}), Fusing::kProductsToo)[0].outputs,
             std::vector<int>{first.id()});
 }
 
 std::string StepsOverProducts(const std::vector<Var>& fetches,
                               const std::vector<Assignment>& updates = {}) {
-  return StepsOf(ProgramOf(fetches, updates), PassSet());
+  return StepsText(ProgramOf(fetches, updates), Fusing::kProductsToo);
 }
 
 TEST(FuseTest, TakesAProductIntoThePassThatAloneReadsIt) {
@@ -270,8 +272,9 @@ TEST(FuseTest, TakesAProductIntoThePassThatAloneReadsIt) {
   const Var w = graph.Parameter("w", {3, 2}, Zeros());
   const Var b = graph.Parameter("b", {2}, Zeros());
   const Program program = ProgramOf({Relu(MatMul(x, w) + b)});
-  EXPECT_EQ(StepsOf(program, PassSet()), "MatMul+Add+Relu(x, w, b) -> Relu\n");
-  const Step step = Fuse(program)[0];
+  EXPECT_EQ(StepsText(program, Fusing::kProductsToo),
+            "MatMul+Add+Relu(x, w, b) -> Relu\n");
+  const Step step = StepsOf(program, Fusing::kProductsToo)[0];
   EXPECT_EQ(program[step.product].op->name, std::string("MatMul"));
   // The product's value comes last, and is not read from memory.
   ASSERT_EQ(step.code->operands.size(), 2u);
@@ -318,7 +321,9 @@ TEST(FuseTest, TakesInTheLargestOfTwoProducts) {
             "MatMul+Exp+Mul(y, w, MatMul) -> Mul\n");
 }
 
-TEST(FuseTest, MakesNoStepsOfNothing) { EXPECT_TRUE(Fuse(Program()).empty()); }
+TEST(FuseTest, MakesNoStepsOfNothing) {
+  EXPECT_TRUE(StepsOf(Program(), Fusing::kProductsToo).empty());
+}
 
 }  // namespace
 }  // namespace tape

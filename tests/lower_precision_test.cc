@@ -11,6 +11,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "framework/compiler/verify.h"
 #include "framework/core/random.h"
 #include "framework/framework.h"
 #include "gtest/gtest.h"

@@ -21,6 +21,7 @@
 #include "framework/core/random.h"
 #include "framework/core/reference.h"
 #include "ops/ops.h"
+#include "tests/steps_testing.h"
 
 namespace tape {
 namespace {
@@ -33,13 +34,14 @@ struct Planned {
 
 Planned PlanOf(const Graph& graph, const std::vector<Var>& fetches,
                const std::vector<Assignment>& assignments = {},
-               PassSet passes = PassSet().Without(Pass::kFuseProducts)) {
+               Fusing fusing = Fusing::kElementwise) {
   EXPECT_TRUE(graph.status().ok()) << graph.status();
   Planned planned;
   planned.program = Materialize(Prune(ShareCommonSubexpressions(
       FoldConstants(Bind(Extract(graph, fetches, assignments), 4)))));
-  planned.steps = Fuse(planned.program, passes);
+  planned.steps = StepsOf(planned.program, fusing);
   planned.memory = PlanMemory(planned.program, planned.steps);
+  VerifyMemory(planned.program, planned.memory);
   return planned;
 }
 
@@ -311,7 +313,7 @@ TEST(MemoryPlanTest, WritesNoPassOverWhatItsProductReads) {
   const Var b = graph.Input("b", {4});
   const Var dying = Exp(x);
   const Planned planned =
-      PlanOf(graph, {Relu(MatMul(dying, x) + b)}, {}, PassSet());
+      PlanOf(graph, {Relu(MatMul(dying, x) + b)}, {}, Fusing::kProductsToo);
   ExpectSound(planned);
   ASSERT_EQ(planned.steps.size(), 2u);
   EXPECT_FALSE(SamePlace(planned.memory.places[planned.steps[0].outputs[0]],
@@ -324,7 +326,8 @@ TEST(MemoryPlanTest, WritesAPassOverAProductOverAnotherOperand) {
   const Var y = graph.Input("y", {4, 4});
   const Var w = graph.Parameter("w", {4, 4}, Zeros());
   const Var g = MatMul(x, y);
-  const Planned planned = PlanOf(graph, {}, {{w, w - Square(g)}}, PassSet());
+  const Planned planned =
+      PlanOf(graph, {}, {{w, w - Square(g)}}, Fusing::kProductsToo);
   ExpectSound(planned);
   EXPECT_EQ(planned.steps.size(), 1u);
   EXPECT_TRUE(planned.memory.copies.empty());

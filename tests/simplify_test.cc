@@ -14,6 +14,7 @@
 #include "framework/compiler/compile.h"
 #include "framework/compiler/passes.h"
 #include "framework/compiler/program.h"
+#include "framework/compiler/verify.h"
 #include "framework/core/basic_ops.h"
 #include "framework/core/graph.h"
 #include "framework/core/reference.h"

@@ -1,8 +1,6 @@
-// Batches cut into tiles (framework/compiler/tile.h, tiles.h): the two programs
+// Batches cut into tiles (framework/compiler/tile_batch.h, tile_kernels.h): the two programs
 // by their text, what cannot be cut, and the numbers of large batches against
 // references in double.
-#include "framework/compiler/tile.h"
-
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -16,6 +14,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "framework/compiler/program.h"
+#include "framework/compiler/tile_batch.h"
+#include "framework/compiler/verify.h"
 #include "framework/core/reference.h"
 #include "framework/framework.h"
 #include "gtest/gtest.h"
@@ -49,7 +49,7 @@ std::optional<Tiling> Cut(const std::vector<Var>& fetches, int64_t batch,
   const Graph& graph = *fetches[0].graph();
   EXPECT_TRUE(graph.status().ok()) << graph.status();
   const Program program = Bind(Extract(graph, fetches, assignments), batch);
-  const std::optional<Tiling> tiling = TileBatch(program, batch, tile_rows);
+  const std::optional<Tiling> tiling = CutIntoTiles(program, batch, tile_rows);
   if (tiling.has_value()) {
     Verify(tiling->outer);
     Verify(tiling->program);

@@ -1,153 +1,191 @@
-// Compile (compile.h): checks what is asked, then extracts and prepares. Tested
-// by tests/compile_test.cc.
+// Compile (compile.h), and the pipeline: the passes in the order in which they
+// run. Tested by tests/compile_test.cc and tests/without_passes_test.cc.
+//
+//   Compile          checks the options (check_options.h), extracts what the
+//                    fetches and updates need (program.h), and makes a Plan
+//   CompileForBatch  when a plan first sees a batch size: from the program,
+//                    bound to it, through kPasses to what an Executable runs
 #include "framework/compiler/compile.h"
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
-#include "absl/container/flat_hash_set.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/string_view.h"
+#include "framework/compiler/check_options.h"
+#include "framework/compiler/compiled_program.h"
+#include "framework/compiler/fuse.h"
 #include "framework/compiler/lower_precision.h"
+#include "framework/compiler/memory_plan.h"
+#include "framework/compiler/passes.h"
 #include "framework/compiler/plan_impl.h"
+#include "framework/compiler/tile_batch.h"
+#include "framework/compiler/verify.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
-#include "framework/core/text.h"
 
 namespace tape {
 namespace {
 
-// Finds all that is wrong with the options.
-class OptionsChecker {
- public:
-  OptionsChecker(const Graph& graph, const CompileOptions& options, Loc loc)
-      : graph_(graph), options_(options), loc_(loc) {}
+// ---- The pipeline ----
 
-  // A line each.
-  std::vector<std::string> Mistakes() {
-    for (size_t i = 0; i < options_.fetch.size(); ++i) {
-      IsOfGraph(options_.fetch[i], absl::StrCat("fetch ", i));
-    }
-    CheckOutputs();
-    for (size_t i = 0; i < options_.updates.assignments.size(); ++i) {
-      CheckAssignment(i);
-    }
-    if (!options_.replace.empty() && !options_.updates.assignments.empty()) {
-      Add("a plan with replacements cannot make updates");
-    }
-    for (const Replacement& replacement : options_.replace) {
-      CheckReplacement(replacement);
-    }
-    if (options_.threads < 0 || options_.threads > kMaxThreads) {
-      Add(absl::StrCat("expected 1 to ", kMaxThreads,
-                       " threads, or 0 for all, found ", options_.threads));
-    }
-    for (int64_t batch : options_.batch_sizes) {
-      if (batch >= 0) continue;
-      Add(absl::StrCat("expected a batch size of at least 0, found ", batch));
-    }
-    if (options_.max_batch_sizes < 1) {
-      Add(absl::StrCat("expected max_batch_sizes of at least 1, found ",
-                       options_.max_batch_sizes));
-    }
-    const absl::StatusOr<PassSet> passes = PassSet::Without(options_.without);
-    if (!passes.ok()) Add(passes.status().message());
-    return std::move(mistakes_);
-  }
-
- private:
-  void Add(absl::string_view message) {
-    mistakes_.push_back(
-        loc_.line > 0 ? absl::StrCat(loc_.ToString(), ": Compile: ", message)
-                      : absl::StrCat("Compile: ", message));
-  }
-
-  bool IsOfGraph(Var var, absl::string_view what) {
-    if (!graph_.Has(var)) {
-      Add(absl::StrCat(what, " is ",
-                       var.empty() ? var.WhyEmpty() : "of another graph"));
-      return false;
-    }
-    // What is not valid for a mistake that the graph has kept is named there.
-    if (!var.valid() && graph_.status().ok()) {
-      Add(absl::StrCat(what, " is not valid"));
-    }
-    return var.valid();
-  }
-
-  void CheckOutputs() {
-    absl::flat_hash_set<absl::string_view> names;
-    for (const Output& output : options_.outputs) {
-      const std::string what =
-          absl::StrCat("output \"", Printable(output.name), "\"");
-      IsOfGraph(output.value, what);
-      if (output.name.empty()) Add("expected a name of an output, found none");
-      if (!names.insert(output.name).second) {
-        Add(absl::StrCat(what, " is there twice"));
-      }
-    }
-  }
-
-  void CheckAssignment(size_t i) {
-    const Assignment& assignment = options_.updates.assignments[i];
-    const std::string what = absl::StrCat("assignment ", i);
-    const bool has_variable =
-        IsOfGraph(assignment.variable, absl::StrCat("the variable of ", what));
-    const bool has_value =
-        IsOfGraph(assignment.value, absl::StrCat("the value of ", what));
-    if (!has_variable) return;
-    const Node& variable = graph_.node(assignment.variable);
-    if (variable.variable == kNone) {
-      Add(absl::StrCat(what, " is to no variable, but to ",
-                       graph_.Describe(assignment.variable.id())));
-      return;
-    }
-    if (!updated_.insert(variable.variable).second) {
-      Add(absl::StrCat("\"", Printable(variable.name), "\" (",
-                       variable.loc.ToString(), ") is assigned to twice"));
-    }
-    if (has_value && !(variable.type == assignment.value.type())) {
-      Add(absl::StrCat(what, " to \"", Printable(variable.name), "\" (",
-                       graph_.Describe(assignment.variable.id()),
-                       ") has another type (",
-                       graph_.Describe(assignment.value.id()), ")"));
-    }
-  }
-
-  void CheckReplacement(const Replacement& replacement) {
-    const TensorType* types[2] = {};
-    const std::string* const names[2] = {&replacement.variable,
-                                         &replacement.by};
-    for (int i = 0; i < 2; ++i) {
-      const int index = graph_.variables().Find(*names[i]);
-      if (index < 0) {
-        Add(absl::StrCat("a replacement names \"", Printable(*names[i]),
-                         "\", which is no variable of the graph"));
-      } else {
-        types[i] = &graph_.variables()[index].value.type();
-      }
-    }
-    if (types[0] == nullptr || types[1] == nullptr || *types[0] == *types[1]) {
-      return;
-    }
-    Add(absl::StrCat("\"", Printable(replacement.variable), "\" (",
-                     types[0]->ToString(), ") cannot be replaced by \"",
-                     Printable(replacement.by), "\" (", types[1]->ToString(),
-                     ")"));
-  }
-
-  const Graph& graph_;
-  const CompileOptions& options_;
-  const Loc loc_;
-  absl::flat_hash_set<int> updated_;
-  std::vector<std::string> mistakes_;
+// What the passes work on.
+struct Compilation {
+  CompiledProgram result;
+  std::vector<Group> groups;  // Of its program's nodes: what one step makes.
+  std::vector<std::string> without;
+  Precision precision;
 };
+
+// What of a Compilation a pass may change.
+enum class Changes { kProgram, kGroups, kSteps, kMemory };
+
+// Which programs go through a pass: all; or that of the whole batch alone, since
+// a tile's program is cut from one that has been through it.
+enum class Scope { kAll, kWholeBatch };
+
+struct Pass {
+  absl::string_view name;
+  Changes changes;
+  Scope scope;
+  void (*run)(Compilation& compilation);
+  // What is done if CompileOptions::without names the pass.
+  void (*run_instead)(Compilation& compilation);
+};
+
+void Skip(Compilation&) {}
+
+// A pass that rewrites the program.
+template <Program (*rewrite)(Program)>
+void Rewrite(Compilation& compilation) {
+  Program& program = compilation.result.program;
+  program = rewrite(std::move(program));
+}
+
+void RunLowerPrecision(Compilation& compilation) {
+  if (compilation.precision == Precision::kFloat32) return;
+  Rewrite<LowerPrecision>(compilation);
+}
+
+void RunTileBatch(Compilation& compilation);
+
+void RunFuse(Compilation& compilation) {
+  compilation.groups = FuseElementwise(compilation.result.program);
+}
+void GroupEachByItself(Compilation& compilation) {
+  compilation.groups = EachByItself(compilation.result.program);
+}
+void RunFuseProducts(Compilation& compilation) {
+  FuseProducts(compilation.result.program, compilation.groups);
+}
+void RunMakeSteps(Compilation& compilation) {
+  CompiledProgram& result = compilation.result;
+  result.steps = MakeSteps(result.program, compilation.groups);
+}
+template <bool reuse>
+void RunPlanMemory(Compilation& compilation) {
+  CompiledProgram& result = compilation.result;
+  result.memory = PlanMemory(result.program, result.steps, reuse);
+}
+
+// In this order. After each, the verifier looks at what it may have changed
+// (verify.h). A pass that has no run_instead cannot be left out.
+constexpr Pass kPasses[] = {
+    {"fold_constants", Changes::kProgram, Scope::kWholeBatch,
+     Rewrite<FoldConstants>, Skip},
+    {"simplify", Changes::kProgram, Scope::kWholeBatch, Rewrite<Simplify>,
+     Skip},
+    {"share_common_subexpressions", Changes::kProgram, Scope::kWholeBatch,
+     Rewrite<ShareCommonSubexpressions>, Skip},
+    {"prune", Changes::kProgram, Scope::kWholeBatch, Rewrite<Prune>, Skip},
+    {"lower_precision", Changes::kProgram, Scope::kWholeBatch,
+     RunLowerPrecision, nullptr},
+    {"tile_batch", Changes::kProgram, Scope::kWholeBatch, RunTileBatch, Skip},
+    {"fold_into_products", Changes::kProgram, Scope::kAll,
+     Rewrite<FoldIntoProducts>, Skip},
+    // What was folded.
+    {"prune", Changes::kProgram, Scope::kAll, Rewrite<Prune>, Skip},
+    {"materialize", Changes::kProgram, Scope::kAll, Rewrite<Materialize>,
+     nullptr},
+    {"fuse", Changes::kGroups, Scope::kAll, RunFuse, GroupEachByItself},
+    {"fuse_products", Changes::kGroups, Scope::kAll, RunFuseProducts, Skip},
+    {"make_steps", Changes::kSteps, Scope::kAll, RunMakeSteps, nullptr},
+    {"reuse_memory", Changes::kMemory, Scope::kAll, RunPlanMemory<true>,
+     RunPlanMemory<false>},
+};
+
+void VerifyAfter(const Pass& pass, const Compilation& compilation) {
+  const CompiledProgram& result = compilation.result;
+  switch (pass.changes) {
+    case Changes::kProgram:
+      return Verify(result.program, pass.name);
+    case Changes::kGroups:
+      return VerifyGroups(result.program, compilation.groups);
+    case Changes::kSteps:
+      return VerifySteps(result.program, result.steps);
+    case Changes::kMemory:
+      return VerifyMemory(result.program, result.memory);
+  }
+}
+
+void RunPasses(Scope scope, Compilation& compilation) {
+  Verify(compilation.result.program);
+  for (const Pass& pass : kPasses) {
+    if (pass.scope == Scope::kWholeBatch && scope != Scope::kWholeBatch) {
+      continue;
+    }
+    const std::vector<std::string>& without = compilation.without;
+    const bool is_left_out =
+        pass.run_instead != nullptr &&
+        std::find(without.begin(), without.end(), pass.name) != without.end();
+    (is_left_out ? pass.run_instead : pass.run)(compilation);
+    VerifyAfter(pass, compilation);
+  }
+}
+
+// The program of a tile, compiled. A pass over a product's bands has nothing to
+// gain where a tile is in the cache as a whole.
+CompiledProgram CompileTile(const Program& program,
+                            std::vector<std::string> without) {
+  without.push_back("fuse_products");
+  Compilation compilation = {.result = {.program = program,
+                                        .input_tape_ids = InputTapeIds(program),
+                                        .single_threaded = true},
+                             .groups = {},
+                             .without = std::move(without),
+                             .precision = Precision::kFloat32};
+  RunPasses(Scope::kAll, compilation);
+  return std::move(compilation.result);
+}
+
+void RunTileBatch(Compilation& compilation) {
+  CompiledProgram& result = compilation.result;
+  result.tiles =
+      TileBatch(result.program, result.batch, [&](const Program& tile) {
+        return CompileTile(tile, compilation.without);
+      });
+  if (result.tiles != nullptr) result.program = result.tiles->tiling.outer;
+}
+
+CompiledProgram CompileForBatch(const Program& program, int64_t batch,
+                                const std::vector<std::string>& without,
+                                Precision precision) {
+  Compilation compilation = {
+      .result = {.batch = batch,
+                 .program = program,
+                 .input_tape_ids = InputTapeIds(program),
+                 .fed_operands = FindFedOperands(program)},
+      .groups = {},
+      .without = without,
+      .precision = precision};
+  RunPasses(Scope::kWholeBatch, compilation);
+  return std::move(compilation.result);
+}
+
+// ---- From a graph to a plan ----
 
 // What an op lacks to be run, or null.
 const char* Missing(const OpDef& op) {
@@ -170,20 +208,21 @@ std::vector<std::string> WithoutKernels(const Program& program) {
   return mistakes;
 }
 
+absl::Status AllOf(const std::vector<std::string>& mistakes) {
+  if (mistakes.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
+}
+
 absl::StatusOr<Plan> CompileOrThrow(const Graph& graph,
                                     const CompileOptions& options, Loc loc) {
   const auto start = std::chrono::steady_clock::now();
   std::vector<std::string> mistakes =
-      OptionsChecker(graph, options, loc).Mistakes();
+      FindMistakes(graph, options, PassNames(), loc);
   if (absl::Status status = graph.status(); !status.ok()) {
     mistakes.insert(mistakes.begin(), std::string(status.message()));
   }
-  if (!mistakes.empty()) {
-    return absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
-  }
-  const PassSet passes = *PassSet::Without(options.without);
-  const int threads =
-      options.threads == 0 ? AvailableThreads() : options.threads;
+  if (!mistakes.empty()) return AllOf(mistakes);
+
   std::vector<Var> fetches = options.fetch;
   std::vector<std::string> output_names;
   for (const Output& output : options.outputs) {
@@ -193,26 +232,33 @@ absl::StatusOr<Plan> CompileOrThrow(const Graph& graph,
   Program program =
       Extract(graph, fetches, options.updates.assignments, options.replace);
   mistakes = WithoutKernels(program);
-  if (!mistakes.empty()) {
-    return absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
-  }
+  if (!mistakes.empty()) return AllOf(mistakes);
   if (absl::Status status = CheckMachine(program, options.precision);
       !status.ok()) {
     return status;
   }
+
+  // Each value of the tape is looked at as it is made, so all must be there.
+  std::vector<std::string> without = options.without;
+  if (options.check_finite) {
+    without = std::vector<std::string>(PassNames().begin(), PassNames().end());
+  }
   auto impl = std::make_unique<Plan::Impl>(
       graph, std::move(program),
-      Plan::Impl::Options{
-          .fetches = std::move(fetches),
-          .output_names = std::move(output_names),
-          .executable = {.threads = threads,
-                         .passes =
-                             options.check_finite ? PassSet::None() : passes,
-                         .precision = options.precision},
-          .check_finite = options.check_finite,
-          .max_batch_sizes =
-              std::max(static_cast<size_t>(options.max_batch_sizes),
-                       options.batch_sizes.size())});
+      Plan::Impl::Options{.fetches = std::move(fetches),
+                          .output_names = std::move(output_names),
+                          .threads = options.threads == 0 ? AvailableThreads()
+                                                          : options.threads,
+                          .compile =
+                              [without, precision = options.precision](
+                                  const Program& bound, int64_t batch) {
+                                return CompileForBatch(bound, batch, without,
+                                                       precision);
+                              },
+                          .check_finite = options.check_finite,
+                          .max_batch_sizes = std::max(
+                              static_cast<size_t>(options.max_batch_sizes),
+                              options.batch_sizes.size())});
   std::vector<int64_t> batch_sizes = options.batch_sizes;
   if (!impl->has_batch()) batch_sizes = {0};
   for (int64_t batch : batch_sizes) {
@@ -221,9 +267,7 @@ absl::StatusOr<Plan> CompileOrThrow(const Graph& graph,
       mistakes.push_back(std::string(prepared.status().message()));
     }
   }
-  if (!mistakes.empty()) {
-    return absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
-  }
+  if (!mistakes.empty()) return AllOf(mistakes);
   impl->set_compile_seconds(
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
           .count());
@@ -231,6 +275,20 @@ absl::StatusOr<Plan> CompileOrThrow(const Graph& graph,
 }
 
 }  // namespace
+
+absl::Span<const absl::string_view> PassNames() {
+  static const auto& names = *new std::vector<absl::string_view>([] {
+    std::vector<absl::string_view> names;
+    for (const Pass& pass : kPasses) {
+      if (pass.run_instead == nullptr) continue;
+      if (std::find(names.begin(), names.end(), pass.name) == names.end()) {
+        names.push_back(pass.name);
+      }
+    }
+    return names;
+  }());
+  return names;
+}
 
 absl::StatusOr<Plan> Compile(const Graph& graph, const CompileOptions& options,
                              Loc loc) {
@@ -240,14 +298,6 @@ absl::StatusOr<Plan> Compile(const Graph& graph, const CompileOptions& options,
   } catch (...) {
     return CaughtStatus(CallText(loc, "Compile"));
   }
-}
-
-int Fail(const absl::Status& status) {
-  // Messages quote names of files: these must not command the terminal.
-  for (absl::string_view line : absl::StrSplit(status.message(), '\n')) {
-    std::fprintf(stderr, "%s\n", Printable(line).c_str());
-  }
-  return 1;
 }
 
 }  // namespace tape

@@ -1,9 +1,7 @@
 // COMPILE: from declarations to a plan. All mistakes made while declaring come
 // out here, each with its line.
 //
-// The way of a program: extract what the fetches and updates need (program.h)
-// -> bind the batch size -> rewrite (passes.h) -> fuse into steps (fuse.h) ->
-// lay out memory (memory_plan.h) -> build kernels (executable.h). Tested by
+// The pipeline stands at the head of compile.cc. Tested by
 // tests/compile_test.cc.
 #ifndef TAPE_FRAMEWORK_COMPILER_COMPILE_H_
 #define TAPE_FRAMEWORK_COMPILER_COMPILE_H_
@@ -18,6 +16,7 @@
 #include "absl/types/span.h"
 #include "framework/compiler/plan.h"
 #include "framework/compiler/precision.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/graph.h"
 #include "framework/core/updates.h"
 
@@ -88,10 +87,6 @@ absl::StatusOr<Plan> Compile(const Graph& graph, const CompileOptions& options,
 // The passes that CompileOptions::without may name, in the order in which they
 // are made.
 absl::Span<const absl::string_view> PassNames();
-
-// Prints `status` to stderr, with control characters escaped, and returns 1, the
-// exit code of a main that failed.
-int Fail(const absl::Status& status);
 
 }  // namespace tape
 

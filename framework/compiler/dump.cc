@@ -6,6 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/types/span.h"
 
 namespace tape {
 namespace {
@@ -71,8 +73,24 @@ std::string Alias(const Program& program, const std::vector<int>& storages,
   return "";
 }
 
-}  // namespace
+std::string PlaceText(const Executable& executable, const Place& place) {
+  switch (place.kind) {
+    case Place::kArena:
+      return absl::StrCat("arena+", place.offset);
+    case Place::kVariable:
+      return absl::StrCat("variable \"",
+                          executable.variables()[place.index].name, "\"");
+    case Place::kFed:
+      return absl::StrCat(
+          "input \"", executable.compiled().program[place.index].name, "\"");
+    case Place::kNowhere:
+      break;
+  }
+  return "nowhere";
+}
 
+// A line for each step, numbered from 1, and one for their sums. `accesses`
+// says of each step what it reads and writes.
 std::string StepTable(absl::Span<const StepCost> costs,
                       absl::Span<const std::string> accesses) {
   Table table({"step", "chunks", "FLOPs", "read", "written", "what"},
@@ -93,8 +111,13 @@ std::string StepTable(absl::Span<const StepCost> costs,
   return table.ToString();
 }
 
-std::string MemoryMap(const Program& program, const std::vector<Step>& steps,
-                      const MemoryPlan& memory, const PlaceName& name_of) {
+// A line for each value that has a place, in the program's order: its bytes,
+// the number of the step that makes it and of the last that reads it ("end" if
+// it must outlive the run's steps), its place, and what it shares memory with.
+std::string MemoryMap(const Executable& executable) {
+  const Program& program = executable.compiled().program;
+  const std::vector<Step>& steps = executable.compiled().steps;
+  const MemoryPlan& memory = executable.compiled().memory;
   const std::vector<int> storages = program.Storages();
   std::vector<int> maker(program.size(), kNone), last(program.size(), kNone);
   for (size_t s = 0; s < steps.size(); ++s) {
@@ -121,11 +144,47 @@ std::string MemoryMap(const Program& program, const std::vector<Step>& steps,
     table.Add({absl::StrCat("%", id, " ", node.op->name), node.type.ToString(),
                absl::StrCat(node.type.bytes()), step_text(maker[id]),
                outlives[id] ? "end" : step_text(last[id]),
-               name_of(memory.places[id]),
+               PlaceText(executable, memory.places[id]),
                Alias(program, storages, memory, id,
                      maker[id] == kNone ? nullptr : &steps[maker[id]])});
   }
   return table.ToString();
+}
+
+}  // namespace
+
+std::vector<StepCost> StepCosts(const Executable& executable) {
+  std::vector<StepCost> steps;
+  for (const Executable::Call& call : executable.calls()) {
+    steps.push_back({.name = call.name,
+                     .chunks = call.chunks,
+                     .flops = call.flops,
+                     .bytes_read = call.bytes_read,
+                     .bytes_written = call.bytes_written});
+  }
+  return steps;
+}
+
+std::string Dump(const Executable& executable) {
+  const CompiledProgram& compiled = executable.compiled();
+  std::string text = absl::StrCat(
+      compiled.single_threaded ? ""
+                               : absl::StrCat("batch ", compiled.batch, ", "),
+      executable.calls().size(), " steps, peak ", compiled.memory.arena_bytes,
+      " bytes of arena (", compiled.memory.unshared_bytes, " unshared)\n");
+  if (executable.calls().empty()) return text;
+  const auto append_place = [&](std::string* out, const Place& place) {
+    absl::StrAppend(out, PlaceText(executable, place));
+  };
+  std::vector<std::string> accesses;
+  for (const Executable::Call& call : executable.calls()) {
+    accesses.push_back(
+        absl::StrCat(absl::StrJoin(call.read, ", ", append_place), " -> ",
+                     absl::StrJoin(call.written, ", ", append_place)));
+  }
+  absl::StrAppend(&text, StepTable(StepCosts(executable), accesses),
+                  MemoryMap(executable));
+  return text;
 }
 
 }  // namespace tape

@@ -1,20 +1,15 @@
-// Executable (executable.h): the passes in their order, and the loop that runs
-// what they made. Tested by tests/plan_test.cc.
+// Executable (executable.h): kernels and memory, and the loop that runs them.
+// Tested by tests/plan_test.cc.
 #include "framework/compiler/executable.h"
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
-#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "framework/compiler/dump.h"
-#include "framework/compiler/lower_precision.h"
-#include "framework/compiler/passes.h"
 #include "framework/core/basic_ops.h"
 #include "framework/core/check.h"
 #include "framework/core/exceptions.h"
@@ -22,57 +17,6 @@
 
 namespace tape {
 namespace {
-
-struct Rewrite {
-  Pass pass;
-  Program (*run)(Program);
-};
-
-// In this order, and between the two lists the batch is cut into tiles. A
-// tile's program has been through the first list.
-constexpr Rewrite kFirstRewrites[] = {
-    {Pass::kFoldConstants, FoldConstants},
-    {Pass::kSimplify, Simplify},
-    {Pass::kShareCommonSubexpressions, ShareCommonSubexpressions},
-    {Pass::kPrune, Prune},
-};
-constexpr Rewrite kLastRewrites[] = {
-    {Pass::kFoldIntoProducts, FoldIntoProducts},
-    {Pass::kPrune, Prune},  // What was folded.
-};
-
-// An element that is infinite or NaN.
-struct NotFinite {
-  int64_t index;  // In row-major order.
-  float value;
-};
-
-template <typename T>
-std::optional<NotFinite> FindNotFiniteOf(const TensorType& type,
-                                         const void* memory) {
-  const auto* const values = static_cast<const T*>(memory);
-  for (int64_t i = 0; i < type.shape.elements(); ++i) {
-    const auto value = static_cast<float>(values[i]);
-    if (!std::isfinite(value)) return NotFinite{i, value};
-  }
-  return std::nullopt;
-}
-
-// The first one of a tensor.
-std::optional<NotFinite> FindNotFinite(const TensorType& type,
-                                       const void* memory) {
-  switch (type.dtype) {
-    case DType::kFloat32:
-      return FindNotFiniteOf<float>(type, memory);
-    case DType::kBFloat16:
-      return FindNotFiniteOf<BFloat16>(type, memory);
-    case DType::kInt32:
-    case DType::kUint8:
-    case DType::kFloat64:
-      return std::nullopt;
-  }
-  return std::nullopt;
-}
 
 // The largest values in the arena, with their ops and lines.
 std::string LargestValues(const Program& program, const MemoryPlan& memory) {
@@ -126,166 +70,94 @@ std::unique_ptr<Kernel> MakeCopyKernel(const TensorType& type) {
 
 }  // namespace
 
-void Executable::RunPasses(const Program& program) {
-  program_ = program;
-  Verify(program_);
-  // After each, the verifier runs.
-  const auto run = [&](absl::Span<const Rewrite> rewrites) {
-    for (const Rewrite& rewrite : rewrites) {
-      if (!options_.passes.Has(rewrite.pass)) continue;
-      program_ = rewrite.run(std::move(program_));
-      Verify(program_);
-    }
-  };
-  if (options_.use == Use::kPlan) {
-    run(kFirstRewrites);
-    if (options_.precision == Precision::kBFloat16) {
-      program_ = LowerPrecision(std::move(program_));
-      Verify(program_);
-    }
-    if (options_.passes.Has(Pass::kTileBatch)) {
-      try {
-        tiles_ = Tiles::Make(program_, batch_, options_.passes, &program_);
-      } catch (const OutOfMemory& error) {
-        throw StatusError(absl::ResourceExhaustedError(absl::StrCat(
-            "the tiles of the batch found ", error.what(), WithBatch(batch_))));
-      }
-      Verify(program_);
-    }
-  }
-  run(kLastRewrites);
-  program_ = Materialize(std::move(program_));
-  Verify(program_);
+Executable::Executable(CompiledProgram compiled, int threads,
+                       Variables& variables, const KernelSource& kernels)
+    : compiled_(std::move(compiled)), variables_(&variables) {
+  AddSteps(kernels);
+  AddCopies();
+  MakeBuffers(threads);
+  FindAddresses();
 }
 
-// Of the program as it was declared: passes may take such a node away.
-void Executable::FindFedOperands(const Program& program) {
-  absl::flat_hash_map<int, int> fed_of_node;
-  for (int input : program.Inputs()) {
-    fed_of_node.emplace(input, static_cast<int>(fed_of_node.size()));
-  }
-  for (const Node& node : program.nodes) {
-    if (node.op->refuses == nullptr) continue;
-    std::vector<TensorType> types;
-    for (int input : node.inputs) types.push_back(program[input].type);
-    for (size_t i = 0; i < node.inputs.size(); ++i) {
-      int from = node.inputs[i];
-      while (program[from].op->traits.view) from = program[from].inputs[0];
-      const auto fed = fed_of_node.find(from);
-      if (fed == fed_of_node.end()) continue;
-      // A loss and its derivative take the same labels: one look is enough.
-      const FedOperand operand = {node, types, static_cast<int>(i),
-                                  fed->second};
-      const bool is_known = std::any_of(
-          fed_operands_.begin(), fed_operands_.end(), [&](const auto& other) {
-            return other.node.op->refuses == node.op->refuses &&
-                   other.node.attributes == node.attributes &&
-                   other.inputs == types && other.operand == operand.operand &&
-                   other.fed == operand.fed;
-          });
-      if (!is_known) fed_operands_.push_back(operand);
-    }
-  }
-}
-
-absl::Status Executable::CheckFed(absl::Span<const void* const> fed) const {
-  for (const FedOperand& operand : fed_operands_) {
-    const TensorView value(operand.inputs[operand.operand], fed[operand.fed]);
-    const std::string wrong = CallOf(operand.node, "rule for fed numbers", [&] {
-      return operand.node.op->refuses({.attributes = operand.node.attributes,
-                                       .inputs = operand.inputs,
-                                       .operand = operand.operand,
-                                       .fed = value});
-    });
-    if (wrong.empty()) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat(operand.node.loc.ToString(), ": ", wrong));
-  }
-  return absl::OkStatus();
-}
-
-std::unique_ptr<Kernel> Executable::MakeKernel(const Step& step) const {
+std::unique_ptr<Kernel> Executable::MakeKernel(
+    const Step& step, const KernelSource& kernels) const {
+  const Program& program = compiled_.program;
   const auto make = [&](int id, bool apart) {
-    const Node& node = program_[id];
+    const Node& node = program[id];
     std::vector<TensorType> inputs;
-    for (int input : node.inputs) inputs.push_back(program_[input].type);
+    for (int input : node.inputs) inputs.push_back(program[input].type);
     auto kernel = node.op->kernel({.attributes = node.attributes,
                                    .inputs = inputs,
                                    .output = node.type,
-                                   .alone = options_.use == Use::kTile,
+                                   .alone = compiled_.single_threaded,
                                    .apart = apart});
     if (kernel == nullptr) throw MistakeOf(node, "made no kernel");
     return kernel;
   };
   if (step.product != kNone) {
     return MakeProductPassKernel(make(step.product, true),
-                                 program_[step.product].inputs.size(),
+                                 program[step.product].inputs.size(),
                                  *step.code);
   }
   if (step.code.has_value()) return MakeElementwiseKernel(*step.code);
-  if (tiles_ != nullptr) {
-    auto kernel = tiles_->MakeKernel(program_, step.outputs[0]);
+  if (kernels != nullptr) {
+    auto kernel = kernels(program[step.outputs[0]]);
     if (kernel != nullptr) return kernel;
   }
   return make(step.outputs[0], false);
 }
 
-bool Executable::HasSideEffects(const Step& step) const {
-  return std::any_of(step.outputs.begin(), step.outputs.end(), [&](int id) {
-    return program_[id].op->traits.side_effects;
-  });
-}
-
-Executable::Executable(const Program& program, int64_t batch,
-                       const Options& options, Variables& variables)
-    : batch_(batch), options_(options), variables_(&variables) {
-  if (options_.use == Use::kPlan) FindFedOperands(program);
-  RunPasses(program);
-  steps_ = Fuse(program_, options_.passes);
-  memory_ = PlanMemory(program_, steps_, options_.passes);
-
-  const std::vector<int> storage_of = program_.Storages();
-  for (const Step& step : steps_) {
+void Executable::AddSteps(const KernelSource& kernels) {
+  const Program& program = compiled_.program;
+  const std::vector<Place>& places = compiled_.memory.places;
+  const std::vector<int> storage_of = program.Storages();
+  for (const Step& step : compiled_.steps) {
+    const bool side_effects = std::any_of(
+        step.outputs.begin(), step.outputs.end(),
+        [&](int id) { return program[id].op->traits.side_effects; });
     Call call{.name = step.name,
-              .subject = SubjectOf(program_, step),
+              .subject = SubjectOf(program, step),
               .kernel = nullptr,
               .node = step.outputs.empty() ? kNone : step.outputs[0],
-              .side_effects = HasSideEffects(step)};
+              .side_effects = side_effects};
     absl::flat_hash_set<int> storages;  // An operand may be named twice.
     for (int id : step.inputs) {
-      call.read.push_back(memory_.places[id]);
+      call.read.push_back(places[id]);
       if (storages.insert(storage_of[id]).second) {
-        call.bytes_read += static_cast<double>(program_[id].type.bytes());
+        call.bytes_read += static_cast<double>(program[id].type.bytes());
       }
     }
     for (int id : step.outputs) {
-      call.written.push_back(memory_.places[id]);
-      call.bytes_written += static_cast<double>(program_[id].type.bytes());
+      call.written.push_back(places[id]);
+      call.bytes_written += static_cast<double>(program[id].type.bytes());
     }
     try {
-      call.kernel = MakeKernel(step);
+      call.kernel = MakeKernel(step, kernels);
       AddCall(std::move(call));
     } catch (...) {
-      throw StatusError(CaughtStatus(SubjectOf(program_, step)));
+      throw StatusError(CaughtStatus(SubjectOf(program, step)));
     }
   }
-  for (const Program::Update& copy : memory_.copies) {
-    const auto bytes = static_cast<double>(program_[copy.value].type.bytes());
+}
+
+void Executable::AddCopies() {
+  for (const Program::Update& copy : compiled_.memory.copies) {
+    const TensorType& type = compiled_.program[copy.value].type;
+    const auto bytes = static_cast<double>(type.bytes());
     AddCall({.name = "Copy",
              .subject = "a copy to a variable",
-             .kernel = MakeCopyKernel(program_[copy.value].type),
-             .read = {memory_.places[copy.value]},
+             .kernel = MakeCopyKernel(type),
+             .read = {compiled_.memory.places[copy.value]},
              .written = {{.kind = Place::kVariable, .index = copy.variable}},
              .bytes_read = bytes,
              .bytes_written = bytes});
   }
+}
 
-  MakeBuffers();
-  // Passes keep a node's tape id, by which an input is known again.
+void Executable::FindAddresses() {
   absl::flat_hash_map<int, int> fed_of_tape_id;
-  for (int input : program.Inputs()) {
-    fed_of_tape_id.emplace(program.tape_ids[input],
-                           static_cast<int>(fed_of_tape_id.size()));
+  for (int tape_id : compiled_.input_tape_ids) {
+    fed_of_tape_id.emplace(tape_id, static_cast<int>(fed_of_tape_id.size()));
   }
   for (size_t c = 0; c < calls_.size(); ++c) {
     Call& call = calls_[c];
@@ -293,7 +165,7 @@ Executable::Executable(const Program& program, int64_t batch,
       if (place.kind == Place::kFed) {
         fed_arguments_.push_back(
             {c, call.inputs.size(),
-             fed_of_tape_id.at(program_.tape_ids[place.index])});
+             fed_of_tape_id.at(compiled_.program.tape_ids[place.index])});
       }
       call.inputs.push_back(Address(place));
     }
@@ -301,29 +173,28 @@ Executable::Executable(const Program& program, int64_t batch,
       call.outputs.push_back(Address(place));
     }
   }
-  for (int fetch : program_.fetches) {
-    fetched_.push_back(
-        TensorView(program_[fetch].type, Address(memory_.places[fetch])));
+  for (int fetch : compiled_.program.fetches) {
+    fetched_.push_back(TensorView(compiled_.program[fetch].type,
+                                  Address(compiled_.memory.places[fetch])));
   }
 }
 
-Executable::~Executable() = default;
-
-void Executable::MakeBuffers() {
+void Executable::MakeBuffers(int threads) {
   // A call of one chunk has all of the scratch memory to itself.
-  size_t scratch_bytes = scratch_bytes_ * std::min(options_.threads, chunks_);
+  size_t scratch_bytes = scratch_bytes_ * std::min(threads, chunks_);
   for (const Call& call : calls_) {
     scratch_bytes = std::max(scratch_bytes, call.scratch_bytes);
   }
+  const size_t arena_bytes = compiled_.memory.arena_bytes;
   try {
-    arena_ = Buffer(memory_.arena_bytes);
+    arena_ = Buffer(arena_bytes);
     scratch_ = Buffer(scratch_bytes);
   } catch (const OutOfMemory&) {
     throw StatusError(absl::ResourceExhaustedError(absl::StrCat(
-        "there is no memory for the plan's ",
-        memory_.arena_bytes + scratch_bytes, " bytes",
-        batch_ > 0 ? WithBatch(batch_) : "", "; the largest of its values are ",
-        LargestValues(program_, memory_))));
+        "there is no memory for the plan's ", arena_bytes + scratch_bytes,
+        " bytes", compiled_.batch > 0 ? WithBatch(compiled_.batch) : "",
+        "; the largest of its values are ",
+        LargestValues(compiled_.program, compiled_.memory))));
   }
 }
 
@@ -403,80 +274,15 @@ void Executable::RunAllChunks(const Call& call,
   }
 }
 
+void Executable::RunCall(const Call& call) const {
+  RunAllChunks(call, {.inputs = call.inputs.data(),
+                      .outputs = call.outputs.data(),
+                      .scratch = scratch_.data()});
+}
+
 void Executable::RunAlone(absl::Span<const void* const> fed) {
   Feed(fed);
-  for (const Call& call : calls_) {
-    RunAllChunks(call, {.inputs = call.inputs.data(),
-                        .outputs = call.outputs.data(),
-                        .scratch = scratch_.data()});
-  }
-}
-
-absl::Status Executable::ReportMade(int node, int64_t index, float value,
-                                    int64_t run) const {
-  const Node& made = program_[node];
-  std::vector<int64_t> place(made.type.shape.rank());
-  for (int axis = made.type.shape.rank(); axis-- > 0;) {
-    place[axis] = index % made.type.shape[axis];
-    index /= made.type.shape[axis];
-  }
-  return absl::OutOfRangeError(
-      absl::StrCat(made.loc.ToString(), ": ", made.op->name, " made ",
-                   std::isnan(value) ? "nan"
-                   : value > 0       ? "inf"
-                                     : "-inf",
-                   " at [", absl::StrJoin(place, ","), "] of ",
-                   made.type.ToString(), " in run ", run));
-}
-
-absl::Status Executable::RunChecked(absl::Span<const void* const> fed,
-                                    int64_t run) {
-  const FloatingPointScope environment(Denormals::kFlush);
-  Feed(fed);
-  // Steps without passes are in the program's order, and what updates copy
-  // comes after them all.
-  size_t next = 0;
-  const auto make = [&] {
-    const Call& call = calls_[next++];
-    RunAllChunks(call, {.inputs = call.inputs.data(),
-                        .outputs = call.outputs.data(),
-                        .scratch = scratch_.data()});
-  };
-  size_t next_fed = 0;
-  std::vector<bool> finite(program_.size());  // All elements of a node.
-  for (int id = 0; id < program_.size(); ++id) {
-    const Node& node = program_[id];
-    const Traits& traits = node.op->traits;
-    // Pad's number, say, is an operand too.
-    bool from_finite = std::isfinite(static_cast<float>(node.attributes.value));
-    for (int input : node.inputs) from_finite = from_finite && finite[input];
-    if (traits.uniform) {
-      finite[id] =
-          std::isfinite(AsInRun(node.type.dtype, node.attributes.value));
-      continue;
-    }
-    const void* memory = nullptr;
-    if (traits.source) {
-      memory = node.variable == kNone ? fed[next_fed++]
-                                      : Address(memory_.places[id]);
-    } else if (next < calls_.size() && calls_[next].node == id) {
-      make();
-      memory = calls_[next - 1].outputs[0];
-    } else {  // A view.
-      finite[id] = from_finite;
-      continue;
-    }
-    const std::optional<NotFinite> found = FindNotFinite(node.type, memory);
-    finite[id] = !found.has_value();
-    if (found.has_value() && from_finite && !traits.source) {
-      return ReportMade(id, found->index, found->value, run);
-    }
-  }
-  while (next < calls_.size()) {
-    TAPE_CHECK_EQ(calls_[next].node, kNone);
-    make();
-  }
-  return absl::OkStatus();
+  for (const Call& call : calls_) RunCall(call);
 }
 
 absl::Status Executable::Run(ThreadTeam& team,
@@ -562,8 +368,8 @@ bool Executable::Overwrites(const TensorView& value) const {
     const auto* const start = static_cast<const std::byte*>(memory);
     return std::less<>()(begin, start + bytes) && std::less<>()(start, end);
   };
-  if (overlaps(arena_.data(), memory_.arena_bytes)) return true;
-  for (const Program::Update& update : program_.updates) {
+  if (overlaps(arena_.data(), compiled_.memory.arena_bytes)) return true;
+  for (const Program::Update& update : compiled_.program.updates) {
     const Tensor& variable = (*variables_)[update.variable].value;
     if (overlaps(variable.data(), variable.type().bytes())) return true;
   }
@@ -571,55 +377,5 @@ bool Executable::Overwrites(const TensorView& value) const {
 }
 
 TensorView Executable::Fetched(int index) const { return fetched_[index]; }
-
-std::string Executable::PlaceText(const Place& place) const {
-  switch (place.kind) {
-    case Place::kArena:
-      return absl::StrCat("arena+", place.offset);
-    case Place::kVariable:
-      return absl::StrCat("variable \"", (*variables_)[place.index].name, "\"");
-    case Place::kFed:
-      return absl::StrCat("input \"", program_[place.index].name, "\"");
-    case Place::kNowhere:
-      break;
-  }
-  return "nowhere";
-}
-
-std::vector<StepCost> Executable::Steps() const {
-  std::vector<StepCost> steps;
-  for (const Call& call : calls_) {
-    steps.push_back({.name = call.name,
-                     .chunks = call.chunks,
-                     .flops = call.flops,
-                     .bytes_read = call.bytes_read,
-                     .bytes_written = call.bytes_written});
-  }
-  return steps;
-}
-
-std::string Executable::Dump() const {
-  std::string text = absl::StrCat(
-      options_.use == Use::kPlan ? absl::StrCat("batch ", batch_, ", ") : "",
-      calls_.size(), " steps, peak ", memory_.arena_bytes, " bytes of arena (",
-      memory_.unshared_bytes, " unshared)\n");
-  if (!calls_.empty()) {
-    const auto append_place = [&](std::string* out, const Place& place) {
-      absl::StrAppend(out, PlaceText(place));
-    };
-    std::vector<std::string> accesses;
-    for (const Call& call : calls_) {
-      accesses.push_back(
-          absl::StrCat(absl::StrJoin(call.read, ", ", append_place), " -> ",
-                       absl::StrJoin(call.written, ", ", append_place)));
-    }
-    absl::StrAppend(
-        &text, StepTable(Steps(), accesses),
-        MemoryMap(program_, steps_, memory_,
-                  [&](const Place& place) { return PlaceText(place); }));
-  }
-  if (tiles_ != nullptr) absl::StrAppend(&text, tiles_->Dump());
-  return text;
-}
 
 }  // namespace tape

@@ -1,90 +1,35 @@
-// Executable: a program made ready to run for one batch size. What a Plan
-// (plan.h) holds one of for each size it has seen.
+// Executable: a compiled program ready to run: kernels, memory, and the loop over
+// the steps. A Plan (plan.h) holds one for each batch size it has seen.
 #ifndef TAPE_FRAMEWORK_COMPILER_EXECUTABLE_H_
 #define TAPE_FRAMEWORK_COMPILER_EXECUTABLE_H_
 
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
-#include "framework/compiler/fuse.h"
-#include "framework/compiler/memory_plan.h"
-#include "framework/compiler/pass_set.h"
-#include "framework/compiler/plan.h"
-#include "framework/compiler/precision.h"
+#include "framework/compiler/compiled_program.h"
 #include "framework/compiler/profile.h"
-#include "framework/compiler/program.h"
 #include "framework/compiler/threads.h"
-#include "framework/compiler/tiles.h"
 #include "framework/core/kernel.h"
+#include "framework/core/memory.h"
 #include "framework/core/tensor.h"
 #include "framework/core/variables.h"
 
 namespace tape {
 
+// Makes the kernel of a node whose op has none of its own (tile_kernels.h); null
+// for others.
+using KernelSource = std::function<std::unique_ptr<Kernel>(const Node& node)>;
+
 class Executable {
  public:
-  enum class Use {
-    kPlan,  // Run by a team.
-    kTile,  // A tile's program (tile.h), run by one thread.
-  };
-  struct Options {
-    int threads = 1;
-    PassSet passes = {};
-    Use use = Use::kPlan;
-    // Of a tile's program: its plan has seen to that.
-    Precision precision = Precision::kFloat32;
-  };
-  // Runs the passes over `program`, which is bound to `batch`, fuses, lays out
-  // memory and builds the kernels. `variables` must outlive it. Throws a
-  // StatusError (exceptions.h) if an op's rule, factory or kernel throws, or if
-  // there is no memory; so do all runs but Run, which returns it.
-  Executable(const Program& program, int64_t batch, const Options& options,
-             Variables& variables);
-  ~Executable();
-
-  int64_t batch() const { return batch_; }
-  size_t arena_bytes() const { return memory_.arena_bytes; }
-
-  double flops() const;  // Of a run.
-  std::vector<StepCost> Steps() const;
-  // From now on, runs add to `profile`, which must outlive them; null: to none.
-  void Record(Profile* profile, int threads);
-
-  // Runs each kernel once on zeros, unless that would take long: so that the
-  // first step does not wait for code and tables to be read in. Touches nothing
-  // of the user's.
-  void WarmUp() const;
-
-  // Runs the steps. `fed` gives the memory of each of program.Inputs(), in
-  // order. Does not allocate. If a kernel throws, an error with op and line, and
-  // the others are not run: variables may be half updated.
-  absl::Status Run(ThreadTeam& team, absl::Span<const void* const> fed);
-  // The same on the calling thread, in its floating-point environment.
-  void RunAlone(absl::Span<const void* const> fed);
-  // The same on the calling thread, until an op makes a value that is not
-  // finite of operands that are. An error says which, and that it was in run
-  // `run`; then no variable has been changed. Of an executable that was made
-  // without any pass.
-  absl::Status RunChecked(absl::Span<const void* const> fed, int64_t run);
-
-  // What an op refuses of the numbers in `fed`, with its line; OK if nothing.
-  absl::Status CheckFed(absl::Span<const void* const> fed) const;
-
-  // Whether a run writes to the memory of `value`.
-  bool Overwrites(const TensorView& value) const;
-
-  // What fetch `index` of the program computed in the last run.
-  TensorView Fetched(int index) const;
-
-  // As Plan::Dump.
-  std::string Dump() const;
-
- private:
   // One step, ready to run: a kernel, and where it reads and writes.
   struct Call {
     std::string name;
@@ -104,13 +49,49 @@ class Executable {
     // meeting, is shared between them.
     bool meet_before = false;
   };
-  // An operand that is fed to an op that may refuse its numbers.
-  struct FedOperand {
-    Node node;
-    std::vector<TensorType> inputs;
-    int operand;
-    int fed;
-  };
+
+  // Builds the kernels and the memory for up to `threads` threads. `variables`
+  // must outlive it. Throws a StatusError (exceptions.h) if an op's factory or
+  // kernel throws, or if there is no memory; so do all runs but Run, which
+  // returns it.
+  Executable(CompiledProgram compiled, int threads, Variables& variables,
+             const KernelSource& kernels = nullptr);
+
+  const CompiledProgram& compiled() const { return compiled_; }
+  // A run makes these one after the other.
+  const std::vector<Call>& calls() const { return calls_; }
+  const Variables& variables() const { return *variables_; }
+  double flops() const;  // Of a run.
+  // From now on, runs add to `profile`, which must outlive them; null: to none.
+  void Record(Profile* profile, int threads);
+
+  // Runs each kernel once on zeros, unless that would take long: so that the
+  // first step does not wait for code and tables to be read in. Touches nothing
+  // of the user's.
+  void WarmUp() const;
+
+  // Runs the steps. `fed` gives the memory of each of program.Inputs(), in
+  // order. Does not allocate. If a kernel throws, an error with op and line, and
+  // the others are not run: variables may be half updated.
+  absl::Status Run(ThreadTeam& team, absl::Span<const void* const> fed);
+  // The same on the calling thread, in its floating-point environment.
+  void RunAlone(absl::Span<const void* const> fed);
+
+  // The steps of a run one by one, on the calling thread: Feed, then RunCall for
+  // each of calls(), in order.
+  void Feed(absl::Span<const void* const> fed);
+  void RunCall(const Call& call) const;
+
+  // Whether a run writes to the memory of `value`.
+  bool Overwrites(const TensorView& value) const;
+
+  // What fetch `index` of the program computed in the last run.
+  TensorView Fetched(int index) const;
+
+  // Where `place` is; null for what is fed.
+  void* Address(const Place& place) const;
+
+ private:
   // An argument that is known only when the run is fed:
   // calls_[call].inputs[input] is fed[fed].
   struct FedArgument {
@@ -119,35 +100,24 @@ class Executable {
     int fed;
   };
 
-  void RunPasses(const Program& program);
-  void FindFedOperands(const Program& program);
-  std::unique_ptr<Kernel> MakeKernel(const Step& step) const;
-  bool HasSideEffects(const Step& step) const;
+  std::unique_ptr<Kernel> MakeKernel(const Step& step,
+                                     const KernelSource& kernels) const;
+  void AddSteps(const KernelSource& kernels);
+  void AddCopies();
   void AddCall(Call call);
-  void MakeBuffers();
-  std::string PlaceText(const Place& place) const;
-  void* Address(const Place& place) const;
-  void Feed(absl::Span<const void* const> fed);
+  void MakeBuffers(int threads);
+  void FindAddresses();
   void RunAllChunks(const Call& call, const KernelArguments& arguments) const;
   void RunChunks(const Call& call, int member, int begin, int end,
                  const KernelArguments& arguments);
   void RunMember(ThreadTeam& team, int member);
-  // The error that says that `node` made `value` at the element `index`.
-  absl::Status ReportMade(int node, int64_t index, float value,
-                          int64_t run) const;
 
-  int64_t batch_;
-  Options options_;
+  const CompiledProgram compiled_;
   Variables* variables_;
-  Program program_;
   Profile* profile_ = nullptr;
-  int first_profiled_ = 0;        // The first step's number in it.
-  std::unique_ptr<Tiles> tiles_;  // Null: the batch is not cut into tiles.
-  MemoryPlan memory_;
-  std::vector<Step> steps_;  // For Dump.
+  int first_profiled_ = 0;  // The first step's number in it.
   std::vector<Call> calls_;
   std::vector<FedArgument> fed_arguments_;
-  std::vector<FedOperand> fed_operands_;
   std::vector<TensorView> fetched_;
   Buffer arena_;
   Buffer scratch_;

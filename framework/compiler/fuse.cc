@@ -35,12 +35,6 @@ namespace {
 
 bool IsFusible(const Node& node) { return node.op->traits.elementwise; }
 
-// Whether a node takes part in the plan as a value that some step must make.
-bool IsComputed(const Node& node) {
-  const Traits& traits = node.op->traits;
-  return !traits.source && !traits.uniform && !traits.view;
-}
-
 // Whether `product` has the shape of the pass that `to` is in.
 bool IsSoftShape(const Node& product, const Node& to) {
   return IsFusible(to) && product.type.shape == to.type.shape;
@@ -132,34 +126,17 @@ void JoinReaders(const Program& program, const std::vector<int>& level,
   }
 }
 
-// The groups of nodes that become one step each, as lists of nodes in program
-// order.
-std::vector<std::vector<int>> Group(const Program& program, PassSet passes) {
-  const std::vector<int> level = Levels(program);
-  std::vector<int> parent(program.size());
-  for (int id = 0; id < program.size(); ++id) parent[id] = id;
-  const auto root = [&](int id) {
-    while (parent[id] != id) id = parent[id] = parent[parent[id]];
-    return id;
-  };
-  for (int id = 0; id < program.size(); ++id) {
-    if (!passes.Has(Pass::kFuse)) break;
-    for (int input : program[id].inputs) {
-      if (IsSoftEdge(program[input], program[id]) &&
-          level[input] == level[id]) {
-        parent[root(id)] = root(input);
-      }
-    }
-  }
-  if (passes.Has(Pass::kFuse)) JoinReaders(program, level, root, parent);
-  std::vector<std::vector<int>> groups;
+// The computed nodes by their roots.
+std::vector<Group> GroupsOf(const Program& program,
+                            const std::function<int(int)>& root) {
+  std::vector<Group> groups;
   absl::flat_hash_map<int, size_t> group_of_root;
   for (int id = 0; id < program.size(); ++id) {
     if (!IsComputed(program[id])) continue;
     const auto [found, is_new] =
         group_of_root.try_emplace(root(id), groups.size());
     if (is_new) groups.emplace_back();
-    groups[found->second].push_back(id);
+    groups[found->second].nodes.push_back(id);
   }
   return groups;
 }
@@ -167,10 +144,10 @@ std::vector<std::vector<int>> Group(const Program& program, PassSet passes) {
 // For each node, whether it is read by a node outside its own group, fetched or
 // assigned, or to be run for its own sake.
 std::vector<bool> Escaping(const Program& program,
-                           const std::vector<std::vector<int>>& groups) {
+                           const std::vector<Group>& groups) {
   std::vector<int> group_of(program.size(), kNone);
   for (size_t g = 0; g < groups.size(); ++g) {
-    for (int id : groups[g]) group_of[id] = static_cast<int>(g);
+    for (int id : groups[g].nodes) group_of[id] = static_cast<int>(g);
   }
   std::vector<bool> escapes(program.size(), false);
   for (int id = 0; id < program.size(); ++id) {
@@ -196,13 +173,17 @@ std::vector<bool> Escaping(const Program& program,
 // Nothing but the group depends on the product, so taking it in closes no
 // circle.
 std::vector<int> ProductsOf(const Program& program,
-                            const std::vector<std::vector<int>>& groups,
-                            const std::vector<int>& storages,
-                            const std::vector<bool>& wanted_outside) {
+                            const std::vector<Group>& groups) {
+  const std::vector<int> storages = program.Storages();
+  std::vector<bool> wanted_outside(program.size(), false);
+  for (int fetch : program.fetches) wanted_outside[storages[fetch]] = true;
+  for (const Program::Update& update : program.updates) {
+    wanted_outside[storages[update.value]] = true;
+  }
   std::vector<int> reading_group(program.size(), kNone);
   constexpr int kSeveral = -2;
   for (size_t g = 0; g < groups.size(); ++g) {
-    for (int id : groups[g]) {
+    for (int id : groups[g].nodes) {
       for (int input : program[id].inputs) {
         int& reader = reading_group[input];
         const bool is_only = reader == kNone || reader == static_cast<int>(g);
@@ -225,7 +206,7 @@ std::vector<int> ProductsOf(const Program& program,
   const auto share_operand = [&](int group, int product) {
     const auto [read, is_new] = read_by_group.try_emplace(group);
     if (is_new) {
-      for (int id : groups[group]) {
+      for (int id : groups[group].nodes) {
         for (int input : program[id].inputs) {
           read->second.insert(storages[input]);
         }
@@ -241,7 +222,7 @@ std::vector<int> ProductsOf(const Program& program,
     const int g = reading_group[id];
     const Traits& traits = program[id].op->traits;
     if (!traits.regions || traits.side_effects || g < 0 || wanted_outside[id] ||
-        !IsSoftShape(program[id], program[groups[g][0]]) ||
+        !IsSoftShape(program[id], program[groups[g].nodes[0]]) ||
         share_operand(g, id)) {
       continue;
     }
@@ -260,9 +241,11 @@ Block MakeBlock(const Node& node, absl::Span<const DType> inputs) {
   return block;
 }
 
-// The fused pass of one group, over `product` if that is not kNone.
-Step MakePass(const Program& program, const std::vector<int>& group,
-              const std::vector<bool>& escapes, int product) {
+// The fused pass of one group.
+Step MakePass(const Program& program, const Group& fused,
+              const std::vector<bool>& escapes) {
+  const std::vector<int>& group = fused.nodes;
+  const int product = fused.product;
   // Values are numbered operands first, then constants, then results
   // (elementwise.h), so a first walk counts the former.
   Step step;
@@ -385,34 +368,58 @@ std::vector<Step> Order(const Program& program, std::vector<Step> steps,
 
 }  // namespace
 
-std::vector<Step> Fuse(const Program& program, PassSet passes) {
-  const std::vector<std::vector<int>> groups = Group(program, passes);
-  const std::vector<bool> escapes = Escaping(program, groups);
-  const std::vector<int> storages = program.Storages();
-  std::vector<int> products(groups.size(), kNone);
-  if (passes.Has(Pass::kFuseProducts)) {
-    std::vector<bool> wanted(program.size(), false);
-    for (int fetch : program.fetches) wanted[storages[fetch]] = true;
-    for (const Program::Update& update : program.updates) {
-      wanted[storages[update.value]] = true;
+bool IsComputed(const Node& node) {
+  const Traits& traits = node.op->traits;
+  return !traits.source && !traits.uniform && !traits.view;
+}
+
+std::vector<Group> EachByItself(const Program& program) {
+  return GroupsOf(program, [](int id) { return id; });
+}
+
+std::vector<Group> FuseElementwise(const Program& program) {
+  const std::vector<int> level = Levels(program);
+  std::vector<int> parent(program.size());
+  for (int id = 0; id < program.size(); ++id) parent[id] = id;
+  const auto root = [&](int id) {
+    while (parent[id] != id) id = parent[id] = parent[parent[id]];
+    return id;
+  };
+  for (int id = 0; id < program.size(); ++id) {
+    for (int input : program[id].inputs) {
+      if (IsSoftEdge(program[input], program[id]) &&
+          level[input] == level[id]) {
+        parent[root(id)] = root(input);
+      }
     }
-    products = ProductsOf(program, groups, storages, wanted);
   }
+  JoinReaders(program, level, root, parent);
+  return GroupsOf(program, root);
+}
+
+void FuseProducts(const Program& program, std::vector<Group>& groups) {
+  const std::vector<int> products = ProductsOf(program, groups);
   std::vector<bool> taken_in(program.size(), false);
-  for (int product : products) {
-    if (product != kNone) taken_in[product] = true;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    groups[g].product = products[g];
+    if (products[g] != kNone) taken_in[products[g]] = true;
   }
+  std::erase_if(groups,
+                [&](const Group& group) { return taken_in[group.nodes[0]]; });
+}
+
+std::vector<Step> MakeSteps(const Program& program,
+                            const std::vector<Group>& groups) {
+  const std::vector<bool> escapes = Escaping(program, groups);
   std::vector<Step> steps;
   std::vector<int> last_node;
-  for (size_t g = 0; g < groups.size(); ++g) {
-    const std::vector<int>& group = groups[g];
-    if (taken_in[group[0]]) continue;
-    steps.push_back(IsFusible(program[group[0]])
-                        ? MakePass(program, group, escapes, products[g])
-                        : MakeStep(program, group[0]));
-    last_node.push_back(group.back());
+  for (const Group& group : groups) {
+    steps.push_back(IsFusible(program[group.nodes[0]])
+                        ? MakePass(program, group, escapes)
+                        : MakeStep(program, group.nodes[0]));
+    last_node.push_back(group.nodes.back());
   }
-  return Order(program, std::move(steps), storages, last_node);
+  return Order(program, std::move(steps), program.Storages(), last_node);
 }
 
 }  // namespace tape

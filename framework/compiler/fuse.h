@@ -5,36 +5,37 @@
 #ifndef TAPE_FRAMEWORK_COMPILER_FUSE_H_
 #define TAPE_FRAMEWORK_COMPILER_FUSE_H_
 
-#include <optional>
-#include <string>
 #include <vector>
 
-#include "framework/compiler/elementwise.h"
-#include "framework/compiler/pass_set.h"
+#include "framework/compiler/compiled_program.h"
 #include "framework/compiler/program.h"
 
 namespace tape {
 
-struct Step {
-  std::string name;  // "MatMul", or "Mul+Add+Relu" of a fused pass.
-  // The nodes it reads: a kernel's operands in order, a pass's each once. Of a
-  // pass over a product: first the product's operands.
-  std::vector<int> inputs = {};
-  std::vector<int> outputs = {};  // The nodes it makes.
-  std::vector<int> nodes = {};    // Whose ops the name names, in its order.
-  // Of a fused pass: operands and outputs in the order of the two lists.
-  std::optional<ElementwiseCode> code = {};
-  // The node of the product that the pass is over, whose value is the code's
-  // last operand and none of the inputs; kNone if there is none.
+// Nodes that one step makes, in program order: elementwise ones, or one other;
+// and the product whose value they take in, or kNone.
+struct Group {
+  std::vector<int> nodes;
   int product = kNone;
 };
 
-// The steps of a bound program, in an order in which each comes after what it
-// reads. Of the set it asks for kFuse and kFuseProducts: elementwise nodes in
-// passes, and into these the products whose value they alone read. Fills,
-// sources and views are no steps. The program must have been through
+// Whether some step must make the node: it is no source, no view and no Fill.
+bool IsComputed(const Node& node);
+
+// A group for each computed node of a bound program that has been through
 // Materialize (passes.h).
-std::vector<Step> Fuse(const Program& program, PassSet passes = {});
+std::vector<Group> EachByItself(const Program& program);
+// The same, with elementwise nodes of one shape that feed one another together.
+std::vector<Group> FuseElementwise(const Program& program);
+
+// Gives to each elementwise group the largest product whose value it alone
+// reads and can take in (Traits::regions).
+void FuseProducts(const Program& program, std::vector<Group>& groups);
+
+// The steps that make the groups, in an order in which each comes after what it
+// reads.
+std::vector<Step> MakeSteps(const Program& program,
+                            const std::vector<Group>& groups);
 
 }  // namespace tape
 

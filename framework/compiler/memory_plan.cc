@@ -80,12 +80,11 @@ class Arena {
 
 class Planner {
  public:
-  Planner(const Program& program, const std::vector<Step>& steps,
-          PassSet passes)
+  Planner(const Program& program, const std::vector<Step>& steps, bool reuse)
       : program_(program),
         steps_(steps),
         storages_(program.Storages()),
-        reuse_(passes.Has(Pass::kReuseMemory)),
+        reuse_(reuse),
         last_read_(program.size(), -1),
         reads_(steps.size()) {
     plan_.places.resize(program.size());
@@ -343,8 +342,8 @@ class Planner {
 }  // namespace
 
 MemoryPlan PlanMemory(const Program& program, const std::vector<Step>& steps,
-                      PassSet passes) {
-  return Planner(program, steps, passes).Plan();
+                      bool reuse) {
+  return Planner(program, steps, reuse).Plan();
 }
 
 }  // namespace tape

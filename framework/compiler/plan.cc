@@ -9,6 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "framework/compiler/check_finite.h"
+#include "framework/compiler/dump.h"
 #include "framework/compiler/plan_impl.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
@@ -62,12 +64,11 @@ Plan::Impl::Impl(const Graph& graph, Program program, Options options)
       program_(std::move(program)),
       variables_(graph.shared_variables()),
       ops_(graph.shared_ops()),
-      team_(options.executable.threads),
-      options_(options.executable),
+      team_(options.threads),
+      compile_(std::move(options.compile)),
       graph_size_(graph.size()),
       max_batch_sizes_(options.max_batch_sizes),
       check_finite_(options.check_finite) {
-  options_.threads = team_.size();
   const size_t unnamed = options.fetches.size() - options.output_names.size();
   for (size_t i = 0; i < options.fetches.size(); ++i) {
     const Var var = options.fetches[i];
@@ -102,11 +103,11 @@ Plan::Impl::~Impl() {
   internal::ReportMisuse(missed_.loc, missed_.message);
 }
 
-absl::StatusOr<Executable*> Plan::Impl::Prepare(int64_t batch) {
-  for (auto it = executables_.begin(); it != executables_.end(); ++it) {
-    if ((*it)->batch() != batch) continue;
-    std::rotate(it, it + 1, executables_.end());
-    return executables_.back().get();
+absl::StatusOr<const Plan::Impl::Prepared*> Plan::Impl::Prepare(int64_t batch) {
+  for (auto it = prepared_.begin(); it != prepared_.end(); ++it) {
+    if ((*it)->executable->compiled().batch != batch) continue;
+    std::rotate(it, it + 1, prepared_.end());
+    return prepared_.back().get();
   }
   const FloatingPointScope environment;
   const UninterruptedScope scope;
@@ -117,29 +118,38 @@ absl::StatusOr<Executable*> Plan::Impl::Prepare(int64_t batch) {
       !status.ok()) {
     return status;
   }
-  auto executable =
-      std::make_unique<Executable>(bound, batch, options_, *variables_);
-  executable->Record(profile_, team_.size());
-  executable->WarmUp();
-  executables_.push_back(std::move(executable));
+  CompiledProgram compiled = compile_(bound, batch);
+  auto prepared = std::make_unique<Prepared>();
+  KernelSource kernels;
+  if (compiled.tiles != nullptr) {
+    prepared->tiles = std::make_unique<TileKernels>(compiled.tiles);
+    kernels = [&tiles = *prepared->tiles](const Node& node) {
+      return tiles.Make(node);
+    };
+  }
+  prepared->executable = std::make_unique<Executable>(
+      std::move(compiled), team_.size(), *variables_, kernels);
+  prepared->executable->Record(profile_, team_.size());
+  prepared->executable->WarmUp();
+  prepared_.push_back(std::move(prepared));
   compile_seconds_ += SecondsSince(start);
-  return executables_.back().get();
+  return prepared_.back().get();
 }
 
 void Plan::Impl::Record(Profile* profile) {
   profile_ = profile;
-  for (const std::unique_ptr<Executable>& executable : executables_) {
-    executable->Record(profile, team_.size());
+  for (const std::unique_ptr<const Prepared>& prepared : prepared_) {
+    prepared->executable->Record(profile, team_.size());
   }
 }
 
 void Plan::Impl::DropOldest() {
-  if (executables_.size() <= max_batch_sizes_) return;
-  const auto end = executables_.end() - max_batch_sizes_;
-  for (auto it = executables_.begin(); it != end; ++it) {
+  if (prepared_.size() <= max_batch_sizes_) return;
+  const auto end = prepared_.end() - max_batch_sizes_;
+  for (auto it = prepared_.begin(); it != end; ++it) {
     if (it->get() == last_) last_ = nullptr;
   }
-  executables_.erase(executables_.begin(), end);
+  prepared_.erase(prepared_.begin(), end);
 }
 
 absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds, Loc loc) {
@@ -248,13 +258,14 @@ absl::Status Plan::Impl::RunAlone(absl::Span<const Feed> feeds, Loc loc) {
     return absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
   }
   if (has_batch_) last_batch_ = batch;
-  const absl::StatusOr<Executable*> executable =
+  const absl::StatusOr<const Prepared*> prepared =
       Prepare(has_batch_ ? batch : 0);
-  if (!executable.ok()) return executable.status();
+  if (!prepared.ok()) return prepared.status();
+  Executable& executable = *(*prepared)->executable;
   for (const Feed& feed : feeds) {
     const int index = IndexOf(feed.input);
     if (index != kNone && inputs_[index].needed_as != kNone &&
-        (*executable)->Overwrites(feed.value)) {
+        executable.Overwrites(feed.value)) {
       return absl::InvalidArgumentError(WithLoc(
           loc, absl::StrCat("Run: ", NameOf(inputs_[index].node),
                             " is fed from memory that this run writes, what it "
@@ -262,13 +273,15 @@ absl::Status Plan::Impl::RunAlone(absl::Span<const Feed> feeds, Loc loc) {
                             "feed a copy")));
     }
   }
-  if (absl::Status status = (*executable)->CheckFed(needed_); !status.ok()) {
+  if (absl::Status status =
+          CheckFed(executable.compiled().fed_operands, needed_);
+      !status.ok()) {
     return status;
   }
-  last_ = *executable;
+  last_ = *prepared;
   const UninterruptedScope scope;
-  return check_finite_ ? last_->RunChecked(needed_, ++runs_)
-                       : last_->Run(team_, needed_);
+  return check_finite_ ? RunChecked(executable, needed_, ++runs_)
+                       : executable.Run(team_, needed_);
 }
 
 int Plan::Impl::IndexOf(const FedInput& input) const {
@@ -333,7 +346,7 @@ TensorView Plan::Impl::ValueOf(const Fetch* fetch, const std::string& text,
                 type, loc);
   }
   const TensorView value =
-      last_->Fetched(static_cast<int>(fetch - fetches_.data()));
+      last_->executable->Fetched(static_cast<int>(fetch - fetches_.data()));
   if (!scalar ||
       (value.dtype() == DType::kFloat32 && value.shape().elements() == 1)) {
     return value;
@@ -373,19 +386,23 @@ absl::Status Plan::Impl::status() const {
   return absl::FailedPreconditionError(WithLoc(missed_.loc, missed_.message));
 }
 
-const Executable* Plan::Impl::Latest() const {
+const Plan::Impl::Prepared* Plan::Impl::Latest() const {
   if (last_ != nullptr) return last_;
-  return executables_.empty() ? nullptr : executables_.back().get();
+  return prepared_.empty() ? nullptr : prepared_.back().get();
 }
 
 std::vector<StepCost> Plan::Impl::Steps() const {
-  const Executable* const latest = Latest();
-  return latest == nullptr ? std::vector<StepCost>() : latest->Steps();
+  const Prepared* const latest = Latest();
+  return latest == nullptr ? std::vector<StepCost>()
+                           : StepCosts(*latest->executable);
 }
 
 std::string Plan::Impl::Dump() const {
-  const Executable* const latest = Latest();
-  return latest == nullptr ? tape::Dump(program_) : latest->Dump();
+  const Prepared* const latest = Latest();
+  if (latest == nullptr) return tape::Dump(program_);
+  std::string text = tape::Dump(*latest->executable);
+  if (latest->tiles != nullptr) text += latest->tiles->Dump();
+  return text;
 }
 
 namespace {

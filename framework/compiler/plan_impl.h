@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -17,6 +19,7 @@
 #include "framework/compiler/plan.h"
 #include "framework/compiler/program.h"
 #include "framework/compiler/threads.h"
+#include "framework/compiler/tile_kernels.h"
 
 namespace tape {
 
@@ -25,16 +28,23 @@ class Plan::Impl {
   struct Options {
     std::vector<Var> fetches;               // Those that have no name,
     std::vector<std::string> output_names;  // and the names of the others.
-    Executable::Options executable;
+    int threads = 1;
+    // Makes of the program, bound to a batch size, what an Executable runs.
+    std::function<CompiledProgram(const Program& bound, int64_t batch)> compile;
     bool check_finite = false;
     size_t max_batch_sizes = 1;
   };
   Impl(const Graph& graph, Program program, Options options);
   ~Impl();
 
-  // The executable for a batch size, built if there is none. An error if an op
-  // refuses what the size makes of a shape, say 0.
-  absl::StatusOr<Executable*> Prepare(int64_t batch);
+  // A batch size that a plan is ready for.
+  struct Prepared {
+    std::unique_ptr<TileKernels> tiles;  // Null: the batch is not cut.
+    std::unique_ptr<Executable> executable;
+  };
+  // That of a batch size, compiled if there is none. An error if an op refuses
+  // what the size makes of a shape, say 0.
+  absl::StatusOr<const Prepared*> Prepare(int64_t batch);
   bool has_batch() const { return has_batch_; }
 
   absl::Status Run(absl::Span<const Feed> feeds, Loc loc);
@@ -67,11 +77,11 @@ class Plan::Impl {
 
   // Run, by the only thread that is in it.
   absl::Status RunAlone(absl::Span<const Feed> feeds, Loc loc);
-  // Drops the executables that were not used for longest, down to the limit.
+  // Drops the batch sizes that were not used for longest, down to the limit.
   void DropOldest();
-  // The executable of the batch size last run or, before a run, prepared. Null
-  // if there is none.
-  const Executable* Latest() const;
+  // That of the batch size last run or, before a run, prepared. Null if there is
+  // none.
+  const Prepared* Latest() const;
   // The place of what is fed among inputs_, or kNone.
   int IndexOf(const FedInput& input) const;
   // What is wrong with an input that is not among inputs_; empty if it was
@@ -89,7 +99,7 @@ class Plan::Impl {
   // The ops of program_, as far as they are copies.
   std::shared_ptr<const OpStore> ops_;
   ThreadTeam team_;
-  Executable::Options options_;
+  const std::function<CompiledProgram(const Program&, int64_t)> compile_;
   Profile* profile_ = nullptr;
   int graph_size_;  // At Compile. What is declared later is of no use here.
   std::vector<PlanInput> inputs_;
@@ -98,8 +108,8 @@ class Plan::Impl {
   bool has_batch_ = false;
   const size_t max_batch_sizes_;
   // That which was used last is the last.
-  std::vector<std::unique_ptr<Executable>> executables_;
-  Executable* last_ = nullptr;
+  std::vector<std::unique_ptr<const Prepared>> prepared_;
+  const Prepared* last_ = nullptr;
   int64_t last_batch_ = 1;
   absl::Status last_run_ = absl::FailedPreconditionError("");
   bool has_run_ = false;        // last_run_ is of a run.

@@ -172,22 +172,10 @@ StatusError MistakeOf(const Node& node, absl::string_view mistake) {
       absl::StrCat(node.loc.ToString(), ": ", node.op->name, ": ", mistake)));
 }
 
-void Verify(const Program& program) {
-  TAPE_CHECK_EQ(program.nodes.size(), program.tape_ids.size());
-  for (int id = 0; id < program.size(); ++id) {
-    for (int input : program[id].inputs) {
-      TAPE_CHECK_LE(0, input);
-      TAPE_CHECK_LT(input, id);
-    }
-  }
-  const absl::Status types = CheckTypes(program);
-  if (!types.ok()) {
-    internal::CheckFailed(__FILE__, __LINE__, types.ToString());
-  }
-  for (int fetch : program.fetches) TAPE_CHECK_LT(fetch, program.size());
-  for (const Program::Update& update : program.updates) {
-    TAPE_CHECK_LT(update.value, program.size());
-  }
+std::vector<int> InputTapeIds(const Program& program) {
+  std::vector<int> ids;
+  for (int input : program.Inputs()) ids.push_back(program.tape_ids[input]);
+  return ids;
 }
 
 }  // namespace tape

@@ -84,9 +84,9 @@ std::string Dump(const Program& program);
 // counted.
 absl::Status CheckTypes(const Program& program, absl::string_view suffix = "");
 
-// Aborts unless every node's inputs stand before it and its type is what its
-// op's shape rule gives for them. Called between the passes.
-void Verify(const Program& program);
+// Where each of program.Inputs() stands on the tape, by which an input is known
+// again after passes have renumbered the nodes.
+std::vector<int> InputTapeIds(const Program& program);
 
 }  // namespace tape
 

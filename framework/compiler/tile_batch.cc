@@ -1,6 +1,7 @@
-// Tiling (tile.h): which nodes are in rows, which sum over them, and the two
-// programs made of that. Tested by tests/tile_test.cc.
-#include "framework/compiler/tile.h"
+// TileBatch (tile_batch.h): which nodes are in rows, which sum over them, the
+// two programs made of that, and how large tiles are. Tested by
+// tests/tile_test.cc.
+#include "framework/compiler/tile_batch.h"
 
 #include <algorithm>
 #include <utility>
@@ -236,7 +237,7 @@ class Cutter {
       outer_id_[id] = Add(tiling_.outer, std::move(node), old_.tape_ids[id]);
       Attributes& attributes = tiling_.outer.nodes[outer_id_[id]].attributes;
       attributes.axis = parts_[id] == Part::kRows ? 1 : 0;
-      attributes.depth = static_cast<int64_t>(
+      attributes.index = static_cast<int64_t>(
           attributes.axis == 1 ? tiling_.gathered.size() : tiling_.sums.size());
       if (parts_[id] == Part::kRows) {
         tiling_.gathered.push_back(outer_id_[id]);
@@ -273,13 +274,62 @@ class Cutter {
 
 }  // namespace
 
-std::optional<Tiling> TileBatch(const Program& program, int64_t batch,
-                                int64_t tile_rows) {
+std::optional<Tiling> CutIntoTiles(const Program& program, int64_t batch,
+                                   int64_t tile_rows) {
   const std::vector<Part> parts = Parts(program, batch);
   if (std::find(parts.begin(), parts.end(), Part::kRows) == parts.end()) {
     return std::nullopt;
   }
   return Cutter(program, parts, batch, tile_rows).Cut();
+}
+
+namespace {
+
+// Rows of a tile: a multiple of this, and at least twice as many, so that its
+// products are worth a call of oneDNN.
+constexpr int64_t kRowStep = 32;
+// A second-level cache as processors have it. Not the machine's own: sums over
+// other tiles would have other bits.
+constexpr size_t kCacheBytes = 1 << 20;
+// Below this many tiles, what is saved between the ops is lost again in sums.
+constexpr int64_t kFewestTiles = 16;
+
+// How many rows a tile should have; 0 if the program cannot be cut.
+int64_t ChooseRows(const Program& program, int64_t batch,
+                   const CompileTile& compile) {
+  // Memory between the ops is in proportion to the rows.
+  const std::optional<Tiling> probe = CutIntoTiles(program, batch, kRowStep);
+  if (!probe.has_value()) return 0;
+  const size_t bytes =
+      std::max<size_t>(compile(probe->program).memory.arena_bytes, 1);
+  const int64_t rows = static_cast<int64_t>(kCacheBytes / 2 / bytes) * kRowStep;
+  return std::max(rows, 2 * kRowStep);
+}
+
+}  // namespace
+
+std::shared_ptr<const TiledBatch> TileBatch(const Program& program,
+                                            int64_t batch,
+                                            const CompileTile& compile) {
+  if (batch < kFewestTiles * 2 * kRowStep) return nullptr;
+  int64_t rows = ChooseRows(program, batch, compile);
+  if (rows == 0 || batch < kFewestTiles * rows) return nullptr;
+  // Tiles of one size, as far as possible.
+  const int64_t tiles = (batch + rows - 1) / rows;
+  rows = ((batch + tiles - 1) / tiles + kRowStep - 1) / kRowStep * kRowStep;
+  auto tiled = std::make_shared<TiledBatch>(
+      TiledBatch{.tiling = *CutIntoTiles(program, batch, rows),
+                 .batch = batch,
+                 .rows = rows,
+                 .tiles = (batch + rows - 1) / rows,
+                 .tile = {},
+                 .last_tile = std::nullopt});
+  tiled->tile = compile(tiled->tiling.program);
+  if (batch % rows != 0) {
+    tiled->last_tile =
+        compile(CutIntoTiles(program, batch, batch % rows)->program);
+  }
+  return tiled;
 }
 
 }  // namespace tape

@@ -1,28 +1,23 @@
-// Tiles (tiles.h): how large they are, and the kernels that run them and add
-// up. Tested by tests/tile_test.cc.
-#include "framework/compiler/tiles.h"
+// Tiles as kernels (tile_kernels.h): the lanes, and the kernels that run them
+// and add up. Tested by tests/tile_test.cc.
+#include "framework/compiler/tile_kernels.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
+#include "framework/compiler/dump.h"
 #include "framework/compiler/executable.h"
-#include "framework/core/check.h"
+#include "framework/compiler/tile_batch.h"
+#include "framework/core/exceptions.h"
 
 namespace tape {
 namespace {
 
-// Rows of a tile: a multiple of this, and at least twice as many, so that its
-// products are worth a call of oneDNN.
-constexpr int64_t kRowStep = 32;
-// A second-level cache as processors have it. Not the machine's own: sums over
-// other tiles would have other bits.
-constexpr size_t kCacheBytes = 1 << 20;
-// Below this many tiles, what is saved between the ops is lost again in sums.
-constexpr int64_t kFewestTiles = 16;
 // What all lanes may take; their number is a power of two from 2 to 32.
 constexpr size_t kLaneBytes = 8 << 20;
 constexpr int kMostLanes = 32;
@@ -33,42 +28,19 @@ constexpr int kMostLanes = 32;
 // be off by 16, but take twice the memory, which is what limits the lanes.)
 constexpr int64_t kTermsPerLevel = 16;
 
-// A pass over a product's bands has nothing to gain where a tile is in the
-// cache as a whole.
-Executable::Options TileOptions(PassSet passes) {
-  return {.passes = passes.Without(Pass::kFuseProducts),
-          .use = Executable::Use::kTile};
-}
-
-int64_t ChooseRows(const Program& program, int64_t batch, PassSet passes) {
-  // Memory between the ops is in proportion to the rows.
-  const std::optional<Tiling> probe = TileBatch(program, batch, kRowStep);
-  if (!probe.has_value()) return 0;
-  Variables sums;
-  for (int sum : probe->sums) {
-    sums.Add({.name = absl::StrCat(sum),
-              .tag = Tag::kState,
-              .value = Tensor(probe->outer[sum].type)});
-  }
-  const Executable executable(probe->program, 0, TileOptions(passes), sums);
-  const size_t bytes = std::max<size_t>(executable.arena_bytes(), 1);
-  const int64_t rows = static_cast<int64_t>(kCacheBytes / 2 / bytes) * kRowStep;
-  return std::max(rows, 2 * kRowStep);
-}
-
 }  // namespace
 
 // One lane's sums so far, and the programs that add a tile to them.
-struct Tiles::Lane {
-  Lane(const Tiling& whole, const Tiling* last, PassSet passes) {
-    for (int sum : whole.sums) {
+struct TileKernels::Lane {
+  explicit Lane(const TiledBatch& tiled) {
+    for (int sum : tiled.tiling.sums) {
       sums.Add({.name = absl::StrCat(sum),
                 .tag = Tag::kState,
-                .value = Tensor(whole.outer[sum].type)});
+                .value = Tensor(tiled.tiling.outer[sum].type)});
     }
-    tile.emplace(whole.program, 0, TileOptions(passes), sums);
-    if (last != nullptr) {
-      last_tile.emplace(last->program, 0, TileOptions(passes), sums);
+    tile.emplace(tiled.tile, /*threads=*/1, sums);
+    if (tiled.last_tile.has_value()) {
+      last_tile.emplace(*tiled.last_tile, /*threads=*/1, sums);
     }
   }
 
@@ -109,13 +81,14 @@ struct Tiles::Lane {
 };
 
 // Runs the tiles of a lane.
-class Tiles::RunKernel : public Kernel {
+class TileKernels::RunKernel : public Kernel {
  public:
-  explicit RunKernel(const Tiles& tiles) : tiles_(tiles) {}
+  explicit RunKernel(const TileKernels& tiles) : tiles_(tiles) {}
 
   int chunks() const override { return static_cast<int>(tiles_.lanes_.size()); }
   double flops() const override {
-    return tiles_.lanes_[0]->tile->flops() / tiles_.tile_rows_ * tiles_.batch_;
+    return tiles_.lanes_[0]->tile->flops() / tiles_.tiled_->rows *
+           tiles_.tiled_->batch;
   }
 
   void Run(int chunk, const KernelArguments& arguments) const override {
@@ -123,9 +96,10 @@ class Tiles::RunKernel : public Kernel {
     lane.Clear();
     const int64_t lanes = chunks();
     int64_t added = 0;
-    for (int64_t tile = chunk * tiles_.tiles_ / lanes;
-         tile < (chunk + 1) * tiles_.tiles_ / lanes; ++tile) {
-      RunTile(lane, tile * tiles_.tile_rows_, arguments);
+    const int64_t tiles = tiles_.tiled_->tiles;
+    for (int64_t tile = chunk * tiles / lanes;
+         tile < (chunk + 1) * tiles / lanes; ++tile) {
+      RunTile(lane, tile * tiles_.tiled_->rows, arguments);
       lane.FlushFull(++added);
     }
   }
@@ -133,18 +107,18 @@ class Tiles::RunKernel : public Kernel {
  private:
   void RunTile(Lane& lane, int64_t row,
                const KernelArguments& arguments) const {
-    const Tiling& tiling = tiles_.tiling_;
-    const int64_t rows = std::min(tiles_.tile_rows_, tiles_.batch_ - row);
+    const TiledBatch& tiled = *tiles_.tiled_;
+    const Tiling& tiling = tiled.tiling;
+    const int64_t rows = std::min(tiled.rows, tiled.batch - row);
     absl::InlinedVector<const void*, 16> fed;
     for (size_t i = 0; i < tiling.read_by_rows.size(); ++i) {
       const auto* data = static_cast<const std::byte*>(arguments.inputs[i]);
       if (tiling.read_by_rows[i]) {
-        data += row * (tiles_.read_types_[i].bytes() / tiles_.batch_);
+        data += row * (tiles_.read_types_[i].bytes() / tiled.batch);
       }
       fed.push_back(data);
     }
-    Executable& executable =
-        rows == tiles_.tile_rows_ ? *lane.tile : *lane.last_tile;
+    Executable& executable = rows == tiled.rows ? *lane.tile : *lane.last_tile;
     executable.RunAlone(fed);
     for (size_t i = 0; i < tiling.gathered.size(); ++i) {
       const TensorView value = executable.Fetched(static_cast<int>(i));
@@ -156,13 +130,14 @@ class Tiles::RunKernel : public Kernel {
     }
   }
 
-  const Tiles& tiles_;
+  const TileKernels& tiles_;
 };
 
 // Adds up the sums of all lanes.
-class Tiles::SumKernel : public Kernel {
+class TileKernels::SumKernel : public Kernel {
  public:
-  SumKernel(const Tiles& tiles, int number) : tiles_(tiles), number_(number) {
+  SumKernel(const TileKernels& tiles, int number)
+      : tiles_(tiles), number_(number) {
     elements_ = tiles.lanes_[0]->sums[number].value.elements();
   }
 
@@ -195,13 +170,13 @@ class Tiles::SumKernel : public Kernel {
   }
 
  private:
-  const Tiles& tiles_;
+  const TileKernels& tiles_;
   int number_;
   int64_t elements_;
 };
 
 // Hands on the rows of all tiles.
-class Tiles::GatherKernel : public Kernel {
+class TileKernels::GatherKernel : public Kernel {
  public:
   explicit GatherKernel(const Tensor& rows) : rows_(rows) {}
   void Run(int, const KernelArguments& arguments) const override {
@@ -212,44 +187,35 @@ class Tiles::GatherKernel : public Kernel {
   const Tensor& rows_;
 };
 
-std::unique_ptr<Tiles> Tiles::Make(const Program& program, int64_t batch,
-                                   PassSet passes, Program* rest) {
-  if (batch < kFewestTiles * 2 * kRowStep) return nullptr;
-  int64_t rows = ChooseRows(program, batch, passes);
-  if (rows == 0 || batch < kFewestTiles * rows) return nullptr;
-  // Tiles of one size, as far as possible.
-  const int64_t tiles = (batch + rows - 1) / rows;
-  rows = ((batch + tiles - 1) / tiles + kRowStep - 1) / kRowStep * kRowStep;
-  std::optional<Tiling> last;
-  if (batch % rows != 0) last = TileBatch(program, batch, batch % rows);
-  Tiling whole = *TileBatch(program, batch, rows);
-  *rest = whole.outer;
-  return std::unique_ptr<Tiles>(
-      new Tiles(std::move(whole), std::move(last), batch, rows, passes));
+TileKernels::TileKernels(std::shared_ptr<const TiledBatch> tiled)
+    : tiled_(std::move(tiled)) {
+  const Tiling& tiling = tiled_->tiling;
+  try {
+    for (int id : tiling.outer[tiling.tiles].inputs) {
+      read_types_.push_back(tiling.outer[id].type);
+    }
+    for (int id : tiling.gathered) {
+      gathered_.push_back(Tensor(tiling.outer[id].type));
+    }
+    MakeLanes();
+  } catch (const OutOfMemory& error) {
+    throw StatusError(absl::ResourceExhaustedError(
+        absl::StrCat("the tiles of the batch found ", error.what(),
+                     WithBatch(tiled_->batch))));
+  }
 }
 
-Tiles::Tiles(Tiling whole, std::optional<Tiling> last, int64_t batch,
-             int64_t tile_rows, PassSet passes)
-    : tiling_(std::move(whole)),
-      batch_(batch),
-      tile_rows_(tile_rows),
-      tiles_(static_cast<int>((batch + tile_rows - 1) / tile_rows)) {
-  for (int id : tiling_.outer[tiling_.tiles].inputs) {
-    read_types_.push_back(tiling_.outer[id].type);
-  }
-  for (int id : tiling_.gathered) {
-    gathered_.push_back(Tensor(tiling_.outer[id].type));
-  }
+void TileKernels::MakeLanes() {
   const auto add_lane = [&] {
-    lanes_.push_back(std::make_unique<Lane>(
-        tiling_, last.has_value() ? &*last : nullptr, passes));
+    lanes_.push_back(std::make_unique<Lane>(*tiled_));
   };
   add_lane();
   const size_t fitting = kLaneBytes / std::max<size_t>(bytes(), 1);
-  const int lanes = static_cast<int>(std::bit_floor(
-      std::clamp<size_t>(fitting, 2, std::min(kMostLanes, tiles_))));
-  while (static_cast<int>(lanes_.size()) < lanes) add_lane();
-  const int64_t most = (tiles_ + lanes - 1) / lanes;
+  const size_t lanes = std::bit_floor(std::clamp<size_t>(
+      fitting, 2, std::min<size_t>(kMostLanes, tiled_->tiles)));
+  while (lanes_.size() < lanes) add_lane();
+  const int64_t most = (tiled_->tiles + static_cast<int64_t>(lanes) - 1) /
+                       static_cast<int64_t>(lanes);
   for (const std::unique_ptr<Lane>& lane : lanes_) {
     for (int64_t full = kTermsPerLevel; full < most; full *= kTermsPerLevel) {
       lane->levels.emplace_back();
@@ -260,20 +226,19 @@ Tiles::Tiles(Tiling whole, std::optional<Tiling> last, int64_t batch,
   }
 }
 
-Tiles::~Tiles() = default;
+TileKernels::~TileKernels() = default;
 
-std::unique_ptr<Kernel> Tiles::MakeKernel(const Program& rest, int id) const {
-  const Node& node = rest[id];
+std::unique_ptr<Kernel> TileKernels::Make(const Node& node) const {
   if (node.op == &kTiles) return std::make_unique<RunKernel>(*this);
   if (node.op != &kOfTiles) return nullptr;
-  const int number = static_cast<int>(node.attributes.depth);
+  const int number = static_cast<int>(node.attributes.index);
   if (node.attributes.axis == 0) {
     return std::make_unique<SumKernel>(*this, number);
   }
   return std::make_unique<GatherKernel>(gathered_[number]);
 }
 
-size_t Tiles::bytes() const {
+size_t TileKernels::bytes() const {
   size_t bytes = 0;
   for (const std::unique_ptr<Lane>& lane : lanes_) {
     for (int i = 0; i < lane->sums.size(); ++i) {
@@ -284,16 +249,18 @@ size_t Tiles::bytes() const {
         bytes += sum.size() * sizeof(float);
       }
     }
-    bytes += lane->tile->arena_bytes();
-    if (lane->last_tile.has_value()) bytes += lane->last_tile->arena_bytes();
+    bytes += lane->tile->compiled().memory.arena_bytes;
+    if (lane->last_tile.has_value()) {
+      bytes += lane->last_tile->compiled().memory.arena_bytes;
+    }
   }
   return bytes;
 }
 
-std::string Tiles::Dump() const {
-  return absl::StrCat(tiles_, " tiles of ", tile_rows_, " rows in ",
+std::string TileKernels::Dump() const {
+  return absl::StrCat(tiled_->tiles, " tiles of ", tiled_->rows, " rows in ",
                       lanes_.size(), " lanes, ", bytes(),
-                      " bytes, each tile in ", lanes_[0]->tile->Dump());
+                      " bytes, each tile in ", tape::Dump(*lanes_[0]->tile));
 }
 
 }  // namespace tape

@@ -42,7 +42,7 @@ Adjoints ApplyUserRule(absl::Span<const Var> operands, Var y, Var gy,
                        const Attributes& attributes) {
   Graph* const graph = y.graph();
   const absl::Span<const Var> x = operands.subspan(1);
-  const UserGradientRule* const rule = graph->rule(attributes.depth);
+  const UserGradientRule* const rule = graph->rule(attributes.index);
   const Adjoints by_x = rule == nullptr ? Adjoints() : (*rule)(x, y, gy);
   const auto fail = [&](absl::string_view message) {
     graph->ReportError(graph->node(y).loc, "WithGradient", message);
@@ -219,7 +219,7 @@ constinit const OpDef kStack = {
     },
 };
 
-// ---- BlockOf: y = block `depth` of x; dx = gy in its place ----
+// ---- BlockOf: y = block `index` of x; dx = gy in its place ----
 constinit const OpDef kBlockOf = {
     .name = "BlockOf",
     .operands = {"x"},
@@ -227,7 +227,7 @@ constinit const OpDef kBlockOf = {
                 const Attributes& attributes) -> absl::StatusOr<TensorType> {
       if (absl::Status status = CheckFloats(x); !status.ok()) return status;
       if (absl::Status status =
-              CheckBlock(x[0].shape, attributes.shape, attributes.depth);
+              CheckBlock(x[0].shape, attributes.shape, attributes.index);
           !status.ok()) {
         return status;
       }
@@ -235,23 +235,23 @@ constinit const OpDef kBlockOf = {
     },
     .gradient = [](absl::Span<const Var> x, Var, Var gy,
                    const Attributes& attributes) -> Adjoints {
-      return {PlaceBlock(gy, attributes.depth, x[0].shape())};
+      return {PlaceBlock(gy, attributes.index, x[0].shape())};
     },
     .reference =
         [](const Attributes& attributes, absl::Span<const Tensor> x,
            Tensor& y) {
           const auto from =
-              x[0].values<double>().begin() + attributes.depth * y.elements();
+              x[0].values<double>().begin() + attributes.index * y.elements();
           std::copy(from, from + y.elements(), y.values<double>().begin());
         },
     .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
       const size_t bytes = spec.output.bytes();
-      return std::make_unique<BlockOfKernel>(spec.attributes.depth * bytes,
+      return std::make_unique<BlockOfKernel>(spec.attributes.index * bytes,
                                              bytes);
     },
 };
 
-// ---- PlaceBlock: y = 0 but for block `depth`, x; dx = block `depth` of gy ----
+// ---- PlaceBlock: y = 0 but for block `index`, x; dx = block `index` of gy ----
 constinit const OpDef kPlaceBlock = {
     .name = "PlaceBlock",
     .operands = {"x"},
@@ -259,7 +259,7 @@ constinit const OpDef kPlaceBlock = {
                 const Attributes& attributes) -> absl::StatusOr<TensorType> {
       if (absl::Status status = CheckFloats(x); !status.ok()) return status;
       if (absl::Status status =
-              CheckBlock(attributes.shape, x[0].shape, attributes.depth);
+              CheckBlock(attributes.shape, x[0].shape, attributes.index);
           !status.ok()) {
         return status;
       }
@@ -267,19 +267,19 @@ constinit const OpDef kPlaceBlock = {
     },
     .gradient = [](absl::Span<const Var> x, Var, Var gy,
                    const Attributes& attributes) -> Adjoints {
-      return {BlockOf(gy, attributes.depth, x[0].shape())};
+      return {BlockOf(gy, attributes.index, x[0].shape())};
     },
     .reference =
         [](const Attributes& attributes, absl::Span<const Tensor> x,
            Tensor& y) {
           std::copy(
               x[0].values<double>().begin(), x[0].values<double>().end(),
-              y.values<double>().begin() + attributes.depth * x[0].elements());
+              y.values<double>().begin() + attributes.index * x[0].elements());
         },
     .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
       const size_t bytes = spec.inputs[0].bytes();
       return std::make_unique<PlaceKernel>(bytes, /*inputs=*/1,
-                                           spec.attributes.depth * bytes,
+                                           spec.attributes.index * bytes,
                                            /*zero_bytes=*/spec.output.bytes());
     },
 };
@@ -297,7 +297,7 @@ Var WithGradient(Var y, absl::Span<const Var> x, UserGradientRule rule,
     return Var(graph, kNone);
   }
   return graph->Append(kWithGradient, operands,
-                       {.depth = graph->KeepRule(std::move(rule))}, loc);
+                       {.index = graph->KeepRule(std::move(rule))}, loc);
 }
 
 Var Stack(absl::Span<const Var> x, Shape shape, Loc loc) {
@@ -305,12 +305,12 @@ Var Stack(absl::Span<const Var> x, Shape shape, Loc loc) {
 }
 
 Var BlockOf(Var x, int64_t index, Shape shape, Loc loc) {
-  return Append(kBlockOf, {x}, {.depth = index, .shape = std::move(shape)},
+  return Append(kBlockOf, {x}, {.index = index, .shape = std::move(shape)},
                 loc);
 }
 
 Var PlaceBlock(Var x, int64_t index, Shape shape, Loc loc) {
-  return Append(kPlaceBlock, {x}, {.depth = index, .shape = std::move(shape)},
+  return Append(kPlaceBlock, {x}, {.index = index, .shape = std::move(shape)},
                 loc);
 }
 

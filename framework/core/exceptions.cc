@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "framework/core/text.h"
 
 namespace tape {
@@ -50,6 +51,14 @@ absl::Status CaughtStatus(absl::string_view what) {
     // Not even for a message; none needs no memory.
     return absl::Status(absl::StatusCode::kResourceExhausted, "");
   }
+}
+
+int Fail(const absl::Status& status) {
+  // Messages quote names of files: these must not command the terminal.
+  for (absl::string_view line : absl::StrSplit(status.message(), '\n')) {
+    std::fprintf(stderr, "%s\n", Printable(line).c_str());
+  }
+  return 1;
 }
 
 absl::Status AtCall(Loc loc, absl::string_view function,

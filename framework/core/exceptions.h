@@ -48,6 +48,10 @@ class OutOfMemory : public std::bad_alloc {
 // which must not be caught.
 absl::Status CaughtStatus(absl::string_view what);
 
+// Prints `status` to stderr, with control characters escaped, and returns 1, the
+// exit code of a main that failed.
+int Fail(const absl::Status& status);
+
 // Returns `status` with the place of a call of `function` before its message,
 // "net.cc:5: Train: …", if the message begins with the function's name: other
 // messages have a place of their own. As it is if the place is not known.

@@ -53,6 +53,7 @@ std::string Attributes::ToString() const {
   if (alpha != defaults.alpha) parts.push_back(absl::StrCat("alpha=", alpha));
   if (beta != defaults.beta) parts.push_back(absl::StrCat("beta=", beta));
   if (depth != defaults.depth) parts.push_back(absl::StrCat("depth=", depth));
+  if (index != defaults.index) parts.push_back(absl::StrCat("index=", index));
   if (begin != defaults.begin) parts.push_back(absl::StrCat("begin=", begin));
   if (step != defaults.step) parts.push_back(absl::StrCat("step=", step));
   if (length != defaults.length) {

@@ -35,7 +35,9 @@ struct Attributes {
   double value = 0;            // Fill, LeakyRelu, ….
   double alpha = 1;            // MatMulAdd: factor of the product,
   double beta = 1;             // and of the addend.
-  int64_t depth = 0;           // OneHot, WithGradient, BlockOf, PlaceBlock.
+  int64_t depth = 0;           // OneHot: how many classes there are.
+  int64_t index = 0;           // Which rule: WithGradient. Which block of
+                               // elements: BlockOf, PlaceBlock.
   int64_t begin = 0;           // Slice, Pad: along `axis`, the first place,
   int64_t step = 1;            // how far apart the next ones are,
   int64_t length = 0;          // and the length of the result. TopKIndices.
