@@ -18,6 +18,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "benchmark/benchmark.h"
+#include "framework/core/clock.h"
 #include "framework/framework.h"
 #include "ops/ops.h"
 
@@ -53,11 +54,6 @@ const LongChain kChains[] = {
 enum Phase { kDeclare, kDifferentiate, kCompile, kRun, kDestroy };
 constexpr const char* kPhaseNames[] = {"Declare", "Differentiate", "Compile",
                                        "Run", "Destroy"};
-
-double SecondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
-      .count();
-}
 
 // Makes the whole way of a chain of `nodes` nodes, and gives the seconds of
 // each phase.

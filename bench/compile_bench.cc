@@ -21,6 +21,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "benchmark/benchmark.h"
+#include "framework/core/clock.h"
 #include "framework/framework.h"
 #include "models/experiment.h"
 #include "models/run.h"
@@ -29,10 +30,6 @@ namespace tape {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 struct Times {
   double compile = 0, first = 0, later = 0;  // In seconds.

@@ -3,7 +3,7 @@
 //   bazel run //bench:op_bench -- --benchmark_filter=Op/Tanh
 //   bazel run //bench:op_bench -- --benchmark_filter='/2048x2048x2048/'
 //
-// Op/<op>/<row> is a plan of one row of the sample table (tests/op_samples.h),
+// Op/<op>/<row> is a plan of one row of the sample table (tests/ops/op_samples.h),
 // on one thread. Timed are the rows with a batch, which is made so large that
 // the largest tensor has 65536 elements, the rows that have half as many at
 // their own shapes, and of an op without such its largest. The counters are the
@@ -29,7 +29,7 @@
 #include "benchmark/benchmark.h"
 #include "framework/framework.h"
 #include "ops/ops.h"
-#include "tests/op_samples.h"
+#include "tests/ops/op_samples.h"
 
 namespace tape {
 namespace {

@@ -1,10 +1,10 @@
-// sum_errors: what sums of many numbers are off by (tests/sum_errors.h).
+// sum_errors: what sums of many numbers are off by (tests/ops/sum_errors.h).
 //
 //   bazel run //bench:sum_errors -- 1000 100000 10000000 100000000
 //
 // prints the table for tensors of so many elements each. 10^8 elements need
 // 2 GB, and some minutes for the sums in long double.
-#include "tests/sum_errors.h"
+#include "tests/ops/sum_errors.h"
 
 #include <cstdint>
 #include <cstdio>

@@ -1,5 +1,5 @@
 // compare: the curves of several runs in one page; see --help. Tested by
-// tests/compare_program_test.cc.
+// tests/models/compare_program_test.cc.
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -14,10 +14,10 @@
 #include "absl/strings/str_format.h"
 #include "absl/types/span.h"
 #include "framework/core/text.h"
-#include "framework/data/files.h"
+#include "framework/io/files.h"
+#include "framework/log/run_directory.h"
 #include "framework/report/comparison.h"
 #include "framework/report/page.h"
-#include "framework/train/run_directory.h"
 #include "models/program.h"
 
 ABSL_FLAG(std::string, output, "comparison.html",

@@ -1,7 +1,7 @@
 // convert_dataset: reads a data set in any form and writes it in another; see
 // --help. What it writes is there as a whole or not at all: it grows in a
 // folder beside --to, DIR.unfinished.PID, which takes that name at the end; a
-// killed program leaves it. Tested by tests/convert_dataset_test.cc.
+// killed program leaves it. Tested by tests/models/convert_dataset_test.cc.
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "framework/data/dataset.h"
-#include "framework/data/files.h"
+#include "framework/io/files.h"
 #include "models/program.h"
 
 ABSL_FLAG(std::string, from, "",
@@ -100,9 +100,8 @@ class UnfinishedFolder {
     std::error_code error;
     fs::rename(path_, final_path_, error);
     if (error) {
-      return absl::ErrnoToStatus(
-          error.value(),
-          absl::StrCat(final_path_, ": cannot put the folder in its place"));
+      return SystemError(error.value(), final_path_,
+                         "cannot put the folder in its place");
     }
     is_made_ = false;
     return absl::OkStatus();

@@ -1,5 +1,5 @@
 // The registry of experiments (experiment.h). Tested by
-// tests/experiment_test.cc.
+// tests/models/experiment_test.cc.
 #include "models/experiment.h"
 
 #include <iterator>
@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "framework/train/regularizer.h"
+#include "framework/optim/regularizer.h"
 
 namespace tape {
 

@@ -1,7 +1,7 @@
 // Experiments: named models with all their settings, declared as graphs, to be
 // run by models/run.h. To add one, write it in a file of its own (or its
 // document's) and list it in experiment.cc. Tested by
-// tests/experiment_test.cc.
+// tests/models/experiment_test.cc.
 #ifndef TAPE_MODELS_EXPERIMENT_H_
 #define TAPE_MODELS_EXPERIMENT_H_
 
@@ -15,16 +15,16 @@
 #include "absl/types/span.h"
 #include "framework/core/graph.h"
 #include "framework/data/subset.h"
-#include "framework/train/metrics.h"
+#include "framework/metrics/metrics.h"
+#include "framework/optim/transform.h"
 #include "framework/train/trainer.h"
-#include "framework/train/transform.h"
 
 namespace tape {
 
 // What a user may change of an experiment on the command line.
 struct Settings {
   double learning_rate;
-  // Strengths of L1, L2 and proximal L1 (framework/train/regularizer.h) on the
+  // Strengths of L1, L2 and proximal L1 (framework/optim/regularizer.h) on the
   // weights, beside what the experiment has.
   double l1 = 0, l2 = 0, proximal_l1 = 0;
   // The share of the training set that is split off for validation, at random

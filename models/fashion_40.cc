@@ -15,7 +15,7 @@
 // activation's derivative is taken at its output; a layer hands its gradient on
 // through weights that it has already updated; tanh is (e^x - e^-x) / (e^x +
 // e^-x) in double, which is NaN from |x| = 709.8 on. Tested by
-// tests/fashion_40_test.cc.
+// tests/models/fashion_40_test.cc.
 #include <cmath>
 #include <limits>
 #include <string>
@@ -23,7 +23,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "framework/core/gradients.h"
-#include "framework/train/optimizer.h"
+#include "framework/optim/optimizer.h"
 #include "models/experiment.h"
 #include "models/mlp.h"
 #include "ops/ops.h"

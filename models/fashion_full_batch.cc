@@ -13,15 +13,15 @@
 //
 // It has no slip. Its printed training loss contains the penalty; the table of
 // models/README.md has it without. These runs swing by tens of points from step
-// to step at rate 1. Tested by tests/fashion_full_batch_test.cc.
+// to step at rate 1. Tested by tests/models/fashion_full_batch_test.cc.
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "framework/core/gradients.h"
-#include "framework/train/optimizer.h"
-#include "framework/train/regularizer.h"
+#include "framework/optim/optimizer.h"
+#include "framework/optim/regularizer.h"
 #include "models/experiment.h"
 #include "models/mlp.h"
 #include "ops/ops.h"

@@ -7,9 +7,9 @@
 //   update  Adam, its rate falling in a straight line to 0
 //   data    batches of 100, reshuffled each epoch, 10 epochs
 //
-// Tested by tests/experiment_test.cc.
+// Tested by tests/models/experiment_test.cc.
 #include "framework/core/gradients.h"
-#include "framework/train/optimizer.h"
+#include "framework/optim/optimizer.h"
 #include "models/experiment.h"
 #include "models/mlp.h"
 #include "ops/ops.h"

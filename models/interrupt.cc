@@ -1,4 +1,4 @@
-// Being told to stop (interrupt.h). Tested by tests/interrupt_test.cc.
+// Being told to stop (interrupt.h). Tested by tests/models/interrupt_test.cc.
 #include "models/interrupt.h"
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
 // Being told to stop, by SIGINT (Ctrl-C) or SIGTERM. Tested by
-// tests/interrupt_test.cc.
+// tests/models/interrupt_test.cc.
 #ifndef TAPE_MODELS_INTERRUPT_H_
 #define TAPE_MODELS_INTERRUPT_H_
 

@@ -1,4 +1,4 @@
-// Multilayer perceptrons (mlp.h). Tested by tests/mlp_test.cc.
+// Multilayer perceptrons (mlp.h). Tested by tests/models/mlp_test.cc.
 #include "models/mlp.h"
 
 #include "absl/strings/str_cat.h"

@@ -1,5 +1,5 @@
 // Multilayer perceptrons, declared: what the experiments of this folder have in
-// common. Tested by tests/mlp_test.cc.
+// common. Tested by tests/models/mlp_test.cc.
 #ifndef TAPE_MODELS_MLP_H_
 #define TAPE_MODELS_MLP_H_
 

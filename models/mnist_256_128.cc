@@ -18,13 +18,13 @@
 // over the whole array to every bias, and its derivative overwrites the
 // activations. So there is only the corrected variant, with the mean gradient
 // and the rate of attempt 2, and its loss. Tested by
-// tests/mnist_256_128_test.cc.
+// tests/models/mnist_256_128_test.cc.
 #include <cmath>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "framework/core/gradients.h"
-#include "framework/train/optimizer.h"
+#include "framework/optim/optimizer.h"
 #include "models/experiment.h"
 #include "models/mlp.h"
 #include "ops/ops.h"

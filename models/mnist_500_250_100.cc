@@ -17,7 +17,7 @@
 // Its slip, kept by the variant as_written: the activation's derivative is
 // taken at its output, which for ReLU makes no difference. That variant starts
 // from the document's own weights whatever the seed, which draws the batches.
-// Tested by tests/mnist_500_250_100_test.cc.
+// Tested by tests/models/mnist_500_250_100_test.cc.
 #include <cmath>
 #include <string>
 #include <vector>
@@ -25,8 +25,8 @@
 #include "absl/strings/str_cat.h"
 #include "framework/core/gradients.h"
 #include "framework/core/ported_random.h"
-#include "framework/train/optimizer.h"
-#include "framework/train/regularizer.h"
+#include "framework/optim/optimizer.h"
+#include "framework/optim/regularizer.h"
 #include "models/experiment.h"
 #include "models/mlp.h"
 #include "ops/ops.h"

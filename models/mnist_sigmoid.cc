@@ -16,7 +16,7 @@
 // batch instead of the classes, so that the loss starts near ln(1000) = 6.91.
 // That variant starts from the document's own weights whatever the seed, which
 // draws split and order; for the corrected one the seed is PyTorch's too.
-// Tested by tests/mnist_sigmoid_test.cc.
+// Tested by tests/models/mnist_sigmoid_test.cc.
 #include <string>
 #include <vector>
 
@@ -24,7 +24,7 @@
 #include "absl/strings/str_format.h"
 #include "framework/core/gradients.h"
 #include "framework/core/ported_random.h"
-#include "framework/train/optimizer.h"
+#include "framework/optim/optimizer.h"
 #include "models/experiment.h"
 #include "models/mlp.h"
 #include "ops/ops.h"

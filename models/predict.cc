@@ -1,5 +1,5 @@
 // predict: takes images for classes, by a model that train left in its run
-// directory; see --help. Tested by tests/predict_program_test.cc.
+// directory; see --help. Tested by tests/models/predict_program_test.cc.
 #include <algorithm>
 #include <cstdio>
 #include <optional>

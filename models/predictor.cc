@@ -1,6 +1,6 @@
 // Trained models from files (predictor.h). In go a path and grey levels, out
 // come classes and probabilities, or a Status that names the file. Tested by
-// tests/predictor_test.cc.
+// tests/models/predictor_test.cc.
 #include "models/predictor.h"
 
 #include <algorithm>
@@ -16,9 +16,8 @@
 #include "absl/strings/string_view.h"
 #include "framework/compiler/compile.h"
 #include "framework/core/check.h"
-#include "framework/core/slopes.h"
-#include "framework/data/files.h"
-#include "framework/data/safetensors.h"
+#include "framework/io/files.h"
+#include "framework/io/safetensors.h"
 #include "framework/train/checkpoint.h"
 #include "framework/train/weights.h"
 #include "models/run_record.h"
@@ -196,7 +195,7 @@ absl::Status LoadVariables(const ModelFile& file, const Experiment& experiment,
 bool IsOfOneImage(const Graph& graph, Var images, Var output) {
   std::vector<bool> in_rows(graph.size(), false);
   in_rows[images.id()] = true;
-  const std::vector<bool> needed = NodesNeededBy(graph, output.id());
+  const std::vector<bool> needed = NodesNeededBy(graph, {output});
   for (int id = 0; id <= output.id(); ++id) {
     const Node& node = graph.node(id);
     const bool reads_rows =

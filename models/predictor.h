@@ -5,7 +5,7 @@
 //   absl::StatusOr<Images> images = ReadImages("digits.png");
 //   absl::StatusOr<Predictions> found = model->Predict(images->pixels);
 //
-// (with a look at each status). Tested by tests/predictor_test.cc.
+// (with a look at each status). Tested by tests/models/predictor_test.cc.
 #ifndef TAPE_MODELS_PREDICTOR_H_
 #define TAPE_MODELS_PREDICTOR_H_
 
@@ -16,9 +16,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "framework/compiler/plan.h"
 #include "framework/core/graph.h"
 #include "framework/core/tensor.h"
+#include "framework/runtime/plan.h"
 #include "framework/train/trainer.h"
 #include "models/experiment.h"
 

@@ -1,5 +1,5 @@
 // Flags and help of the programs of this folder (program.h). Tested by
-// tests/train_program_test.cc.
+// tests/models/train_program_test.cc.
 #include "models/program.h"
 
 #include <csignal>

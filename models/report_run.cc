@@ -1,5 +1,5 @@
 // Gathers reports (report_run.h). In go a run and its model, out comes what its
-// page shows. Tested by tests/report_run_test.cc.
+// page shows. Tested by tests/models/report_run_test.cc.
 #include "models/report_run.h"
 
 #include <sys/utsname.h>

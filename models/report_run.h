@@ -1,5 +1,5 @@
 // What the report of a run shows, gathered from the run: predictions on the
-// test set, weights, settings, versions. Tested by tests/report_run_test.cc.
+// test set, weights, settings, versions. Tested by tests/models/report_run_test.cc.
 #ifndef TAPE_MODELS_REPORT_RUN_H_
 #define TAPE_MODELS_REPORT_RUN_H_
 
@@ -9,9 +9,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "framework/compiler/profile.h"
 #include "framework/data/dataset.h"
 #include "framework/report/report.h"
+#include "framework/runtime/profile.h"
 #include "framework/train/trainer.h"
 #include "models/experiment.h"
 

@@ -1,5 +1,5 @@
 // reproduce: runs the documents' experiments and puts our figures beside
-// theirs; see --help. Tested by tests/reproduce_program_test.cc.
+// theirs; see --help. Tested by tests/models/reproduce_program_test.cc.
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -18,8 +18,8 @@
 #include "absl/strings/str_split.h"
 #include "framework/compiler/compile.h"
 #include "framework/data/dataset.h"
-#include "framework/data/files.h"
-#include "framework/train/progress.h"
+#include "framework/io/files.h"
+#include "framework/log/progress.h"
 #include "framework/train/trainer.h"
 #include "models/experiment.h"
 #include "models/program.h"

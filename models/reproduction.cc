@@ -1,6 +1,6 @@
 // Figures beside figures (reproduction.h). In go summaries of runs, out come a
 // file of JSON lines and a Markdown table. Tested by
-// tests/reproduction_test.cc.
+// tests/models/reproduction_test.cc.
 #include "models/reproduction.h"
 
 #include <cmath>
@@ -13,7 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "framework/data/files.h"
+#include "framework/io/files.h"
 
 namespace tape {
 namespace {
@@ -45,9 +45,6 @@ using Format = std::function<std::string(double)>;
 std::string Accuracy(double fraction) {
   return absl::StrFormat("%.2f", 100 * fraction);
 }
-std::string Loss(double loss) {
-  return std::isnan(loss) ? "nan" : absl::StrFormat("%.4f", loss);
-}
 std::string Seconds(double seconds) {
   return absl::StrFormat("%.*f", seconds < 10 ? 1 : 0, seconds);
 }
@@ -62,7 +59,7 @@ std::string Text(const Spread& spread, const Format& format) {
 std::string PublishedText(double accuracy, double loss) {
   std::vector<std::string> parts;
   if (!std::isnan(accuracy)) parts.push_back(Accuracy(accuracy));
-  if (!std::isnan(loss)) parts.push_back(Loss(loss));
+  if (!std::isnan(loss)) parts.push_back(LossText(loss));
   return absl::StrJoin(parts, " / ");
 }
 
@@ -70,7 +67,7 @@ std::string PublishedText(double accuracy, double loss) {
 std::string OursText(absl::Span<const RunSummary> runs,
                      double RunSummary::*accuracy, double RunSummary::*loss) {
   return absl::StrCat(Text(SpreadOf(runs, accuracy), Accuracy), " / ",
-                      Text(SpreadOf(runs, loss), Loss));
+                      Text(SpreadOf(runs, loss), LossText));
 }
 
 // "19", "17 to 21".

@@ -1,5 +1,5 @@
 // What is kept of the runs of //models:reproduce, and the tables made of it:
-// our figures beside the documents'. Tested by tests/reproduction_test.cc.
+// our figures beside the documents'. Tested by tests/models/reproduction_test.cc.
 #ifndef TAPE_MODELS_REPRODUCTION_H_
 #define TAPE_MODELS_REPRODUCTION_H_
 
@@ -11,13 +11,13 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "framework/train/metrics.h"
+#include "framework/metrics/metrics.h"
 #include "models/experiment.h"
 
 namespace tape {
 
 // The runs that are kept in a file of JSON lines, one RunSummary each
-// (framework/train/metrics.h).
+// (framework/metrics/metrics.h).
 class Reproduction {
  public:
   // Reads the file at `path`; one that is missing has no runs. Errors name the

@@ -1,4 +1,4 @@
-// A run of an experiment (run.h). Tested by tests/run_test.cc.
+// A run of an experiment (run.h). Tested by tests/models/run_test.cc.
 #include "models/run.h"
 
 #include <utility>

@@ -1,5 +1,5 @@
 // One run of an experiment: from its settings and data to its figures. Shared
-// by the programs train and reproduce. Tested by tests/run_test.cc.
+// by the programs train and reproduce. Tested by tests/models/run_test.cc.
 #ifndef TAPE_MODELS_RUN_H_
 #define TAPE_MODELS_RUN_H_
 
@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "framework/core/graph.h"
 #include "framework/data/dataset.h"
-#include "framework/train/metrics.h"
+#include "framework/metrics/metrics.h"
 #include "framework/train/trainer.h"
 #include "models/experiment.h"
 

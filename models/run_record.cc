@@ -1,4 +1,4 @@
-// Records of runs (run_record.h). Tested by tests/run_record_test.cc.
+// Records of runs (run_record.h). Tested by tests/models/run_record_test.cc.
 #include "models/run_record.h"
 
 #include <charconv>
@@ -12,7 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "framework/core/check.h"
 #include "framework/core/version.h"
-#include "framework/data/checksum.h"
+#include "framework/io/checksum.h"
 
 namespace tape {
 namespace {

@@ -1,6 +1,6 @@
 // What there is to know of a run beside its numbers: which experiment with
 // which settings on which data. Kept as the metadata of its checkpoints and
-// models. Tested by tests/run_record_test.cc.
+// models. Tested by tests/models/run_record_test.cc.
 #ifndef TAPE_MODELS_RUN_RECORD_H_
 #define TAPE_MODELS_RUN_RECORD_H_
 
@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "framework/data/dataset.h"
-#include "framework/data/safetensors.h"
+#include "framework/io/safetensors.h"
 #include "models/experiment.h"
 
 namespace tape {

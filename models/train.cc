@@ -1,6 +1,6 @@
 // train: the main program. Trains one experiment and says how it went; see
 // --help. Flags are checked before anything is read, the data before anything
-// is written. Tested by tests/train_program_test.cc.
+// is written. Tested by tests/models/train_program_test.cc.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -12,10 +12,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "framework/compiler/profile.h"
 #include "framework/core/check.h"
-#include "framework/train/classification.h"
-#include "framework/train/progress.h"
+#include "framework/log/progress.h"
+#include "framework/metrics/classification.h"
+#include "framework/runtime/profile.h"
 #include "framework/train/trainer.h"
 #include "models/experiment.h"
 #include "models/interrupt.h"
@@ -96,7 +96,6 @@ void PrintHead(const TrainingRun& training, const DataSplits& data) {
 void PrintResult(const Experiment& experiment, const TrainedRun& trained) {
   const TrainResult& result = trained.result;
   const EpochResult& kept = result.kept;
-  const double loss = kept.test.loss;
   if (result.epochs < trained.settings.train.epochs) {
     absl::PrintF("stopped early, after epoch %d\n", result.epochs);
   }
@@ -111,8 +110,7 @@ void PrintResult(const Experiment& experiment, const TrainedRun& trained) {
   absl::PrintF(
       "test accuracy %.4f, test loss %s, after %.1f s (%.0f training samples a "
       "second, %s, plans made in %.0f ms)\n",
-      kept.test.accuracy,
-      std::isnan(loss) ? "nan" : absl::StrFormat("%.4f", loss), result.seconds,
+      kept.test.accuracy, LossText(kept.test.loss), result.seconds,
       result.samples_per_second, Count(result.threads, "thread"),
       result.compile_seconds * 1e3);
   if (trained.settings.proximal_l1 > 0) {

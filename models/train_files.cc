@@ -1,6 +1,6 @@
 // The folder of a run that train makes or goes on with (OpenFiles in
-// train_flags.h). Tested by tests/train_program_test.cc and
-// tests/resume_program_test.cc.
+// train_flags.h). Tested by tests/models/train_program_test.cc and
+// tests/models/resume_program_test.cc.
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -13,15 +13,15 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "framework/data/files.h"
-#include "framework/data/safetensors.h"
+#include "framework/io/files.h"
+#include "framework/io/safetensors.h"
+#include "framework/log/epoch_log.h"
+#include "framework/log/event_file.h"
+#include "framework/log/json_lines.h"
+#include "framework/log/run_directory.h"
+#include "framework/metrics/metrics.h"
 #include "framework/report/page.h"
 #include "framework/report/report.h"
-#include "framework/train/epoch_log.h"
-#include "framework/train/event_file.h"
-#include "framework/train/json_lines.h"
-#include "framework/train/metrics.h"
-#include "framework/train/run_directory.h"
 #include "models/train_flags.h"
 
 namespace tape {

@@ -1,6 +1,6 @@
 // The flags of train (train_flags.h). In goes a command line, out come runs,
-// their data and folders. Tested by tests/train_program_test.cc and
-// tests/resume_program_test.cc.
+// their data and folders. Tested by tests/models/train_program_test.cc and
+// tests/models/resume_program_test.cc.
 #include "models/train_flags.h"
 
 #include <cmath>
@@ -17,8 +17,8 @@
 #include "absl/strings/str_cat.h"
 #include "framework/compiler/compile.h"
 #include "framework/data/batches.h"
-#include "framework/data/files.h"
-#include "framework/train/run_directory.h"
+#include "framework/io/files.h"
+#include "framework/log/run_directory.h"
 #include "models/experiment.h"
 #include "models/program.h"
 #include "models/run.h"

@@ -1,6 +1,6 @@
 // The flags of the program train, and what they ask for. Errors name the flag,
-// what was expected and what was found. Tested by tests/train_program_test.cc
-// and tests/resume_program_test.cc.
+// what was expected and what was found. Tested by tests/models/train_program_test.cc
+// and tests/models/resume_program_test.cc.
 #ifndef TAPE_MODELS_TRAIN_FLAGS_H_
 #define TAPE_MODELS_TRAIN_FLAGS_H_
 

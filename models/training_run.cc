@@ -1,5 +1,5 @@
 // A run with its folder (training_run.h). Tested by
-// tests/resume_program_test.cc and tests/training_run_test.cc.
+// tests/models/resume_program_test.cc and tests/models/training_run_test.cc.
 #include "models/training_run.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "framework/data/batches.h"
-#include "framework/data/files.h"
+#include "framework/io/files.h"
 #include "framework/train/weights.h"
 #include "models/run.h"
 

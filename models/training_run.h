@@ -1,6 +1,6 @@
 // A run as the program train makes it: an experiment's training, with what is
 // kept of it in its folder, and what becomes of it when it diverges. Tested by
-// tests/resume_program_test.cc and tests/training_run_test.cc.
+// tests/models/resume_program_test.cc and tests/models/training_run_test.cc.
 #ifndef TAPE_MODELS_TRAINING_RUN_H_
 #define TAPE_MODELS_TRAINING_RUN_H_
 
@@ -15,10 +15,10 @@
 #include "absl/status/statusor.h"
 #include "framework/core/graph.h"
 #include "framework/data/dataset.h"
+#include "framework/log/epoch_log.h"
+#include "framework/log/progress.h"
+#include "framework/log/run_directory.h"
 #include "framework/train/checkpoint.h"
-#include "framework/train/epoch_log.h"
-#include "framework/train/progress.h"
-#include "framework/train/run_directory.h"
 #include "framework/train/trainer.h"
 #include "models/run_record.h"
 

@@ -1,7 +1,7 @@
 // Activations (ops.h). Relu and LeakyRelu differentiate from their output y, so
 // that x need not be kept; the smooth ones from x, since in float32 1 - y has no
-// digits left where y is near 1. Tested by tests/op_test.cc through the sample
-// table, and by tests/accuracy_test.cc over the whole range of float32.
+// digits left where y is near 1. Tested by tests/ops/op_test.cc through the sample
+// table, and by tests/ops/accuracy_test.cc over the whole range of float32.
 #include <cmath>
 #include <numbers>
 

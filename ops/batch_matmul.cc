@@ -1,5 +1,5 @@
 // Products of many matrices at a time, and of vectors (ops.h). Tested by
-// tests/op_test.cc through the sample table.
+// tests/ops/op_test.cc through the sample table.
 #include <algorithm>
 #include <utility>
 #include <vector>

@@ -1,5 +1,5 @@
 // Comparisons, choices and conversions, element by element (ops.h).
-// Tested by tests/op_test.cc through the sample table.
+// Tested by tests/ops/op_test.cc through the sample table.
 #include <cmath>
 
 #include "absl/status/status.h"

@@ -1,5 +1,5 @@
 // Arithmetic and functions, element by element (ops.h). Tested by
-// tests/op_test.cc through the sample table.
+// tests/ops/op_test.cc through the sample table.
 #include <cmath>
 #include <initializer_list>
 #include <numbers>

@@ -1,5 +1,5 @@
 // The largest and the smallest elements along axes, and where they are (ops.h).
-// Tested by tests/op_test.cc through the sample table.
+// Tested by tests/ops/op_test.cc through the sample table.
 #include <algorithm>
 #include <cmath>
 #include <limits>

@@ -1,4 +1,4 @@
-// Indices (ops.h). Tested by tests/op_test.cc through the sample table.
+// Indices (ops.h). Tested by tests/ops/op_test.cc through the sample table.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -88,11 +88,6 @@ Shape WithIndices(const Shape& shape, int axis, const Shape& indices) {
     }
   }
   return Shape(dims);
-}
-
-// `shape` with another length along an axis that it has.
-Shape WithLength(const Shape& shape, int axis, int64_t length) {
-  return WithIndices(shape, *ResolveAxis(axis, shape.rank()), {length});
 }
 
 const int32_t* Indices(const KernelArguments& arguments) {

@@ -1,4 +1,4 @@
-// Shapes (ops.h). Tested by tests/op_test.cc through the sample table.
+// Shapes (ops.h). Tested by tests/ops/op_test.cc through the sample table.
 #include <algorithm>
 #include <utility>
 

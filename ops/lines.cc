@@ -1,4 +1,4 @@
-// Tensors seen as lines along one axis (lines.h). Tested by tests/op_test.cc
+// Tensors seen as lines along one axis (lines.h). Tested by tests/ops/op_test.cc
 // through the sample table.
 #include "ops/lines.h"
 

@@ -64,10 +64,8 @@ class LinesKernel : public Kernel {
         lines_(Along(shape, spec.attributes.axis)) {
     // Some 10 µs of exponentials.
     constexpr int64_t kElementsPerChunk = 16 * 1024;
-    constexpr int64_t kMaxChunks = 32;
-    const int64_t wanted = lines_.count() * lines_.length / kElementsPerChunk;
-    chunks_ = std::clamp<int64_t>(
-        wanted, 1, std::clamp<int64_t>(lines_.count(), 1, kMaxChunks));
+    chunks_ = ChunksOf(lines_.count() * lines_.length, kElementsPerChunk,
+                       lines_.count());
   }
   int chunks() const override { return static_cast<int>(chunks_); }
   void Run(int chunk, const KernelArguments& arguments) const override {

@@ -1,4 +1,4 @@
-// Logic on uint8, of which all but 0 holds (ops.h). Tested by tests/op_test.cc
+// Logic on uint8, of which all but 0 holds (ops.h). Tested by tests/ops/op_test.cc
 // through the sample table.
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"

@@ -1,4 +1,4 @@
-// Losses (ops.h). Tested by tests/op_test.cc through the sample table.
+// Losses (ops.h). Tested by tests/ops/op_test.cc through the sample table.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -49,12 +49,9 @@ class RowsKernel : public Kernel {
   RowsKernel(Rows rows, F f) : rows_(rows), f_(f) {
     // Some 10 µs of exponentials.
     constexpr int64_t kElementsPerChunk = 16 * 1024;
-    constexpr int64_t kMaxChunks = 32;
-    const int64_t wanted = rows.count * rows.columns / kElementsPerChunk;
-    const int64_t chunks = std::clamp<int64_t>(
-        wanted, 1, std::clamp<int64_t>(rows.count, 1, kMaxChunks));
-    length_ = (rows.count + chunks - 1) / chunks;
-    chunks_ = static_cast<int>(chunks);
+    chunks_ =
+        ChunksOf(rows.count * rows.columns, kElementsPerChunk, rows.count);
+    length_ = (rows.count + chunks_ - 1) / chunks_;
   }
   int chunks() const override { return chunks_; }
   void Run(int chunk, const KernelArguments& arguments) const override {

@@ -1,4 +1,4 @@
-// Matrix products (ops.h), on oneDNN (onednn.h). Tested by tests/op_test.cc
+// Matrix products (ops.h), on oneDNN (onednn.h). Tested by tests/ops/op_test.cc
 // through the sample table.
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"

@@ -1,5 +1,5 @@
 // Normalisation by mean and variance (ops.h), composed of other ops. Tested by
-// tests/op_test.cc through the sample table, and by tests/normalise_test.cc.
+// tests/ops/op_test.cc through the sample table, and by tests/ops/normalise_test.cc.
 #include <algorithm>
 #include <cmath>
 #include <utility>

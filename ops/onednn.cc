@@ -2,12 +2,12 @@
 // prepared primitives.
 //
 // oneDNN would split each product over its own OpenMP threads. Here the plan
-// owns the threads (compiler/threads.h), so each primitive is made and run for
+// owns the threads (runtime/threads.h), so each primitive is made and run for
 // one thread, and the product is cut into chunks whose borders depend on its
 // shape only: the same bits come out for any number of threads.
 //
 // Works with oneDNN 2.x (matmul::desc) and 3.x (no desc). Tested by
-// tests/op_test.cc and tests/matmul_test.cc.
+// tests/ops/op_test.cc and tests/ops/matmul_test.cc.
 #include "ops/onednn.h"
 
 #include <omp.h>
@@ -83,7 +83,6 @@ Bands CutIntoBands(const MatMulShape& shape) {
   // band of 64 columns. So the larger the product, the larger also its bands:
   // 4 from 13 MFLOP, 8 from 51, 16 from 205, 32 from 819.
   constexpr double kFlopsOfOneSquared = 0.8e6;
-  constexpr int kMaxChunks = 32;
   // oneDNN lays out the other operand anew for each band: of 32 rows, a product
   // of 512 x 512 x 512 takes 1.23 times as long as of 128.
   constexpr int64_t kShortest = 96;
@@ -93,7 +92,7 @@ Bands CutIntoBands(const MatMulShape& shape) {
   const double flops = 2.0 * shape.m * shape.k * shape.n;
   // A power of two, so that two, four or eight threads get equal shares.
   int wanted = flops < kFlopsOfTwo ? 1 : 2;
-  while (wanted < kMaxChunks &&
+  while (wanted < kMostChunks &&
          flops >= kFlopsOfOneSquared * (2 * wanted) * (2 * wanted) &&
          bands.extent >= kShortest * (2 * wanted)) {
     wanted *= 2;
@@ -311,10 +310,9 @@ class BatchMatMulKernel : public Kernel {
       : shape_(shape), factors_(std::move(factors)) {
     // Some 5 µs on one core, as of Bands.
     constexpr double kFlopsPerChunk = 1e6;
-    constexpr double kMaxChunks = 32;
     const auto count = static_cast<double>(factors_.size());
-    chunks_ = static_cast<int>(
-        std::min(count, std::clamp(flops() / kFlopsPerChunk, 1., kMaxChunks)));
+    chunks_ = static_cast<int>(std::min(
+        count, std::clamp<double>(flops() / kFlopsPerChunk, 1, kMostChunks)));
     const OneThread one_thread;
     products_.reserve(chunks_);
     for (int i = 0; i < chunks_; ++i) {

@@ -371,7 +371,7 @@ Var LayerNorm(Var x, Var scale, Var shift, LayerNormOptions options = {},
 // running statistics as they are, and y of a single element is shift. So does,
 // channel by channel, a batch whose mean or variance is not finite. Add the
 // assignments to a chain's updates by AddAssignments
-// (framework/train/transform.h), which leaves out the steps that it skips.
+// (framework/optim/transform.h), which leaves out the steps that it skips.
 struct BatchNormOptions {
   int axis = -1;
   double decay = 0.9;

@@ -1,4 +1,4 @@
-// Powers, element by element (ops.h). Tested by tests/op_test.cc through the
+// Powers, element by element (ops.h). Tested by tests/ops/op_test.cc through the
 // sample table.
 #include <cmath>
 #include <limits>

@@ -1,6 +1,6 @@
 // Random numbers as nodes (ops.h), by the generator of framework/core/random.h.
-// Tested by tests/op_test.cc through the sample table, and by
-// tests/random_test.cc.
+// Tested by tests/ops/op_test.cc through the sample table, and by
+// tests/core/random_test.cc.
 #include "framework/core/random.h"
 
 #include <algorithm>

@@ -18,10 +18,7 @@ namespace tape {
 inline int RangesChunks(int64_t units, int64_t bytes) {
   // Some 10 µs of copying.
   constexpr int64_t kBytesPerChunk = 128 * 1024;
-  constexpr int64_t kMaxChunks = 32;
-  return static_cast<int>(
-      std::min(std::clamp<int64_t>(bytes / kBytesPerChunk, 1, kMaxChunks),
-               std::max<int64_t>(units, 1)));
+  return ChunksOf(bytes, kBytesPerChunk, units);
 }
 
 // Runs f(arguments, begin, end) on ranges of `units` units, which are cut into

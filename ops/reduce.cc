@@ -1,6 +1,6 @@
 // Reductions that are functions of a sum (ops.h), and what all reductions share
-// (reduce.h). Tested by tests/op_test.cc through the sample table, and by
-// tests/sums_test.cc.
+// (reduce.h). Tested by tests/ops/op_test.cc through the sample table, and by
+// tests/ops/sums_test.cc.
 #include "ops/reduce.h"
 
 #include <cmath>

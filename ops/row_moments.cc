@@ -1,6 +1,6 @@
 // Rows by their mean and variance (vector.h), in double: no float32 is so large
-// that its square, or so small that it, is lost. Tested by tests/op_test.cc
-// through the sample table, and by tests/sums_test.cc.
+// that its square, or so small that it, is lost. Tested by tests/ops/op_test.cc
+// through the sample table, and by tests/ops/sums_test.cc.
 #include <cmath>
 #include <cstdint>
 

@@ -1,12 +1,20 @@
-// Shape rules that several ops share (rules.h). Tested by tests/op_test.cc
+// Shape rules that several ops share (rules.h). Tested by tests/ops/op_test.cc
 // through the sample table.
 #include "ops/rules.h"
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/basic_ops.h"
 
 namespace tape {
+
+Shape WithLength(const Shape& shape, int axis, int64_t length) {
+  absl::InlinedVector<int64_t, 4> dims(shape.dims().begin(),
+                                       shape.dims().end());
+  dims[*ResolveAxis(axis, shape.rank())] = length;
+  return Shape(dims);
+}
 
 absl::Status ExpectFloat32(const TensorType& type) {
   if (type.dtype == DType::kFloat32) return absl::OkStatus();

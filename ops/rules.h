@@ -12,6 +12,9 @@
 
 namespace tape {
 
+// `shape` with another length along an axis that it has.
+Shape WithLength(const Shape& shape, int axis, int64_t length);
+
 // An error unless `type` is float32.
 absl::Status ExpectFloat32(const TensorType& type);
 

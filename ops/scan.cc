@@ -1,5 +1,5 @@
 // Products, running sums and recurrences along an axis (ops.h), in double.
-// Tested by tests/op_test.cc through the sample table.
+// Tested by tests/ops/op_test.cc through the sample table.
 #include <algorithm>
 
 #include "absl/status/status.h"

@@ -1,5 +1,5 @@
 // Parts of tensors along an axis, and tensors put together of parts (ops.h).
-// Tested by tests/op_test.cc through the sample table.
+// Tested by tests/ops/op_test.cc through the sample table.
 #include <algorithm>
 #include <type_traits>
 #include <utility>
@@ -14,14 +14,6 @@
 
 namespace tape {
 namespace {
-
-// `shape` with another length along an axis that it has.
-Shape WithLength(const Shape& shape, int axis, int64_t length) {
-  absl::InlinedVector<int64_t, 4> dims(shape.dims().begin(),
-                                       shape.dims().end());
-  dims[*ResolveAxis(axis, shape.rank())] = length;
-  return Shape(dims);
-}
 
 int64_t LengthAlong(const Shape& shape, int axis) {
   return shape[*ResolveAxis(axis, shape.rank())];

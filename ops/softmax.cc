@@ -1,5 +1,5 @@
 // Softmax, its logarithm and the logarithm of its denominator, along an axis
-// (ops.h). Tested by tests/op_test.cc through the sample table.
+// (ops.h). Tested by tests/ops/op_test.cc through the sample table.
 #include <algorithm>
 #include <cmath>
 #include <limits>

@@ -1,5 +1,5 @@
-// Axes in another order (ops.h). Tested by tests/op_test.cc through the sample
-// table, and by tests/simplify_test.cc.
+// Axes in another order (ops.h). Tested by tests/ops/op_test.cc through the sample
+// table, and by tests/compiler/simplify_test.cc.
 #include <algorithm>
 #include <numeric>
 #include <vector>

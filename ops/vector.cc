@@ -1,6 +1,6 @@
 // The vector code of the ops (vector.h): from blocks of numbers to blocks of
 // numbers, by Highway. Infinities and NaN go through as IEEE 754 and NumPy have
-// them. Tested by tests/op_test.cc through the sample table.
+// them. Tested by tests/ops/op_test.cc through the sample table.
 #include "ops/vector.h"
 
 #include <algorithm>

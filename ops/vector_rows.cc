@@ -1,5 +1,5 @@
 // The vector code of rows and columns (vector.h): softmax and its kin, extremes,
-// cross entropy. Tested by tests/op_test.cc through the sample table.
+// cross entropy. Tested by tests/ops/op_test.cc through the sample table.
 #include <algorithm>
 #include <cmath>
 #include <limits>

@@ -33,12 +33,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "framework/core/random.h"
-#include "framework/data/idx.h"
-#include "framework/data/npz.h"
 #include "framework/framework.h"
+#include "framework/io/idx.h"
+#include "framework/io/npz.h"
 #include "ops/ops.h"
 #include "tests/file_testing.h"
-#include "tests/op_samples.h"
+#include "tests/ops/op_samples.h"
 
 namespace tape {
 namespace {

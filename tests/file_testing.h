@@ -15,6 +15,14 @@
 
 namespace tape {
 
+// Whether the address sanitizer is in this program. A limit of the address space
+// (RLIMIT_AS) leaves it no room for its shadow memory.
+#ifdef __SANITIZE_ADDRESS__
+inline constexpr bool kUnderAddressSanitizer = true;
+#else
+inline constexpr bool kUnderAddressSanitizer = false;
+#endif
+
 inline std::string ReadText(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};

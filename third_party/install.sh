@@ -6,7 +6,7 @@ packages=(
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto bazel-skylib
   g++ libabsl-dev libbenchmark-dev libdnnl-dev libgmock-dev libgraphviz-dev libgtest-dev libhwy-dev libisal-dev
   libpng-dev librsvg2-dev libzip-dev nlohmann-json3-dev zlib1g-dev
-  chromium fonts-dejavu-core
+  chromium clang-format fonts-dejavu-core
   ca-certificates dataset-fashion-mnist
 )
 

@@ -1,10 +1,10 @@
 // The checks of CompileOptions (check_options.h). Tested by
-// tests/compile_test.cc.
+// tests/compiler/compile_test.cc.
 #include "framework/compiler/check_options.h"
 
+#include <algorithm>
 #include <utility>
 
-#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -51,7 +51,9 @@ class OptionsChecker {
                        options_.max_batch_sizes));
     }
     for (const std::string& name : options_.without) {
-      if (absl::c_linear_search(passes_, name)) continue;
+      if (std::find(passes_.begin(), passes_.end(), name) != passes_.end()) {
+        continue;
+      }
       Add(absl::StrCat("there is no pass \"", Printable(name),
                        "\" to leave out; known are ",
                        absl::StrJoin(passes_, ", ")));

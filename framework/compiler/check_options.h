@@ -1,4 +1,4 @@
-// What is wrong with what Compile is asked for. Tested by tests/compile_test.cc.
+// What is wrong with what Compile is asked for. Tested by tests/compiler/compile_test.cc.
 #ifndef TAPE_FRAMEWORK_COMPILER_CHECK_OPTIONS_H_
 #define TAPE_FRAMEWORK_COMPILER_CHECK_OPTIONS_H_
 

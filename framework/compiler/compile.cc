@@ -1,5 +1,5 @@
 // Compile (compile.h), and the pipeline: the passes in the order in which they
-// run. Tested by tests/compile_test.cc and tests/without_passes_test.cc.
+// run. Tested by tests/compiler/compile_test.cc and tests/compiler/without_passes_test.cc.
 //
 //   Compile          checks the options (check_options.h), extracts what the
 //                    fetches and updates need (program.h), and makes a Plan
@@ -16,16 +16,17 @@
 
 #include "absl/strings/str_join.h"
 #include "framework/compiler/check_options.h"
-#include "framework/compiler/compiled_program.h"
 #include "framework/compiler/fuse.h"
 #include "framework/compiler/lower_precision.h"
 #include "framework/compiler/memory_plan.h"
 #include "framework/compiler/passes.h"
-#include "framework/compiler/plan_impl.h"
 #include "framework/compiler/tile_batch.h"
 #include "framework/compiler/verify.h"
+#include "framework/core/clock.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
+#include "framework/runtime/compiled_program.h"
+#include "framework/runtime/plan_impl.h"
 
 namespace tape {
 namespace {
@@ -268,9 +269,7 @@ absl::StatusOr<Plan> CompileOrThrow(const Graph& graph,
     }
   }
   if (!mistakes.empty()) return AllOf(mistakes);
-  impl->set_compile_seconds(
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
-          .count());
+  impl->set_compile_seconds(SecondsSince(start));
   return Plan(std::move(impl));
 }
 

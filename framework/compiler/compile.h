@@ -2,7 +2,7 @@
 // out here, each with its line.
 //
 // The pipeline stands at the head of compile.cc. Tested by
-// tests/compile_test.cc.
+// tests/compiler/compile_test.cc.
 #ifndef TAPE_FRAMEWORK_COMPILER_COMPILE_H_
 #define TAPE_FRAMEWORK_COMPILER_COMPILE_H_
 
@@ -14,11 +14,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "framework/compiler/plan.h"
 #include "framework/compiler/precision.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/graph.h"
 #include "framework/core/updates.h"
+#include "framework/runtime/plan.h"
 
 namespace tape {
 

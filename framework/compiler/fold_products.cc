@@ -1,5 +1,5 @@
 // FoldIntoProducts (passes.h): finds the linear nodes that follow a product and
-// makes one node of them all. Tested by tests/passes_test.cc.
+// makes one node of them all. Tested by tests/compiler/passes_test.cc.
 //
 // The value of a linear elementwise node is a sum of earlier nodes, each times
 // a number: its *form*. w - 0.1 (g + 0.02 w) has the form 0.998 w - 0.1 g.

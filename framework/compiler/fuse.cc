@@ -1,4 +1,4 @@
-// Fusion (fuse.h). Tested by tests/fuse_test.cc.
+// Fusion (fuse.h). Tested by tests/compiler/fuse_test.cc.
 //
 // Which nodes may share a pass is decided by levels. Call an edge between two
 // elementwise nodes of one shape *soft*; it can lie within a pass. Give each

@@ -1,14 +1,14 @@
 // FUSE: from a program to the steps of a plan. Elementwise nodes of one shape
 // that feed one another become one step, a single pass over memory; every other
-// node that computes becomes a step of its own. Tested by tests/fuse_test.cc,
+// node that computes becomes a step of its own. Tested by tests/compiler/fuse_test.cc,
 // which prints the steps.
 #ifndef TAPE_FRAMEWORK_COMPILER_FUSE_H_
 #define TAPE_FRAMEWORK_COMPILER_FUSE_H_
 
 #include <vector>
 
-#include "framework/compiler/compiled_program.h"
-#include "framework/compiler/program.h"
+#include "framework/runtime/compiled_program.h"
+#include "framework/runtime/program.h"
 
 namespace tape {
 

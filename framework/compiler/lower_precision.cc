@@ -1,4 +1,4 @@
-// LowerPrecision (lower_precision.h). Tested by tests/lower_precision_test.cc.
+// LowerPrecision (lower_precision.h). Tested by tests/compiler/lower_precision_test.cc.
 #include "framework/compiler/lower_precision.h"
 
 #include <utility>

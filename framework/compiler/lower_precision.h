@@ -1,13 +1,13 @@
 // LOWER THE PRECISION: products that read bfloat16 (CompileOptions::precision).
 // Which ops can, and how many of their inputs, they say in
-// Traits::low_precision. Tested by tests/lower_precision_test.cc, and
-// tests/machine_test.cc as on a machine without such products.
+// Traits::low_precision. Tested by tests/compiler/lower_precision_test.cc, and
+// tests/compiler/machine_test.cc as on a machine without such products.
 #ifndef TAPE_FRAMEWORK_COMPILER_LOWER_PRECISION_H_
 #define TAPE_FRAMEWORK_COMPILER_LOWER_PRECISION_H_
 
 #include "absl/status/status.h"
 #include "framework/compiler/precision.h"
-#include "framework/compiler/program.h"
+#include "framework/runtime/program.h"
 
 namespace tape {
 

@@ -1,5 +1,5 @@
 // The memory planner (memory_plan.h): from steps to places. Tested by
-// tests/memory_plan_test.cc.
+// tests/compiler/memory_plan_test.cc.
 #include "framework/compiler/memory_plan.h"
 
 #include <algorithm>

@@ -1,12 +1,12 @@
 // LAY OUT: where each value of a plan lies. Values that are never alive at the
-// same time share memory of one arena. Tested by tests/memory_plan_test.cc.
+// same time share memory of one arena. Tested by tests/compiler/memory_plan_test.cc.
 #ifndef TAPE_FRAMEWORK_COMPILER_MEMORY_PLAN_H_
 #define TAPE_FRAMEWORK_COMPILER_MEMORY_PLAN_H_
 
 #include <vector>
 
-#include "framework/compiler/compiled_program.h"
-#include "framework/compiler/program.h"
+#include "framework/runtime/compiled_program.h"
+#include "framework/runtime/program.h"
 
 namespace tape {
 

@@ -1,4 +1,4 @@
-// The passes over a program (passes.h). Tested by tests/passes_test.cc.
+// The passes over a program (passes.h). Tested by tests/compiler/passes_test.cc.
 #include "framework/compiler/passes.h"
 
 #include <bit>
@@ -23,24 +23,6 @@ Node MakeFill(double value, TensorType type, Loc loc) {
 }
 
 }  // namespace
-
-double AsInRun(DType dtype, double value) {
-  float rounded = 0;
-  switch (dtype) {
-    case DType::kFloat32:
-      rounded = static_cast<float>(value);
-      break;
-    case DType::kBFloat16:
-      rounded = static_cast<float>(static_cast<BFloat16>(value));
-      break;
-    case DType::kInt32:
-    case DType::kUint8:
-    case DType::kFloat64:
-      return value;
-  }
-  const bool is_denormal = std::fpclassify(rounded) == FP_SUBNORMAL;
-  return is_denormal ? std::copysign(0.0, value) : rounded;
-}
 
 double ReferenceOfOne(const Node& node, const std::vector<double>& inputs) {
   std::vector<Tensor> tensors;

@@ -1,13 +1,13 @@
 // The passes that rewrite a program for one batch size, in the order in which
 // they run. Each keeps the meaning: what is fetched and what the variables
 // become. They ask ops for their traits, never for their names. Tested by
-// tests/passes_test.cc.
+// tests/compiler/passes_test.cc.
 #ifndef TAPE_FRAMEWORK_COMPILER_PASSES_H_
 #define TAPE_FRAMEWORK_COMPILER_PASSES_H_
 
 #include <vector>
 
-#include "framework/compiler/program.h"
+#include "framework/runtime/program.h"
 
 namespace tape {
 
@@ -47,10 +47,6 @@ Program Prune(Program program);
 // Fill (perhaps under another shape); and a Fill that a kernel, not a fused
 // pass, reads.
 Program Materialize(Program program);
-
-// `value` as a run has it in a node of that dtype: rounded, and a denormal
-// taken for a zero of its sign.
-double AsInRun(DType dtype, double value);
 
 // The one value of an elementwise node, by its reference on tensors of one
 // element: what passes compute with.

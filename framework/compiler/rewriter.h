@@ -1,12 +1,12 @@
 // What passes over a program that walk it from the front have in common. Tested
-// through them, by tests/passes_test.cc and tests/simplify_test.cc.
+// through them, by tests/compiler/passes_test.cc and tests/compiler/simplify_test.cc.
 #ifndef TAPE_FRAMEWORK_COMPILER_REWRITER_H_
 #define TAPE_FRAMEWORK_COMPILER_REWRITER_H_
 
 #include <utility>
 #include <vector>
 
-#include "framework/compiler/program.h"
+#include "framework/runtime/program.h"
 
 namespace tape {
 

@@ -1,5 +1,5 @@
 // Simplify (passes.h): asks each node's op what it is the same as. Tested by
-// tests/simplify_test.cc.
+// tests/compiler/simplify_test.cc.
 #include <utility>
 #include <vector>
 

@@ -1,6 +1,6 @@
 // TileBatch (tile_batch.h): which nodes are in rows, which sum over them, the
 // two programs made of that, and how large tiles are. Tested by
-// tests/tile_test.cc.
+// tests/compiler/tile_test.cc.
 #include "framework/compiler/tile_batch.h"
 
 #include <algorithm>
@@ -9,30 +9,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
 #include "framework/core/basic_ops.h"
-#include "framework/core/check.h"
+#include "framework/runtime/tile_kernels.h"
 
 namespace tape {
-namespace {
-
-absl::StatusOr<TensorType> AttributeType(absl::Span<const TensorType>,
-                                         const Attributes& attributes) {
-  return TensorType{attributes.dtype, attributes.shape};
-}
-
-}  // namespace
-
-constinit const OpDef kTiles = {
-    .name = "Tiles",
-    .operands = {"x"},
-    .variadic = true,
-    .shape = AttributeType,
-};
-constinit const OpDef kOfTiles = {
-    .name = "OfTiles",
-    .operands = {"tiles"},
-    .shape = AttributeType,
-};
-
 namespace {
 
 // Where a node's value belongs.

@@ -1,7 +1,7 @@
 // TILE THE BATCH: where the batch is large, forward and backward are run for
 // some rows of it at a time, so that what lies between the inputs and the sums
 // over the batch never leaves the cache. tile_kernels.h runs what this pass
-// makes. Tested by tests/tile_test.cc.
+// makes. Tested by tests/compiler/tile_test.cc.
 //
 // Most values of a training step have a row for each sample, and each row
 // follows from the same row of other values. What comes of all rows in the end
@@ -16,16 +16,10 @@
 #include <memory>
 #include <optional>
 
-#include "framework/compiler/compiled_program.h"
-#include "framework/compiler/program.h"
+#include "framework/runtime/compiled_program.h"
+#include "framework/runtime/program.h"
 
 namespace tape {
-
-// The op of Tiling::tiles, and of what is made of it: attributes.index says
-// which of the sums, or, if attributes.axis is 1, of the gathered values.
-// Neither has a kernel of its own: tile_kernels.h makes them.
-extern const OpDef kTiles;
-extern const OpDef kOfTiles;
 
 // Cuts `program`, which is bound and has been through the passes before
 // FoldIntoProducts, along the axis of `batch` rows, with tiles of `tile_rows`

@@ -1,17 +1,17 @@
 // The verifier: what must hold of a program and of what the passes make of it.
 // The pipeline calls it after each pass (compile.cc). What it finds is a bug of
 // a pass, and aborts; but for types that an op's shape rule does not confirm,
-// which may be the rule's own fault. Tested by tests/passes_test.cc,
-// tests/fuse_test.cc and tests/memory_plan_test.cc.
+// which may be the rule's own fault. Tested by tests/compiler/passes_test.cc,
+// tests/compiler/fuse_test.cc and tests/compiler/memory_plan_test.cc.
 #ifndef TAPE_FRAMEWORK_COMPILER_VERIFY_H_
 #define TAPE_FRAMEWORK_COMPILER_VERIFY_H_
 
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "framework/compiler/compiled_program.h"
 #include "framework/compiler/fuse.h"
-#include "framework/compiler/program.h"
+#include "framework/runtime/compiled_program.h"
+#include "framework/runtime/program.h"
 
 namespace tape {
 

@@ -1,4 +1,4 @@
-// The framework's own ops (basic_ops.h). Tested by tests/op_test.cc through the
+// The framework's own ops (basic_ops.h). Tested by tests/ops/op_test.cc through the
 // sample table.
 #include "framework/core/basic_ops.h"
 
@@ -20,27 +20,27 @@ absl::Status ExpectValid(const Shape& shape) {
                    shape.ToString()));
 }
 
-absl::StatusOr<TensorType> AttributeType(absl::Span<const TensorType>,
-                                         const Attributes& attributes) {
+}  // namespace
+
+absl::StatusOr<TensorType> TypeOfAttributes(absl::Span<const TensorType>,
+                                            const Attributes& attributes) {
   if (absl::Status status = ExpectValid(attributes.shape); !status.ok()) {
     return status;
   }
   return TensorType{attributes.dtype, attributes.shape};
 }
 
-}  // namespace
-
 // ---- Input: numbers fed to a run ----
 constinit const OpDef kInput = {
     .name = "Input",
-    .shape = AttributeType,
+    .shape = TypeOfAttributes,
     .traits = {.source = true},
 };
 
 // ---- Variable: numbers that outlive a run ----
 constinit const OpDef kVariable = {
     .name = "Variable",
-    .shape = AttributeType,
+    .shape = TypeOfAttributes,
     .traits = {.source = true},
 };
 
@@ -163,7 +163,7 @@ constinit const OpDef kFill = {
             absl::StrCat("expected a value that ", Name(dtype), " has, found ",
                          attributes.value));
       }
-      return AttributeType(x, attributes);
+      return TypeOfAttributes(x, attributes);
     },
     .gradient = [](absl::Span<const Var>, Var, Var,
                    const Attributes&) { return Adjoints(); },

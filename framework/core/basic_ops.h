@@ -1,7 +1,7 @@
 // The ops that the framework itself needs: where numbers enter (Input,
 // Variable), and what the driver of gradients appends (AddN, SumTo,
 // BroadcastTo, Fill). Everything else is in ops/, which core does not know.
-// Tested by tests/op_test.cc through the sample table.
+// Tested by tests/ops/op_test.cc through the sample table.
 #ifndef TAPE_FRAMEWORK_CORE_BASIC_OPS_H_
 #define TAPE_FRAMEWORK_CORE_BASIC_OPS_H_
 
@@ -9,6 +9,10 @@
 #include "framework/core/graph.h"
 
 namespace tape {
+
+// The shape rule of ops whose type is in their attributes: dtype and shape.
+absl::StatusOr<TensorType> TypeOfAttributes(absl::Span<const TensorType> inputs,
+                                            const Attributes& attributes);
 
 extern const OpDef kInput;
 extern const OpDef kVariable;

@@ -1,6 +1,6 @@
 // Calculus (calculus.h): ops whose point is their gradient, and what sweeps of
-// Gradients are put together to. Tested by tests/calculus_test.cc, the ops by
-// tests/op_test.cc through the sample table.
+// Gradients are put together to. Tested by tests/core/calculus_test.cc, the ops by
+// tests/ops/op_test.cc through the sample table.
 #include "framework/core/calculus.h"
 
 #include <algorithm>

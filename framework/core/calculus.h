@@ -1,7 +1,7 @@
 // CALCULUS: what is made of Gradients (gradients.h), and ways to say what a
 // derivative shall be. Like it, these append nodes, which can be differentiated
 // again, and the graph keeps their mistakes with the caller's line. Tested by
-// tests/calculus_test.cc.
+// tests/core/calculus_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_CALCULUS_H_
 #define TAPE_FRAMEWORK_CORE_CALCULUS_H_
 

@@ -1,5 +1,5 @@
 // Limits of control groups (control_groups.h): which groups, where they are
-// mounted, what their files say. Tested by tests/control_groups_test.cc.
+// mounted, what their files say. Tested by tests/core/control_groups_test.cc.
 #include "framework/core/control_groups.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // The limits that a container or a batch system sets to this process, by
-// control groups of version 1 and 2. Tested by tests/control_groups_test.cc.
+// control groups of version 1 and 2. Tested by tests/core/control_groups_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_CONTROL_GROUPS_H_
 #define TAPE_FRAMEWORK_CORE_CONTROL_GROUPS_H_
 

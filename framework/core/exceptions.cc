@@ -1,4 +1,4 @@
-// From exceptions to Status (exceptions.h). Tested by tests/exceptions_test.cc.
+// From exceptions to Status (exceptions.h). Tested by tests/core/exceptions_test.cc.
 #include "framework/core/exceptions.h"
 
 #include <cxxabi.h>

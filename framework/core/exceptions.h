@@ -1,7 +1,7 @@
 // From exceptions to Status, and from a Status to the line of the call. The framework gives its users errors and throws
 // nothing at them; but an op's rules, a kernel, oneDNN and the standard library
 // may throw, and a constructor or a kernel of ours has no other way to fail.
-// Whatever users call catches all of it. Tested by tests/exceptions_test.cc.
+// Whatever users call catches all of it. Tested by tests/core/exceptions_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_EXCEPTIONS_H_
 #define TAPE_FRAMEWORK_CORE_EXCEPTIONS_H_
 

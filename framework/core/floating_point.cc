@@ -1,6 +1,6 @@
 // FloatingPointScope (floating_point.h), by the control words of each
 // architecture: <cfenv> takes some hundred nanoseconds and knows no flush
-// modes. Tested by tests/floating_point_test.cc.
+// modes. Tested by tests/core/floating_point_test.cc.
 #include "framework/core/floating_point.h"
 
 #if defined(__x86_64__)

@@ -1,5 +1,5 @@
 // The floating-point environment in which the framework computes. Tested by
-// tests/floating_point_test.cc.
+// tests/core/floating_point_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_FLOATING_POINT_H_
 #define TAPE_FRAMEWORK_CORE_FLOATING_POINT_H_
 

@@ -2,7 +2,7 @@
 // backwards from y, hands each op's rule its gy, and does once what no rule
 // then needs to: adds the adjoints of a node that is used more than once, sums
 // out broadcasts, leaves out what no x needs, and refuses what cannot be
-// differentiated. Tested by tests/gradients_test.cc.
+// differentiated. Tested by tests/core/gradients_test.cc.
 #include "framework/core/gradients.h"
 
 #include <algorithm>
@@ -45,18 +45,6 @@ std::vector<bool> DependsOn(const Graph& graph, int end,
     }
   }
   return depends;
-}
-
-// For each node up to `end`, whether some y depends on it.
-std::vector<bool> NeededBy(const Graph& graph, int end,
-                           absl::Span<const Var> y) {
-  std::vector<bool> needed(end + 1, false);
-  for (Var var : y) needed[var.id()] = true;
-  for (int id = end; id >= 0; --id) {
-    if (!needed[id]) continue;
-    for (int input : graph.node(id).inputs) needed[input] = true;
-  }
-  return needed;
 }
 
 // One backward sweep: d (sum over k of seeds[k] y[k]) / d x[i], which `what`
@@ -153,7 +141,7 @@ std::vector<Var> Sweep(Graph* graph, absl::string_view what,
       continue;
     }
     if (unconnected == Unconnected::kRefuse) {
-      if (connected.empty()) connected = NeededBy(*graph, end, y);
+      if (connected.empty()) connected = NodesNeededBy(*graph, y);
       if (var.id() > end || !connected[var.id()]) {
         graph->ReportError(loc, what,
                            absl::StrCat("y (", graph->Describe(y[0].id()),

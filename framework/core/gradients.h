@@ -3,8 +3,8 @@
 //
 // Gradients appends nodes that compute the derivative and returns their Vars.
 // Since each op's rule is itself written in ops, the result can be
-// differentiated again. Tested by tests/gradients_test.cc, and op by op by
-// tests/op_test.cc.
+// differentiated again. Tested by tests/core/gradients_test.cc, and op by op by
+// tests/ops/op_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_GRADIENTS_H_
 #define TAPE_FRAMEWORK_CORE_GRADIENTS_H_
 

@@ -1,5 +1,5 @@
 // Graph (graph.h): declarations become nodes, mistakes become kept errors.
-// Tested by tests/graph_test.cc.
+// Tested by tests/core/graph_test.cc.
 #include "framework/core/graph.h"
 
 #include <cmath>
@@ -513,6 +513,22 @@ Graph::LocScope::LocScope(Graph* graph, Loc loc)
 }
 
 Graph::LocScope::~LocScope() { graph_->loc_scope_ = outer_; }
+
+std::vector<bool> NodesNeededBy(const Graph& graph,
+                                absl::Span<const Var> vars) {
+  std::vector<bool> needed(graph.size(), false);
+  int end = 0;
+  for (Var var : vars) {
+    if (!graph.Has(var) || !var.valid()) continue;
+    needed[var.id()] = true;
+    end = std::max(end, var.id() + 1);
+  }
+  for (int id = end; id-- > 0;) {
+    if (!needed[id]) continue;
+    for (int input : graph.node(id).inputs) needed[input] = true;
+  }
+  return needed;
+}
 
 Graph::Rollback::Rollback(Graph* graph)
     : graph_(graph),

@@ -13,7 +13,7 @@
 // that stay quietly invalid, and Compile returns what was kept. An invalid Var
 // may be asked for anything: it has an empty type (float32 of rank 0), no name,
 // and dimensions (kNoDim) that no further error is made of. Tested by
-// tests/graph_test.cc and tests/handles_test.cc.
+// tests/core/graph_test.cc and tests/core/handles_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_GRAPH_H_
 #define TAPE_FRAMEWORK_CORE_GRAPH_H_
 
@@ -327,6 +327,10 @@ Var Append(const OpDef& op, absl::Span<const Var> inputs, Attributes attributes,
 
 // The graph of the first input that has one, or null.
 Graph* GraphOf(absl::Span<const Var> inputs);
+
+// For each node of `graph`, whether one of `vars` depends on it or is it. Vars
+// that are not valid, or of another graph, count for nothing.
+std::vector<bool> NodesNeededBy(const Graph& graph, absl::Span<const Var> vars);
 
 inline Var::Var(Graph* graph, int id) : id_(id) {
   if (graph != nullptr) handle_ = graph->handle();

@@ -1,5 +1,5 @@
 // Graph::Graphviz (graph.h): the tape as a drawing. Tested by
-// tests/graphviz_test.cc.
+// tests/core/graphviz_test.cc.
 #include <algorithm>
 #include <cstddef>
 #include <string>

@@ -1,5 +1,5 @@
 // Initializers (initializer.h): from a shape and a stream of random numbers to
-// a filled tensor. Tested by tests/initializer_test.cc.
+// a filled tensor. Tested by tests/core/initializer_test.cc.
 #include "framework/core/initializer.h"
 
 #include <cmath>

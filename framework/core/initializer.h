@@ -4,7 +4,7 @@
 // the generator of random.h in double and rounded once to float32, so that a
 // seed means the same weights on any machine. For a weight of shape [fan_in,
 // fan_out] (the layout MatMul(x, w) wants) the fans are its two dimensions; a
-// vector has fan_in 1. Tested by tests/initializer_test.cc.
+// vector has fan_in 1. Tested by tests/core/initializer_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_INITIALIZER_H_
 #define TAPE_FRAMEWORK_CORE_INITIALIZER_H_
 

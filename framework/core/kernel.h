@@ -6,6 +6,7 @@
 #ifndef TAPE_FRAMEWORK_CORE_KERNEL_H_
 #define TAPE_FRAMEWORK_CORE_KERNEL_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -66,11 +67,22 @@ class Kernel {
   virtual void Run(int chunk, const KernelArguments& arguments) const = 0;
 };
 
+// The most chunks of a kernel: more than the threads of most machines, few
+// enough to cost nothing.
+inline constexpr int64_t kMostChunks = 32;
+
+// Into how many chunks so much `work` is cut, of at least `per_chunk` each, if it
+// consists of `parts` that stay whole: 1 to kMostChunks.
+inline int ChunksOf(int64_t work, int64_t per_chunk, int64_t parts) {
+  return static_cast<int>(std::clamp<int64_t>(
+      work / per_chunk, 1, std::clamp<int64_t>(parts, 1, kMostChunks)));
+}
+
 using KernelMaker = std::unique_ptr<Kernel> (*)(const KernelSpec& spec);
 
 // The fast form of an elementwise op: `count` elements, each input already
 // stretched to the output's shape and contiguous. The plan strings such blocks
-// into one pass over memory (compiler/elementwise.h). An output may be the very
+// into one pass over memory (runtime/elementwise.h). An output may be the very
 // memory of an input, so each element is read before it is written.
 struct BlockArguments {
   absl::Span<const void* const> inputs;

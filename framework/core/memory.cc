@@ -1,4 +1,4 @@
-// Limits of memory (memory.h). Tested by tests/memory_test.cc.
+// Limits of memory (memory.h). Tested by tests/core/memory_test.cc.
 #include "framework/core/memory.h"
 
 #include <sys/resource.h>

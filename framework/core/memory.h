@@ -1,6 +1,6 @@
 // How much memory this process may still take: asked before a large buffer is
 // made, and by the readers before they believe the size of a file. Tested by
-// tests/memory_test.cc.
+// tests/core/memory_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_MEMORY_H_
 #define TAPE_FRAMEWORK_CORE_MEMORY_H_
 

@@ -1,4 +1,4 @@
-// Misuse (misuse.h). Tested by tests/misuse_test.cc.
+// Misuse (misuse.h). Tested by tests/core/misuse_test.cc.
 #include "framework/core/misuse.h"
 
 #include <atomic>

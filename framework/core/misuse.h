@@ -2,7 +2,7 @@
 // report it, such as reading the floats of a tensor of int32. One line on
 // stderr says what was expected and what was found, with the user's file and
 // line, and what is given in place of the numbers cannot be mistaken for them:
-// NaN, or -1 in integers. Tested by tests/misuse_test.cc.
+// NaN, or -1 in integers. Tested by tests/core/misuse_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_MISUSE_H_
 #define TAPE_FRAMEWORK_CORE_MISUSE_H_
 

@@ -1,5 +1,5 @@
 // The op contract's rules that several ops share (op.h). Tested by
-// tests/simplify_test.cc.
+// tests/compiler/simplify_test.cc.
 #include "framework/core/op.h"
 
 #include <bit>

@@ -1,4 +1,4 @@
-// OpStore (op_store.h). Tested by tests/handles_test.cc.
+// OpStore (op_store.h). Tested by tests/core/handles_test.cc.
 #include "framework/core/op_store.h"
 
 #include <link.h>

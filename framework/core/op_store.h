@@ -2,7 +2,7 @@
 // be a constant of a program or library, and nodes hold its address. One that
 // is a local variable, or on the heap, may have gone when a plan is made or
 // run, so the graph and its plans share a copy of it. Tested by
-// tests/handles_test.cc.
+// tests/core/handles_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_OP_STORE_H_
 #define TAPE_FRAMEWORK_CORE_OP_STORE_H_
 

@@ -1,5 +1,5 @@
 // Other libraries' initial numbers (ported_random.h): from their seeds to
-// initializers. Tested by tests/ported_random_test.cc.
+// initializers. Tested by tests/core/ported_random_test.cc.
 #include "framework/core/ported_random.h"
 
 #include <cmath>

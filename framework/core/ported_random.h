@@ -6,7 +6,7 @@
 //
 // Both libraries draw from one sequence for all arrays, so initializers of one
 // generator must be used in the order in which the notebook draws its arrays.
-// Tested by tests/ported_random_test.cc against the libraries' own numbers.
+// Tested by tests/core/ported_random_test.cc against the libraries' own numbers.
 #ifndef TAPE_FRAMEWORK_CORE_PORTED_RANDOM_H_
 #define TAPE_FRAMEWORK_CORE_PORTED_RANDOM_H_
 

@@ -1,5 +1,5 @@
 // Philox4x32-10 and what is drawn from it (random.h). Tested by
-// tests/random_test.cc.
+// tests/core/random_test.cc.
 #include "framework/core/random.h"
 
 #include <cmath>

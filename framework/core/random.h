@@ -2,7 +2,7 @@
 // Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011). The n-th
 // number of a stream is a pure function of (seed, stream, n), so numbers do not
 // depend on the machine, the thread count or what was drawn before. Tested by
-// tests/random_test.cc against the paper's known answers.
+// tests/core/random_test.cc against the paper's known answers.
 #ifndef TAPE_FRAMEWORK_CORE_RANDOM_H_
 #define TAPE_FRAMEWORK_CORE_RANDOM_H_
 

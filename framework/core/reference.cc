@@ -1,5 +1,5 @@
 // The references' interpreter (reference.h): from fetches and feeds to values
-// in double. Tested by tests/reference_test.cc.
+// in double. Tested by tests/core/reference_test.cc.
 #include "framework/core/reference.h"
 
 #include <algorithm>
@@ -26,14 +26,11 @@ void CopyToDouble(const TensorView& from, Tensor& to) {
 // has one and it was not known.
 bool Fits(const Shape& declared, const Shape& fed,
           std::optional<int64_t>& batch) {
-  if (declared.rank() != fed.rank()) return false;
+  if (!declared.Allows(fed)) return false;
   for (int axis = 0; axis < declared.rank(); ++axis) {
-    int64_t dim = declared[axis];
-    if (dim == kBatch) {
-      if (!batch.has_value()) batch = fed[axis];
-      dim = *batch;
-    }
-    if (dim != fed[axis]) return false;
+    if (declared[axis] != kBatch) continue;
+    if (!batch.has_value()) batch = fed[axis];
+    if (fed[axis] != *batch) return false;
   }
   return true;
 }

@@ -2,7 +2,7 @@
 //
 // It is the oracle that kernels, fusion and gradients are tested against, and
 // lets a user check any graph of their own (gradient_check.h). Nothing of the
-// compiler is used. Tested by tests/reference_test.cc.
+// compiler is used. Tested by tests/core/reference_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_REFERENCE_H_
 #define TAPE_FRAMEWORK_CORE_REFERENCE_H_
 

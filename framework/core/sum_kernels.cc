@@ -1,6 +1,6 @@
 // The vector code behind AddN and the reductions, compiled once for each
-// instruction set and chosen at run time by Highway. Tested by tests/op_test.cc
-// through the sample table, and by tests/sums_test.cc.
+// instruction set and chosen at run time by Highway. Tested by tests/ops/op_test.cc
+// through the sample table, and by tests/ops/sums_test.cc.
 #include "framework/core/sum_kernels.h"
 
 #include <algorithm>
@@ -440,7 +440,7 @@ class ReductionKernel : public Kernel {
                    : (stage.inner + kColumnStep - 1) / kColumnStep;
       const int64_t wanted = (elements + kChunkElements - 1) / kChunkElements;
       chunks_ =
-          static_cast<int>(std::min<int64_t>({length, wanted, kMaxChunks}));
+          static_cast<int>(std::min<int64_t>({length, wanted, kMostChunks}));
       chunk_length_ = (length + chunks_ - 1) / chunks_;
     }
     // Several stages leave their sums in the scratch memory, one after the
@@ -496,9 +496,6 @@ class ReductionKernel : public Kernel {
   }
 
  private:
-  // More than the threads of most machines, few enough to cost nothing.
-  static constexpr int64_t kMaxChunks = 32;
-
   static size_t SumBytes(const ReductionStage& stage) {
     return RoundUpToAlignment(stage.outer * stage.inner * sizeof(double));
   }

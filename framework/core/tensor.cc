@@ -1,6 +1,6 @@
 // Where tensors' memory comes from (tensor.h). Tested by
-// tests/tensor_type_test.cc and tests/exceptions_test.cc; what is said where a
-// tensor is misused, by tests/misuse_test.cc.
+// tests/core/tensor_type_test.cc and tests/core/exceptions_test.cc; what is said where a
+// tensor is misused, by tests/core/misuse_test.cc.
 #include "framework/core/tensor.h"
 
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
 // Tensor: numbers with a shape and a dtype, contiguous and row-major. It never
 // knows that there is a graph. TensorView: the same, borrowed, for feeding a
-// plan from memory that someone else owns. Tested by tests/tensor_type_test.cc.
+// plan from memory that someone else owns. Tested by tests/core/tensor_type_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_TENSOR_H_
 #define TAPE_FRAMEWORK_CORE_TENSOR_H_
 

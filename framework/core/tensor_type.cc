@@ -1,5 +1,5 @@
 // DType, Shape and TensorType (tensor_type.h). Tested by
-// tests/tensor_type_test.cc.
+// tests/core/tensor_type_test.cc.
 #include "framework/core/tensor_type.h"
 
 #include <algorithm>
@@ -92,6 +92,16 @@ bool Shape::is_valid() const {
     // Either factor may be 0 and the other large.
     if (dim != 0 && elements > kMaxElements / dim) return false;
     elements *= dim;
+  }
+  return true;
+}
+
+bool Shape::Allows(const Shape& bound) const {
+  if (bound.rank() != rank() || !bound.is_bound() || !bound.is_valid()) {
+    return false;
+  }
+  for (int axis = 0; axis < rank(); ++axis) {
+    if (dims_[axis] != kBatch && dims_[axis] != bound[axis]) return false;
   }
   return true;
 }

@@ -3,7 +3,7 @@
 // A shape may hold the symbolic dimension kBatch, which the plan binds to a
 // number when it first sees a batch of that size. Only kBatch equals kBatch:
 // two different inputs that use it have the same batch size. Tested by
-// tests/tensor_type_test.cc.
+// tests/core/tensor_type_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_TENSOR_TYPE_H_
 #define TAPE_FRAMEWORK_CORE_TENSOR_TYPE_H_
 
@@ -150,6 +150,8 @@ class Shape {
   // Whether every dimension is a number or kBatch, and the numbers' product is
   // at most kMaxElements.
   bool is_valid() const;
+  // Whether `bound` is this shape with a number for each kBatch.
+  bool Allows(const Shape& bound) const;
   // The same shape with kBatch replaced by `batch`.
   Shape Bind(int64_t batch) const;
   // Number of elements, at most 2^56; 0 if the shape is not bound.

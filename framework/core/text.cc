@@ -1,4 +1,4 @@
-// Text of other people (text.h). Tested by tests/text_test.cc.
+// Text of other people (text.h). Tested by tests/core/text_test.cc.
 #include "framework/core/text.h"
 
 #include <cstddef>

@@ -1,5 +1,5 @@
 // Text of other people: whether it is UTF-8, and how it is shown so that it
-// stays one line and does not command a terminal. Tested by tests/text_test.cc.
+// stays one line and does not command a terminal. Tested by tests/core/text_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_TEXT_H_
 #define TAPE_FRAMEWORK_CORE_TEXT_H_
 

@@ -1,4 +1,4 @@
-// UninterruptedScope (uninterrupted.h). Tested by tests/uninterrupted_test.cc.
+// UninterruptedScope (uninterrupted.h). Tested by tests/core/uninterrupted_test.cc.
 #include "framework/core/uninterrupted.h"
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
 // Keeps signal handlers and cancellation off a thread that runs kernels. Tested
-// by tests/uninterrupted_test.cc.
+// by tests/core/uninterrupted_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_UNINTERRUPTED_H_
 #define TAPE_FRAMEWORK_CORE_UNINTERRUPTED_H_
 

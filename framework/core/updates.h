@@ -1,5 +1,5 @@
 // Updates: what a training step does to variables, as nodes. Made by
-// train/transform.h or by hand; run by a plan.
+// optim/transform.h or by hand; run by a plan.
 #ifndef TAPE_FRAMEWORK_CORE_UPDATES_H_
 #define TAPE_FRAMEWORK_CORE_UPDATES_H_
 

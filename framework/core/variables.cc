@@ -1,4 +1,4 @@
-// Variables (variables.h). Tested by tests/graph_test.cc.
+// Variables (variables.h). Tested by tests/core/graph_test.cc.
 #include "framework/core/variables.h"
 
 #include <utility>

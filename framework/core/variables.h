@@ -1,8 +1,8 @@
 // Variables: the numbers that outlive a step. Parameters, optimiser state and
 // constants live here, not in the graph's nodes and not in a plan, so that
 // every plan compiled from a graph sees the same ones. A variable's memory stays
-// where it is, since plans have its address. Tested by tests/graph_test.cc and
-// tests/handles_test.cc.
+// where it is, since plans have its address. Tested by tests/core/graph_test.cc and
+// tests/core/handles_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_VARIABLES_H_
 #define TAPE_FRAMEWORK_CORE_VARIABLES_H_
 

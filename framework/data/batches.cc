@@ -1,5 +1,5 @@
 // Mini-batches (batches.h). In goes a data set, out come views of its rows, or
-// of rows gathered at random. Tested by tests/batches_test.cc.
+// of rows gathered at random. Tested by tests/data/batches_test.cc.
 #include "framework/data/batches.h"
 
 #include <algorithm>

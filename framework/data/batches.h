@@ -8,7 +8,7 @@
 //     }
 //   }
 //
-// Tested by tests/batches_test.cc.
+// Tested by tests/data/batches_test.cc.
 #ifndef TAPE_FRAMEWORK_DATA_BATCHES_H_
 #define TAPE_FRAMEWORK_DATA_BATCHES_H_
 

@@ -1,6 +1,6 @@
 // Data sets as comma-separated values (csv.h). In go paths, out come tensors
 // whose every number was checked, or a Status that names file, row and column;
-// and the other way round. Tested by tests/csv_test.cc.
+// and the other way round. Tested by tests/data/csv_test.cc.
 //
 // The readers go over the bytes once. Nearly every cell of a data set is one to
 // three digits and a comma, which ReadGreys takes by itself; it leaves any
@@ -28,7 +28,7 @@
 #include "framework/core/floating_point.h"
 #include "framework/core/memory.h"
 #include "framework/core/tensor.h"
-#include "framework/data/files.h"
+#include "framework/io/files.h"
 
 namespace tape {
 namespace {

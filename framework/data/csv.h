@@ -15,7 +15,7 @@
 // An error is an absl::Status of one short line that says the file, the row and
 // the column, what was expected there and what was found. Rows and columns are
 // counted from 1, as an editor or a spreadsheet does; the header is row 1.
-// Tested by tests/csv_test.cc.
+// Tested by tests/data/csv_test.cc.
 #ifndef TAPE_FRAMEWORK_DATA_CSV_H_
 #define TAPE_FRAMEWORK_DATA_CSV_H_
 

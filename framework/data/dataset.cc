@@ -1,7 +1,7 @@
 // Data sets and the folders that hold them (dataset.h). In go paths, out come
 // tensors whose shapes and labels were checked, or a Status that names what is
-// wrong and where; and the other way round. Tested by tests/idx_test.cc and
-// tests/dataset_test.cc.
+// wrong and where; and the other way round. Tested by tests/io/idx_test.cc and
+// tests/data/dataset_test.cc.
 #include "framework/data/dataset.h"
 
 #include <algorithm>
@@ -18,9 +18,9 @@
 #include "framework/core/check.h"
 #include "framework/core/exceptions.h"
 #include "framework/data/csv.h"
-#include "framework/data/files.h"
-#include "framework/data/idx.h"
 #include "framework/data/image_folder.h"
+#include "framework/io/files.h"
+#include "framework/io/idx.h"
 
 namespace tape {
 namespace {

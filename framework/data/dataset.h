@@ -1,5 +1,5 @@
 // Data sets in memory, and the folders of files that they are read from and
-// written to. Tested by tests/idx_test.cc and tests/dataset_test.cc.
+// written to. Tested by tests/io/idx_test.cc and tests/data/dataset_test.cc.
 #ifndef TAPE_FRAMEWORK_DATA_DATASET_H_
 #define TAPE_FRAMEWORK_DATA_DATASET_H_
 

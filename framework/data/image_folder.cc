@@ -1,6 +1,6 @@
 // Data sets as trees of PNG images (image_folder.h). In goes a folder, out come
 // tensors, or a Status that names the file; and the other way round.
-// Tested by tests/image_folder_test.cc.
+// Tested by tests/data/image_folder_test.cc.
 #include "framework/data/image_folder.h"
 
 #include <algorithm>
@@ -15,8 +15,8 @@
 #include "framework/core/exceptions.h"
 #include "framework/core/memory.h"
 #include "framework/core/tensor.h"
-#include "framework/data/files.h"
-#include "framework/data/grey_png.h"
+#include "framework/io/files.h"
+#include "framework/io/grey_png.h"
 
 namespace tape {
 namespace {

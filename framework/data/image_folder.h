@@ -4,7 +4,7 @@
 //
 // An error is an absl::Status of one line that says the file or folder, what
 // was expected there and what was found, libpng's own message where it refuses.
-// Tested by tests/image_folder_test.cc.
+// Tested by tests/data/image_folder_test.cc.
 #ifndef TAPE_FRAMEWORK_DATA_IMAGE_FOLDER_H_
 #define TAPE_FRAMEWORK_DATA_IMAGE_FOLDER_H_
 

@@ -1,5 +1,5 @@
 // Images without labels (images.h). In goes a path, out come grey levels and
-// names, or a Status that names the file. Tested by tests/images_test.cc.
+// names, or a Status that names the file. Tested by tests/data/images_test.cc.
 #include "framework/data/images.h"
 
 #include <array>
@@ -14,8 +14,8 @@
 #include "framework/core/exceptions.h"
 #include "framework/data/csv.h"
 #include "framework/data/dataset.h"
-#include "framework/data/files.h"
 #include "framework/data/image_folder.h"
+#include "framework/io/files.h"
 
 namespace tape {
 namespace {

@@ -1,5 +1,5 @@
 // Images without labels, such as a model is to take for classes, from files of
-// any form. Tested by tests/images_test.cc.
+// any form. Tested by tests/data/images_test.cc.
 #ifndef TAPE_FRAMEWORK_DATA_IMAGES_H_
 #define TAPE_FRAMEWORK_DATA_IMAGES_H_
 

@@ -1,5 +1,5 @@
 // Subsets of data sets (subset.h). In goes a data set, out come copies of some
-// of its rows, in its order. Tested by tests/subset_test.cc.
+// of its rows, in its order. Tested by tests/data/subset_test.cc.
 #include "framework/data/subset.h"
 
 #include <algorithm>

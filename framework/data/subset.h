@@ -6,7 +6,7 @@
 //       data.train, {.fraction = 0.1, .seed = 7,
 //                    .stratification = Stratification::kByLabel});
 //
-// The results are copies. Tested by tests/subset_test.cc.
+// The results are copies. Tested by tests/data/subset_test.cc.
 #ifndef TAPE_FRAMEWORK_DATA_SUBSET_H_
 #define TAPE_FRAMEWORK_DATA_SUBSET_H_
 

@@ -1,5 +1,5 @@
 // Comparisons of runs (comparison.h). In go folders, out comes a page. Tested
-// by tests/comparison_test.cc.
+// by tests/report/comparison_test.cc.
 #include "framework/report/comparison.h"
 
 #include <algorithm>
@@ -11,10 +11,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "framework/data/files.h"
+#include "framework/io/files.h"
+#include "framework/log/read_metrics.h"
+#include "framework/log/run_directory.h"
 #include "framework/report/plot.h"
-#include "framework/train/read_metrics.h"
-#include "framework/train/run_directory.h"
 
 namespace tape {
 namespace {
@@ -89,10 +89,6 @@ std::string Percent(double fraction) {
                                  : "–";
 }
 
-std::string Loss(double loss) {
-  return std::isfinite(loss) ? absl::StrFormat("%.4f", loss) : "not finite";
-}
-
 }  // namespace
 
 absl::StatusOr<KeptRun> ReadRun(const std::string& folder) {
@@ -165,8 +161,8 @@ Page MakeComparison(absl::Span<const KeptRun> runs) {
     const RunSummary& run = runs[i].summary;
     Table::Row row = {{names[i], run.experiment, run.variant,
                        absl::StrCat(run.seed), CountText(run.epochs),
-                       Percent(run.test_accuracy), Loss(run.test_loss),
-                       Percent(run.train_accuracy), Loss(run.train_loss),
+                       Percent(run.test_accuracy), LossCell(run.test_loss),
+                       Percent(run.train_accuracy), LossCell(run.train_loss),
                        absl::StrFormat("%.1f", run.seconds)}};
     if (validation) {
       row.cells.insert(row.cells.begin() + 7, Percent(run.validation_accuracy));

@@ -1,5 +1,5 @@
 // The page about several runs: their curves in one chart, and what they came
-// to. Tested by tests/comparison_test.cc.
+// to. Tested by tests/report/comparison_test.cc.
 #ifndef TAPE_FRAMEWORK_REPORT_COMPARISON_H_
 #define TAPE_FRAMEWORK_REPORT_COMPARISON_H_
 
@@ -8,12 +8,12 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "framework/metrics/metrics.h"
 #include "framework/report/page.h"
-#include "framework/train/metrics.h"
 
 namespace tape {
 
-// What a folder of a run keeps (framework/train/run_directory.h).
+// What a folder of a run keeps (framework/log/run_directory.h).
 struct KeptRun {
   std::string folder;
   RunSummary summary;

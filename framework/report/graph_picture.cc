@@ -1,6 +1,6 @@
 // The graph of a model as a figure (graph_picture.h): which nodes make a box,
 // where Graphviz puts the boxes, and how they are drawn. In go Vars, out comes
-// SVG. Tested by tests/graph_picture_test.cc.
+// SVG. Tested by tests/report/graph_picture_test.cc.
 #include "framework/report/graph_picture.h"
 
 #include <gvc.h>

@@ -1,6 +1,6 @@
 // The graph of a model as a drawing that people read. (Graph::Graphviz is the
 // whole tape, for those who look for a node.) Tested by
-// tests/graph_picture_test.cc.
+// tests/report/graph_picture_test.cc.
 #ifndef TAPE_FRAMEWORK_REPORT_GRAPH_PICTURE_H_
 #define TAPE_FRAMEWORK_REPORT_GRAPH_PICTURE_H_
 

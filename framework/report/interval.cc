@@ -1,4 +1,4 @@
-// Confidence intervals (interval.h). Tested by tests/report_test.cc.
+// Confidence intervals (interval.h). Tested by tests/report/report_test.cc.
 #include "framework/report/interval.h"
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// How sure an accuracy is. Tested by tests/report_test.cc.
+// How sure an accuracy is. Tested by tests/report/report_test.cc.
 #ifndef TAPE_FRAMEWORK_REPORT_INTERVAL_H_
 #define TAPE_FRAMEWORK_REPORT_INTERVAL_H_
 

@@ -1,14 +1,16 @@
 // Pages of figures and tables (page.h). In go plain texts and SVG, out comes
-// HTML. Tested by tests/report_test.cc.
+// HTML. Tested by tests/report/report_test.cc.
 #include "framework/report/page.h"
 
+#include <cmath>
 #include <cstddef>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "framework/data/files.h"
+#include "framework/io/files.h"
+#include "framework/metrics/metrics.h"
 #include "framework/report/raster.h"
 #include "framework/report/svg.h"
 
@@ -235,12 +237,15 @@ std::string Page::ToString() const {
       "</header>\n", body_, SectionHtml(), "</main>\n</body>\n</html>\n");
 }
 
+std::string LossCell(double loss) {
+  return std::isfinite(loss) ? LossText(loss) : "not finite";
+}
+
 absl::Status WritePictures(absl::Span<const Figure> figures,
                            const std::string& path) {
   std::error_code error;
   if (!std::filesystem::create_directory(path, error) && error) {
-    return absl::ErrnoToStatus(
-        error.value(), absl::StrCat(path, ": cannot create the folder"));
+    return SystemError(error.value(), path, "cannot create the folder");
   }
   for (const Figure& figure : figures) {
     const std::string file = PathIn(path, figure.id);

@@ -1,6 +1,6 @@
 // A page of figures and tables: one HTML file that needs nothing else, neither
 // scripts nor the network, and may use neither. Light or dark as its reader
-// prefers, for wide windows and for phones. Tested by tests/report_test.cc.
+// prefers, for wide windows and for phones. Tested by tests/report/report_test.cc.
 //
 //   Page page("fashion_mlp");
 //   page.BeginSection("curves", "Curves");
@@ -92,6 +92,9 @@ class Page {
   std::vector<Card> cards_;
   std::vector<Figure> figures_;
 };
+
+// A loss as pages show it: LossText (metrics.h), or "not finite".
+std::string LossCell(double loss);
 
 // Writes each figure to the folder `path`, which is made if it is missing: as
 // ID.svg and ID.png. Errors: the system's, and those of RasterizeSvg.

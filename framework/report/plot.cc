@@ -1,5 +1,5 @@
 // Charts (plot.h). In go numbers and names, out come figures in SVG. Tested by
-// tests/plot_test.cc.
+// tests/report/plot_test.cc.
 #include "framework/report/plot.h"
 
 #include <algorithm>

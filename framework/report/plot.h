@@ -1,6 +1,6 @@
 // Charts: each takes plain data and makes a Figure, a picture with its heading
 // and caption. What is not finite is left out, and the caption says so. A chart
-// that would be an empty frame is not made. Tested by tests/plot_test.cc.
+// that would be an empty frame is not made. Tested by tests/report/plot_test.cc.
 //
 //   const std::optional<Figure> figure = MakeLineChart(
 //       {.id = "loss", .title = "Loss", .x_label = "epoch",

@@ -1,5 +1,5 @@
 // From SVG to PNG (raster.h), by librsvg on a surface of cairo. Tested by
-// tests/raster_test.cc.
+// tests/report/raster_test.cc.
 #include "framework/report/raster.h"
 
 #include <cairo.h>

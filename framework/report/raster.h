@@ -1,4 +1,4 @@
-// Pictures for where SVG cannot be shown. Tested by tests/raster_test.cc.
+// Pictures for where SVG cannot be shown. Tested by tests/report/raster_test.cc.
 #ifndef TAPE_FRAMEWORK_REPORT_RASTER_H_
 #define TAPE_FRAMEWORK_REPORT_RASTER_H_
 

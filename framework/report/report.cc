@@ -1,5 +1,5 @@
 // Reports of runs (report.h). In go figures, samples and weights, out comes a
-// page. Tested by tests/report_test.cc.
+// page. Tested by tests/report/report_test.cc.
 #include "framework/report/report.h"
 
 #include <algorithm>
@@ -17,12 +17,12 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/types/span.h"
-#include "framework/data/checksum.h"
-#include "framework/data/files.h"
-#include "framework/data/grey_png.h"
+#include "framework/io/checksum.h"
+#include "framework/io/files.h"
+#include "framework/io/grey_png.h"
+#include "framework/log/run_directory.h"
 #include "framework/report/interval.h"
 #include "framework/report/plot.h"
-#include "framework/train/run_directory.h"
 
 namespace tape {
 namespace {
@@ -44,10 +44,6 @@ std::string Percent(double fraction, int digits = 2) {
   return std::isfinite(fraction)
              ? absl::StrFormat("%.*f %%", digits, 100 * fraction)
              : "none";
-}
-
-std::string LossText(double loss) {
-  return std::isfinite(loss) ? absl::StrFormat("%.4f", loss) : "not finite";
 }
 
 // "1 epoch", "2,000 epochs".
@@ -121,8 +117,8 @@ std::vector<KeyFigure> Tiles(const ReportInput& input) {
   }
   tiles.push_back(
       {.name = "Test loss",
-       .value = LossText(run.test_loss),
-       .note = absl::StrCat("on the training set ", LossText(run.train_loss))});
+       .value = LossCell(run.test_loss),
+       .note = absl::StrCat("on the training set ", LossCell(run.train_loss))});
   tiles.push_back({.name = "Epochs",
                    .value = CountText(run.epochs),
                    .note = run.kept_epoch == run.epochs

@@ -1,6 +1,6 @@
 // The page about one run: what it was, what it came to, and what it looks like.
 // It is made of plain data, which whoever has trained gathers
-// (models/report_run.h). Tested by tests/report_test.cc.
+// (models/report_run.h). Tested by tests/report/report_test.cc.
 #ifndef TAPE_FRAMEWORK_REPORT_REPORT_H_
 #define TAPE_FRAMEWORK_REPORT_REPORT_H_
 
@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "framework/compiler/profile.h"
 #include "framework/core/tensor.h"
 #include "framework/data/dataset.h"
+#include "framework/metrics/classification.h"
+#include "framework/metrics/metrics.h"
 #include "framework/report/page.h"
-#include "framework/train/classification.h"
-#include "framework/train/metrics.h"
+#include "framework/runtime/profile.h"
 
 namespace tape {
 

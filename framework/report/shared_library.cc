@@ -1,6 +1,6 @@
 // Shared libraries opened when they are first needed (shared_library.h). In
 // goes a file's name, out come functions. Tested by
-// tests/shared_library_test.cc.
+// tests/report/shared_library_test.cc.
 #include "framework/report/shared_library.h"
 
 #include <dlfcn.h>

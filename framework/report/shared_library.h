@@ -12,7 +12,7 @@
 //     TAPE_FUNCTION_OF(library, rsvg_handle_new_from_data);
 //   };
 //
-// Tested by tests/shared_library_test.cc.
+// Tested by tests/report/shared_library_test.cc.
 #ifndef TAPE_FRAMEWORK_REPORT_SHARED_LIBRARY_H_
 #define TAPE_FRAMEWORK_REPORT_SHARED_LIBRARY_H_
 

@@ -1,5 +1,5 @@
 // SVG pictures (svg.h). In go shapes and texts, out comes XML. Tested by
-// tests/plot_test.cc.
+// tests/report/plot_test.cc.
 #include "framework/report/svg.h"
 
 #include <cmath>

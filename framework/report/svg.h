@@ -1,7 +1,7 @@
 // One SVG picture, drawn element by element: the layer under the charts of
 // plot.h. It knows of lines, boxes and text, not of data. How things look is
 // said by CSS classes, whose rules and colours, light and dark, are here too.
-// Tested by tests/plot_test.cc.
+// Tested by tests/report/plot_test.cc.
 #ifndef TAPE_FRAMEWORK_REPORT_SVG_H_
 #define TAPE_FRAMEWORK_REPORT_SVG_H_
 

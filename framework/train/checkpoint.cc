@@ -1,4 +1,4 @@
-// Checkpoints (checkpoint.h). Tested by tests/checkpoint_test.cc.
+// Checkpoints (checkpoint.h). Tested by tests/train/checkpoint_test.cc.
 #include "framework/train/checkpoint.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "framework/core/exceptions.h"
-#include "framework/data/files.h"
+#include "framework/io/files.h"
 
 namespace tape {
 namespace {

@@ -7,7 +7,7 @@
 // A file is written beside its place, is on the disk before it gets its name,
 // and carries a checksum of all its bytes: whatever happens to the machine or
 // the file, a checkpoint is whole or known to be damaged. Tested by
-// tests/checkpoint_test.cc.
+// tests/train/checkpoint_test.cc.
 #ifndef TAPE_FRAMEWORK_TRAIN_CHECKPOINT_H_
 #define TAPE_FRAMEWORK_TRAIN_CHECKPOINT_H_
 
@@ -23,7 +23,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "framework/core/graph.h"
-#include "framework/data/safetensors.h"
+#include "framework/io/safetensors.h"
 #include "framework/train/training_state.h"
 
 namespace tape {

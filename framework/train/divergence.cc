@@ -1,4 +1,4 @@
-// The watch on losses (divergence.h). Tested by tests/divergence_test.cc.
+// The watch on losses (divergence.h). Tested by tests/train/divergence_test.cc.
 #include "framework/train/divergence.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // Whether a run has diverged, from the losses of its batches; and how a step is
-// left out. Asked by the trainer. Tested by tests/divergence_test.cc.
+// left out. Asked by the trainer. Tested by tests/train/divergence_test.cc.
 #ifndef TAPE_FRAMEWORK_TRAIN_DIVERGENCE_H_
 #define TAPE_FRAMEWORK_TRAIN_DIVERGENCE_H_
 

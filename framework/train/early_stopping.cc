@@ -1,5 +1,5 @@
 // The best epoch so far (early_stopping.h). In go the metrics of epochs, out
-// come verdicts. Tested by tests/early_stopping_test.cc.
+// come verdicts. Tested by tests/train/early_stopping_test.cc.
 #include "framework/train/early_stopping.h"
 
 #include <cmath>

@@ -1,12 +1,12 @@
 // Which epoch of a run is the best so far, and whether to go on: from one
 // metric of one split, epoch by epoch. Asked by the trainer. Tested by
-// tests/early_stopping_test.cc.
+// tests/train/early_stopping_test.cc.
 #ifndef TAPE_FRAMEWORK_TRAIN_EARLY_STOPPING_H_
 #define TAPE_FRAMEWORK_TRAIN_EARLY_STOPPING_H_
 
 #include <optional>
 
-#include "framework/train/metrics.h"
+#include "framework/metrics/metrics.h"
 
 namespace tape {
 

@@ -1,5 +1,5 @@
 // Passes over data and their sums (evaluation.h). In go batches and plans, out
-// come metrics. Tested by tests/trainer_test.cc.
+// come metrics. Tested by tests/train/trainer_test.cc.
 #include "framework/train/evaluation.h"
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "framework/core/clock.h"
 #include "framework/core/floating_point.h"
 
 namespace tape {
@@ -33,12 +34,6 @@ absl::Status CheckClasses(absl::string_view what,
 }
 
 }  // namespace
-
-double SecondsSince(std::chrono::steady_clock::time_point start) {
-  const FloatingPointScope environment;
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
-      .count();
-}
 
 absl::Status AddBatch(const Plan& plan, const Batch& batch,
                       const Classifier& model, Averaging averaging,

@@ -1,6 +1,6 @@
 // What passes over data come to: the sums of their batches, and the passes
 // without updates that follow an epoch of training. The trainer's own. Tested
-// by tests/trainer_test.cc.
+// by tests/train/trainer_test.cc.
 #ifndef TAPE_FRAMEWORK_TRAIN_EVALUATION_H_
 #define TAPE_FRAMEWORK_TRAIN_EVALUATION_H_
 
@@ -12,17 +12,15 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "framework/compiler/plan.h"
 #include "framework/data/batches.h"
 #include "framework/data/dataset.h"
-#include "framework/train/classification.h"
-#include "framework/train/metrics.h"
+#include "framework/metrics/classification.h"
+#include "framework/metrics/metrics.h"
+#include "framework/runtime/plan.h"
 #include "framework/train/trainer.h"
 #include "framework/train/training_state.h"
 
 namespace tape {
-
-double SecondsSince(std::chrono::steady_clock::time_point start);
 
 // A number that training shows beside loss and accuracy: a sum of fetches.
 struct Shown {

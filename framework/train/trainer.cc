@@ -1,4 +1,4 @@
-// The training loop (trainer.h). Tested by tests/trainer_test.cc.
+// The training loop (trainer.h). Tested by tests/train/trainer_test.cc.
 #include "framework/train/trainer.h"
 
 #include <algorithm>
@@ -18,6 +18,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "framework/compiler/compile.h"
+#include "framework/core/clock.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 #include "framework/core/text.h"

@@ -1,5 +1,5 @@
 // The training loop: epochs of mini-batches over a labelled data set, with
-// evaluations between them. Tested by tests/trainer_test.cc.
+// evaluations between them. Tested by tests/train/trainer_test.cc.
 #ifndef TAPE_FRAMEWORK_TRAIN_TRAINER_H_
 #define TAPE_FRAMEWORK_TRAIN_TRAINER_H_
 
@@ -12,16 +12,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "framework/compiler/precision.h"
-#include "framework/compiler/profile.h"
 #include "framework/core/graph.h"
 #include "framework/core/updates.h"
 #include "framework/data/batches.h"
 #include "framework/data/dataset.h"
-#include "framework/train/classification.h"
+#include "framework/log/progress.h"
+#include "framework/metrics/classification.h"
+#include "framework/metrics/metrics.h"
+#include "framework/runtime/profile.h"
 #include "framework/train/divergence.h"
 #include "framework/train/early_stopping.h"
-#include "framework/train/metrics.h"
-#include "framework/train/progress.h"
 #include "framework/train/training_state.h"
 
 namespace tape {

@@ -1,5 +1,5 @@
 // The state of a run as JSON and back (training_state.h): one list of members
-// for both ways. Tested by tests/training_state_test.cc.
+// for both ways. Tested by tests/train/training_state_test.cc.
 #include "framework/train/training_state.h"
 
 #include <cmath>

@@ -1,6 +1,6 @@
 // Where a run stands between two steps: all that is needed to go on to the same
 // bits, beside the variables of its graph. Kept by the trainer, written and
-// read by checkpoint.h. Tested by tests/training_state_test.cc.
+// read by checkpoint.h. Tested by tests/train/training_state_test.cc.
 #ifndef TAPE_FRAMEWORK_TRAIN_TRAINING_STATE_H_
 #define TAPE_FRAMEWORK_TRAIN_TRAINING_STATE_H_
 
@@ -12,10 +12,10 @@
 #include "absl/strings/string_view.h"
 #include "framework/core/tensor.h"
 #include "framework/data/batches.h"
-#include "framework/train/classification.h"
+#include "framework/metrics/classification.h"
+#include "framework/metrics/metrics.h"
 #include "framework/train/divergence.h"
 #include "framework/train/early_stopping.h"
-#include "framework/train/metrics.h"
 
 namespace tape {
 

@@ -1,5 +1,5 @@
 // Weights between a graph and files (weights.h). Tested by
-// tests/weights_test.cc and tests/interop_test.cc.
+// tests/train/weights_test.cc and tests/io/interop_test.cc.
 #include "framework/train/weights.h"
 
 #include <algorithm>
@@ -110,23 +110,10 @@ absl::StatusOr<Tensor> ValueFor(const Placed& placed,
   return Transposed(*value);
 }
 
-// Which nodes the outputs depend on, themselves included.
-std::vector<bool> Needed(const Graph& graph, absl::Span<const Var> outputs) {
-  std::vector<bool> needed(graph.size(), false);
-  for (Var output : outputs) {
-    if (graph.Has(output) && output.valid()) needed[output.id()] = true;
-  }
-  for (int id = graph.size(); id-- > 0;) {
-    if (!needed[id]) continue;
-    for (int input : graph.node(id).inputs) needed[input] = true;
-  }
-  return needed;
-}
-
 }  // namespace
 
 std::vector<Var> VariablesOf(Graph& graph, absl::Span<const Var> outputs) {
-  const std::vector<bool> needed = Needed(graph, outputs);
+  const std::vector<bool> needed = NodesNeededBy(graph, outputs);
   std::vector<Var> variables;
   for (int id = 0; id < graph.size(); ++id) {
     if (needed[id] && graph.node(id).variable != kNone) {
@@ -137,7 +124,7 @@ std::vector<Var> VariablesOf(Graph& graph, absl::Span<const Var> outputs) {
 }
 
 std::vector<Var> ModelVariables(Graph& graph, absl::Span<const Var> outputs) {
-  const std::vector<bool> needed = Needed(graph, outputs);
+  const std::vector<bool> needed = NodesNeededBy(graph, outputs);
   std::vector<Var> model;
   for (int id = 0; id < graph.size(); ++id) {
     const int index = graph.node(id).variable;

@@ -7,7 +7,7 @@
 //   absl::Status status =
 //       LoadWeights(graph, file->arrays, TorchLinears({"fc1", "fc2"}));
 //
-// Tested by tests/weights_test.cc and tests/interop_test.cc.
+// Tested by tests/train/weights_test.cc and tests/io/interop_test.cc.
 #ifndef TAPE_FRAMEWORK_TRAIN_WEIGHTS_H_
 #define TAPE_FRAMEWORK_TRAIN_WEIGHTS_H_
 
@@ -20,7 +20,7 @@
 #include "absl/types/span.h"
 #include "framework/core/graph.h"
 #include "framework/core/tensor.h"
-#include "framework/data/stored_array.h"
+#include "framework/io/stored_array.h"
 
 namespace tape {
 
@@ -44,7 +44,7 @@ struct StoredName {
 // and its own layout.
 using WeightMap = absl::flat_hash_map<std::string, StoredName>;
 
-// For an MLP (models/mlp.h) whose layer i, counted from 1, is PyTorch's
+// For a network whose layer i, counted from 1, is PyTorch's
 // nn.Linear modules[i - 1]: "layer<i>/w" [in,out] is "<module>.weight"
 // [out,in], "layer<i>/b" is "<module>.bias". In an nn.Sequential with
 // activations in between the modules are "0", "2", "4", ….

@@ -1,4 +1,4 @@
-// Fuzzes the reader of IDX files (framework/data/idx.h), gzipped ones: the
+// Fuzzes the reader of IDX files (framework/io/idx.h), gzipped ones: the
 // input is the file. Every other change is made to what it decompresses to.
 #include <cstddef>
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "framework/core/check.h"
-#include "framework/data/idx.h"
+#include "framework/io/idx.h"
 #include "tests/fuzz/fuzzing.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

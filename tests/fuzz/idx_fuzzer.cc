@@ -1,4 +1,4 @@
-// Fuzzes the reader of IDX files (framework/data/idx.h), plain ones, and of
+// Fuzzes the reader of IDX files (framework/io/idx.h), plain ones, and of
 // images alone (images.h): the input is the file.
 #include <cstddef>
 #include <cstdint>
@@ -8,8 +8,8 @@
 #include "absl/status/statusor.h"
 #include "framework/core/check.h"
 #include "framework/data/dataset.h"
-#include "framework/data/idx.h"
 #include "framework/data/images.h"
+#include "framework/io/idx.h"
 #include "tests/fuzz/fuzzing.h"
 
 namespace tape {

@@ -1,4 +1,4 @@
-// Fuzzes the reader of .npz files (framework/data/npz.h): the input is the
+// Fuzzes the reader of .npz files (framework/io/npz.h): the input is the
 // file. A checksum that a change made wrong would hide what lies behind it, so
 // most changes are made to what a member decompresses to, and libzip makes an
 // archive of it again.
@@ -13,8 +13,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "framework/core/check.h"
-#include "framework/data/npz.h"
-#include "framework/data/stored_array.h"
+#include "framework/io/npz.h"
+#include "framework/io/stored_array.h"
 #include "tests/fuzz/fuzzing.h"
 #include "tests/fuzz/stored_arrays.h"
 

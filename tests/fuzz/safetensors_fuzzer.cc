@@ -1,4 +1,4 @@
-// Fuzzes the reader of safetensors files (framework/data/safetensors.h): the
+// Fuzzes the reader of safetensors files (framework/io/safetensors.h): the
 // input is the file. Changes are also made to the header alone, whose length is
 // then put right, and so is the checksum of a file that has one.
 #include <algorithm>
@@ -11,9 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "framework/core/check.h"
-#include "framework/data/checksum.h"
-#include "framework/data/safetensors.h"
-#include "framework/data/stored_array.h"
+#include "framework/io/checksum.h"
+#include "framework/io/safetensors.h"
+#include "framework/io/stored_array.h"
 #include "tests/fuzz/fuzzing.h"
 #include "tests/fuzz/stored_arrays.h"
 

@@ -1,5 +1,5 @@
 // What must hold of the arrays that the readers of safetensors and .npz files
-// give (framework/data/stored_array.h).
+// give (framework/io/stored_array.h).
 #ifndef TAPE_TESTS_FUZZ_STORED_ARRAYS_H_
 #define TAPE_TESTS_FUZZ_STORED_ARRAYS_H_
 
@@ -10,7 +10,7 @@
 #include "absl/types/span.h"
 #include "framework/core/check.h"
 #include "framework/core/tensor.h"
-#include "framework/data/stored_array.h"
+#include "framework/io/stored_array.h"
 #include "tests/fuzz/fuzzing.h"
 
 namespace tape {

@@ -1,0 +1,125 @@
+// Summaries of runs as JSON (metrics.h). Tested by tests/log/metrics_test.cc.
+#include "framework/metrics/metrics.h"
+
+#include <cmath>
+#include <set>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "nlohmann/json.hpp"
+
+namespace tape {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Calls visit(name, member) for each member of a summary, in the order they are
+// written.
+template <typename Summary, typename Visit>
+void ForEachMember(Summary& summary, Visit visit) {
+  visit("experiment", summary.experiment);
+  visit("variant", summary.variant);
+  visit("seed", summary.seed);
+  visit("threads", summary.threads);
+  visit("epochs", summary.epochs);
+  visit("kept_epoch", summary.kept_epoch);
+  visit("train_loss", summary.train_loss);
+  visit("train_accuracy", summary.train_accuracy);
+  visit("validation_loss", summary.validation_loss);
+  visit("validation_accuracy", summary.validation_accuracy);
+  visit("test_loss", summary.test_loss);
+  visit("test_accuracy", summary.test_accuracy);
+  visit("seconds", summary.seconds);
+  visit("samples_per_second", summary.samples_per_second);
+}
+
+bool MayBeMissing(absl::string_view name) {
+  return name == "validation_loss" || name == "validation_accuracy";
+}
+
+bool Read(const Json& json, std::string& member) {
+  if (!json.is_string()) return false;
+  member = json.get<std::string>();
+  return true;
+}
+
+bool Read(const Json& json, double& member) {
+  if (!json.is_number() && !json.is_null()) return false;
+  member = json.is_null() ? kNotMeasured : json.get<double>();
+  return true;
+}
+
+template <typename Integer>
+bool Read(const Json& json, Integer& member) {
+  if (!json.is_number_unsigned()) return false;
+  const uint64_t value = json.get<uint64_t>();
+  member = static_cast<Integer>(value);
+  return static_cast<uint64_t>(member) == value && member >= 0;
+}
+
+}  // namespace
+
+std::string LossText(double loss) {
+  if (std::isfinite(loss)) return absl::StrFormat("%.4f", loss);
+  return std::isnan(loss) ? "nan" : loss > 0 ? "inf" : "-inf";
+}
+
+std::string UnusedName(
+    const std::string& name,
+    const std::function<bool(const std::string& name)>& is_taken) {
+  std::string unused = name;
+  for (int i = 2; is_taken(unused); ++i) unused = absl::StrCat(name, "_", i);
+  return unused;
+}
+
+std::string ToJson(const RunSummary& summary, JsonForm form) {
+  Json json;
+  ForEachMember(summary, [&](const char* name, const auto& member) {
+    if constexpr (std::is_same_v<decltype(member), const double&>) {
+      if (MayBeMissing(name) && std::isnan(member)) return;
+    }
+    json[name] = member;
+  });
+  // Names come from the command line: what is no UTF-8 must not throw.
+  const std::string text =
+      json.dump(form == JsonForm::kLine ? -1 : 2, /*indent_char=*/' ',
+                /*ensure_ascii=*/false, Json::error_handler_t::replace);
+  return form == JsonForm::kLine ? text : text + "\n";
+}
+
+absl::StatusOr<RunSummary> RunSummaryFromJson(absl::string_view text) {
+  const Json json = Json::parse(text.begin(), text.end(), /*cb=*/nullptr,
+                                /*allow_exceptions=*/false);
+  if (!json.is_object()) {
+    return absl::InvalidArgumentError(
+        "expected the summary of a run as a JSON object, found something else");
+  }
+  RunSummary summary;
+  std::set<std::string> known;
+  absl::Status status;
+  ForEachMember(summary, [&](const char* name, auto& member) {
+    known.insert(name);
+    const auto found = json.find(name);
+    if (found == json.end()) {
+      if (!MayBeMissing(name)) {
+        status.Update(absl::InvalidArgumentError(
+            absl::StrCat("expected \"", name, "\", found no such member")));
+      }
+    } else if (!Read(*found, member)) {
+      status.Update(absl::InvalidArgumentError(
+          absl::StrCat("expected another kind of value for \"", name,
+                       "\", found ", found->dump())));
+    }
+  });
+  for (const auto& [name, value] : json.items()) {
+    if (!known.contains(name)) {
+      status.Update(absl::InvalidArgumentError(
+          absl::StrCat("expected the summary of a run, found \"", name, "\"")));
+    }
+  }
+  if (!status.ok()) return status;
+  return summary;
+}
+
+}  // namespace tape

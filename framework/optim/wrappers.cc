@@ -1,0 +1,204 @@
+// Transformations around others (wrappers.h). Tested by tests/optim/wrappers_test.cc.
+#include "framework/optim/wrappers.h"
+
+#include <cmath>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "framework/optim/check_constant.h"
+#include "ops/ops.h"
+
+namespace tape {
+namespace {
+
+constexpr absl::string_view kAverageSuffix = "/average";
+
+// Whether a node that the gradients depend on is an input with the batch
+// dimension.
+bool DependsOnBatch(const Graph& graph, absl::Span<const Trained> trained) {
+  std::vector<bool> needed(graph.size(), false);
+  for (const Trained& one : trained) needed[one.gradient.id()] = true;
+  for (int id = graph.size(); id-- > 0;) {
+    if (!needed[id]) continue;
+    const Node& node = graph.node(id);
+    const bool is_input = node.op->traits.source && node.variable == kNone;
+    if (is_input && !node.type.shape.is_bound()) return true;
+    for (int input : node.inputs) needed[input] = true;
+  }
+  return false;
+}
+
+// uint8 of rank 0: whether the batch that the gradients are of has a sample.
+Var HasSamples(const GradientFlow& flow) {
+  Graph* const graph = flow.graph;
+  if (!DependsOnBatch(*graph, flow.trained)) {
+    return Fill(graph, {}, 1, DType::kUint8);
+  }
+  return Greater(ElementCount(graph, {kBatch}), Fill(graph, {}, 0));
+}
+
+// The stream of `name`, or the first of those of "name/2", "name/3", … that no
+// node of the graph draws from.
+uint64_t FreeStream(const Graph& graph, absl::string_view name) {
+  absl::flat_hash_set<uint64_t> taken;
+  for (int id = 0; id < graph.size(); ++id) {
+    const Attributes& attributes = graph.node(id).attributes;
+    if (attributes.seed == graph.seed()) taken.insert(attributes.stream);
+  }
+  uint64_t stream = StreamOf(name);
+  for (int i = 2; taken.contains(stream); ++i) {
+    stream = StreamOf(absl::StrCat(name, "/", i));
+  }
+  return stream;
+}
+
+class AccumulateTransform : public GradientTransform {
+ public:
+  AccumulateTransform(int steps, TransformPtr transform, Loc loc)
+      : GradientTransform("Accumulate", loc),
+        steps_(steps),
+        transform_(std::move(transform)) {}
+
+  void Apply(GradientFlow& flow) const override {
+    if (transform_ == nullptr) {
+      ReportError(flow, "expected a transformation, found null");
+      return;
+    }
+    if (steps_ < 1) {
+      ReportError(flow,
+                  absl::StrCat("expected at least 1 step, found ", steps_));
+      return;
+    }
+    Graph& g = *flow.graph;
+    const auto number = [&](double value, DType dtype) {
+      return Fill(&g, {}, value, dtype);
+    };
+    const Var runs = g.State(FreeName(g, "accumulated_runs"), {}, Zeros(),
+                             DType::kInt32, loc());
+    // A batch without samples adds nothing, and is no run.
+    const Var has_samples = HasSamples(flow);
+    const Var now = runs + Cast(has_samples, DType::kInt32);
+    const Var due = Equal(now, number(steps_, DType::kInt32));
+    std::vector<Assignment> sums;
+    for (Trained& trained : flow.trained) {
+      const Var old_sum = flow.StateOf(trained.parameter, "accumulated", loc());
+      const Var sum = old_sum + Select(has_samples, trained.gradient,
+                                       number(0, DType::kFloat32));
+      sums.push_back({old_sum, Select(due, number(0, DType::kFloat32), sum)});
+      trained.gradient = sum * (1.0 / steps_);
+    }
+    ApplyIf(due, *transform_, *this, flow);
+    for (const Assignment& sum : sums) flow.updates.assignments.push_back(sum);
+    flow.updates.assignments.push_back(
+        {runs, Select(due, number(0, DType::kInt32), now)});
+  }
+
+ private:
+  int steps_;
+  TransformPtr transform_;
+};
+
+class SkipIfNotFiniteTransform : public GradientTransform {
+ public:
+  SkipIfNotFiniteTransform(TransformPtr transform, Loc loc)
+      : GradientTransform("SkipIfNotFinite", loc),
+        transform_(std::move(transform)) {}
+
+  void Apply(GradientFlow& flow) const override {
+    if (transform_ == nullptr) {
+      ReportError(flow, "expected a transformation, found null");
+      return;
+    }
+    Graph& g = *flow.graph;
+    // How many elements are not finite. Float32 counts wholes to 2^24 exactly,
+    // and beyond never back to 0.
+    std::vector<Var> counts;
+    for (const Trained& trained : flow.trained) {
+      counts.push_back(
+          Sum(1 - Cast(IsFinite(trained.gradient), DType::kFloat32)));
+    }
+    const Var good = Equal(AddN(counts), Fill(&g, {}, 0));
+    const std::string name = FreeName(g, "skipped");
+    const Var old_skipped = g.State(name, {}, Zeros(), DType::kInt32, loc());
+    const Var skipped = Select(good, old_skipped, CountedUp(old_skipped));
+    ApplyIf(good, *transform_, *this, flow);
+    Updates& updates = flow.updates;
+    updates.not_skipped =
+        updates.not_skipped.empty() ? good : And(updates.not_skipped, good);
+    updates.assignments.push_back({old_skipped, skipped});
+    updates.reports.push_back({name, skipped});
+  }
+
+ private:
+  TransformPtr transform_;
+};
+
+}  // namespace
+
+TransformPtr Accumulate(int steps, TransformPtr transform, Loc loc) {
+  return std::make_unique<AccumulateTransform>(steps, std::move(transform),
+                                               loc);
+}
+
+TransformPtr SkipIfNotFinite(TransformPtr transform, Loc loc) {
+  return std::make_unique<SkipIfNotFiniteTransform>(std::move(transform), loc);
+}
+
+TransformPtr AverageWeights(double decay, Loc loc) {
+  return MakeTransform(
+      "AverageWeights", loc, CheckFraction("decay", decay),
+      [=](GradientFlow& flow) {
+        for (Trained& trained : flow.trained) {
+          const Var w = trained.parameter;
+          const Var average = flow.StateOf(w, kAverageSuffix.substr(1), loc,
+                                           Values(flow.graph->Value(w)));
+          trained.adjustments.push_back([=](Var, Var u, Var, Updates& updates) {
+            updates.assignments.push_back(
+                {average, decay * average + (1 - decay) * u});
+            return u;
+          });
+        }
+      });
+}
+
+std::vector<Replacement> AveragedWeights(const Graph& graph) {
+  std::vector<Replacement> replacements;
+  const Variables& variables = graph.variables();
+  for (int i = 0; i < variables.size(); ++i) {
+    absl::string_view name = variables[i].name;
+    if (absl::ConsumeSuffix(&name, kAverageSuffix) &&
+        variables.Find(name) >= 0) {
+      replacements.push_back({std::string(name), variables[i].name});
+    }
+  }
+  return replacements;
+}
+
+TransformPtr AddNoise(double scale, Loc loc) {
+  return MakeTransform(
+      "AddNoise", loc, CheckNotNegative("scale", scale),
+      [=](GradientFlow& flow) {
+        Graph& g = *flow.graph;
+        const Var step = flow.updates.step;
+        const Var t = Cast(step, DType::kFloat32);
+        // sqrt(scale / (1 + t)^0.55) = sqrt(scale) e^(-0.275 ln (1 + t)).
+        const Var deviation = std::sqrt(scale) * Exp(-0.275 * Log(1 + t));
+        for (Trained& trained : flow.trained) {
+          const Var noise = RandomNormal(
+              step, trained.parameter.shape(),
+              {.seed = g.seed(),
+               .stream = FreeStream(g, absl::StrCat(g.NameOf(trained.parameter),
+                                                    "/gradient_noise"))},
+              loc);
+          trained.gradient = trained.gradient + deviation * noise;
+        }
+      });
+}
+
+}  // namespace tape

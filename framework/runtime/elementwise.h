@@ -1,0 +1,66 @@
+// A fused elementwise pass: any number of elementwise ops of one output shape,
+// run as one sweep over memory.
+//
+// The sweep goes block by block. A block is small enough for all values between
+// the ops to stay in the first-level cache, so each operand is read from memory
+// once and each result written once, however many ops there are. The ops are
+// run one after the other on each block, each by its own vector code (Block in
+// core/kernel.h). Tested by tests/runtime/elementwise_test.cc, and with every op by
+// tests/ops/op_test.cc.
+#ifndef TAPE_FRAMEWORK_RUNTIME_ELEMENTWISE_H_
+#define TAPE_FRAMEWORK_RUNTIME_ELEMENTWISE_H_
+
+#include <memory>
+#include <vector>
+
+#include "framework/core/kernel.h"
+#include "framework/core/op.h"
+
+namespace tape {
+
+// Straight-line code over values. Value v is operand v for v < operands.size();
+// after these come the constants, and then the results of the instructions, in
+// order.
+struct ElementwiseCode {
+  struct Constant {
+    DType dtype;
+    double value;
+  };
+  struct Instruction {
+    Block block;
+    Attributes attributes;
+    std::vector<int> inputs;  // Values.
+    DType dtype;              // Of the result.
+  };
+
+  Shape shape;                       // Bound. Of every result.
+  std::vector<TensorType> operands;  // Each broadcasts to `shape`.
+  std::vector<Constant> constants;
+  std::vector<Instruction> instructions;
+  std::vector<int> outputs;  // Results of instructions, each once.
+
+  int FirstResult() const {
+    return static_cast<int>(operands.size() + constants.size());
+  }
+  // Whether output `output` may be written over the memory of operand
+  // `operand`: it has the same elements, and no instruction reads the operand
+  // after the one that makes the output.
+  bool MayOverwrite(int output, int operand) const;
+  // For each operand the last instruction that reads it; -1 if none does.
+  std::vector<int> LastReads() const;
+};
+
+std::unique_ptr<Kernel> MakeElementwiseKernel(ElementwiseCode code);
+
+// A pass over what a product makes, region by region while it is in the cache:
+// the value of `code`'s last operand, which has its shape, [rows, columns], is
+// made by `product`, a kernel for KernelSpec::apart, and never stands in memory
+// as a whole. The kernel's inputs are the product's `product_inputs`, and then
+// `code`'s other operands.
+std::unique_ptr<Kernel> MakeProductPassKernel(std::unique_ptr<Kernel> product,
+                                              size_t product_inputs,
+                                              ElementwiseCode code);
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_RUNTIME_ELEMENTWISE_H_

@@ -1,0 +1,150 @@
+// RUN: Plan, the compiled step. Made by Compile (compile.h). It holds kernels,
+// prepared oneDNN primitives, one arena and its threads; it shares the graph's
+// variables, and may outlive the graph: then it is fed and read by name, or by
+// Vars that have been kept.
+//
+// A plan with kBatch in it is prepared for each batch size when it first sees
+// it, or sees it again after CompileOptions::max_batch_sizes others; from the
+// second run of a size on, Run allocates nothing but what oneDNN allocates
+// within a product (see framework/README.md).
+//
+// A plan is for one thread at a time, which runs it and reads its values. To
+// serve several threads at a time, compile a plan of few threads for each of
+// them, of the same graph: they share its variables. Plans without updates may
+// run beside one another; one with updates, alone. A run that another one is in
+// the way of is refused (kFailedPrecondition), and changes nothing. Tested by
+// tests/runtime/plan_test.cc and tests/runtime/plan_misuse_test.cc.
+#ifndef TAPE_FRAMEWORK_RUNTIME_PLAN_H_
+#define TAPE_FRAMEWORK_RUNTIME_PLAN_H_
+
+#include <cstddef>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "framework/core/graph.h"
+#include "framework/core/loc.h"
+#include "framework/core/tensor.h"
+
+namespace tape {
+
+// Which input is fed: its Var, or the name that it was declared with. A name
+// must stay where it is until Run returns.
+class FedInput {
+ public:
+  FedInput(Var var) : var_(var) {}                    // NOLINT
+  FedInput(absl::string_view name) : name_(name) {}   // NOLINT
+  FedInput(const char* name) : name_(name) {}         // NOLINT
+  FedInput(const std::string& name) : name_(name) {}  // NOLINT
+  operator Var() const { return var_; }               // NOLINT
+
+  // Empty if it is fed by name.
+  Var var() const { return var_; }
+  // Null data if it is fed by its Var.
+  absl::string_view name() const { return name_; }
+
+ private:
+  Var var_;
+  absl::string_view name_;
+};
+
+// The numbers of one input for one run. They must stay where they are until Run
+// returns, and be no memory that the run writes: a variable that it updates, or
+// what the same plan fetched before (Plan::Value). Feed a copy of these.
+struct Feed {
+  FedInput input;
+  TensorView value;
+};
+
+class Profile;
+
+// What one step of a plan costs by the plan's own count, which is the same for
+// any number of threads. Bytes are those of the operands and of the results,
+// each once, whichever of them caches hold: what a step keeps to itself, such
+// as a product that a pass takes in, does not count.
+struct StepCost {
+  std::string name;  // "MatMul", or "Mul+Add+Relu" of a fused pass.
+  int chunks = 1;    // Into how many parts threads may cut it.
+  double flops = 0;  // Of products alone, and passes' own: 0 if nobody counts.
+  double bytes_read = 0;
+  double bytes_written = 0;
+};
+
+class Plan {
+ public:
+  class Impl;
+
+  explicit Plan(std::unique_ptr<Impl> impl);
+  ~Plan();
+  Plan(Plan&&) noexcept;
+  Plan& operator=(Plan&&) noexcept;
+
+  // One step: computes what is fetched, then makes the updates. An error,
+  // before anything is computed, if an input that the plan needs is not fed, is
+  // fed twice, is not of its declared type, or if batch sizes differ; what is
+  // fed must be inputs of the graph. So is a mistake that status() has kept,
+  // which is forgotten then. Errors have the line of the call, `loc`, unless it
+  // is empty. If there is no memory, or an op throws, kResourceExhausted or
+  // kInternal with the op and its line: the plan may be run again, but if its
+  // kernels had begun, variables may be half updated.
+  //
+  // Rounds to nearest, without traps, whatever the caller's floating-point
+  // environment, which is the same afterwards, flags included. A denormal
+  // operand may be taken for a zero of its sign, and a result below FLT_MIN may
+  // be a zero. Signals and the thread's cancellation wait until Run ends.
+  absl::Status Run(absl::Span<const Feed> feeds, Loc loc = Loc::Current());
+  absl::Status Run(std::initializer_list<Feed> feeds = {},
+                   Loc loc = Loc::Current()) {
+    return Run(absl::MakeConstSpan(feeds.begin(), feeds.size()), loc);
+  }
+
+  // What the last Run computed for a fetched Var, or for an output by its name:
+  // valid until the next one, or, if it was also assigned to a variable, until
+  // that is changed.
+  //
+  // If there is no such number, since it is not fetched or the last run was
+  // refused, status() has the mistake, and the value is NaN, or -1 in integers,
+  // of the type that it would have (kBatch as in the last run, or 1).
+  TensorView Value(Var fetch, Loc loc = Loc::Current()) const;
+  TensorView Value(absl::string_view output, Loc loc = Loc::Current()) const;
+  // The same for a float32 of one element.
+  float Scalar(Var fetch, Loc loc = Loc::Current()) const;
+  float Scalar(absl::string_view output, Loc loc = Loc::Current()) const;
+
+  // OK, or the first value that was asked for and is not there, with the line
+  // where it was. The next Run returns it. If nobody ever learns of it, it is
+  // written to stderr when the plan is destroyed.
+  absl::Status status() const;
+
+  // From now on, each run is added to `profile` (profile.h), which must outlive
+  // this object's runs. Null: to none any more. Runs then allocate as it does.
+  void Record(Profile* profile);
+
+  // What is moved from has no threads, steps or text, and refuses to run.
+  int threads() const;
+
+  // The steps of a run, in their order: for the batch size last run or, before
+  // a run, last prepared. None if no batch size is known yet.
+  std::vector<StepCost> Steps() const;
+
+  // The same steps with what each reads and writes, and the map of memory: of
+  // each value its bytes, the step that makes it and the last that reads it,
+  // where it lies, and what it shares that memory with; the arena's peak. For a
+  // batch in tiles, those of a tile too. If no batch size is known yet, the
+  // program. Equal declarations and options give equal text.
+  std::string Dump() const;
+
+  // How long Compile took, and preparing for further batch sizes since.
+  double compile_seconds() const;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tape
+
+#endif  // TAPE_FRAMEWORK_RUNTIME_PLAN_H_
