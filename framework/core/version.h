@@ -4,7 +4,7 @@
 
 namespace tape {
 
-inline constexpr char kVersion[] = "0.7";
+inline constexpr char kVersion[] = "0.8";
 
 }  // namespace tape
 
