@@ -1,10 +1,6 @@
 // Indices (ops.h). Tested by tests/ops/op_test.cc through the sample table.
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstring>
-#include <limits>
-#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -14,6 +10,7 @@
 #include "ops/ops.h"
 #include "ops/ranges.h"
 #include "ops/rules.h"
+#include "ops/scatter.h"
 
 namespace tape {
 namespace {
@@ -170,168 +167,6 @@ constexpr OpDef kGather = {
                                           query.inputs[0].shape.rank()) == 0;
           return x != first ? RowRole::kApart : RowRole::kMixed;
         },
-};
-
-// ---- Sums of what is scattered ----
-// There are places of `width` neighbouring elements, `step` elements apart, to
-// each of which updates are added in their order. Every place is summed in double and
-// rounded once.
-struct Scatter {
-  int64_t updates;      // How many there are, `update_step` elements apart,
-  int64_t update_step;  // whose indices are
-  int64_t index_step;   // so far apart.
-  int64_t places;
-  int64_t step;
-  int64_t width;
-
-  // Elements that have sums of their own in the scratch memory: few enough for
-  // the cache, if possible.
-  static constexpr int64_t kMostSums = 1 << 20;
-  // Most updates that a list can link.
-  static constexpr int64_t kMostLinks = std::numeric_limits<int32_t>::max();
-
-  // So few terms lose next to nothing in float32, and small lines are many.
-  static constexpr int64_t kFewUpdates = 16;
-  // Whether sums of kFewUpdates of its size could be infinite. An infinity and a
-  // NaN have larger bits than any number.
-  static bool IsLarge(float update) {
-    constexpr int32_t kLarge = std::bit_cast<int32_t>(0x1p123f);
-    return (std::bit_cast<int32_t>(update) & 0x7fffffff) >= kLarge;
-  }
-
-  // Whether to give each of `some` places sums of its own, or to link the
-  // updates of each: a table with few updates should cost no more than its
-  // zeros.
-  bool HasSums(int64_t some) const {
-    return updates >= kMostLinks ||
-           (updates >= places / 4 && some * width <= kMostSums);
-  }
-  size_t ScratchBytes(int64_t some) const {
-    return HasSums(some) ? std::min(some * width, std::max(kMostSums, width)) *
-                               sizeof(double)
-                         : updates * sizeof(int32_t);
-  }
-
-  // Of the places `begin` … `end` - 1, from all updates. `some`: the same as
-  // for ScratchBytes, at least as many as these.
-  void Run(const float* from, const int32_t* indices, float* to, int64_t begin,
-           int64_t end, int64_t some, std::byte* scratch) const {
-    if (width == 1 && updates <= kFewUpdates &&
-        RunFew(from, indices, to, begin, end)) {
-      return;
-    }
-    if (!HasSums(some)) {
-      RunLinked(from, indices, to, begin, end,
-                reinterpret_cast<int32_t*>(scratch));
-      return;
-    }
-    // One piece is the rule; a division for each line would show.
-    const int64_t most = some * width <= kMostSums
-                             ? some
-                             : std::max(kMostSums / width, int64_t{1});
-    for (; begin < end; begin += most) {
-      RunSummed(from, indices, to, begin, std::min(end, begin + most),
-                reinterpret_cast<double*>(scratch));
-    }
-  }
-
- private:
-  // In float32, of places of one element; false, with nothing of use done, if an
-  // update is so large that a partial sum could be infinite.
-  bool RunFew(const float* from, const int32_t* indices, float* to,
-              int64_t begin, int64_t end) const {
-    for (int64_t place = begin; place < end; ++place) to[place * step] = 0;
-    bool large = false;
-    for (int64_t j = 0; j < updates; ++j) {
-      const int64_t place = indices[j * index_step];
-      if (place < begin || place >= end) continue;
-      const float update = from[j * update_step];
-      to[place * step] += update;
-      large |= IsLarge(update);
-    }
-    return !large;
-  }
-
-  void RunSummed(const float* from, const int32_t* indices, float* to,
-                 int64_t begin, int64_t end, double* sums) const {
-    // Of a line of a few elements a call of memset would be most of the work.
-    constexpr int64_t kFew = 8;
-    double few[kFew] = {};
-    const int64_t count = (end - begin) * width;
-    if (count <= kFew) {
-      sums = few;
-    } else {
-      std::fill_n(sums, count, 0.0);
-    }
-    if (width == 1) {
-      for (int64_t j = 0; j < updates; ++j) {
-        const int64_t place = indices[j * index_step];
-        if (place < begin || place >= end) continue;
-        sums[place - begin] += from[j * update_step];
-      }
-      for (int64_t place = begin; place < end; ++place) {
-        to[place * step] = static_cast<float>(sums[place - begin]);
-      }
-      return;
-    }
-    for (int64_t j = 0; j < updates; ++j) {
-      const int64_t place = indices[j * index_step];
-      if (place < begin || place >= end) continue;
-      const float* const update = from + j * update_step;
-      double* const sum = sums + (place - begin) * width;
-      for (int64_t i = 0; i < width; ++i) sum[i] += update[i];
-    }
-    for (int64_t place = begin; place < end; ++place, sums += width) {
-      float* const y = to + place * step;
-      for (int64_t i = 0; i < width; ++i) y[i] = static_cast<float>(sums[i]);
-    }
-  }
-
-  // links[j]: the next update of the same place, or kLast. While the lists are
-  // made, the first element of a place holds the number of its list's first
-  // update, which fits into a float's bytes.
-  void RunLinked(const float* from, const int32_t* indices, float* to,
-                 int64_t begin, int64_t end, int32_t* links) const {
-    constexpr int32_t kLast = -1, kElsewhere = -2;
-    for (int64_t place = begin; place < end; ++place) {
-      std::fill_n(to + place * step, width, 0.0f);
-    }
-    for (int64_t j = updates; j-- > 0;) {
-      const int64_t place = indices[j * index_step];
-      if (place < begin || place >= end) {
-        links[j] = kElsewhere;
-        continue;
-      }
-      float* const y = to + place * step;
-      const int32_t first = std::bit_cast<int32_t>(*y);
-      links[j] = first == 0 ? kLast : first - 1;
-      *y = std::bit_cast<float>(static_cast<int32_t>(j + 1));
-    }
-    for (int64_t j = 0; j < updates; ++j) {
-      if (links[j] == kElsewhere) continue;
-      SumList(from, to + indices[j * index_step] * step, j, links);
-      // All of this list is done, so that its other updates are passed over.
-      for (int32_t next = static_cast<int32_t>(j); next != kLast;) {
-        next = std::exchange(links[next], kElsewhere);
-      }
-    }
-  }
-
-  void SumList(const float* from, float* y, int64_t first,
-               const int32_t* links) const {
-    constexpr int64_t kColumns = 64;
-    for (int64_t begin = 0; begin < width; begin += kColumns) {
-      const int64_t count = std::min(kColumns, width - begin);
-      double sums[kColumns] = {};
-      for (int64_t j = first; j >= 0; j = links[j]) {
-        const float* const update = from + j * update_step + begin;
-        for (int64_t i = 0; i < count; ++i) sums[i] += update[i];
-      }
-      for (int64_t i = 0; i < count; ++i) {
-        y[begin + i] = static_cast<float>(sums[i]);
-      }
-    }
-  }
 };
 
 // Places `begin` … `end` - 1 of all lines of y, each of which gets a few updates,
@@ -599,74 +434,6 @@ Var ScatterAddAlong(Var updates, Var indices, Shape shape, int axis) {
                 {.axis = axis, .shape = std::move(shape)}, Loc::Current());
 }
 
-// Whether x[a] comes before x[b] among the largest.
-template <typename T>
-bool IsAhead(const T* x, int64_t step, int64_t a, int64_t b) {
-  const T left = x[a * step], right = x[b * step];
-  if (std::isnan(left) != std::isnan(right)) return std::isnan(left);
-  if (left > right || left < right) return left > right;
-  return a < b;
-}
-
-// ---- TopKIndices: where the largest elements along an axis are ----
-constexpr OpDef kTopKIndices = {
-    .name = "TopKIndices",
-    .operands = {"x"},
-    .shape = [](absl::Span<const TensorType> x,
-                const Attributes& attributes) -> absl::StatusOr<TensorType> {
-      if (absl::Status status = ExpectAxis(x[0], attributes.axis);
-          !status.ok()) {
-        return status;
-      }
-      const int64_t length =
-          x[0].shape[*ResolveAxis(attributes.axis, x[0].shape.rank())];
-      if (length == kBatch || attributes.length < 0 ||
-          attributes.length > length) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("no ", attributes.length, " elements along axis ",
-                         attributes.axis, " of ", x[0].shape.ToString()));
-      }
-      return TensorType{DType::kInt32, WithLength(x[0].shape, attributes.axis,
-                                                  attributes.length)};
-    },
-    .reference =
-        LineReference<[](const Attributes&, absl::Span<const ReferenceLine> x,
-                         ReferenceLine& y) {
-          std::vector<int64_t> order(x[0].size());
-          std::iota(order.begin(), order.end(), 0);
-          std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-            return IsAhead(x[0].data(), 1, a, b);
-          });
-          std::copy_n(order.begin(), y.size(), y.begin());
-        }>,
-    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
-      const Lines x = Along(spec.inputs[0].shape, spec.attributes.axis);
-      const int64_t count = spec.attributes.length;
-      return MakeRangesKernel(
-          // Comparisons cost more than the bytes moved.
-          x.count(), 8 * spec.inputs[0].bytes(),
-          [=](const KernelArguments& arguments, int64_t begin, int64_t end) {
-            auto* const order = reinterpret_cast<int32_t*>(arguments.scratch);
-            for (int64_t line = begin; line < end; ++line) {
-              const int64_t outer = line / x.inner, inner = line % x.inner;
-              const float* const from =
-                  static_cast<const float*>(arguments.inputs[0]) +
-                  outer * x.length * x.inner + inner;
-              int32_t* const to = static_cast<int32_t*>(arguments.outputs[0]) +
-                                  outer * count * x.inner + inner;
-              std::iota(order, order + x.length, 0);
-              std::partial_sort(order, order + count, order + x.length,
-                                [&](int32_t a, int32_t b) {
-                                  return IsAhead(from, x.inner, a, b);
-                                });
-              for (int64_t i = 0; i < count; ++i) to[i * x.inner] = order[i];
-            }
-          },
-          x.length * sizeof(int32_t));
-    },
-    .rows = RowsOfLines,
-};
-
 }  // namespace
 
 Var OneHot(Var indices, int64_t depth, Loc loc) {
@@ -684,16 +451,6 @@ Var ScatterAdd(Var updates, Var indices, Shape shape, int axis, Loc loc) {
 
 Var GatherAlong(Var x, Var indices, int axis, Loc loc) {
   return Append(kGatherAlong, {x, indices}, {.axis = axis}, loc);
-}
-
-Var TopKIndices(Var x, int64_t k, int axis, Loc loc) {
-  return Append(kTopKIndices, {x}, {.length = k, .axis = axis}, loc);
-}
-
-// ---- TopK: what GatherAlong finds at TopKIndices ----
-TopKResult TopK(Var x, int64_t k, int axis, Loc loc) {
-  const Var indices = TopKIndices(x, k, axis, loc);
-  return {GatherAlong(x, indices, axis, loc), indices};
 }
 
 }  // namespace tape

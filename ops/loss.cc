@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "framework/core/reference.h"
 #include "ops/ops.h"
+#include "ops/ranges.h"
 #include "ops/rules.h"
 #include "ops/vector.h"
 
@@ -42,34 +43,16 @@ Shape WithLastAxisOne(const Shape& shape) {
 // x with its last axis summed, kept as 1.
 Var SumLastAxis(Var x) { return SumTo(x, WithLastAxisOne(x.shape())); }
 
-// Runs f(rows begin, rows end) on bands of whole rows.
-template <typename F>
-class RowsKernel : public Kernel {
- public:
-  RowsKernel(Rows rows, F f) : rows_(rows), f_(f) {
-    // Some 10 µs of exponentials.
-    constexpr int64_t kElementsPerChunk = 16 * 1024;
-    chunks_ =
-        ChunksOf(rows.count * rows.columns, kElementsPerChunk, rows.count);
-    length_ = (rows.count + chunks_ - 1) / chunks_;
-  }
-  int chunks() const override { return chunks_; }
-  void Run(int chunk, const KernelArguments& arguments) const override {
-    const int64_t begin = std::min(rows_.count, chunk * length_);
-    const int64_t end = std::min(rows_.count, begin + length_);
-    f_(arguments, begin, end - begin, rows_.columns);
-  }
-
- private:
-  Rows rows_;
-  F f_;
-  int64_t length_;
-  int chunks_;
-};
-
+// Runs f(arguments, first row, rows, columns) on bands of whole rows.
 template <typename F>
 std::unique_ptr<Kernel> MakeRowsKernel(const Shape& shape, F f) {
-  return std::make_unique<RowsKernel<F>>(RowsOf(shape), f);
+  const Rows rows = RowsOf(shape);
+  // Exponentials cost more than the bytes moved.
+  return MakeRangesKernel(
+      rows.count, 8 * rows.count * rows.columns,
+      [=](const KernelArguments& arguments, int64_t begin, int64_t end) {
+        f(arguments, begin, end - begin, rows.columns);
+      });
 }
 
 const float* Floats(const KernelArguments& arguments, int input) {

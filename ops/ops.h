@@ -14,7 +14,7 @@
 //
 // To add an op: declare it here; write its block (mathematics, name, shape
 // rule, gradient rule, reference, kernel, traits, function) in its family's
-// .cc; give it a row in its family's tests/op_samples_*.cc, without which a
+// .cc; give it a row in its family's tests/ops/op_samples_*.cc, without which a
 // test fails by its name. The framework's own ops AddN, SumTo, BroadcastTo and
 // Fill are in framework/core/basic_ops.h.
 #ifndef TAPE_OPS_OPS_H_

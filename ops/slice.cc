@@ -11,23 +11,10 @@
 #include "ops/ops.h"
 #include "ops/ranges.h"
 #include "ops/rules.h"
+#include "ops/runs.h"
 
 namespace tape {
 namespace {
-
-int64_t LengthAlong(const Shape& shape, int axis) {
-  return shape[*ResolveAxis(axis, shape.rank())];
-}
-
-// The length along an axis, which must be there and be a number.
-absl::StatusOr<int64_t> KnownLength(const Shape& shape, int axis) {
-  const absl::StatusOr<int> at = ResolveAxis(axis, shape.rank());
-  if (!at.ok()) return at.status();
-  if (shape[*at] != kBatch) return shape[*at];
-  return absl::InvalidArgumentError(
-      absl::StrCat("expected a known length along axis ", axis, ", found ",
-                   shape.ToString()));
-}
 
 // An error unless `length` elements from `begin` on, `step` apart, are places
 // of `whole`.
@@ -43,47 +30,6 @@ absl::Status ExpectPlaces(const Attributes& attributes, int64_t length,
   return absl::InvalidArgumentError(
       absl::StrCat(length, " from ", begin, " on by steps of ", step,
                    " are not within a length of ", whole));
-}
-
-// A tensor's lines along attributes.axis in bytes: of an element and all that
-// follows it until the next one along the axis.
-struct Runs {
-  Runs(const TensorType& type, int axis)
-      : lines(Along(type.shape, axis)),
-        bytes(lines.inner * static_cast<int64_t>(SizeOf(type.dtype))) {}
-  int64_t rows() const { return lines.outer * lines.length; }
-  Lines lines;
-  int64_t bytes;
-};
-
-// For each part of the rows `begin` to `end`, which go through outer times
-// length, that lies along one line: f(outer, its first and its last place).
-template <typename F>
-void ForEachLine(const Runs& runs, int64_t begin, int64_t end, F f) {
-  while (begin < end) {
-    const int64_t outer = begin / runs.lines.length;
-    const int64_t first = begin % runs.lines.length;
-    const int64_t last = std::min(runs.lines.length, first + end - begin);
-    f(outer, first, last);
-    begin += last - first;
-  }
-}
-
-// Copies elements of a reference's operand: for each element of `lines`, f(i)
-// is the place along the axis of `from` in `to`, or negative.
-template <typename F>
-void MoveLines(const Tensor& from, Tensor& to, int axis, F f) {
-  const Lines a = Along(from.shape(), axis), b = Along(to.shape(), axis);
-  for (int64_t outer = 0; outer < a.outer; ++outer) {
-    for (int64_t i = 0; i < a.length; ++i) {
-      const int64_t j = f(i);
-      if (j < 0) continue;
-      for (int64_t inner = 0; inner < a.inner; ++inner) {
-        to.values<double>()[(outer * b.length + j) * b.inner + inner] =
-            from.values<double>()[(outer * a.length + i) * a.inner + inner];
-      }
-    }
-  }
 }
 
 // What has the input's type is the input.
@@ -252,89 +198,6 @@ Var Spread(Var x, int axis, Range places, int64_t length, double value,
                 loc);
 }
 
-// ---- Concat: y = the operands, one after another along an axis; each d is the
-// slice of gy that is its place ----
-constexpr OpDef kConcat = {
-    .name = "Concat",
-    .operands = {"x"},
-    .variadic = true,
-    .shape = [](absl::Span<const TensorType> x,
-                const Attributes& attributes) -> absl::StatusOr<TensorType> {
-      int64_t length = 0;
-      for (const TensorType& part : x) {
-        const auto own = KnownLength(part.shape, attributes.axis);
-        if (!own.ok()) return own.status();
-        length += *own;
-        if (part.dtype != x[0].dtype ||
-            part.shape.rank() != x[0].shape.rank() ||
-            !(WithLength(part.shape, attributes.axis, 0) ==
-              WithLength(x[0].shape, attributes.axis, 0))) {
-          return absl::InvalidArgumentError(
-              absl::StrCat("expected operands that differ in their length "
-                           "along axis ",
-                           attributes.axis, " alone, found ", x[0].ToString(),
-                           " and ", part.ToString()));
-        }
-      }
-      return TensorType{x[0].dtype,
-                        WithLength(x[0].shape, attributes.axis, length)};
-    },
-    .gradient = [](absl::Span<const Var> x, Var, Var gy,
-                   const Attributes& attributes) -> Adjoints {
-      Adjoints adjoints;
-      int64_t begin = 0;
-      for (Var part : x) {
-        const int64_t length = LengthAlong(part.shape(), attributes.axis);
-        adjoints.push_back(Slice(gy, attributes.axis, {begin, length}));
-        begin += length;
-      }
-      return adjoints;
-    },
-    .reference =
-        [](const Attributes& attributes, absl::Span<const Tensor> x,
-           Tensor& y) {
-          int64_t begin = 0;
-          for (const Tensor& part : x) {
-            MoveLines(part, y, attributes.axis,
-                      [&](int64_t i) { return begin + i; });
-            begin += LengthAlong(part.shape(), attributes.axis);
-          }
-        },
-    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
-      const Runs y(spec.output, spec.attributes.axis);
-      std::vector<int64_t> begins = {0};
-      for (const TensorType& part : spec.inputs) {
-        begins.push_back(begins.back() +
-                         LengthAlong(part.shape, spec.attributes.axis));
-      }
-      return MakeRangesKernel(
-          y.rows(), spec.output.bytes(),
-          [y, begins = std::move(begins)](const KernelArguments& arguments,
-                                          int64_t begin, int64_t end) {
-            ForEachLine(
-                y, begin, end, [&](int64_t outer, int64_t i, int64_t last) {
-                  std::byte* const to =
-                      Written(arguments) + outer * y.lines.length * y.bytes;
-                  for (size_t k = 0; k + 1 < begins.size(); ++k) {
-                    const int64_t a = std::max(i, begins[k]);
-                    const int64_t b = std::min(last, begins[k + 1]);
-                    const int64_t length = begins[k + 1] - begins[k];
-                    if (a >= b) continue;
-                    CopyRuns(to + a * y.bytes, y.bytes,
-                             Read(arguments, static_cast<int>(k)) +
-                                 (outer * length + a - begins[k]) * y.bytes,
-                             y.bytes, b - a, y.bytes);
-                  }
-                });
-          });
-    },
-    .rows = RowsOfLines,
-    .simplify = [](const SimplifyQuery& query) -> Simpler {
-      if (query.inputs.size() != 1) return {};
-      return {Simpler::kInput, 0};
-    },
-};
-
 // ---- Reverse: y[i] = x[n - 1 - i]; dx = gy, reversed ----
 constexpr OpDef kReverse = {
     .name = "Reverse",
@@ -385,49 +248,6 @@ constexpr OpDef kReverse = {
 };
 
 // ---- What is composed ----
-
-// attributes.shape: the lengths of the parts.
-constexpr Composite kSplit = {
-    .name = "Split",
-    .operands = {"x"},
-    .shape = [](absl::Span<const TensorType> x,
-                const Attributes& attributes) -> absl::StatusOr<TensorType> {
-      const auto whole = KnownLength(x[0].shape, attributes.axis);
-      if (!whole.ok()) return whole.status();
-      int64_t left = *whole;
-      for (int64_t length : attributes.shape.dims()) {
-        if (length < 0 || length > left) left = -1;
-        if (left >= 0) left -= length;
-      }
-      if (left == 0) return x[0];
-      return absl::InvalidArgumentError(absl::StrCat(
-          "lengths ", attributes.shape.ToString(), " are not all of axis ",
-          attributes.axis, " of ", x[0].shape.ToString()));
-    }};
-
-// attributes.length: how many parts.
-// More parts, of an axis of length 0, would be nodes without end.
-constexpr int kMostParts = 1 << 16;
-
-constexpr Composite kEqualSplit = {
-    .name = "Split",
-    .operands = {"x"},
-    .shape = [](absl::Span<const TensorType> x,
-                const Attributes& attributes) -> absl::StatusOr<TensorType> {
-      const auto whole = KnownLength(x[0].shape, attributes.axis);
-      if (!whole.ok()) return whole.status();
-      if (attributes.length > kMostParts) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("expected at most ", kMostParts, " parts, found ",
-                         attributes.length));
-      }
-      if (attributes.length >= 1 && *whole % attributes.length == 0) {
-        return x[0];
-      }
-      return absl::InvalidArgumentError(
-          absl::StrCat("axis ", attributes.axis, " of ", x[0].shape.ToString(),
-                       " has no ", attributes.length, " equal parts"));
-    }};
 
 // attributes.shape: the repeats.
 constexpr Composite kTile = {
@@ -485,37 +305,8 @@ Var Pad(Var x, int axis, Padding padding, Loc loc) {
   return Spread(x, axis, {.begin = padding.before}, padded, padding.value, loc);
 }
 
-Var Concat(absl::Span<const Var> x, int axis, Loc loc) {
-  return Append(kConcat, x, {.axis = axis}, loc);
-}
-
 Var Reverse(Var x, int axis, Loc loc) {
   return Append(kReverse, {x}, {.axis = axis}, loc);
-}
-
-// ---- Split: the slices that follow one another ----
-std::vector<Var> Split(Var x, int axis, absl::Span<const int64_t> lengths,
-                       Loc loc) {
-  const Composing split(kSplit, {x}, loc,
-                        {.axis = axis, .shape = Shape(lengths)});
-  std::vector<Var> parts(lengths.size(), split.mistake());
-  if (!split.ok()) return parts;
-  int64_t begin = 0;
-  for (size_t i = 0; i < lengths.size(); ++i) {
-    parts[i] = Slice(x, axis, {begin, lengths[i]}, loc);
-    begin += lengths[i];
-  }
-  return parts;
-}
-
-std::vector<Var> Split(Var x, int axis, int parts, Loc loc) {
-  const Composing split(kEqualSplit, {x}, loc, {.length = parts, .axis = axis});
-  if (!split.ok()) {
-    return std::vector<Var>(std::clamp(parts, 0, kMostParts), split.mistake());
-  }
-  const std::vector<int64_t> lengths(parts,
-                                     LengthAlong(x.shape(), axis) / parts);
-  return Split(x, axis, lengths, loc);
 }
 
 // ---- Tile: [a,b] as [1,a,1,b], repeated to [r,a,s,b], as [r a,s b] ----

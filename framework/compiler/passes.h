@@ -1,5 +1,5 @@
-// The passes that rewrite a program for one batch size, in the order in which
-// they run. Each keeps the meaning: what is fetched and what the variables
+// Passes that rewrite a program for one batch size; compile.cc has their order.
+// Each keeps the meaning: what is fetched and what the variables
 // become. They ask ops for their traits, never for their names. Tested by
 // tests/compiler/passes_test.cc.
 #ifndef TAPE_FRAMEWORK_COMPILER_PASSES_H_

@@ -275,7 +275,7 @@ constexpr int64_t kFewestTiles = 16;
 
 // How many rows a tile should have; 0 if the program cannot be cut.
 int64_t ChooseRows(const Program& program, int64_t batch,
-                   const CompileTile& compile) {
+                   const TileCompiler& compile) {
   // Memory between the ops is in proportion to the rows.
   const std::optional<Tiling> probe = CutIntoTiles(program, batch, kRowStep);
   if (!probe.has_value()) return 0;
@@ -289,7 +289,7 @@ int64_t ChooseRows(const Program& program, int64_t batch,
 
 std::shared_ptr<const TiledBatch> TileBatch(const Program& program,
                                             int64_t batch,
-                                            const CompileTile& compile) {
+                                            const TileCompiler& compile) {
   if (batch < kFewestTiles * 2 * kRowStep) return nullptr;
   int64_t rows = ChooseRows(program, batch, compile);
   if (rows == 0 || batch < kFewestTiles * rows) return nullptr;

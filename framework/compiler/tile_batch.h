@@ -29,7 +29,7 @@ std::optional<Tiling> CutIntoTiles(const Program& program, int64_t batch,
                                    int64_t tile_rows);
 
 // Makes of a tile's program what an Executable runs.
-using CompileTile = std::function<CompiledProgram(const Program& program)>;
+using TileCompiler = std::function<CompiledProgram(const Program& program)>;
 
 // The tiles of `program`, if its batch is large enough for them to pay; else
 // null. A tile has so many rows that what lies between its ops stays in a
@@ -37,7 +37,7 @@ using CompileTile = std::function<CompiledProgram(const Program& program)>;
 // would have other bits.
 std::shared_ptr<const TiledBatch> TileBatch(const Program& program,
                                             int64_t batch,
-                                            const CompileTile& compile);
+                                            const TileCompiler& compile);
 
 }  // namespace tape
 

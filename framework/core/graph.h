@@ -5,7 +5,7 @@
 // Where to read on: tensor_type.h (shapes) and op.h (what a node's op brings)
 // come before this file; after it gradients.h and calculus.h (nodes that
 // compute derivatives), ../compiler/compile.h (from nodes to a plan),
-// ../../ops/ops.h (the vocabulary), ../train/transform.h (who consumes
+// ../../ops/ops.h (the vocabulary), ../optim/transform.h (who consumes
 // gradients).
 //
 // A mistake in a declaration is neither thrown nor returned. The graph keeps it

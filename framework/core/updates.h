@@ -36,7 +36,7 @@ struct Updates {
   Var step = Var();
   // uint8 of rank 0: 0 in a run that a transformation leaves out, which changes
   // no variable. Empty: no run is left out. See AddAssignments
-  // (../train/transform.h).
+  // (../optim/transform.h).
   Var not_skipped = Var();
   // What the optimiser's rate is at this step: rank 0; the last optimiser's if
   // there are several, empty without one.

@@ -1,9 +1,6 @@
 // The graph of a model as a figure (graph_picture.h): which nodes make a box,
-// where Graphviz puts the boxes, and how they are drawn. In go Vars, out comes
-// SVG. Tested by tests/report/graph_picture_test.cc.
+// and how boxes are drawn where graph_layout.h puts them. Tested by tests/report/graph_picture_test.cc.
 #include "framework/report/graph_picture.h"
-
-#include <gvc.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,13 +9,12 @@
 #include <utility>
 #include <vector>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "framework/report/shared_library.h"
+#include "framework/report/graph_layout.h"
 
 namespace tape {
 namespace {
@@ -26,20 +22,6 @@ namespace {
 constexpr int kMostBoxes = 500;
 
 // ---- What is in the picture ----
-
-struct Line {
-  std::string name;
-  std::string shape = {};  // Or attributes: what is printed more quietly.
-  bool bold = false;       // Of a result's name.
-};
-
-struct Box {
-  std::vector<Line> lines = {};
-  bool source = false;    // Inputs and variables.
-  bool gradient = false;  // Declared by Gradients.
-  bool beside = false;    // Variables, which stand beside who reads them.
-  std::vector<int> inputs = {};  // Boxes.
-};
 
 bool IsVariable(const Node& node) { return node.variable != kNone; }
 // Neither fed, nor kept, nor computed from what is.
@@ -54,7 +36,7 @@ std::string TypeText(const TensorType& type) {
 }
 
 // "MatMul", or "Sub(1, ·)" where constants are among the inputs.
-Line OpLine(const Graph& graph, const Node& node) {
+BoxLine OpLine(const Graph& graph, const Node& node) {
   std::vector<std::string> operands;
   bool has_constant = false;
   for (int input : node.inputs) {
@@ -66,7 +48,7 @@ Line OpLine(const Graph& graph, const Node& node) {
                            ? absl::StrFormat("%.4g", operand.attributes.value)
                            : operand.op->name);
   }
-  Line line{.name = node.op->name};
+  BoxLine line{.name = node.op->name};
   if (has_constant) {
     absl::StrAppend(&line.name, "(", absl::StrJoin(operands, ", "), ")");
   }
@@ -102,7 +84,7 @@ class Boxes {
     for (int id : last_nodes_) AddResultLine(id);
   }
 
-  std::vector<Box> Take() && { return std::move(boxes_); }
+  std::vector<GraphBox> Take() && { return std::move(boxes_); }
 
  private:
   void Add(int id) {
@@ -165,7 +147,7 @@ class Boxes {
     return box_of_[from];
   }
 
-  int NewBox(Box box) {
+  int NewBox(GraphBox box) {
     boxes_.push_back(std::move(box));
     last_nodes_.push_back(kNone);
     has_only_views_.push_back(true);
@@ -186,8 +168,8 @@ class Boxes {
   }
 
   // A change of shape says something only if nothing else is there.
-  void AddLine(int box, Line line, bool is_view) {
-    std::vector<Line>& lines = boxes_[box].lines;
+  void AddLine(int box, BoxLine line, bool is_view) {
+    std::vector<BoxLine>& lines = boxes_[box].lines;
     if (!is_view && has_only_views_[box]) lines.clear();
     if (!is_view || has_only_views_[box]) lines.push_back(std::move(line));
     has_only_views_[box] = has_only_views_[box] && is_view;
@@ -200,12 +182,12 @@ class Boxes {
       at->second = NewBox({.source = true, .beside = true});
       boxes_[box].inputs.push_back(at->second);
     }
-    std::vector<Line>& lines = boxes_[at->second].lines;
+    std::vector<BoxLine>& lines = boxes_[at->second].lines;
     for (int variable : variables) {
       const Node& node = graph_.node(variable);
-      const bool is_there =
-          std::any_of(lines.begin(), lines.end(),
-                      [&](const Line& line) { return line.name == node.name; });
+      const bool is_there = std::any_of(
+          lines.begin(), lines.end(),
+          [&](const BoxLine& line) { return line.name == node.name; });
       if (!is_there) lines.push_back({node.name, TypeText(node.type)});
     }
   }
@@ -224,217 +206,23 @@ class Boxes {
   std::vector<int> readers_;                          // Among the needed nodes.
   std::vector<int> box_of_;                           // Of nodes.
   std::map<int, std::vector<std::string>> names_of_;  // Of results.
-  std::vector<Box> boxes_;
+  std::vector<GraphBox> boxes_;
   std::vector<int> last_nodes_;       // Of boxes of ops.
   std::vector<bool> has_only_views_;  // Of boxes.
   std::map<int, int> variables_of_;   // From a box to the box beside it.
 };
 
-// ---- How large, in user units ----
-
-constexpr double kFontSize = 12;  // Of svg.h.
-constexpr double kLineHeight = 16;
-constexpr double kPadding = 8;          // Left and right of the text.
-constexpr double kVerticalPadding = 3;  // Above and below.
-constexpr double kGap = 10;             // Between a line's two texts.
-constexpr double kMargin = 3;           // Around the picture.
-constexpr double kArrowLength = 8, kArrowWidth = 7;
-
-double LineWidth(const Line& line) {
-  constexpr double kBold = 1.15;  // Times as wide.
-  const double gap = line.name.empty() || line.shape.empty() ? 0 : kGap;
-  return TextWidth(line.name, kFontSize) * (line.bold ? kBold : 1) + gap +
-         TextWidth(line.shape, kFontSize);
-}
-
-struct Size {
-  double width = 0, height = 0;
-};
-
-Size SizeOf(const Box& box) {
-  double width = 0;
-  for (const Line& line : box.lines) width = std::max(width, LineWidth(line));
-  return {std::ceil(width + 2 * kPadding),
-          kLineHeight * box.lines.size() + 2 * kVerticalPadding};
-}
-
-// ---- Where: Graphviz ----
-
-struct Layout {
-  Size size = {};                              // Without the margin.
-  std::vector<Point> centres = {};             // Of boxes.
-  std::vector<std::vector<Point>> edges = {};  // Bézier curves, end to end.
-};
-
-struct Graphviz {
-  SharedLibrary library{"libgvc.so.6", "libgvc6"};
-  TAPE_FUNCTION_OF(library, gvContext);
-  TAPE_FUNCTION_OF(library, gvFreeContext);
-  TAPE_FUNCTION_OF(library, gvLayout);
-  TAPE_FUNCTION_OF(library, gvFreeLayout);
-  TAPE_FUNCTION_OF(library, gvRenderData);
-  TAPE_FUNCTION_OF(library, gvFreeRenderData);
-  TAPE_FUNCTION_OF(library, agopen);
-  TAPE_FUNCTION_OF(library, agclose);
-  TAPE_FUNCTION_OF(library, agnode);
-  TAPE_FUNCTION_OF(library, agedge);
-  TAPE_FUNCTION_OF(library, agsubg);
-  TAPE_FUNCTION_OF(library, agsubnode);
-  TAPE_FUNCTION_OF(library, agsafeset);
-  TAPE_FUNCTION_OF(library, agattr);
-  TAPE_FUNCTION_OF(library, agseterr);
-  TAPE_FUNCTION_OF(library, aglasterr);
-};
-
-constexpr double kInch = 72;  // User units, of which Graphviz's figures are.
-
-absl::Status LayoutError(const Graphviz& graphviz) {
-  const char* message = graphviz.aglasterr();
-  return absl::InternalError(absl::StrCat(
-      "Graphviz: ",
-      message == nullptr ? "no layout, and no reason given" : message));
-}
-
-// Reads Graphviz's "plain" format (https://graphviz.org/docs/outputs/plain/):
-//
-//   graph scale width height
-//   node name x y …
-//   edge tail head n x1 y1 … xn yn …
-//
-// in inches, y upwards.
-absl::StatusOr<Layout> ReadPlain(absl::string_view text, int boxes) {
-  Layout layout;
-  layout.centres.resize(boxes);
-  const auto broken = [](absl::string_view line) {
-    return absl::InternalError(absl::StrCat(
-        "Graphviz: expected a line of its plain format, found \"", line, "\""));
-  };
-  for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
-    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
-    const auto number = [&](size_t at, double* value) {
-      return at < words.size() && absl::SimpleAtod(words[at], value);
-    };
-    const auto point = [&](size_t at, Point* p) {
-      if (!number(at, &p->x) || !number(at + 1, &p->y)) return false;
-      p->x = kMargin + p->x * kInch;
-      p->y = kMargin + layout.size.height - p->y * kInch;
-      return true;
-    };
-    if (words[0] == "graph") {
-      if (!number(2, &layout.size.width) || !number(3, &layout.size.height)) {
-        return broken(line);
-      }
-      layout.size.width *= kInch;
-      layout.size.height *= kInch;
-    } else if (words[0] == "node") {
-      int box = 0;
-      if (words.size() < 2 || !absl::SimpleAtoi(words[1], &box) || box < 0 ||
-          box >= boxes || !point(2, &layout.centres[box])) {
-        return broken(line);
-      }
-    } else if (words[0] == "edge") {
-      int count = 0;
-      if (words.size() < 4 || !absl::SimpleAtoi(words[3], &count) ||
-          count < 4 || count > static_cast<int>(words.size())) {
-        return broken(line);
-      }
-      std::vector<Point> curve(count);
-      for (int i = 0; i < count; ++i) {
-        if (!point(4 + 2 * i, &curve[i])) return broken(line);
-      }
-      layout.edges.push_back(std::move(curve));
-    }
-  }
-  return layout;
-}
-
-absl::StatusOr<Layout> LayOut(const std::vector<Box>& boxes) {
-  static const Graphviz& graphviz = *new Graphviz;
-  if (!graphviz.library.status().ok()) return graphviz.library.status();
-  // What it has to say is for the Status, not for standard error.
-  graphviz.agseterr(AGMAX);
-
-  // The libraries' interfaces take char*, and change nothing.
-  const auto text = [](absl::string_view string) {
-    return const_cast<char*>(string.data());
-  };
-  Agdesc_t directed = {};
-  directed.directed = 1;
-  directed.maingraph = 1;
-  Agraph_t* graph = graphviz.agopen(text("picture"), directed, nullptr);
-  const absl::Cleanup close = [&] { graphviz.agclose(graph); };
-  const auto set = [&](int kind, const char* name, const char* value) {
-    graphviz.agattr(graph, kind, text(name), text(value));
-  };
-  set(AGRAPH, "nodesep", "0.25");
-  set(AGRAPH, "ranksep", "0.36");
-  set(AGNODE, "shape", "box");
-  set(AGNODE, "fixedsize", "true");
-  set(AGNODE, "label", "");
-  // Its "plain" leaves arrowheads out; curves then end at the boxes.
-  set(AGEDGE, "arrowhead", "none");
-
-  std::vector<Agnode_t*> nodes;
-  for (const Box& box : boxes) {
-    Agnode_t* node =
-        graphviz.agnode(graph, text(absl::StrCat(nodes.size())), true);
-    const Size size = SizeOf(box);
-    for (const auto& [name, px] :
-         {std::pair("width", size.width), std::pair("height", size.height)}) {
-      graphviz.agsafeset(node, text(name),
-                         text(absl::StrFormat("%.4f", px / kInch)), text(""));
-    }
-    nodes.push_back(node);
-  }
-  for (size_t i = 0; i < boxes.size(); ++i) {
-    for (int input : boxes[i].inputs) {
-      graphviz.agedge(graph, nodes[input], nodes[i], nullptr, true);
-      if (!boxes[input].beside) continue;
-      Agraph_t* same =
-          graphviz.agsubg(graph, text(absl::StrCat("same", i)), true);
-      graphviz.agsafeset(same, text("rank"), text("same"), text(""));
-      graphviz.agsubnode(same, nodes[input], true);
-      graphviz.agsubnode(same, nodes[i], true);
-    }
-  }
-
-  // Inputs at the top, where they would else stand just above their readers,
-  // and make the picture wide there.
-  Agraph_t* top = graphviz.agsubg(graph, text("inputs"), true);
-  graphviz.agsafeset(top, text("rank"), text("source"), text(""));
-  for (size_t i = 0; i < boxes.size(); ++i) {
-    if (boxes[i].source && !boxes[i].beside) {
-      graphviz.agsubnode(top, nodes[i], true);
-    }
-  }
-
-  GVC_t* context = graphviz.gvContext();
-  const absl::Cleanup free_context = [&] { graphviz.gvFreeContext(context); };
-  if (graphviz.gvLayout(context, graph, "dot") != 0) {
-    return LayoutError(graphviz);
-  }
-  const absl::Cleanup free_layout = [&] {
-    graphviz.gvFreeLayout(context, graph);
-  };
-  char* plain = nullptr;
-  unsigned int length = 0;
-  if (graphviz.gvRenderData(context, graph, "plain", &plain, &length) != 0) {
-    return LayoutError(graphviz);
-  }
-  const absl::Cleanup free_plain = [&] { graphviz.gvFreeRenderData(plain); };
-  return ReadPlain(absl::string_view(plain, length),
-                   static_cast<int>(boxes.size()));
-}
-
 // ---- Drawn ----
+
+constexpr double kArrowLength = 8, kArrowWidth = 7;
 
 // "10,20".
 std::string At(double x, double y) {
   return absl::StrCat(Coordinate(x), ",", Coordinate(y));
 }
 
-void DrawBox(const Box& box, Point centre, Svg& svg) {
-  const Size size = SizeOf(box);
+void DrawBox(const GraphBox& box, Point centre, Svg& svg) {
+  const BoxSize size = SizeOf(box);
   const double left = centre.x - size.width / 2;
   const double right = centre.x + size.width / 2;
   const double top = centre.y - size.height / 2;
@@ -453,7 +241,7 @@ void DrawBox(const Box& box, Point centre, Svg& svg) {
                                     box.gradient ? " dashed" : ""),
             .opacity = box.source && !box.beside ? 0 : 0.1});
   for (size_t i = 0; i < box.lines.size(); ++i) {
-    const Line& line = box.lines[i];
+    const BoxLine& line = box.lines[i];
     const double y = top + kVerticalPadding + kLineHeight * (i + 0.75);
     if (!line.name.empty()) {
       svg.Text(left + kPadding, y, line.name, Svg::Anchor::kStart,
@@ -506,17 +294,18 @@ absl::StatusOr<Figure> MakeGraphPicture(absl::Span<const GraphResult> results) {
                        results[0].name, "\" and \"", result.name, "\" of two"));
     }
   }
-  const std::vector<Box> boxes = Boxes(*results[0].var.graph(), results).Take();
+  const std::vector<GraphBox> boxes =
+      Boxes(*results[0].var.graph(), results).Take();
   if (boxes.size() > kMostBoxes) {
     return absl::InvalidArgumentError(
         absl::StrCat("graph picture: expected at most ", kMostBoxes,
                      " boxes, found ", boxes.size()));
   }
-  const absl::StatusOr<Layout> layout = LayOut(boxes);
+  const absl::StatusOr<GraphLayout> layout = LayOut(boxes);
   if (!layout.ok()) return layout.status();
 
-  const Size size = {layout->size.width + 2 * kMargin,
-                     layout->size.height + 2 * kMargin};
+  const BoxSize size = {layout->size.width + 2 * kMargin,
+                        layout->size.height + 2 * kMargin};
   Svg svg(size.width, size.height, "The graph of the model");
   for (const std::vector<Point>& edge : layout->edges) DrawEdge(edge, svg);
   for (size_t i = 0; i < boxes.size(); ++i) {

@@ -148,7 +148,7 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds, Loc loc) {
                 "the graph for each thread"));
   }
   try {
-    last_run_ = RunAlone(feeds, loc);
+    last_run_ = RunExclusively(feeds, loc);
   } catch (...) {
     last_run_ = CaughtStatus(CallText(loc, "Run"));
   }
@@ -160,7 +160,7 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds, Loc loc) {
   return status;
 }
 
-absl::Status Plan::Impl::RunAlone(absl::Span<const Feed> feeds, Loc loc) {
+absl::Status Plan::Impl::RunExclusively(absl::Span<const Feed> feeds, Loc loc) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!missed_.message.empty()) {

@@ -1,5 +1,5 @@
 // The inside of Plan (plan.h), apart so that users of a plan do not compile
-// against the compiler.
+// against the runtime.
 #ifndef TAPE_FRAMEWORK_RUNTIME_PLAN_IMPL_H_
 #define TAPE_FRAMEWORK_RUNTIME_PLAN_IMPL_H_
 
@@ -76,7 +76,7 @@ class Plan::Impl {
   };
 
   // Run, by the only thread that is in it.
-  absl::Status RunAlone(absl::Span<const Feed> feeds, Loc loc);
+  absl::Status RunExclusively(absl::Span<const Feed> feeds, Loc loc);
   // Drops the batch sizes that were not used for longest, down to the limit.
   void DropOldest();
   // That of the batch size last run or, before a run, prepared. Null if there is

@@ -1,5 +1,5 @@
 // Weights from other programs and for them: the variables of a model as arrays
-// of a file (../data/safetensors.h, ../data/npz.h), under the other program's
+// of a file (../io/safetensors.h, ../io/npz.h), under the other program's
 // names and in its layout.
 //
 //   const absl::StatusOr<SafetensorsFile> file = ReadSafetensors("net.safetensors");

@@ -3,7 +3,7 @@
 // gradients, error texts). An op without a
 // row fails a test by its name.
 //
-// To add an op, give it rows in tests/op_samples_<family>.cc, beside those of
+// To add an op, give it rows in tests/ops/op_samples_<family>.cc, beside those of
 // its family in ops/: samples and, if its shape rule can fail, mistakes.
 #ifndef TAPE_TESTS_OPS_OP_SAMPLES_H_
 #define TAPE_TESTS_OPS_OP_SAMPLES_H_

@@ -1,5 +1,5 @@
 // What the files of the sample table share: operands, functions and whole sets
-// of rows in few words. There is a tests/op_samples_<family>.cc for each
+// of rows in few words. There is a tests/ops/op_samples_<family>.cc for each
 // ops/<family>.cc, which adds its rows by the function declared here.
 #ifndef TAPE_TESTS_OPS_OP_SAMPLES_INTERNAL_H_
 #define TAPE_TESTS_OPS_OP_SAMPLES_INTERNAL_H_
