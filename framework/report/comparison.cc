@@ -73,17 +73,6 @@ bool HaveValidation(absl::Span<const KeptRun> runs) {
   });
 }
 
-void AddChart(LineChart chart, Page& page) {
-  chart.x_label = "epoch";
-  if (const std::optional<Figure> figure = MakeLineChart(chart)) {
-    page.Add(*figure);
-  } else {
-    page.AddNote(absl::StrCat(chart.title,
-                              ": nothing to draw, since no run's figure is "
-                              "finite."));
-  }
-}
-
 std::string Percent(double fraction) {
   return std::isfinite(fraction) ? absl::StrFormat("%.2f", 100 * fraction)
                                  : "–";
@@ -131,17 +120,17 @@ Page MakeComparison(absl::Span<const KeptRun> runs) {
                    validation ? ", those of the validation set dotted." : "."));
 
   page.BeginSection("curves", "Curves");
-  AddChart({.id = "loss",
-            .title = "Loss",
-            .y_label = "loss",
-            .series = SeriesOf(runs, names, &EpochMetrics::loss)},
-           page);
-  AddChart({.id = "accuracy",
-            .title = "Accuracy",
-            .y_label = "accuracy",
-            .series = SeriesOf(runs, names, &EpochMetrics::accuracy),
-            .unit = Unit::kPercent},
-           page);
+  page.AddEpochChart({.id = "loss",
+                      .title = "Loss",
+                      .y_label = "loss",
+                      .series = SeriesOf(runs, names, &EpochMetrics::loss)},
+                     "run");
+  page.AddEpochChart({.id = "accuracy",
+                      .title = "Accuracy",
+                      .y_label = "accuracy",
+                      .series = SeriesOf(runs, names, &EpochMetrics::accuracy),
+                      .unit = Unit::kPercent},
+                     "run");
   page.EndSection();
 
   page.BeginSection("results", "Results");

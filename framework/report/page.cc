@@ -189,6 +189,16 @@ void Page::AddFigure(const Figure& figure, bool wide) {
        .wide = wide});
 }
 
+void Page::AddEpochChart(LineChart chart, absl::string_view whose) {
+  chart.x_label = "epoch";
+  if (const std::optional<Figure> figure = MakeLineChart(chart)) {
+    Add(*figure);
+  } else {
+    AddNote(absl::StrCat(chart.title, ": nothing to draw, since no ", whose,
+                         "'s figure is finite."));
+  }
+}
+
 void Page::Add(const Figure& figure) { AddFigure(figure, /*wide=*/false); }
 void Page::AddWide(const Figure& figure) { AddFigure(figure, /*wide=*/true); }
 

@@ -59,6 +59,9 @@ class Page {
   void BeginSection(absl::string_view id, absl::string_view title);
   void Add(const Figure& figure);
   void Add(const Table& table);
+  // A chart over epochs; if nothing in it is finite, a remark that no figure of
+  // a `whose` is: "epoch", "run".
+  void AddEpochChart(LineChart chart, absl::string_view whose);
   // Across both columns, at its own size; a small window scrolls it.
   void AddWide(const Figure& figure);
   void AddWide(const Table& table);

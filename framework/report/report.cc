@@ -165,17 +165,6 @@ bool WantsLog(const std::vector<Series>& series) {
   return low > 0 && high / low > 50;
 }
 
-void AddChart(LineChart chart, Page& page) {
-  chart.x_label = "epoch";
-  if (const std::optional<Figure> figure = MakeLineChart(chart)) {
-    page.Add(*figure);
-  } else {
-    page.AddNote(absl::StrCat(chart.title,
-                              ": nothing to draw, since no epoch's figure is "
-                              "finite."));
-  }
-}
-
 void AddCurves(const ReportInput& input, Page& page) {
   if (input.history.empty()) return;
   const std::vector<EpochResult>& history = input.history;
@@ -187,21 +176,22 @@ void AddCurves(const ReportInput& input, Page& page) {
   }
   const auto loss = SplitSeries(
       history, [](const EpochMetrics& metrics) { return metrics.loss; });
-  AddChart({.id = "loss",
-            .title = "Loss",
-            .caption = kept,
-            .y_label = "loss",
-            .series = loss,
-            .log = WantsLog(loss)},
-           page);
-  AddChart({.id = "accuracy",
-            .title = "Accuracy",
-            .y_label = "accuracy",
-            .series = SplitSeries(
-                history,
-                [](const EpochMetrics& metrics) { return metrics.accuracy; }),
-            .unit = Unit::kPercent},
-           page);
+  page.AddEpochChart({.id = "loss",
+                      .title = "Loss",
+                      .caption = kept,
+                      .y_label = "loss",
+                      .series = loss,
+                      .log = WantsLog(loss)},
+                     "epoch");
+  page.AddEpochChart({.id = "accuracy",
+                      .title = "Accuracy",
+                      .y_label = "accuracy",
+                      .series = SplitSeries(history,
+                                            [](const EpochMetrics& metrics) {
+                                              return metrics.accuracy;
+                                            }),
+                      .unit = Unit::kPercent},
+                     "epoch");
 
   // What training passes alone have.
   const auto train_series = [&](const auto& value) {
@@ -220,29 +210,31 @@ void AddCurves(const ReportInput& input, Page& page) {
     const bool constant =
         std::all_of(rate[0].points.begin(), rate[0].points.end(),
                     [first](Point point) { return point.y == first; });
-    AddChart({.id = "learning-rate",
-              .title = "Learning rate",
-              .caption =
-                  constant ? absl::StrCat("The same in all epochs: ",
-                                          ValueText(first, Unit::kNumber), ".")
-                           : "At the end of each epoch.",
-              .y_label = "rate",
-              .series = rate,
-              .log = WantsLog(rate)},
-             page);
+    page.AddEpochChart(
+        {.id = "learning-rate",
+         .title = "Learning rate",
+         .caption = constant
+                        ? absl::StrCat("The same in all epochs: ",
+                                       ValueText(first, Unit::kNumber), ".")
+                        : "At the end of each epoch.",
+         .y_label = "rate",
+         .series = rate,
+         .log = WantsLog(rate)},
+        "epoch");
   }
   const size_t reports = history.front().train.reports.size();
   for (size_t i = 0; i < reports; ++i) {
     const std::string& name = history.front().train.reports[i].name;
-    AddChart({.id = absl::StrCat("report-", i + 1, "-", IdText(name)),
-              .title = Capitalized(name),
-              .caption = "Mean over the batches of each epoch of training.",
-              .y_label = name,
-              .series = train_series([i](const EpochMetrics& metrics) {
-                return i < metrics.reports.size() ? metrics.reports[i].value
-                                                  : kNotMeasured;
-              })},
-             page);
+    page.AddEpochChart(
+        {.id = absl::StrCat("report-", i + 1, "-", IdText(name)),
+         .title = Capitalized(name),
+         .caption = "Mean over the batches of each epoch of training.",
+         .y_label = name,
+         .series = train_series([i](const EpochMetrics& metrics) {
+           return i < metrics.reports.size() ? metrics.reports[i].value
+                                             : kNotMeasured;
+         })},
+        "epoch");
   }
   page.EndSection();
 }

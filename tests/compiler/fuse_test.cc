@@ -325,5 +325,23 @@ TEST(FuseTest, MakesNoStepsOfNothing) {
   EXPECT_TRUE(StepsOf(Program(), Fusing::kProductsToo).empty());
 }
 
+TEST(VerifyDeathTest, AbortsOnGroupsAndStepsThatDoNotFit) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 4});
+  const Program program = ProgramOf({Exp(MatMul(x, x))});
+  std::vector<Group> groups = EachByItself(program);
+  VerifyGroups(program, groups);
+  std::vector<Step> steps = MakeSteps(program, groups);
+  VerifySteps(program, steps);
+  ASSERT_EQ(steps.size(), 2u);
+  std::swap(steps[0], steps[1]);
+  EXPECT_DEATH(VerifySteps(program, steps), "is_there");
+  steps.pop_back();
+  EXPECT_DEATH(VerifySteps(program, steps), "is_there");
+  groups.push_back(groups.back());
+  EXPECT_DEATH(VerifyGroups(program, groups), "times\\[id\\]");
+  EXPECT_DEATH(VerifyGroups(program, {}), "times\\[id\\]");
+}
+
 }  // namespace
 }  // namespace tape

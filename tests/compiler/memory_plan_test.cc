@@ -503,5 +503,15 @@ TEST(MemoryPlanTest, LetsRandomProgramsComputeWhatTheReferencesDo) {
   }
 }
 
+TEST(VerifyDeathTest, AbortsOnPlacesBeyondTheArena) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 4});
+  Planned planned = PlanOf(graph, {Exp(x)});
+  planned.memory.arena_bytes -= 1;
+  EXPECT_DEATH(VerifyMemory(planned.program, planned.memory), "arena_bytes");
+  planned.memory.places.pop_back();
+  EXPECT_DEATH(VerifyMemory(planned.program, planned.memory), "places.size");
+}
+
 }  // namespace
 }  // namespace tape
