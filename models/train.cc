@@ -119,6 +119,18 @@ void PrintResult(const Experiment& experiment, const TrainedRun& trained) {
   }
 }
 
+// How a run that was interrupted may go on.
+std::string NextStep(const TrainingRun& training) {
+  const bool keeps =
+      training.files != nullptr && KeepsCheckpoints(*training.files);
+  if (keeps) return "--resume goes on from there";
+  if (!training.from.has_value()) {
+    return "without checkpoints in a --run_dir it cannot go on";
+  }
+  return absl::StrCat("without newer checkpoints --resume goes on after step ",
+                      training.from->state.step);
+}
+
 // What is left to do when a run has come to its end: to tell of it, and to
 // write what its folder is to have.
 absl::Status Finish(const TrainingRun& training, const TrainedRun& trained,
@@ -185,11 +197,8 @@ absl::Status TrainAsAsked(int& signal) {
       status.Update(CheckModel(*trained));
       return status;
     case End::kInterrupted:
-      absl::PrintF(
-          "interrupted after step %d%s\n", result.step,
-          training->files != nullptr && KeepsCheckpoints(*training->files)
-              ? "; --resume goes on from there"
-              : "; without checkpoints in a --run_dir it cannot go on");
+      absl::PrintF("interrupted after step %d; %s\n", result.step,
+                   NextStep(*training));
       return absl::OkStatus();
     case End::kDiverged:
       return absl::FailedPreconditionError(

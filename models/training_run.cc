@@ -192,6 +192,13 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
       options.save = [&](const TrainingState& now) {
         return files->checkpoints.Save(graph, now, record);
       };
+      // A run that is made longer stays so, though it be killed before its next
+      // checkpoint.
+      if (state.has_value() && ValueOf(run.from->file.metadata, "epochs") !=
+                                   ValueOf(record, "epochs")) {
+        absl::Status status = options.save(*state);
+        if (!status.ok()) return status;
+      }
     }
     absl::StatusOr<TrainResult> result = Train(
         trained.model, data, options, progress,

@@ -1,0 +1,143 @@
+// What train may write, and what it must leave as it is: the program as a
+// process.
+#include <signal.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "framework/data/dataset.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/file_testing.h"
+#include "tests/models/program_testing.h"
+
+namespace tape {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// 36 pixels, of which some are bright as the class has it.
+Dataset StripedImages(int samples) {
+  constexpr int kPixels = 36, kClasses = 10;
+  std::vector<uint8_t> images;
+  std::vector<int32_t> labels;
+  for (int i = 0; i < samples; ++i) {
+    labels.push_back(i % kClasses);
+    for (int pixel = 0; pixel < kPixels; ++pixel) {
+      const int noise = (i * 37 + pixel * 101) % 97;
+      images.push_back(pixel / 3 == i % kClasses ? 128 + noise : noise);
+    }
+  }
+  return {.images = Tensor({samples, kPixels}, images),
+          .labels = Tensor({samples}, labels),
+          .classes = kClasses};
+}
+
+fs::path NewFolder(const std::string& name) {
+  const fs::path path = fs::path(testing::TempDir()) / name;
+  fs::remove_all(path);
+  return path;
+}
+
+// The folder of a small data set, made once.
+const std::string& DataFolder() {
+  static const auto* const folder = [] {
+    const fs::path path = NewFolder("data");
+    fs::create_directories(path);
+    for (const auto& [name, samples] :
+         {std::pair("train", 300), std::pair("t10k", 50)}) {
+      const fs::path stem = path / name;
+      EXPECT_TRUE(WriteIdxDataset(StripedImages(samples),
+                                  stem.string() + "-images-idx3-ubyte",
+                                  stem.string() + "-labels-idx1-ubyte")
+                      .ok());
+    }
+    return new std::string(path.string());
+  }();
+  return *folder;
+}
+
+constexpr char kExperiment[] = "--experiment=fashion_40_leaky";
+
+Outcome Train(const fs::path& run, std::vector<std::string> arguments,
+              ProcessOptions options = {}) {
+  arguments.insert(arguments.end(),
+                   {"--data_dir=" + DataFolder(), "--run_dir=" + run.string(),
+                    "--nohtml_report", "--threads=1"});
+  return RunProgram("models/train", std::move(arguments), std::move(options));
+}
+
+// ---- Results of a longer run ----
+
+TEST(TrainFilesTest, AShorterRunDoesNotReplaceALongerOnesResults) {
+  const fs::path run = NewFolder("shorter");
+  ASSERT_EQ(Train(run, {kExperiment, "--epochs=2"}).exit_code, 0);
+  const Outcome longer =
+      Train(run, {"--resume", "--epochs=4", "--checkpoint_every=never"});
+  ASSERT_EQ(longer.exit_code, 0) << longer.err;
+  const std::string model = ReadText(run / "model.safetensors");
+  const std::string metrics = ReadText(run / "metrics.csv");
+  ExpectOneLineOfError(
+      Train(run, {"--resume"}),
+      {absl::StrCat("--resume: ", (run / "summary.json").string(),
+                    ": expected the result of at most 2 epochs, to which the "
+                    "run would go on, found that of 4; --epochs=4 goes on to "
+                    "these")});
+  fs::remove(run / "summary.json");
+  ExpectOneLineOfError(
+      Train(run, {"--resume", "--epochs=3"}),
+      {(run / "model.safetensors").string(), "at most 3", "found that of 4"});
+  EXPECT_EQ(ReadText(run / "model.safetensors"), model);
+  EXPECT_EQ(ReadText(run / "metrics.csv"), metrics);
+
+  const Outcome predicted =
+      RunProgram("models/predict",
+                 {"--checkpoint=" + run.string(),
+                  "--images=" + DataFolder() + "/t10k-images-idx3-ubyte"});
+  EXPECT_EQ(predicted.exit_code, 0) << predicted.err;
+  EXPECT_THAT(predicted.err, HasSubstr("of the finished run of 4 epochs; its "
+                                       "newest checkpoint is an older one, of "
+                                       "step "));
+
+  EXPECT_EQ(Train(run, {"--resume", "--epochs=4"}).exit_code, 0);
+  EXPECT_EQ(ReadText(run / "model.safetensors"), model);
+}
+
+TEST(TrainFilesTest, ALongerRunKilledBeforeItsNextCheckpointStaysLonger) {
+  const fs::path run = NewFolder("killed_longer");
+  ASSERT_EQ(Train(run, {kExperiment, "--epochs=1"}).exit_code, 0);
+  const std::string metrics = ReadText(run / "metrics.csv");
+  const Outcome killed = Train(
+      run, {"--resume", "--epochs=100000", "--checkpoint_every=1000000epochs"},
+      {.meanwhile = [&](pid_t process) {
+        while (ReadText(run / "metrics.csv") == metrics) {
+        }
+        kill(process, SIGKILL);
+      }});
+  ASSERT_EQ(killed.exit_code, -SIGKILL);
+  const Outcome resumed = Train(
+      run, {"--resume"}, {.signals_at = {{.signal = SIGTERM, .call = 500}}});
+  EXPECT_THAT(resumed.out, HasSubstr("100000 epochs"));
+}
+
+TEST(TrainFilesTest, InterruptedWithoutNewCheckpointsItSaysWhereItGoesOn) {
+  const fs::path run = NewFolder("never");
+  ASSERT_EQ(Train(run, {kExperiment, "--epochs=1"}).exit_code, 0);
+  const Outcome outcome =
+      Train(run, {"--resume", "--epochs=100000", "--checkpoint_every=never"},
+            {.signals_at = {{.signal = SIGTERM, .call = 2000}}});
+  EXPECT_EQ(outcome.exit_code, 128 + SIGTERM) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("; without newer checkpoints --resume "
+                                     "goes on after step "));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("cannot go on")));
+}
+
+}  // namespace
+}  // namespace tape
