@@ -13,9 +13,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <limits>
 #include <optional>
 #include <random>
+#include <system_error>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -443,6 +445,20 @@ absl::StatusOr<std::vector<std::string>> VisibleNames(const std::string& path,
 std::string PathIn(absl::string_view folder, absl::string_view name) {
   return absl::StrCat(folder, folder.empty() || folder.back() == '/' ? "" : "/",
                       name);
+}
+
+std::string PathFrom(const std::string& folder, const std::string& path) {
+  // Absolute first: of a relative path of which nothing is there,
+  // weakly_canonical makes none.
+  const auto canonical = [](const std::string& name) {
+    std::error_code ignored;  // What cannot be looked at is left as it is.
+    return std::filesystem::weakly_canonical(
+        std::filesystem::absolute(name, ignored), ignored);
+  };
+  std::filesystem::path base = canonical(folder);
+  if (!base.has_filename()) base = base.parent_path();  // "run/"
+  const std::filesystem::path from = canonical(path).lexically_relative(base);
+  return from.empty() || *from.begin() == ".." ? "" : from.string();
 }
 
 absl::Status WrongData(absl::string_view where, absl::string_view expected,

@@ -147,6 +147,10 @@ absl::StatusOr<std::vector<std::string>> VisibleNames(const std::string& path,
 // The path of `name` in `folder`.
 std::string PathIn(absl::string_view folder, absl::string_view name);
 
+// The path of `path` from `folder`, links followed: "." if they are the same,
+// empty if `path` is not in `folder`. Neither need be there.
+std::string PathFrom(const std::string& folder, const std::string& path);
+
 // kInvalidArgument, "WHERE: expected EXPECTED, found FOUND".
 absl::Status WrongData(absl::string_view where, absl::string_view expected,
                        absl::string_view found);

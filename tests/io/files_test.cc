@@ -353,5 +353,16 @@ TEST_F(FilesTest, SaysWhatItExpectedWhereNothingIs) {
             folder_ + "/none: expected JSON lines, found no such file");
 }
 
+TEST_F(FilesTest, PathsFromAFolder) {
+  const std::string here = std::filesystem::current_path().string();
+  EXPECT_EQ(PathFrom(".", "new.html"), "new.html");
+  EXPECT_EQ(PathFrom(here, "no/such/file"), "no/such/file");
+  EXPECT_EQ(PathFrom("none/", here + "/none/file"), "file");
+  EXPECT_EQ(PathFrom(here, "."), ".");
+  EXPECT_EQ(PathFrom(here + "/none", "file"), "");
+  EXPECT_EQ(PathFrom("none", "nonesuch"), "");
+  EXPECT_EQ(PathFrom(".", "..hidden"), "..hidden");
+}
+
 }  // namespace
 }  // namespace tape

@@ -139,5 +139,50 @@ TEST(TrainFilesTest, InterruptedWithoutNewCheckpointsItSaysWhereItGoesOn) {
   EXPECT_THAT(outcome.out, Not(HasSubstr("cannot go on")));
 }
 
+// ---- Outputs in the folder of a run ----
+
+// Programs run in `folder` while it lives.
+class RunIn {
+ public:
+  explicit RunIn(const fs::path& folder) {
+    fs::create_directories(folder);
+    setenv("BUILD_WORKING_DIRECTORY", folder.c_str(), /*overwrite=*/1);
+  }
+  ~RunIn() { unsetenv("BUILD_WORKING_DIRECTORY"); }
+};
+
+TEST(TrainFilesTest, KnowsTheRunsFilesFromWithinItsFolder) {
+  const fs::path run = NewFolder("within");
+  const RunIn in(run);
+  for (const std::string name :
+       {"summary.json", "report.html", "model.safetensors", "metrics.csv",
+        "checkpoints", "pictures/trace.json"}) {
+    for (const std::string& folder : {std::string("."), run.string()}) {
+      ExpectOneLineOfError(
+          Train(folder, {kExperiment, "--epochs=1", "--profile=" + name}),
+          {"--profile: expected a file that the run itself does not write, "
+           "found " +
+           name});
+    }
+  }
+  EXPECT_TRUE(fs::is_empty(run));
+}
+
+TEST(TrainFilesTest, CompareKnowsARunFromWithinItsFolder) {
+  const fs::path run = NewFolder("compared");
+  ASSERT_EQ(Train(run, {kExperiment, "--epochs=1"}).exit_code, 0);
+  const RunIn in(run);
+  for (const std::string output :
+       {"report.html", "pictures", "new/page.html"}) {
+    for (const char* const folder : {".", "../compared", "../compared/"}) {
+      ExpectOneLineOfError(
+          RunProgram("models/compare", {folder, "--output=" + output}),
+          {"--output: expected a file outside of the run ", folder,
+           "found " + output});
+    }
+    EXPECT_FALSE(fs::exists(run / output));
+  }
+}
+
 }  // namespace
 }  // namespace tape
