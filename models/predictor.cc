@@ -303,6 +303,10 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
   Predictor predictor(std::move(declared->graph), model, probabilities,
                       *std::move(plan));
   predictor.experiment_ = *experiment;
+  if (!absl::SimpleAtoi(ValueOf(file->content.metadata, "rows"),
+                        &predictor.rows_)) {
+    predictor.rows_ = 0;
+  }
   predictor.path_ = std::move(file->path);
   predictor.notes_ = std::move(file->notes);
   predictor.passed_over_ = std::move(file->passed_over);

@@ -241,7 +241,10 @@ absl::Status CheckAgainst(const Metadata& record, const Metadata& now,
         absl::StartsWith(key, "back_to_") || then == value) {
       continue;
     }
-    const bool of_data = key == "pixels" || absl::EndsWith(key, "_data");
+    // Some forms of data tell no rows.
+    if (key == "rows" && then.empty()) continue;
+    const bool of_data =
+        key == "pixels" || key == "rows" || absl::EndsWith(key, "_data");
     return absl::InvalidArgumentError(absl::StrCat(
         "--resume: ", path, ": expected ", key, " ",
         then.empty() ? "(none)" : then, ", as the run began, found ", value,

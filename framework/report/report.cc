@@ -317,10 +317,10 @@ void AddConfusion(const ReportInput& input, Page& page) {
   page.Add(table);
 }
 
-std::string SampleImage(const Dataset& dataset, int64_t sample, int64_t side) {
-  return EncodePng(
-      {.rows = side, .columns = side},
-      dataset.images.values<uint8_t>().data() + sample * dataset.pixels());
+std::string SampleImage(const Dataset& dataset, int64_t sample,
+                        ImageSize size) {
+  return EncodePng(size, dataset.images.values<uint8_t>().data() +
+                             sample * dataset.pixels());
 }
 
 // The test samples that the model got wrong and was surest of, surest first.
@@ -360,8 +360,8 @@ void AddMistakes(const ReportInput& input, Page& page) {
       input.probabilities->shape()[0] != test.size()) {
     return;
   }
-  const absl::StatusOr<int64_t> side = SquareSide(test);
-  if (!side.ok()) return;
+  const absl::StatusOr<ImageSize> size = SizeOfImages(test);
+  if (!size.ok()) return;
   ImageGrid grid = {
       .id = "mistakes",
       .title = "The most confident mistakes",
@@ -380,7 +380,7 @@ void AddMistakes(const ReportInput& input, Page& page) {
             ? "> 99.9 %"
             : Percent(mistake.probability, 1);
     grid.images.push_back(
-        {.png = SampleImage(test, mistake.sample, *side),
+        {.png = SampleImage(test, mistake.sample, *size),
          .title = absl::StrFormat(
              "test image %s: taken for %s with probability %.6f, is %s",
              CountText(mistake.sample), taken, mistake.probability, is),
@@ -441,8 +441,8 @@ void AddData(const ReportInput& input, Page& page) {
     page.Add(*figure);
   }
 
-  const absl::StatusOr<int64_t> side = SquareSide(train);
-  if (side.ok()) {
+  const absl::StatusOr<ImageSize> size = SizeOfImages(train);
+  if (size.ok()) {
     ImageGrid samples = {.id = "samples",
                          .title = "Samples",
                          .caption =
@@ -460,7 +460,7 @@ void AddData(const ReportInput& input, Page& page) {
         if (all[i] != label) continue;
         ++found;
         samples.images.push_back(
-            {.png = SampleImage(train, i, *side),
+            {.png = SampleImage(train, i, *size),
              .title = absl::StrCat("training image ", CountText(i), ": ",
                                    ClassName(input, label))});
       }
@@ -534,9 +534,13 @@ void AddWeights(const ReportInput& input, Page& page) {
   if (!IsFloatMatrix(input.weights)) return;
   const int64_t pixels = input.weights->shape()[0];
   const int64_t units = input.weights->shape()[1];
-  const auto side = static_cast<int64_t>(
-      std::llround(std::sqrt(static_cast<double>(pixels))));
-  if (side * side != pixels || units == 0) return;
+  // A Dataset of no samples, for the shape that its images would have.
+  const absl::StatusOr<ImageSize> image_size = SizeOfImages(
+      {.images = Tensor(TensorType{DType::kUint8, {0, pixels}}),
+       .rows = HasData(input) && input.data->train.pixels() == pixels
+                   ? input.data->train.rows
+                   : 0});
+  if (!image_size.ok() || units == 0) return;
   const auto values = input.weights->values<float>();
   const int64_t shown = std::min(units, kUnits);
 
@@ -586,8 +590,7 @@ void AddWeights(const ReportInput& input, Page& page) {
       image[i] = ShadeOf(values[i * units + unit], largest);
     }
     grid.images.push_back(
-        {.png = EncodePalettePng({.rows = side, .columns = side}, image.data(),
-                                 shades),
+        {.png = EncodePalettePng(*image_size, image.data(), shades),
          .title = absl::StrCat("unit ", unit + 1)});
   }
   if (const std::optional<Figure> figure = MakeImageGrid(grid)) {

@@ -197,23 +197,32 @@ TEST_F(ConvertDatasetTest, LeavesNothingIfTheDataAreWrong) {
   EXPECT_EQ(Names(), std::vector<std::string>{"small"});
 }
 
-TEST_F(ConvertDatasetTest, LeavesNothingIfTheImagesAreNotSquare) {
+// Of as many pixels as a square.
+TEST_F(ConvertDatasetTest, KeepsRowsAndColumnsOrRefusesThem) {
   const std::string from = Path("oblong");
   fs::create_directories(from);
+  std::vector<uint8_t> labels(20);
+  for (int i = 0; i < 20; ++i) labels[i] = i % 10;
   for (absl::string_view split : {"/train", "/t10k"}) {
     const std::string prefix = absl::StrCat(from, split);
-    EXPECT_TRUE(WriteIdx(prefix + "-images-idx3-ubyte", {2, 2, 3},
-                         std::vector<uint8_t>(12))
+    EXPECT_TRUE(WriteIdx(prefix + "-images-idx3-ubyte", {20, 4, 9},
+                         std::vector<uint8_t>(720))
                     .ok());
-    EXPECT_TRUE(
-        WriteIdx(prefix + "-labels-idx1-ubyte", {2}, std::vector<uint8_t>(2))
-            .ok());
+    EXPECT_TRUE(WriteIdx(prefix + "-labels-idx1-ubyte", {20}, labels).ok());
   }
-  for (const char* form : {"idx", "csv", "labelled_csv", "png"}) {
+  for (const char* form : {"csv", "labelled_csv"}) {
     ExpectOneLineOfError(RunProgram(kProgram, Flags(from, Path("to"), form)),
-                         {"expected square images", "found 6 pixels an image"});
+                         {"expected square images", "found 4 x 9"});
     EXPECT_EQ(Names(), std::vector<std::string>{"oblong"});
   }
+  const Outcome png = RunProgram(kProgram, Flags(from, Path("png"), "png"));
+  EXPECT_EQ(png.exit_code, 0) << png.err;
+  const Outcome idx =
+      RunProgram(kProgram, Flags(Path("png"), Path("to"), "idx"));
+  EXPECT_EQ(idx.exit_code, 0) << idx.err;
+  const auto images = ReadIdx(Path("to/train-images-idx3-ubyte"));
+  ASSERT_TRUE(images.ok()) << images.status();
+  EXPECT_EQ(images->shape, Shape({20, 4, 9}));
 }
 
 TEST_F(ConvertDatasetTest, LeavesNothingIfAFileCannotBeWritten) {
