@@ -12,6 +12,7 @@
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/text.h"
@@ -82,6 +83,25 @@ absl::Status CheckNotLonger(const std::string& path, int found, int epochs) {
       "; --epochs=", found, " goes on to these"));
 }
 
+// Whether the report and the pictures in `folder` can be replaced.
+absl::Status CheckReportFiles(const std::string& folder) {
+  absl::Status status = CheckCanReplace(PathIn(folder, kReportName));
+  if (!status.ok()) return status;
+  const std::string pictures = PathIn(folder, kPicturesName);
+  const absl::StatusOr<std::vector<std::string>> names =
+      VisibleNames(pictures, "the folder of a report's pictures");
+  if (absl::IsNotFound(names.status())) return absl::OkStatus();
+  if (!names.ok()) return names.status();
+  status = CheckWritable(pictures);
+  for (const std::string& name : *names) {
+    if (!absl::EndsWith(name, ".svg") && !absl::EndsWith(name, ".png")) {
+      continue;
+    }
+    if (status.ok()) status = CheckCanReplace(PathIn(pictures, name));
+  }
+  return status;
+}
+
 // Whether the results in the folder of a run that goes on to `epochs` epochs are
 // of a run, and of no longer one, as its end will replace them.
 absl::Status CheckResults(const std::string& folder, int epochs) {
@@ -97,7 +117,12 @@ absl::Status CheckResults(const std::string& folder, int epochs) {
     return WrongData(pictures, "the pictures of a report, to be replaced",
                      absl::StrCat("others, without ", kReportName));
   }
+  if (absl::GetFlag(FLAGS_html_report)) status = CheckReportFiles(folder);
   const std::string summary = PathIn(folder, kSummaryName);
+  const std::string model = ModelFileIn(folder);
+  if (status.ok()) status = CheckCanReplace(summary);
+  if (status.ok()) status = CheckCanReplace(model);
+  if (!status.ok()) return status;
   const absl::StatusOr<FileBytes> text = ReadWholeFile(summary, "a summary");
   if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
   if (text.ok()) {
@@ -109,7 +134,6 @@ absl::Status CheckResults(const std::string& folder, int epochs) {
     status = CheckNotLonger(summary, had->epochs, epochs);
     if (!status.ok()) return status;
   }
-  const std::string model = ModelFileIn(folder);
   const absl::StatusOr<SafetensorsFile> file = ReadSafetensors(model);
   if (absl::IsNotFound(file.status())) return absl::OkStatus();
   if (!file.ok()) return file.status();
@@ -150,10 +174,15 @@ absl::StatusOr<std::optional<RunFiles>> OpenFiles(const TrainingRun& training) {
     every->steps = run.back_to.steps;
     every->epochs = run.back_to.epochs;
   }
-  return RunFiles{.directory = *std::move(directory),
-                  .logs = *std::move(logs),
-                  .checkpoints = std::move(checkpoints),
-                  .checkpoint_every = *every};
+  RunFiles files = {.directory = *std::move(directory),
+                    .logs = *std::move(logs),
+                    .checkpoints = std::move(checkpoints),
+                    .checkpoint_every = *every};
+  if (training.from.has_value() && KeepsCheckpoints(files)) {
+    absl::Status status = CheckWritable(files.checkpoints.path());
+    if (!status.ok()) return status;
+  }
+  return files;
 }
 
 }  // namespace tape

@@ -134,6 +134,33 @@ int KeepOwnerAndPermissions(int file, const struct stat& old) {
   return fchmod(file, old.st_mode & 07777) == 0 ? 0 : errno;
 }
 
+// The open file that ReplaceFile(path) writes.
+struct Temporary {
+  int file;
+  std::string path;
+};
+
+absl::StatusOr<Temporary> MakeTemporary(const std::string& path) {
+  const auto old = FindReplaceable(path);
+  if (!old.ok()) return old.status();
+  if (old->has_value() &&
+      faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) {
+    return SystemError(errno, path, "cannot replace the file");
+  }
+  Temporary made;
+  made.file = CreateTemporary(
+      path, old->has_value() ? kPrivatePermissions : kFilePermissions,
+      made.path);
+  if (made.file < 0) return SystemError(errno, path, "cannot create the file");
+  if (!old->has_value()) return made;
+  const int error = KeepOwnerAndPermissions(made.file, **old);
+  if (error == 0) return made;
+  close(made.file);
+  unlink(made.path.c_str());
+  return SystemError(error, path,
+                     "cannot keep the file's owner and permissions");
+}
+
 // What file managers leave in folders. Case differs between their versions.
 bool IsOfAFileManager(absl::string_view name) {
   for (const char* known : {"Thumbs.db", "ehthumbs.db", "desktop.ini"}) {
@@ -245,27 +272,19 @@ absl::Status ReplaceFile(const std::string& path, absl::string_view bytes) {
   return ReplaceFile(path, absl::MakeConstSpan(&bytes, 1));
 }
 
+absl::Status CheckCanReplace(const std::string& path) {
+  const absl::StatusOr<Temporary> temporary = MakeTemporary(path);
+  if (!temporary.ok()) return temporary.status();
+  close(temporary->file);
+  return RemoveFile(temporary->path);
+}
+
 absl::Status ReplaceFile(const std::string& path,
                          absl::Span<const absl::string_view> pieces) {
-  const auto old = FindReplaceable(path);
-  if (!old.ok()) return old.status();
-  if (old->has_value() &&
-      faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) {
-    return SystemError(errno, path, "cannot replace the file");
-  }
-  std::string temporary;
-  const int file = CreateTemporary(
-      path, old->has_value() ? kPrivatePermissions : kFilePermissions,
-      temporary);
-  if (file < 0) return SystemError(errno, path, "cannot create the file");
+  const absl::StatusOr<Temporary> made = MakeTemporary(path);
+  if (!made.ok()) return made.status();
+  const auto& [file, temporary] = *made;
   int error = 0;
-  if (old->has_value()) error = KeepOwnerAndPermissions(file, **old);
-  if (error != 0) {
-    close(file);
-    unlink(temporary.c_str());
-    return SystemError(error, path,
-                       "cannot keep the file's owner and permissions");
-  }
   for (absl::string_view piece : pieces) {
     if (error == 0) error = WriteAll(file, piece);
   }

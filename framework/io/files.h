@@ -73,6 +73,11 @@ absl::Status ReplaceFile(const std::string& path, absl::string_view bytes);
 absl::Status ReplaceFile(const std::string& path,
                          absl::Span<const absl::string_view> pieces);
 
+// What ReplaceFile(path) would say of the path, its folder, the file's owner and
+// permissions: makes its new file, and removes it. For who must not find out
+// after hours.
+absl::Status CheckCanReplace(const std::string& path);
+
 // Whether ReplaceFile(path) would replace nothing but what the same program has
 // written: nothing is there, or a file that begins with `mark`, as all files do
 // that errors call `kind` ("a page that compare wrote"). kInvalidArgument, which

@@ -102,6 +102,7 @@ TEST_F(FilesTest, WhatIsNoRegularFileIsNotReplaced) {
                           "found " +
                           found));
     EXPECT_EQ(CheckReplaceable(path, "new", "a page"), status);
+    EXPECT_EQ(CheckCanReplace(path), status);
     AppendOnlyFile log(path);
     EXPECT_EQ(log.Continue("new", "n"), status);
   };
@@ -160,15 +161,44 @@ class NoCapabilities {
 TEST_F(FilesTest, AFileThatIsNotOursToWriteIsNotReplaced) {
   const std::string path = WriteText(folder_ + "/file", "old");
   ASSERT_EQ(chmod(path.c_str(), 0444), 0);
-  absl::Status status;
+  absl::Status status, checked;
   {
     NoCapabilities none;
+    checked = CheckCanReplace(path);
     status = ReplaceFile(path, "new");
   }
+  EXPECT_EQ(checked, status);
   EXPECT_EQ(status, absl::PermissionDeniedError(
                         path + ": cannot replace the file: Permission denied"));
   EXPECT_EQ(ReadText(path), "old");
   EXPECT_EQ(Count(), 1);
+}
+
+TEST_F(FilesTest, AFileOfAnotherOwnerIsNotReplacedWhoeverMayWriteIt) {
+  const std::string path = WriteText(folder_ + "/file", "old");
+  ASSERT_EQ(chmod(path.c_str(), 0666), 0);
+  if (chown(path.c_str(), 12345, 23456) != 0) GTEST_SKIP() << "not root";
+  absl::Status status, checked;
+  {
+    NoCapabilities none;
+    checked = CheckCanReplace(path);
+    status = ReplaceFile(path, "new");
+  }
+  EXPECT_EQ(checked, status);
+  EXPECT_EQ(status, absl::PermissionDeniedError(
+                        path + ": cannot keep the file's owner and "
+                               "permissions: Operation not permitted"));
+  EXPECT_EQ(Count(), 1);
+}
+
+TEST_F(FilesTest, AskingWhetherAFileCanBeReplacedChangesNothing) {
+  const std::string path = WriteText(folder_ + "/file", "old");
+  EXPECT_TRUE(CheckCanReplace(path).ok());
+  EXPECT_TRUE(CheckCanReplace(folder_ + "/new").ok());
+  EXPECT_EQ(ReadText(path), "old");
+  EXPECT_EQ(Count(), 1);
+  EXPECT_THAT(CheckCanReplace(folder_ + "/none/new").message(),
+              HasSubstr("/none/new: cannot create the file: No such file"));
 }
 
 TEST_F(FilesTest, OnlyFilesWithTheMarkMayBeReplaced) {

@@ -139,6 +139,49 @@ TEST(TrainFilesTest, InterruptedWithoutNewCheckpointsItSaysWhereItGoesOn) {
   EXPECT_THAT(outcome.out, Not(HasSubstr("cannot go on")));
 }
 
+// ---- What cannot be replaced ----
+
+TEST(TrainFilesTest, SaysBeforeTheTrainingWhatItCannotReplaceAtItsEnd) {
+  const fs::path finished = NewFolder("replaced");
+  ASSERT_EQ(RunProgram("models/train",
+                       {kExperiment, "--epochs=1", "--data_dir=" + DataFolder(),
+                        "--run_dir=" + finished.string(), "--threads=1"})
+                .exit_code,
+            0);
+  const auto expect = [&](const std::string& name, auto spoil,
+                          const std::string& message) {
+    SCOPED_TRACE(name);
+    const fs::path run = NewFolder("cannot_replace");
+    fs::copy(finished, run, fs::copy_options::recursive);
+    spoil(run / name);
+    const std::string metrics = ReadText(run / "metrics.csv");
+    ExpectOneLineOfError(
+        RunProgram("models/train",
+                   {"--resume", "--epochs=3", "--data_dir=" + DataFolder(),
+                    "--run_dir=" + run.string(), "--threads=1"}),
+        {(run / name).string() + message});
+    EXPECT_EQ(ReadText(run / "metrics.csv"), metrics);
+  };
+  const auto link = [&](const fs::path& path) {
+    fs::remove(path);
+    fs::create_symlink(finished / path.filename(), path);
+  };
+  const auto folder = [](const fs::path& path) {
+    fs::remove_all(path);
+    fs::create_directory(path);
+  };
+  const auto file = [](const fs::path& path) {
+    fs::remove_all(path);
+    WriteText(path, "MINE");
+  };
+  const std::string none = ": expected a regular file, or none yet, to write, ";
+  expect("model.safetensors", link, none + "found a symbolic link");
+  expect("summary.json", link, none + "found a symbolic link");
+  expect("report.html", folder, none + "found a folder");
+  expect("pictures/loss.svg", folder, none + "found a folder");
+  expect("pictures", file, ": expected a folder, found a file");
+}
+
 // ---- Outputs in the folder of a run ----
 
 // Programs run in `folder` while it lives.
