@@ -131,21 +131,25 @@ std::string NextStep(const TrainingRun& training) {
                       training.from->state.step);
 }
 
+// Prints the costliest steps, and writes the trace, if --profile asks for one.
+absl::Status WriteTraceAsAsked(const Profile& profile) {
+  const std::string trace = absl::GetFlag(FLAGS_profile);
+  if (trace.empty()) return absl::OkStatus();
+  absl::PrintF("\n%s", profile.Table());
+  return profile.WriteTrace(trace);
+}
+
 // What is left to do when a run has come to its end: to tell of it, and to
 // write what its folder is to have.
 absl::Status Finish(const TrainingRun& training, const TrainedRun& trained,
-                    const DataSplits& data, Profile& profile) {
+                    const DataSplits& data, const Profile& profile) {
   PrintResult(*training.run.experiment, trained);
-  if (const std::string trace = absl::GetFlag(FLAGS_profile); !trace.empty()) {
-    absl::PrintF("\n%s", profile.Table());
-    absl::Status status = profile.WriteTrace(trace);
-    if (!status.ok()) return status;
-  }
-  if (training.files == nullptr) return absl::OkStatus();
+  absl::Status status = WriteTraceAsAsked(profile);
+  if (training.files == nullptr) return status;
   const RunSettings& run = training.run;
   const RunDirectory& directory = training.files->directory;
-  absl::Status status = directory.WriteSummary(
-      Summarize(*run.experiment, run.seed, trained.result));
+  status.Update(directory.WriteSummary(
+      Summarize(*run.experiment, run.seed, trained.result)));
   if (!status.ok() || !absl::GetFlag(FLAGS_html_report)) return status;
   return ReportRun(
       {*run.experiment, trained.settings, run.seed, DataFolder(run), data,
@@ -171,8 +175,8 @@ absl::Status TrainAsAsked(int& signal) {
   Profile profile = trace.empty() ? Profile(/*max_events=*/0) : Profile();
   if (!trace.empty() || training->files != nullptr) options.profile = &profile;
   if (!trace.empty()) {
-    // An empty one: a wrong path is to be known before the run.
-    status = profile.WriteTrace(trace);
+    // A wrong path is to be known before the run.
+    status = Profile::CheckTrace(trace);
     if (!status.ok()) {
       return WrongFlag("profile", "a file to write", status.message());
     }
@@ -189,6 +193,10 @@ absl::Status TrainAsAsked(int& signal) {
       signal = interrupt.signal();
     }
   }
+  const bool finished = trained.ok() && trained->result.end == End::kFinished;
+  // The steps until something went wrong. An earlier trace stays if there are
+  // none.
+  if (!finished && !profile.empty()) status = WriteTraceAsAsked(profile);
   if (!trained.ok()) return trained.status();
   const TrainResult& result = trained->result;
   switch (result.end) {
@@ -199,7 +207,7 @@ absl::Status TrainAsAsked(int& signal) {
     case End::kInterrupted:
       absl::PrintF("interrupted after step %d; %s\n", result.step,
                    NextStep(*training));
-      return absl::OkStatus();
+      return status;
     case End::kDiverged:
       return absl::FailedPreconditionError(
           absl::StrCat(result.divergence,

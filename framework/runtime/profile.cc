@@ -62,6 +62,11 @@ void Profile::Add(int thread, int step, Clock::time_point start,
   }
 }
 
+absl::Status Profile::CheckTrace(const std::string& path) {
+  absl::Status status = CheckReplaceable(path, kTraceBeginning, "a trace");
+  return status.ok() ? CheckCanReplace(path) : status;
+}
+
 absl::Status Profile::WriteTrace(const std::string& path) const {
   absl::Status status = CheckReplaceable(path, kTraceBeginning, "a trace");
   if (!status.ok()) return status;

@@ -64,6 +64,8 @@ const std::string& DataFolder() {
   return *folder;
 }
 
+using Arguments = std::vector<std::string>;
+
 constexpr char kExperiment[] = "--experiment=fashion_40_leaky";
 
 Outcome Train(const fs::path& run, std::vector<std::string> arguments,
@@ -180,6 +182,43 @@ TEST(TrainFilesTest, SaysBeforeTheTrainingWhatItCannotReplaceAtItsEnd) {
   expect("report.html", folder, none + "found a folder");
   expect("pictures/loss.svg", folder, none + "found a folder");
   expect("pictures", file, ": expected a folder, found a file");
+}
+
+// ---- The trace ----
+
+// As text; empty unless it is a whole trace.
+std::string EventsOf(const fs::path& trace) {
+  const std::string text = ReadText(trace);
+  const bool whole =
+      absl::StrContains(text, "\"ph\":\"X\"") && absl::EndsWith(text, "\n]}\n");
+  return whole ? text : "";
+}
+
+TEST(TrainFilesTest, ATraceHasTheStepsOfARunThatDidNotFinish) {
+  const fs::path trace = NewFolder("steps.json");
+  const Arguments arguments = {kExperiment, "--data_dir=" + DataFolder(),
+                               "--epochs=100000", "--threads=1",
+                               "--profile=" + trace.string()};
+  const Outcome interrupted =
+      RunProgram("models/train", arguments,
+                 {.signals_at = {{.signal = SIGTERM, .call = 2000}}});
+  EXPECT_EQ(interrupted.exit_code, 128 + SIGTERM) << interrupted.err;
+  const std::string first = EventsOf(trace);
+  EXPECT_NE(first, "");
+  Arguments diverging = arguments;
+  diverging.push_back("--learning_rate=1e30");
+  const Outcome diverged = RunProgram("models/train", diverging);
+  EXPECT_THAT(diverged.err, HasSubstr("has diverged"));
+  EXPECT_EQ(diverged.exit_code, 1);
+  const std::string second = EventsOf(trace);
+  EXPECT_NE(second, "");
+  EXPECT_NE(second, first);
+  // While a run goes on, it stays.
+  const Outcome killed =
+      RunProgram("models/train", arguments,
+                 {.signals_at = {{.signal = SIGKILL, .call = 2000}}});
+  EXPECT_EQ(killed.exit_code, -SIGKILL);
+  EXPECT_EQ(ReadText(trace), second);
 }
 
 // ---- Outputs in the folder of a run ----
