@@ -85,7 +85,7 @@ std::vector<std::string> ParseFlagsAndArguments(
     if (absl::StartsWith(argument, "--help") ||
         absl::StartsWith(argument, "-help") || argument == "-h") {
       PrintHelp(usage, flags);
-      std::exit(0);
+      std::exit(ExitCode(absl::OkStatus()));
     }
   }
   const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);

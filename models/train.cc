@@ -58,9 +58,10 @@ bool IsOfOneClass(const ConfusionMatrix& confusion) {
   return classes <= 1;
 }
 
-// The error of a run that went on to its end although its loss was not finite,
-// unless its model is of use all the same: some documents' losses are infinite
-// where a probability is 0.
+// The error of a run with a model of no use: one whose weights are all 0, or one
+// that went on to its end although its loss was not finite, unless it tells
+// classes apart all the same: some documents' losses are infinite where a
+// probability is 0.
 absl::Status CheckModel(const TrainedRun& trained) {
   const EpochResult& kept = trained.result.kept;
   bool diverged =
@@ -70,6 +71,12 @@ absl::Status CheckModel(const TrainedRun& trained) {
     for (const float value : trained.graph->Value(parameter).values<float>()) {
       diverged |= !std::isfinite(value);
     }
+  }
+  if (!diverged && ZeroShare(*trained.graph) == 1) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "all weights are 0: the model is of no use",
+        trained.settings.proximal_l1 > 0 ? "; a smaller --proximal_l1 may help"
+                                         : ""));
   }
   if (!diverged) return absl::OkStatus();
   return absl::FailedPreconditionError(

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -138,6 +139,14 @@ constexpr ShownFlag kFlags[] = {{"experiment", "NAME"},
                                 {"tensorboard", ""},
                                 {"profile", "FILE"}};
 
+absl::Status NotOfFloat32(absl::string_view flag, double value) {
+  return WrongFlag(flag,
+                   absl::StrCat("a number that float32 has, ",
+                                std::numeric_limits<float>::denorm_min(),
+                                " to ", std::numeric_limits<float>::max()),
+                   absl::StrCat(value));
+}
+
 // What the flags say of a number that must be at least 0, if they say it.
 absl::Status ReadStrength(absl::string_view flag,
                           const std::optional<double>& value,
@@ -147,6 +156,8 @@ absl::Status ReadStrength(absl::string_view flag,
     return WrongFlag(flag, "a finite number of at least 0",
                      absl::StrCat(*value));
   }
+  if (*value > std::numeric_limits<float>::max())
+    return NotOfFloat32(flag, *value);
   strength = *value;
   return absl::OkStatus();
 }
@@ -171,6 +182,10 @@ absl::Status ReadFlags(RunSettings& run) {
     if (!(*rate > 0) || !std::isfinite(*rate)) {
       return WrongFlag("learning_rate", "a finite number above 0",
                        absl::StrCat(*rate));
+    }
+    if (*rate < std::numeric_limits<float>::denorm_min() ||
+        *rate > std::numeric_limits<float>::max()) {
+      return NotOfFloat32("learning_rate", *rate);
     }
     settings.learning_rate = *rate;
   }

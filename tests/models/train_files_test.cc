@@ -1,6 +1,7 @@
 // What train may write, and what it must leave as it is: the program as a
 // process.
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -139,6 +140,24 @@ TEST(TrainFilesTest, InterruptedWithoutNewCheckpointsItSaysWhereItGoesOn) {
   EXPECT_THAT(outcome.out, HasSubstr("; without newer checkpoints --resume "
                                      "goes on after step "));
   EXPECT_THAT(outcome.out, Not(HasSubstr("cannot go on")));
+}
+
+// ---- Exit codes ----
+
+TEST(TrainFilesTest, AModelOfZerosIsOfNoUse) {
+  const Outcome outcome =
+      RunProgram("models/train", {"--experiment=fashion_mlp", "--epochs=1",
+                                  "--data_dir=" + DataFolder(), "--threads=1",
+                                  "--proximal_l1=1e30"});
+  EXPECT_EQ(outcome.exit_code, 1) << outcome.out;
+  EXPECT_EQ(outcome.err,
+            "all weights are 0: the model is of no use; a smaller "
+            "--proximal_l1 may help\n");
+}
+
+TEST(TrainFilesTest, HelpThatCannotBePrintedIsAnError) {
+  const int code = std::system("models/train --help > /dev/full 2> /dev/null");
+  EXPECT_EQ(WEXITSTATUS(code), 1);
 }
 
 // ---- What cannot be replaced ----
