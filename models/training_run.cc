@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "framework/core/text.h"
 #include "framework/data/batches.h"
 #include "framework/io/files.h"
 #include "framework/train/weights.h"
@@ -71,7 +72,7 @@ absl::StatusOr<Checkpoint> LastGood(RunFiles& files, const TrainResult& result,
                                    result.not_good);
   if (!found.ok()) return found.status();
   for (const absl::Status& status : damaged) {
-    absl::FPrintF(messages, "%s\n", status.message());
+    absl::FPrintF(messages, "%s\n", Printable(status.message()));
   }
   if (!found->has_value()) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -115,7 +116,7 @@ absl::StatusOr<std::optional<Checkpoint>> FindCheckpoint(
       CheckpointFolder(CheckpointsIn(run_dir), 1).Newest(damaged);
   if (!found.ok()) return found.status();
   for (const absl::Status& status : damaged) {
-    absl::FPrintF(messages, "%s\n", status.message());
+    absl::FPrintF(messages, "%s\n", Printable(status.message()));
   }
   if (found->has_value()) return found;
   if (!damaged.empty()) {

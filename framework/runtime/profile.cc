@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "framework/core/text.h"
 #include "framework/io/files.h"
 #include "nlohmann/json.hpp"
 
@@ -134,7 +135,7 @@ std::string Profile::Table() const {
   for (const Cost& cost : Costliest()) {
     absl::StrAppendFormat(&text, "%10d %10.2f %6.1f%% %9.1f %8.1f  %s\n",
                           cost.calls, cost.seconds * 1e3, 100 * cost.share,
-                          cost.gflops, cost.gigabytes, cost.name);
+                          cost.gflops, cost.gigabytes, Printable(cost.name));
   }
   return text;
 }

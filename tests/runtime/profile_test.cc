@@ -114,6 +114,17 @@ TEST_F(ProfileTest, ReplacesATraceAndNothingElse) {
   EXPECT_EQ(ReadText(path), "");
 }
 
+TEST_F(ProfileTest, NamesOfStepsAreOneLineAndCommandNoTerminal) {
+  Profile profile;
+  const int step = profile.AddSteps({{.name = "a\n\x1b[31m\xff"}});
+  profile.Reserve(1);
+  const auto now = Profile::Clock::now();
+  profile.Add(0, step, now, now, 1);
+  EXPECT_TRUE(absl::StrContains(profile.Table(), "  a\\n\\x1b[31m\\xff\n"))
+      << profile.Table();
+  EXPECT_EQ(Events(profile).size(), 1u);
+}
+
 TEST_F(ProfileTest, IsEmptyWithoutARun) {
   EXPECT_EQ(Events(Profile()).size(), 0u);
   const std::string table = Profile().Table();
