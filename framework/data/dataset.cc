@@ -275,7 +275,7 @@ absl::StatusOr<Dataset> ReadIdxDataset(const std::string& images_path,
 
 absl::Status WriteIdxDataset(const Dataset& dataset,
                              const std::string& images_path,
-                             const std::string& labels_path) {
+                             const std::string& labels_path) try {
   if (absl::Status status = CheckGreyLevels(dataset); !status.ok()) {
     return status;
   }
@@ -294,6 +294,8 @@ absl::Status WriteIdxDataset(const Dataset& dataset,
   const auto labels = dataset.labels.values<int32_t>();
   return WriteIdx(labels_path, {dataset.size()},
                   std::vector<uint8_t>(labels.begin(), labels.end()));
+} catch (...) {
+  return CaughtStatus(images_path);
 }
 
 absl::Status CheckClasses(int classes) {

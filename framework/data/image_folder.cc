@@ -168,7 +168,7 @@ absl::StatusOr<Dataset> ReadImageFolder(const std::string& folder,
 }
 
 absl::Status WriteImageFolder(const Dataset& dataset,
-                              const std::string& folder) {
+                              const std::string& folder) try {
   if (absl::Status status = CheckGreyLevels(dataset); !status.ok()) {
     return status;
   }
@@ -203,6 +203,8 @@ absl::Status WriteImageFolder(const Dataset& dataset,
     status = WriteNewFile(path, {EncodePng(*size, pixels)});
   }
   return status;
+} catch (...) {
+  return CaughtStatus(folder);
 }
 
 }  // namespace tape

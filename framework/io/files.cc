@@ -182,6 +182,42 @@ int WriteAll(int file, absl::string_view bytes) {
   return 0;
 }
 
+// A file that is removed unless it is finished.
+class NewFile {
+ public:
+  explicit NewFile(const std::string& path)
+      : path_(path),
+        file_(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                   kFilePermissions)),
+        error_(file_ < 0 ? errno : 0) {}
+  ~NewFile() {
+    if (file_ < 0) return;
+    close(file_);
+    unlink(path_.c_str());
+  }
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+
+  bool ok() const { return error_ == 0; }
+  void Write(absl::string_view bytes) {
+    if (ok()) error_ = WriteAll(file_, bytes);
+  }
+  // The first error, after which there is no file.
+  absl::Status Finish() {
+    if (file_ < 0) return SystemError(error_, path_, "cannot create the file");
+    if (close(file_) != 0 && ok()) error_ = errno;
+    file_ = -1;
+    if (ok()) return absl::OkStatus();
+    unlink(path_.c_str());
+    return SystemError(error_, path_, "cannot write the file");
+  }
+
+ private:
+  const std::string& path_;
+  int file_;
+  int error_;
+};
+
 // Reads until `to` holds `size` bytes, or there are no more. Returns 0 or
 // errno, and in `count` how many there were.
 int ReadAll(int file, char* to, size_t size, size_t& count) {
@@ -255,17 +291,20 @@ absl::StatusOr<FileBytes> ReadWholeFile(const std::string& path,
 
 absl::Status WriteNewFile(const std::string& path,
                           std::initializer_list<absl::string_view> pieces) {
-  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                        kFilePermissions);
-  if (file < 0) return SystemError(errno, path, "cannot create the file");
-  int error = 0;
-  for (absl::string_view piece : pieces) {
-    if (error == 0) error = WriteAll(file, piece);
+  NewFile file(path);
+  for (absl::string_view piece : pieces) file.Write(piece);
+  return file.Finish();
+}
+
+absl::Status WriteNewFile(const std::string& path,
+                          const std::function<bool(std::string& piece)>& next) {
+  NewFile file(path);
+  std::string piece;
+  while (file.ok() && next(piece)) {
+    file.Write(piece);
+    piece.clear();
   }
-  if (close(file) != 0 && error == 0) error = errno;
-  if (error == 0) return absl::OkStatus();
-  unlink(path.c_str());
-  return SystemError(error, path, "cannot write the file");
+  return file.Finish();
 }
 
 absl::Status ReplaceFile(const std::string& path, absl::string_view bytes) {

@@ -59,6 +59,12 @@ absl::StatusOr<FileBytes> ReadWholeFile(const std::string& path,
 absl::Status WriteNewFile(const std::string& path,
                           std::initializer_list<absl::string_view> pieces);
 
+// The same of the pieces that `next` makes, one after the other, until it returns
+// false: for a file that need not be in memory as a whole. What `next` throws
+// leaves no file either.
+absl::Status WriteNewFile(const std::string& path,
+                          const std::function<bool(std::string& piece)>& next);
+
 // Makes `bytes` the content of the file `path`, which is there as a whole or,
 // if this fails, as it was before: they are written to a new file of a name that
 // nobody can guess beside it, "<path>.tape-<12 letters>", and bytes and name are

@@ -60,6 +60,32 @@ TEST_F(FilesTest, PiecesBecomeOneFileInTheirOrder) {
   EXPECT_EQ(ReadText(path), "abc");
 }
 
+TEST_F(FilesTest, WritesPiecesAsTheyAreMade) {
+  const std::string path = folder_ + "/file";
+  int made = 0;
+  const auto next = [&](std::string& piece) {
+    EXPECT_EQ(piece, "");
+    piece = std::to_string(made);
+    return made++ < 3;
+  };
+  ASSERT_TRUE(WriteNewFile(path, next).ok());
+  EXPECT_EQ(ReadText(path), "012");
+  EXPECT_TRUE(absl::IsAlreadyExists(WriteNewFile(path, next)));
+  EXPECT_EQ(ReadText(path), "012");
+  const auto fail = [](std::string& piece) -> bool {
+    piece = "half";
+    throw std::bad_alloc();
+  };
+  EXPECT_THROW(WriteNewFile(folder_ + "/new", fail).IgnoreError(),
+               std::bad_alloc);
+  const LargestFile limit(10);
+  const absl::Status full = WriteNewFile(
+      folder_ + "/new",
+      [](std::string& piece) { return !(piece = "abcd").empty(); });
+  EXPECT_THAT(full.message(), HasSubstr("/new: cannot write the file: "));
+  EXPECT_EQ(Count(), 1);
+}
+
 TEST_F(FilesTest, TemporaryNamesBelongToNobodyElse) {
   const std::string path = WriteText(folder_ + "/file", "old");
   const std::string precious = WriteText(folder_ + "/precious", "mine");

@@ -239,6 +239,35 @@ TEST_F(ConvertDatasetTest, LeavesNothingIfAFileCannotBeWritten) {
   expect("png", "/train/0/00010.png");  // Ten files are there already.
 }
 
+TEST_F(ConvertDatasetTest, LeavesNothingIfMemoryEnds) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the sanitizers take terabytes of addresses";
+#endif
+  const std::string from = SmallDataset(500 * 500);
+  ASSERT_EQ(RunProgram(kProgram, Flags(from, Path("idx"), "idx")).exit_code, 0);
+  for (const char* form : {"labelled_csv", "csv", "png", "idx"}) {
+    int converted = 0, refused = 0;
+    for (rlim_t megabytes = 10; converted < 2; megabytes += 2) {
+      ASSERT_LT(megabytes, 300) << "expected some memory to be enough";
+      const Outcome outcome =
+          RunProgram(kProgram, Flags(Path("idx"), Path("to"), form),
+                     {.max_memory_bytes = megabytes << 20});
+      SCOPED_TRACE(absl::StrCat(form, ", ", megabytes, " MB: ", outcome.err));
+      if (outcome.exit_code == 127) continue;  // Too little to be loaded.
+      if (outcome.exit_code == 0) {
+        ++converted;
+        fs::remove_all(Path("to"));
+      } else {
+        ++refused;
+        EXPECT_EQ(outcome.exit_code, 1);
+        EXPECT_THAT(outcome.err, HasSubstr("memory"));
+      }
+      EXPECT_THAT(Names(), testing::UnorderedElementsAre("small", "idx"));
+    }
+    EXPECT_GT(refused, 0);
+  }
+}
+
 TEST_F(ConvertDatasetTest, SaysThatItCannotMakeTheFolder) {
   const std::string from = SmallDataset(4);
   ExpectOneLineOfError(
