@@ -1,9 +1,7 @@
 // compare: the curves of several runs in one page; see --help. Tested by
 // tests/models/compare_program_test.cc.
 #include <cstdio>
-#include <filesystem>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -41,16 +39,11 @@ constexpr ShownFlag kFlags[] = {{"output", "FILE"}};
 // page, and to none in a run.
 absl::Status CheckOutput(const std::string& output,
                          absl::Span<const std::string> folders) {
-  std::error_code ignored;  // What cannot be looked at cannot be written.
-  const std::filesystem::path path =
-      std::filesystem::weakly_canonical(output, ignored);
   for (const std::string& folder : folders) {
-    const std::filesystem::path in_run = path.lexically_relative(
-        std::filesystem::weakly_canonical(folder, ignored));
-    if (!in_run.empty() && *in_run.begin() != "..") {
-      return WrongFlag(
-          "output", absl::StrCat("a file outside of the run ", folder), output);
-    }
+    if (PathFrom(folder, output).empty()) continue;
+    return WrongFlag(
+        "output", absl::StrCat("a file outside of the run ", Printable(folder)),
+        Printable(output));
   }
   const absl::Status status = CheckReplaceable(
       output, Page::Beginning(kComparisonProgram), "a page that compare wrote");
@@ -89,7 +82,7 @@ absl::Status Main(int argc, char** argv) {
                   run.summary.epochs,
                   run.summary.epochs == 1 ? "epoch" : "epochs");
   }
-  absl::PrintF("%s: %d %s\n", output, runs.size(),
+  absl::PrintF("%s: %d %s\n", Printable(output), runs.size(),
                runs.size() == 1 ? "run" : "runs");
   return absl::OkStatus();
 }

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <new>
 #include <string>
 #include <system_error>
 
@@ -82,8 +83,12 @@ class UnfinishedFolder {
       : final_path_(path),
         path_(absl::StrCat(path, ".unfinished.", getpid())) {}
   ~UnfinishedFolder() {
-    std::error_code ignored;  // An error is on its way to the user already.
-    if (is_made_) fs::remove_all(path_, ignored);
+    if (!is_made_) return;
+    try {
+      std::error_code ignored;  // An error is on its way to the user already.
+      fs::remove_all(path_, ignored);
+    } catch (const std::bad_alloc&) {
+    }
   }
   UnfinishedFolder(const UnfinishedFolder&) = delete;
   UnfinishedFolder& operator=(const UnfinishedFolder&) = delete;
@@ -139,6 +144,8 @@ std::string Rates(int64_t bytes, int64_t images,
 absl::Status Convert(const std::string& from, const std::string& to,
                      DatasetForm form) {
   using Clock = std::chrono::steady_clock;
+  // Want of memory is an error here, which names the file and leaves nothing.
+  std::set_new_handler(nullptr);
   const absl::StatusOr<FoundDataset> found = FindDataset(from);
   if (!found.ok()) return found.status();
   const Clock::time_point start = Clock::now();

@@ -11,7 +11,8 @@
 namespace tape {
 
 // While one lives, the first of these signals is noted, and the next one ends
-// the process as it always does. One at a time.
+// the process as it always does. One at a time. A signal that is ignored when
+// the scope begins stays so.
 //
 // A thread of its own waits for the signals, which are blocked elsewhere: so
 // they are seen within a long run of a plan too, during which no handler could
@@ -32,7 +33,8 @@ class InterruptScope {
 
   std::atomic<int> noted_ = 0;
   std::atomic<bool> is_over_ = false;
-  sigset_t before_;  // The mask.
+  const sigset_t signals_;  // That are waited for.
+  sigset_t before_;         // The mask.
   std::thread waiter_;
 };
 

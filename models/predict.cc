@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "framework/core/text.h"
 #include "framework/data/images.h"
+#include "framework/io/files.h"
 #include "models/predictor.h"
 #include "models/program.h"
 #include "nlohmann/json.hpp"
@@ -119,6 +120,12 @@ absl::Status Main(int argc, char** argv) {
   }
   const absl::StatusOr<Images> images = ReadImages(path);
   if (!images.ok()) return images.status();
+  if (images->rows > 0 && model->rows() > 0 && images->rows != model->rows()) {
+    return WrongData(path,
+                     absl::StrCat("images of ", model->rows(), " rows, as ",
+                                  model->experiment().name, " was trained on"),
+                     absl::StrCat(images->rows));
+  }
   const absl::StatusOr<Predictions> predictions =
       model->Predict(images->pixels);
   if (!predictions.ok()) {

@@ -87,16 +87,19 @@ absl::StatusOr<ModelFile> ReadModelFile(const std::string& path) {
   std::vector<absl::Status> damaged;
   const absl::StatusOr<std::optional<Checkpoint>> newest =
       CheckpointFolder(CheckpointsIn(path), /*keep=*/1).Newest(damaged);
+  if (!newest.ok() || !newest->has_value()) return file;
   const auto epochs_of = [](const Metadata& record) {
-    return ValueOf(record, "epochs");
+    int epochs = 0;  // Of a file that does not tell.
+    return absl::SimpleAtoi(ValueOf(record, "epochs"), &epochs) ? epochs : 0;
   };
-  if (newest.ok() && newest->has_value() &&
-      epochs_of((*newest)->file.metadata) !=
-          epochs_of(file->content.metadata)) {
-    file->notes.push_back(absl::StrCat(
-        "of the finished run of ", epochs_of(file->content.metadata),
-        " epochs; it has gone on, to a checkpoint of ", PlaceOf(**newest)));
-  }
+  const int finished = epochs_of(file->content.metadata);
+  const int planned = epochs_of((*newest)->file.metadata);
+  if (planned == finished) return file;
+  file->notes.push_back(absl::StrCat(
+      "of the finished run of ", finished, " epochs; ",
+      planned > finished ? "it has gone on, to a checkpoint of "
+                         : "its newest checkpoint is an older one, of ",
+      PlaceOf(**newest)));
   return file;
 }
 
@@ -300,6 +303,10 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
   Predictor predictor(std::move(declared->graph), model, probabilities,
                       *std::move(plan));
   predictor.experiment_ = *experiment;
+  if (!absl::SimpleAtoi(ValueOf(file->content.metadata, "rows"),
+                        &predictor.rows_)) {
+    predictor.rows_ = 0;
+  }
   predictor.path_ = std::move(file->path);
   predictor.notes_ = std::move(file->notes);
   predictor.passed_over_ = std::move(file->passed_over);

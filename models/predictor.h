@@ -78,6 +78,8 @@ class Predictor {
   // Why newer checkpoints than that were not.
   const std::vector<absl::Status>& passed_over() const { return passed_over_; }
   int64_t pixels() const;  // Of an image.
+  // Of pixels in an image; 0 if the model's file does not tell.
+  int64_t rows() const { return rows_; }
   int classes() const;
 
  private:
@@ -94,6 +96,7 @@ class Predictor {
   std::vector<absl::Status> passed_over_;
   std::unique_ptr<Graph> graph_;
   Classifier model_;
+  int64_t rows_ = 0;
   Var probabilities_;
   Plan plan_;
 };

@@ -59,6 +59,11 @@ void PrintHelp(absl::string_view usage, absl::Span<const ShownFlag> flags) {
   }
 }
 
+int FailWithoutMemory() {
+  std::fputs("there is no memory left for this program\n", stderr);
+  return 1;
+}
+
 }  // namespace
 
 std::vector<std::string> ParseFlagsAndArguments(
@@ -74,10 +79,7 @@ std::vector<std::string> ParseFlagsAndArguments(
   // A file beyond `ulimit -f` is then an error as any other, not a death.
   std::signal(SIGXFSZ, SIG_IGN);
   // Without memory there is no way on, but one to say so.
-  std::set_new_handler([] {
-    std::fputs("there is no memory left for this program\n", stderr);
-    std::_Exit(1);
-  });
+  std::set_new_handler([] { std::_Exit(FailWithoutMemory()); });
   for (int i = 1; i < argc; ++i) {
     const absl::string_view argument = argv[i];
     if (argument == "--") break;  // No flags after this.
@@ -85,7 +87,7 @@ std::vector<std::string> ParseFlagsAndArguments(
     if (absl::StartsWith(argument, "--help") ||
         absl::StartsWith(argument, "-help") || argument == "-h") {
       PrintHelp(usage, flags);
-      std::exit(0);
+      std::exit(ExitCode(absl::OkStatus()));
     }
   }
   const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
@@ -115,6 +117,10 @@ absl::StatusOr<int> ThreadsFromFlag(std::optional<int> flag) {
 }
 
 int ExitCode(const absl::Status& status) {
+  // Without a message if there was no memory for one (CaughtStatus).
+  if (absl::IsResourceExhausted(status) && status.message().empty()) {
+    return FailWithoutMemory();
+  }
   if (!status.ok()) return Fail(status);
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
   return Fail(absl::DataLossError("standard output: not all could be written"));
@@ -124,7 +130,11 @@ int ExitCode(const std::function<absl::Status()>& program) {
   try {
     return ExitCode(program());
   } catch (...) {
-    return Fail(CaughtStatus("this program"));
+    try {
+      return ExitCode(CaughtStatus("this program"));
+    } catch (const std::bad_alloc&) {
+      return FailWithoutMemory();
+    }
   }
 }
 

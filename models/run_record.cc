@@ -138,6 +138,7 @@ Metadata RunRecord(const RunSettings& run, const DataSplits& data) {
     record.emplace_back(key, Text(number));
   });
   record.emplace_back("pixels", Text(data.train.pixels()));
+  if (data.train.rows > 0) record.emplace_back("rows", Text(data.train.rows));
   const Settings& settings = run.settings;
   record.emplace_back(
       "stratified",

@@ -42,7 +42,7 @@ bool SetOnDivergence(absl::string_view name, RunSettings& run);
 // "variant"; "seed" and the settings by the names of train's flags; of a run
 // that goes back, "back_to_steps", "back_to_epochs" and "back_to_newest";
 // "sampling" and "early_stopping", which are the experiment's; "pixels" of an
-// image; and "train_data", "validation_data" and "test_data", the samples of
+// image, and "rows", if the data tell; and "train_data", "validation_data" and "test_data", the samples of
 // each split and the CRC-32C of its images and labels.
 Metadata RunRecord(const RunSettings& run, const DataSplits& data);
 

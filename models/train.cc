@@ -58,9 +58,10 @@ bool IsOfOneClass(const ConfusionMatrix& confusion) {
   return classes <= 1;
 }
 
-// The error of a run that went on to its end although its loss was not finite,
-// unless its model is of use all the same: some documents' losses are infinite
-// where a probability is 0.
+// The error of a run with a model of no use: one whose weights are all 0, or one
+// that went on to its end although its loss was not finite, unless it tells
+// classes apart all the same: some documents' losses are infinite where a
+// probability is 0.
 absl::Status CheckModel(const TrainedRun& trained) {
   const EpochResult& kept = trained.result.kept;
   bool diverged =
@@ -70,6 +71,12 @@ absl::Status CheckModel(const TrainedRun& trained) {
     for (const float value : trained.graph->Value(parameter).values<float>()) {
       diverged |= !std::isfinite(value);
     }
+  }
+  if (!diverged && ZeroShare(*trained.graph) == 1) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "all weights are 0: the model is of no use",
+        trained.settings.proximal_l1 > 0 ? "; a smaller --proximal_l1 may help"
+                                         : ""));
   }
   if (!diverged) return absl::OkStatus();
   return absl::FailedPreconditionError(
@@ -119,21 +126,37 @@ void PrintResult(const Experiment& experiment, const TrainedRun& trained) {
   }
 }
 
+// How a run that was interrupted may go on.
+std::string NextStep(const TrainingRun& training) {
+  const bool keeps =
+      training.files != nullptr && KeepsCheckpoints(*training.files);
+  if (keeps) return "--resume goes on from there";
+  if (!training.from.has_value()) {
+    return "without checkpoints in a --run_dir it cannot go on";
+  }
+  return absl::StrCat("without newer checkpoints --resume goes on after step ",
+                      training.from->state.step);
+}
+
+// Prints the costliest steps, and writes the trace, if --profile asks for one.
+absl::Status WriteTraceAsAsked(const Profile& profile) {
+  const std::string trace = absl::GetFlag(FLAGS_profile);
+  if (trace.empty()) return absl::OkStatus();
+  absl::PrintF("\n%s", profile.Table());
+  return profile.WriteTrace(trace);
+}
+
 // What is left to do when a run has come to its end: to tell of it, and to
 // write what its folder is to have.
 absl::Status Finish(const TrainingRun& training, const TrainedRun& trained,
-                    const DataSplits& data, Profile& profile) {
+                    const DataSplits& data, const Profile& profile) {
   PrintResult(*training.run.experiment, trained);
-  if (const std::string trace = absl::GetFlag(FLAGS_profile); !trace.empty()) {
-    absl::PrintF("\n%s", profile.Table());
-    absl::Status status = profile.WriteTrace(trace);
-    if (!status.ok()) return status;
-  }
-  if (training.files == nullptr) return absl::OkStatus();
+  absl::Status status = WriteTraceAsAsked(profile);
+  if (training.files == nullptr) return status;
   const RunSettings& run = training.run;
   const RunDirectory& directory = training.files->directory;
-  absl::Status status = directory.WriteSummary(
-      Summarize(*run.experiment, run.seed, trained.result));
+  status.Update(directory.WriteSummary(
+      Summarize(*run.experiment, run.seed, trained.result)));
   if (!status.ok() || !absl::GetFlag(FLAGS_html_report)) return status;
   return ReportRun(
       {*run.experiment, trained.settings, run.seed, DataFolder(run), data,
@@ -159,8 +182,8 @@ absl::Status TrainAsAsked(int& signal) {
   Profile profile = trace.empty() ? Profile(/*max_events=*/0) : Profile();
   if (!trace.empty() || training->files != nullptr) options.profile = &profile;
   if (!trace.empty()) {
-    // An empty one: a wrong path is to be known before the run.
-    status = profile.WriteTrace(trace);
+    // A wrong path is to be known before the run.
+    status = Profile::CheckTrace(trace);
     if (!status.ok()) {
       return WrongFlag("profile", "a file to write", status.message());
     }
@@ -177,6 +200,10 @@ absl::Status TrainAsAsked(int& signal) {
       signal = interrupt.signal();
     }
   }
+  const bool finished = trained.ok() && trained->result.end == End::kFinished;
+  // The steps until something went wrong. An earlier trace stays if there are
+  // none.
+  if (!finished && !profile.empty()) status = WriteTraceAsAsked(profile);
   if (!trained.ok()) return trained.status();
   const TrainResult& result = trained->result;
   switch (result.end) {
@@ -185,12 +212,9 @@ absl::Status TrainAsAsked(int& signal) {
       status.Update(CheckModel(*trained));
       return status;
     case End::kInterrupted:
-      absl::PrintF(
-          "interrupted after step %d%s\n", result.step,
-          training->files != nullptr && KeepsCheckpoints(*training->files)
-              ? "; --resume goes on from there"
-              : "; without checkpoints in a --run_dir it cannot go on");
-      return absl::OkStatus();
+      absl::PrintF("interrupted after step %d; %s\n", result.step,
+                   NextStep(*training));
+      return status;
     case End::kDiverged:
       return absl::FailedPreconditionError(
           absl::StrCat(result.divergence,

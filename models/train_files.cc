@@ -12,7 +12,10 @@
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "framework/core/text.h"
 #include "framework/io/files.h"
 #include "framework/io/safetensors.h"
 #include "framework/log/epoch_log.h"
@@ -70,9 +73,38 @@ absl::Status CheckNewest(const TrainingRun& training,
                    then, ", found ", now));
 }
 
-// Whether the results in the folder of a run that goes on are of a run, as its
-// end will replace them.
-absl::Status CheckResults(const std::string& folder) {
+// Whether a result of `found` epochs may be replaced by that of a run of `epochs`:
+// by none of fewer.
+absl::Status CheckNotLonger(const std::string& path, int found, int epochs) {
+  if (found <= epochs) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "--resume: ", Printable(path), ": expected the result of at most ",
+      epochs, " epochs, to which the run would go on, found that of ", found,
+      "; --epochs=", found, " goes on to these"));
+}
+
+// Whether the report and the pictures in `folder` can be replaced.
+absl::Status CheckReportFiles(const std::string& folder) {
+  absl::Status status = CheckCanReplace(PathIn(folder, kReportName));
+  if (!status.ok()) return status;
+  const std::string pictures = PathIn(folder, kPicturesName);
+  const absl::StatusOr<std::vector<std::string>> names =
+      VisibleNames(pictures, "the folder of a report's pictures");
+  if (absl::IsNotFound(names.status())) return absl::OkStatus();
+  if (!names.ok()) return names.status();
+  status = CheckWritable(pictures);
+  for (const std::string& name : *names) {
+    if (!absl::EndsWith(name, ".svg") && !absl::EndsWith(name, ".png")) {
+      continue;
+    }
+    if (status.ok()) status = CheckCanReplace(PathIn(pictures, name));
+  }
+  return status;
+}
+
+// Whether the results in the folder of a run that goes on to `epochs` epochs are
+// of a run, and of no longer one, as its end will replace them.
+absl::Status CheckResults(const std::string& folder, int epochs) {
   absl::Status status =
       CheckReplaceable(PathIn(folder, kReportName),
                        Page::Beginning(kReportProgram), "a report of train");
@@ -85,20 +117,33 @@ absl::Status CheckResults(const std::string& folder) {
     return WrongData(pictures, "the pictures of a report, to be replaced",
                      absl::StrCat("others, without ", kReportName));
   }
+  if (absl::GetFlag(FLAGS_html_report)) status = CheckReportFiles(folder);
   const std::string summary = PathIn(folder, kSummaryName);
+  const std::string model = ModelFileIn(folder);
+  if (status.ok()) status = CheckCanReplace(summary);
+  if (status.ok()) status = CheckCanReplace(model);
+  if (!status.ok()) return status;
   const absl::StatusOr<FileBytes> text = ReadWholeFile(summary, "a summary");
   if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
-  if (text.ok() && !RunSummaryFromJson(text->view()).ok()) {
-    return WrongData(summary, "the summary of a run, to be replaced",
-                     "another file");
+  if (text.ok()) {
+    const absl::StatusOr<RunSummary> had = RunSummaryFromJson(text->view());
+    if (!had.ok()) {
+      return WrongData(summary, "the summary of a run, to be replaced",
+                       "another file");
+    }
+    status = CheckNotLonger(summary, had->epochs, epochs);
+    if (!status.ok()) return status;
   }
-  const std::string model = ModelFileIn(folder);
   const absl::StatusOr<SafetensorsFile> file = ReadSafetensors(model);
   if (absl::IsNotFound(file.status())) return absl::OkStatus();
   if (!file.ok()) return file.status();
-  if (!ValueOf(file->metadata, "experiment").empty()) return absl::OkStatus();
-  return WrongData(model, "the model of a run, to be replaced at its end",
-                   "another one");
+  if (ValueOf(file->metadata, "experiment").empty()) {
+    return WrongData(model, "the model of a run, to be replaced at its end",
+                     "another one");
+  }
+  int had = 0;  // Of a model that does not tell.
+  if (!absl::SimpleAtoi(ValueOf(file->metadata, "epochs"), &had)) had = 0;
+  return CheckNotLonger(model, had, epochs);
 }
 
 }  // namespace
@@ -116,7 +161,7 @@ absl::StatusOr<std::optional<RunFiles>> OpenFiles(const TrainingRun& training) {
                                                         : KeepCheckpoints());
   if (resumes) {
     absl::Status status = CheckNewest(training, checkpoints);
-    if (status.ok()) status = CheckResults(path);
+    if (status.ok()) status = CheckResults(path, run.settings.train.epochs);
     if (status.ok()) status = checkpoints.RemoveUnfinished();
     if (!status.ok()) return status;
   }
@@ -129,10 +174,15 @@ absl::StatusOr<std::optional<RunFiles>> OpenFiles(const TrainingRun& training) {
     every->steps = run.back_to.steps;
     every->epochs = run.back_to.epochs;
   }
-  return RunFiles{.directory = *std::move(directory),
-                  .logs = *std::move(logs),
-                  .checkpoints = std::move(checkpoints),
-                  .checkpoint_every = *every};
+  RunFiles files = {.directory = *std::move(directory),
+                    .logs = *std::move(logs),
+                    .checkpoints = std::move(checkpoints),
+                    .checkpoint_every = *every};
+  if (training.from.has_value() && KeepsCheckpoints(files)) {
+    absl::Status status = CheckWritable(files.checkpoints.path());
+    if (!status.ok()) return status;
+  }
+  return files;
 }
 
 }  // namespace tape

@@ -51,7 +51,8 @@ absl::Status CheckRun(const TrainingRun& training, const DataSplits& data);
 
 // Makes or opens the run's folder, if it has one (train_files.cc). Errors: those
 // of RunDirectory; a checkpoint newer than the one the run is to go on from;
-// results of a run that goes on that are no run's.
+// results of a run that goes on that are no run's, or a longer one's, or cannot
+// be replaced.
 absl::StatusOr<std::optional<RunFiles>> OpenFiles(const TrainingRun& training);
 
 }  // namespace tape

@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "framework/core/text.h"
 #include "framework/data/batches.h"
 #include "framework/io/files.h"
 #include "framework/train/weights.h"
@@ -71,7 +72,7 @@ absl::StatusOr<Checkpoint> LastGood(RunFiles& files, const TrainResult& result,
                                    result.not_good);
   if (!found.ok()) return found.status();
   for (const absl::Status& status : damaged) {
-    absl::FPrintF(messages, "%s\n", status.message());
+    absl::FPrintF(messages, "%s\n", Printable(status.message()));
   }
   if (!found->has_value()) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -115,7 +116,7 @@ absl::StatusOr<std::optional<Checkpoint>> FindCheckpoint(
       CheckpointFolder(CheckpointsIn(run_dir), 1).Newest(damaged);
   if (!found.ok()) return found.status();
   for (const absl::Status& status : damaged) {
-    absl::FPrintF(messages, "%s\n", status.message());
+    absl::FPrintF(messages, "%s\n", Printable(status.message()));
   }
   if (found->has_value()) return found;
   if (!damaged.empty()) {
@@ -192,6 +193,13 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
       options.save = [&](const TrainingState& now) {
         return files->checkpoints.Save(graph, now, record);
       };
+      // A run that is made longer stays so, though it be killed before its next
+      // checkpoint.
+      if (state.has_value() && ValueOf(run.from->file.metadata, "epochs") !=
+                                   ValueOf(record, "epochs")) {
+        absl::Status status = options.save(*state);
+        if (!status.ok()) return status;
+      }
     }
     absl::StatusOr<TrainResult> result = Train(
         trained.model, data, options, progress,

@@ -469,7 +469,7 @@ std::string Graph::Dump() const {
   std::string text;
   for (int id = 0; id < size(); ++id) {
     const Node& node = nodes_[id];
-    absl::StrAppend(&text, "%", id, " = ", node.op->name, "(");
+    absl::StrAppend(&text, "%", id, " = ", Printable(node.op->name), "(");
     absl::StrAppend(&text, absl::StrJoin(node.inputs, ", ",
                                          [](std::string* out, int input) {
                                            absl::StrAppend(out, "%", input);
@@ -480,7 +480,7 @@ std::string Graph::Dump() const {
       const std::string attributes = node.attributes.ToString();
       absl::StrAppend(&text,
                       node.inputs.empty() || attributes.empty() ? "" : "; ",
-                      attributes);
+                      Printable(attributes));
     }
     absl::StrAppend(&text, ") ", node.type.ToString());
     if (node.gradient_of != kNone) {

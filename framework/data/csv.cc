@@ -12,7 +12,10 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -331,6 +334,21 @@ absl::Span<const uint8_t> ImageOf(const Dataset& dataset, int64_t sample) {
                                                   dataset.pixels());
 }
 
+// Writes the new file `path`: `head`, and rows that append(i, text) adds to a
+// text. Of the text there is never more than a piece in memory.
+absl::Status WriteRows(
+    const std::string& path, std::string head, int64_t rows,
+    const std::function<void(int64_t, std::string&)>& append) {
+  constexpr size_t kPieceBytes = 1 << 20;
+  int64_t row = 0;
+  return WriteNewFile(path, [&](std::string& piece) {
+    if (row == rows && head.empty()) return false;
+    piece = std::exchange(head, "");
+    while (row < rows && piece.size() < kPieceBytes) append(row++, piece);
+    return true;
+  });
+}
+
 // For images of side x side pixels.
 std::string Header(int64_t side) {
   std::string text = "label";
@@ -477,41 +495,43 @@ absl::StatusOr<Tensor> ReadCsvImages(const std::string& path) try {
 
 absl::Status WriteCsvDataset(const Dataset& dataset,
                              const std::string& images_path,
-                             const std::string& labels_path) {
+                             const std::string& labels_path) try {
   if (absl::Status status = CheckGreyLevels(dataset); !status.ok()) {
     return status;
   }
   const absl::StatusOr<int64_t> side = SquareSide(dataset);
   if (!side.ok()) return side.status();
   const GreyWriter writer;
-  std::string images, labels;
-  images.reserve(dataset.size() * MaxRowBytes(dataset.pixels()));
-  for (int64_t i = 0; i < dataset.size(); ++i) {
-    writer.AppendRow(ImageOf(dataset, i), images);
-    absl::StrAppend(&labels, dataset.labels.values<int32_t>()[i], "\n");
-  }
-  if (absl::Status status = WriteNewFile(images_path, {images}); !status.ok()) {
-    return status;
-  }
-  return WriteNewFile(labels_path, {labels});
+  absl::Status status = WriteRows(images_path, "", dataset.size(),
+                                  [&](int64_t i, std::string& text) {
+                                    writer.AppendRow(ImageOf(dataset, i), text);
+                                  });
+  if (!status.ok()) return status;
+  const auto labels = dataset.labels.values<int32_t>();
+  return WriteRows(labels_path, "", dataset.size(),
+                   [&](int64_t i, std::string& text) {
+                     absl::StrAppend(&text, labels[i], "\n");
+                   });
+} catch (...) {
+  return CaughtStatus(images_path);
 }
 
 absl::Status WriteLabelledCsvDataset(const Dataset& dataset,
-                                     const std::string& path) {
+                                     const std::string& path) try {
   if (absl::Status status = CheckGreyLevels(dataset); !status.ok()) {
     return status;
   }
   const absl::StatusOr<int64_t> side = SquareSide(dataset);
   if (!side.ok()) return side.status();
   const GreyWriter writer;
-  std::string text = Header(*side);
-  text.reserve(text.size() +
-               dataset.size() * (MaxRowBytes(dataset.pixels()) + 4));
-  for (int64_t i = 0; i < dataset.size(); ++i) {
-    absl::StrAppend(&text, dataset.labels.values<int32_t>()[i], ",");
-    writer.AppendRow(ImageOf(dataset, i), text);
-  }
-  return WriteNewFile(path, {text});
+  const auto labels = dataset.labels.values<int32_t>();
+  return WriteRows(path, Header(*side), dataset.size(),
+                   [&](int64_t i, std::string& text) {
+                     absl::StrAppend(&text, labels[i], ",");
+                     writer.AppendRow(ImageOf(dataset, i), text);
+                   });
+} catch (...) {
+  return CaughtStatus(path);
 }
 
 }  // namespace tape

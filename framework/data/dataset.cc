@@ -184,6 +184,11 @@ absl::StatusOr<DataSplits> ReadFound(
                      absl::StrCat(train->pixels(), " and ", test->pixels(),
                                   " pixels an image"));
   }
+  if (train->rows != test->rows) {
+    return WrongData(folder, "train and test images of one size",
+                     absl::StrCat(train->rows, " and ", test->rows, " rows of ",
+                                  train->pixels(), " pixels in all"));
+  }
   return DataSplits{.train = *std::move(train), .test = *std::move(test)};
 }
 
@@ -218,7 +223,8 @@ absl::Status CheckGreyLevels(const Dataset& dataset) {
                    Name(dataset.images.dtype()));
 }
 
-absl::StatusOr<Tensor> ReadIdxImages(const std::string& path) try {
+absl::StatusOr<Tensor> ReadIdxImages(const std::string& path,
+                                     int64_t* rows) try {
   const absl::StatusOr<IdxArray> images = ReadIdxOfRank(path, 3);
   if (!images.ok()) return images.status();
   const Shape& shape = images->shape;
@@ -226,6 +232,7 @@ absl::StatusOr<Tensor> ReadIdxImages(const std::string& path) try {
     return WrongByte(path, kFirstSizeOffset,
                      "at least 1 image of at least 1 pixel", shape.ToString());
   }
+  if (rows != nullptr) *rows = shape[1];
   return Tensor({shape[0], shape[1] * shape[2]}, images->values);
 } catch (...) {
   return CaughtStatus(path);
@@ -235,7 +242,8 @@ absl::StatusOr<Dataset> ReadIdxDataset(const std::string& images_path,
                                        const std::string& labels_path,
                                        int classes) try {
   if (absl::Status status = CheckClasses(classes); !status.ok()) return status;
-  absl::StatusOr<Tensor> images = ReadIdxImages(images_path);
+  int64_t rows = 0;
+  absl::StatusOr<Tensor> images = ReadIdxImages(images_path, &rows);
   if (!images.ok()) return images.status();
   const absl::StatusOr<IdxArray> labels = ReadIdxOfRank(labels_path, 1);
   if (!labels.ok()) return labels.status();
@@ -259,31 +267,35 @@ absl::StatusOr<Dataset> ReadIdxDataset(const std::string& images_path,
                                          labels->values.end());
   return Dataset{.images = *std::move(images),
                  .labels = Tensor(labels->shape, wide_labels),
-                 .classes = classes};
+                 .classes = classes,
+                 .rows = rows};
 } catch (...) {
   return CaughtStatus(images_path);
 }
 
 absl::Status WriteIdxDataset(const Dataset& dataset,
                              const std::string& images_path,
-                             const std::string& labels_path) {
+                             const std::string& labels_path) try {
   if (absl::Status status = CheckGreyLevels(dataset); !status.ok()) {
     return status;
   }
-  const absl::StatusOr<int64_t> side = SquareSide(dataset);
-  if (!side.ok()) return side.status();
+  const absl::StatusOr<ImageSize> size = SizeOfImages(dataset);
+  if (!size.ok()) return size.status();
   if (dataset.classes > kMaxIdxClasses) {
     return WrongData(labels_path,
                      absl::StrCat("at most ", kMaxIdxClasses,
                                   " classes, as labels are bytes"),
                      absl::StrCat(dataset.classes));
   }
-  absl::Status status = WriteIdx(images_path, {dataset.size(), *side, *side},
-                                 dataset.images.values<uint8_t>());
+  absl::Status status =
+      WriteIdx(images_path, {dataset.size(), size->rows, size->columns},
+               dataset.images.values<uint8_t>());
   if (!status.ok()) return status;
   const auto labels = dataset.labels.values<int32_t>();
   return WriteIdx(labels_path, {dataset.size()},
                   std::vector<uint8_t>(labels.begin(), labels.end()));
+} catch (...) {
+  return CaughtStatus(images_path);
 }
 
 absl::Status CheckClasses(int classes) {
@@ -291,12 +303,28 @@ absl::Status CheckClasses(int classes) {
   return WrongData("the data set", "at least 1 class", absl::StrCat(classes));
 }
 
+absl::StatusOr<ImageSize> SizeOfImages(const Dataset& dataset) {
+  const int64_t pixels = dataset.pixels();
+  if (dataset.rows == 0) {
+    const auto side = std::llround(std::sqrt(static_cast<double>(pixels)));
+    if (side > 0 && side * side == pixels) return ImageSize{side, side};
+    return WrongData("the data set", "square images, 28 x 28 for one",
+                     absl::StrCat(pixels, " pixels an image"));
+  }
+  if (dataset.rows > 0 && pixels > 0 && pixels % dataset.rows == 0) {
+    return ImageSize{dataset.rows, pixels / dataset.rows};
+  }
+  return WrongData(
+      "the data set", "rows that divide the pixels of an image",
+      absl::StrCat(dataset.rows, " rows of ", pixels, " pixels in all"));
+}
+
 absl::StatusOr<int64_t> SquareSide(const Dataset& dataset) {
-  const auto side =
-      std::llround(std::sqrt(static_cast<double>(dataset.pixels())));
-  if (side > 0 && side * side == dataset.pixels()) return side;
+  const absl::StatusOr<ImageSize> size = SizeOfImages(dataset);
+  if (!size.ok()) return size.status();
+  if (size->rows == size->columns) return size->rows;
   return WrongData("the data set", "square images, 28 x 28 for one",
-                   absl::StrCat(dataset.pixels(), " pixels an image"));
+                   absl::StrCat(size->rows, " x ", size->columns));
 }
 
 absl::Span<const DatasetForm> DatasetForms() {

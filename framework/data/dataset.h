@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "framework/core/tensor.h"
 #include "framework/core/tensor_type.h"
+#include "framework/io/grey_png.h"
 
 namespace tape {
 
@@ -23,6 +24,9 @@ struct Dataset {
   Tensor images = Tensor(TensorType{DType::kUint8, {0, 0}});  // [n, pixels]
   Tensor labels = Tensor(TensorType{DType::kInt32, {0}});     // [n]
   int classes = 0;  // Each label is in 0 … classes - 1.
+  // Of pixels in an image, as its file has them; 0 if no file tells. SizeOfImages
+  // is for who needs them.
+  int64_t rows = 0;
 
   int64_t size() const { return Dim(0); }
   int64_t pixels() const { return Dim(1); }
@@ -52,21 +56,25 @@ absl::StatusOr<Dataset> ReadIdxDataset(const std::string& images_path,
                                        const std::string& labels_path,
                                        int classes);
 
-// The images alone: uint8 [n, rows * columns]. Errors are those of its images.
-absl::StatusOr<Tensor> ReadIdxImages(const std::string& path);
+// The images alone: uint8 [n, rows * columns], and their rows in `rows`, if it
+// is given. Errors are those of its images.
+absl::StatusOr<Tensor> ReadIdxImages(const std::string& path,
+                                     int64_t* rows = nullptr);
 
 // Writes two new IDX files, not gzipped, that ReadIdxDataset makes the same
-// data set of. Errors: kInvalidArgument if the images are not square
-// (SquareSide) or there are more than 256 classes, since a label is a byte;
-// otherwise what WriteIdx returns. After an error of the second file the first
+// data set of. Errors: those of SizeOfImages; kInvalidArgument if
+// there are more than 256 classes, since a label is a byte; otherwise what WriteIdx returns. After an error of the second file the first
 // one is there.
 absl::Status WriteIdxDataset(const Dataset& dataset,
                              const std::string& images_path,
                              const std::string& labels_path);
 
-// The side of the data set's images, in pixels: a Dataset does not know its
-// images' rows, so whoever needs them takes the images for square.
-// kInvalidArgument if they cannot be.
+// The rows and columns of the data set's images, in pixels: those of their file,
+// or, if `rows` is 0, of squares. kInvalidArgument if they cannot be, or `rows`
+// does not divide the pixels.
+absl::StatusOr<ImageSize> SizeOfImages(const Dataset& dataset);
+
+// The side of square images, in pixels. kInvalidArgument if they are not square.
 absl::StatusOr<int64_t> SquareSide(const Dataset& dataset);
 
 struct DataSplits {
@@ -112,14 +120,15 @@ absl::StatusOr<FoundDataset> FindDataset(const std::string& folder);
 
 // The data set of a folder in any of the forms. The same data give the same
 // tensors whatever their form. Errors: those of FindDataset and of the form's
-// reader, and kInvalidArgument if the two splits differ in pixels an image.
+// reader, and kInvalidArgument if the two splits differ in rows or columns.
 absl::StatusOr<DataSplits> ReadDatasetFolder(const std::string& folder);
 
 // The same of a folder that must have the form kIdx.
 absl::StatusOr<DataSplits> ReadMnistFolder(const std::string& folder);
 
 // Writes the training and the test split to `folder`, which must be there
-// without such files. The images must be square. Errors are those of the form's
+// without such files. What is written as CSV must be square, since its readers take
+// no other images. Errors are those of the form's
 // writer; part of the files may then be there.
 absl::Status WriteDatasetFolder(const DataSplits& splits, DatasetForm form,
                                 const std::string& folder);

@@ -94,7 +94,8 @@ std::string Describe(ImageSize size) {
 
 }  // namespace
 
-absl::StatusOr<Tensor> ReadPngImages(absl::Span<const std::string> paths) try {
+absl::StatusOr<Tensor> ReadPngImages(absl::Span<const std::string> paths,
+                                     int64_t* rows) try {
   if (paths.empty()) {
     return WrongData("ReadPngImages", "at least 1 image", "none");
   }
@@ -137,6 +138,7 @@ absl::StatusOr<Tensor> ReadPngImages(absl::Span<const std::string> paths) try {
         decoder.ReadPixels(greys.data() + greys.size() - size.pixels());
     if (!status.ok()) return status;
   }
+  if (rows != nullptr) *rows = size.rows;
   return Tensor({static_cast<int64_t>(paths.size()), size.pixels()}, greys);
 } catch (...) {
   return CaughtStatus("PNG images");
@@ -153,23 +155,25 @@ absl::StatusOr<Dataset> ReadImageFolder(const std::string& folder,
     paths.push_back(PathOf(folder, file));
     labels.push_back(file.label);
   }
-  absl::StatusOr<Tensor> images = ReadPngImages(paths);
+  int64_t rows = 0;
+  absl::StatusOr<Tensor> images = ReadPngImages(paths, &rows);
   if (!images.ok()) return images.status();
   return Dataset{
       .images = *std::move(images),
       .labels = Tensor({static_cast<int64_t>(labels.size())}, labels),
-      .classes = classes};
+      .classes = classes,
+      .rows = rows};
 } catch (...) {
   return CaughtStatus(folder);
 }
 
 absl::Status WriteImageFolder(const Dataset& dataset,
-                              const std::string& folder) {
+                              const std::string& folder) try {
   if (absl::Status status = CheckGreyLevels(dataset); !status.ok()) {
     return status;
   }
-  const absl::StatusOr<int64_t> side = SquareSide(dataset);
-  if (!side.ok()) return side.status();
+  const absl::StatusOr<ImageSize> size = SizeOfImages(dataset);
+  if (!size.ok()) return size.status();
   const auto labels = dataset.labels.values<int32_t>();
   for (const int32_t label : labels) {
     if (label >= 0 && label < dataset.classes) continue;
@@ -196,10 +200,11 @@ absl::Status WriteImageFolder(const Dataset& dataset,
         PathOf(folder, {absl::StrFormat("%0*d.png", digits, i), labels[i]});
     const uint8_t* const pixels =
         dataset.images.values<uint8_t>().data() + i * dataset.pixels();
-    status = WriteNewFile(
-        path, {EncodePng({.rows = *side, .columns = *side}, pixels)});
+    status = WriteNewFile(path, {EncodePng(*size, pixels)});
   }
   return status;
+} catch (...) {
+  return CaughtStatus(folder);
 }
 
 }  // namespace tape

@@ -8,6 +8,7 @@
 #ifndef TAPE_FRAMEWORK_DATA_IMAGE_FOLDER_H_
 #define TAPE_FRAMEWORK_DATA_IMAGE_FOLDER_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -21,9 +22,11 @@ namespace tape {
 // The images of these PNG files, of which there is at least one, in their
 // order: uint8 [n, rows * columns]. Each must be a greyscale image of 1, 2, 4
 // or 8 bits (expanded to 0 to 255), whatever its name, and of the size of the
-// first one, at most 2^24 pixels. Errors: kNotFound if a file is missing;
+// first one, at most 2^24 pixels. Their rows come in `rows`, if it is given.
+// Errors: kNotFound if a file is missing;
 // kInvalidArgument if one is not such an image; otherwise what the system said.
-absl::StatusOr<Tensor> ReadPngImages(absl::Span<const std::string> paths);
+absl::StatusOr<Tensor> ReadPngImages(absl::Span<const std::string> paths,
+                                     int64_t* rows = nullptr);
 
 // The data set of the label folders 0 to classes - 1 in `folder`: images of
 // rows x columns become uint8 [n, rows * columns], labels int32 [n]. `classes`
@@ -47,8 +50,8 @@ absl::StatusOr<Dataset> ReadImageFolder(const std::string& folder, int classes);
 
 // Makes `folder`, and in it the tree that ReadImageFolder makes the same data
 // set of: 8-bit images named by their index, with five digits or more. Errors:
-// kInvalidArgument if the images are not square (SquareSide) or a class has
-// none, since such a tree would be refused; otherwise the system's,
+// kInvalidArgument if the images have no rows and columns (SizeOfImages) or a
+// class has none, since such a tree would be refused; otherwise the system's,
 // kAlreadyExists for one if `folder` is taken. After an error of the system's
 // part of the tree may be there.
 absl::Status WriteImageFolder(const Dataset& dataset,

@@ -52,9 +52,11 @@ absl::StatusOr<Images> ReadFolder(const std::string& folder) {
   if (!names.ok()) return names.status();
   std::vector<std::string> paths;
   for (const std::string& name : *names) paths.push_back(PathIn(folder, name));
-  absl::StatusOr<Tensor> pixels = ReadPngImages(paths);
+  int64_t rows = 0;
+  absl::StatusOr<Tensor> pixels = ReadPngImages(paths, &rows);
   if (!pixels.ok()) return pixels.status();
-  return Images{.pixels = *std::move(pixels), .names = *std::move(names)};
+  return Images{
+      .pixels = *std::move(pixels), .names = *std::move(names), .rows = rows};
 }
 
 // How a file begins; at most so many bytes as formats are known by.
@@ -77,19 +79,21 @@ absl::StatusOr<Images> ReadImages(const std::string& path) try {
   if (IsFolder(path)) return ReadFolder(path);
   const absl::StatusOr<std::string> beginning = Beginning(path);
   if (!beginning.ok()) return beginning.status();
+  int64_t rows = 0;
   if (absl::StartsWith(*beginning, "\x89PNG")) {
-    absl::StatusOr<Tensor> pixels = ReadPngImages({path});
+    absl::StatusOr<Tensor> pixels = ReadPngImages({path}, &rows);
     if (!pixels.ok()) return pixels.status();
     return Images{.pixels = *std::move(pixels),
-                  .names = {std::filesystem::path(path).filename().string()}};
+                  .names = {std::filesystem::path(path).filename().string()},
+                  .rows = rows};
   }
   // No text begins with a NUL byte.
   const bool is_idx = absl::StartsWith(*beginning, "\x1f\x8b") ||
                       absl::StartsWith(*beginning, absl::string_view("\0", 1));
   absl::StatusOr<Tensor> pixels =
-      is_idx ? ReadIdxImages(path) : ReadCsvImages(path);
+      is_idx ? ReadIdxImages(path, &rows) : ReadCsvImages(path);
   if (!pixels.ok()) return pixels.status();
-  Images images = {.pixels = *std::move(pixels)};
+  Images images = {.pixels = *std::move(pixels), .rows = rows};
   for (int64_t i = 0; i < images.size(); ++i) {
     images.names.push_back(absl::StrCat(i));
   }

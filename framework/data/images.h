@@ -16,6 +16,8 @@ struct Images {
   Tensor pixels = Tensor(TensorType{DType::kUint8, {0, 0}});  // [n, pixels]
   // Of each image: its file's, if it has one, else its index from 0 on.
   std::vector<std::string> names = {};
+  int64_t rows =
+      0;  // Of pixels in an image; 0 if the file does not tell (CSV).
 
   int64_t size() const { return pixels.shape()[0]; }
 };

@@ -26,7 +26,8 @@ Dataset SelectMarked(const Dataset& dataset, const std::vector<bool>& marks) {
   const int64_t bytes = pixels * static_cast<int64_t>(SizeOf(dtype));
   Dataset selected{.images = Tensor({dtype, {samples, pixels}}),
                    .labels = Tensor({DType::kInt32, {samples}}),
-                   .classes = dataset.classes};
+                   .classes = dataset.classes,
+                   .rows = dataset.rows};
   const auto* image = static_cast<const std::byte*>(dataset.images.data());
   const absl::Span<const int32_t> labels = dataset.labels.values<int32_t>();
   auto* next_image = static_cast<std::byte*>(selected.images.data());

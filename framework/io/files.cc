@@ -13,9 +13,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <limits>
 #include <optional>
 #include <random>
+#include <system_error>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -132,6 +134,33 @@ int KeepOwnerAndPermissions(int file, const struct stat& old) {
   return fchmod(file, old.st_mode & 07777) == 0 ? 0 : errno;
 }
 
+// The open file that ReplaceFile(path) writes.
+struct Temporary {
+  int file;
+  std::string path;
+};
+
+absl::StatusOr<Temporary> MakeTemporary(const std::string& path) {
+  const auto old = FindReplaceable(path);
+  if (!old.ok()) return old.status();
+  if (old->has_value() &&
+      faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) {
+    return SystemError(errno, path, "cannot replace the file");
+  }
+  Temporary made;
+  made.file = CreateTemporary(
+      path, old->has_value() ? kPrivatePermissions : kFilePermissions,
+      made.path);
+  if (made.file < 0) return SystemError(errno, path, "cannot create the file");
+  if (!old->has_value()) return made;
+  const int error = KeepOwnerAndPermissions(made.file, **old);
+  if (error == 0) return made;
+  close(made.file);
+  unlink(made.path.c_str());
+  return SystemError(error, path,
+                     "cannot keep the file's owner and permissions");
+}
+
 // What file managers leave in folders. Case differs between their versions.
 bool IsOfAFileManager(absl::string_view name) {
   for (const char* known : {"Thumbs.db", "ehthumbs.db", "desktop.ini"}) {
@@ -152,6 +181,42 @@ int WriteAll(int file, absl::string_view bytes) {
   }
   return 0;
 }
+
+// A file that is removed unless it is finished.
+class NewFile {
+ public:
+  explicit NewFile(const std::string& path)
+      : path_(path),
+        file_(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                   kFilePermissions)),
+        error_(file_ < 0 ? errno : 0) {}
+  ~NewFile() {
+    if (file_ < 0) return;
+    close(file_);
+    unlink(path_.c_str());
+  }
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+
+  bool ok() const { return error_ == 0; }
+  void Write(absl::string_view bytes) {
+    if (ok()) error_ = WriteAll(file_, bytes);
+  }
+  // The first error, after which there is no file.
+  absl::Status Finish() {
+    if (file_ < 0) return SystemError(error_, path_, "cannot create the file");
+    if (close(file_) != 0 && ok()) error_ = errno;
+    file_ = -1;
+    if (ok()) return absl::OkStatus();
+    unlink(path_.c_str());
+    return SystemError(error_, path_, "cannot write the file");
+  }
+
+ private:
+  const std::string& path_;
+  int file_;
+  int error_;
+};
 
 // Reads until `to` holds `size` bytes, or there are no more. Returns 0 or
 // errno, and in `count` how many there were.
@@ -226,44 +291,39 @@ absl::StatusOr<FileBytes> ReadWholeFile(const std::string& path,
 
 absl::Status WriteNewFile(const std::string& path,
                           std::initializer_list<absl::string_view> pieces) {
-  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                        kFilePermissions);
-  if (file < 0) return SystemError(errno, path, "cannot create the file");
-  int error = 0;
-  for (absl::string_view piece : pieces) {
-    if (error == 0) error = WriteAll(file, piece);
+  NewFile file(path);
+  for (absl::string_view piece : pieces) file.Write(piece);
+  return file.Finish();
+}
+
+absl::Status WriteNewFile(const std::string& path,
+                          const std::function<bool(std::string& piece)>& next) {
+  NewFile file(path);
+  std::string piece;
+  while (file.ok() && next(piece)) {
+    file.Write(piece);
+    piece.clear();
   }
-  if (close(file) != 0 && error == 0) error = errno;
-  if (error == 0) return absl::OkStatus();
-  unlink(path.c_str());
-  return SystemError(error, path, "cannot write the file");
+  return file.Finish();
 }
 
 absl::Status ReplaceFile(const std::string& path, absl::string_view bytes) {
   return ReplaceFile(path, absl::MakeConstSpan(&bytes, 1));
 }
 
+absl::Status CheckCanReplace(const std::string& path) {
+  const absl::StatusOr<Temporary> temporary = MakeTemporary(path);
+  if (!temporary.ok()) return temporary.status();
+  close(temporary->file);
+  return RemoveFile(temporary->path);
+}
+
 absl::Status ReplaceFile(const std::string& path,
                          absl::Span<const absl::string_view> pieces) {
-  const auto old = FindReplaceable(path);
-  if (!old.ok()) return old.status();
-  if (old->has_value() &&
-      faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) {
-    return SystemError(errno, path, "cannot replace the file");
-  }
-  std::string temporary;
-  const int file = CreateTemporary(
-      path, old->has_value() ? kPrivatePermissions : kFilePermissions,
-      temporary);
-  if (file < 0) return SystemError(errno, path, "cannot create the file");
+  const absl::StatusOr<Temporary> made = MakeTemporary(path);
+  if (!made.ok()) return made.status();
+  const auto& [file, temporary] = *made;
   int error = 0;
-  if (old->has_value()) error = KeepOwnerAndPermissions(file, **old);
-  if (error != 0) {
-    close(file);
-    unlink(temporary.c_str());
-    return SystemError(error, path,
-                       "cannot keep the file's owner and permissions");
-  }
   for (absl::string_view piece : pieces) {
     if (error == 0) error = WriteAll(file, piece);
   }
@@ -443,6 +503,20 @@ absl::StatusOr<std::vector<std::string>> VisibleNames(const std::string& path,
 std::string PathIn(absl::string_view folder, absl::string_view name) {
   return absl::StrCat(folder, folder.empty() || folder.back() == '/' ? "" : "/",
                       name);
+}
+
+std::string PathFrom(const std::string& folder, const std::string& path) {
+  // Absolute first: of a relative path of which nothing is there,
+  // weakly_canonical makes none.
+  const auto canonical = [](const std::string& name) {
+    std::error_code ignored;  // What cannot be looked at is left as it is.
+    return std::filesystem::weakly_canonical(
+        std::filesystem::absolute(name, ignored), ignored);
+  };
+  std::filesystem::path base = canonical(folder);
+  if (!base.has_filename()) base = base.parent_path();  // "run/"
+  const std::filesystem::path from = canonical(path).lexically_relative(base);
+  return from.empty() || *from.begin() == ".." ? "" : from.string();
 }
 
 absl::Status WrongData(absl::string_view where, absl::string_view expected,

@@ -59,6 +59,12 @@ absl::StatusOr<FileBytes> ReadWholeFile(const std::string& path,
 absl::Status WriteNewFile(const std::string& path,
                           std::initializer_list<absl::string_view> pieces);
 
+// The same of the pieces that `next` makes, one after the other, until it returns
+// false: for a file that need not be in memory as a whole. What `next` throws
+// leaves no file either.
+absl::Status WriteNewFile(const std::string& path,
+                          const std::function<bool(std::string& piece)>& next);
+
 // Makes `bytes` the content of the file `path`, which is there as a whole or,
 // if this fails, as it was before: they are written to a new file of a name that
 // nobody can guess beside it, "<path>.tape-<12 letters>", and bytes and name are
@@ -72,6 +78,11 @@ absl::Status ReplaceFile(const std::string& path, absl::string_view bytes);
 // The same of these pieces, one after the other.
 absl::Status ReplaceFile(const std::string& path,
                          absl::Span<const absl::string_view> pieces);
+
+// What ReplaceFile(path) would say of the path, its folder, the file's owner and
+// permissions: makes its new file, and removes it. For who must not find out
+// after hours.
+absl::Status CheckCanReplace(const std::string& path);
 
 // Whether ReplaceFile(path) would replace nothing but what the same program has
 // written: nothing is there, or a file that begins with `mark`, as all files do
@@ -146,6 +157,10 @@ absl::StatusOr<std::vector<std::string>> VisibleNames(const std::string& path,
 
 // The path of `name` in `folder`.
 std::string PathIn(absl::string_view folder, absl::string_view name);
+
+// The path of `path` from `folder`, links followed: "." if they are the same,
+// empty if `path` is not in `folder`. Neither need be there.
+std::string PathFrom(const std::string& folder, const std::string& path);
 
 // kInvalidArgument, "WHERE: expected EXPECTED, found FOUND".
 absl::Status WrongData(absl::string_view where, absl::string_view expected,

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "framework/core/text.h"
 
 namespace tape {
 namespace {
@@ -37,7 +38,16 @@ EpochLog::EpochLog(std::string path, EpochFormat format,
       format_(std::move(format)),
       clock_(std::move(clock)) {}
 
+absl::Status EpochLog::status() const {
+  if (format_.epoch && clock_) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(Printable(path()), path().empty() ? "" : ": ",
+                   "expected a log with a format and a clock, found one "
+                   "without, or that was moved from"));
+}
+
 absl::Status EpochLog::Append(const EpochResult& epoch) {
+  if (!status().ok()) return status();
   const double time = clock_();
   const bool first = file_.bytes() == 0;
   std::string text = first && format_.head ? format_.head(time) : "";
@@ -49,6 +59,7 @@ absl::Status EpochLog::Append(const EpochResult& epoch) {
 }
 
 absl::Status EpochLog::Continue(absl::Span<const EpochResult> history) {
+  if (!status().ok()) return status();
   const bool only_grows = format_.restart != nullptr;
   if (only_grows && (earlier_files_ || file_.bytes() > 0)) {
     restarts_ = true;

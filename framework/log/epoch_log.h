@@ -32,7 +32,9 @@ struct EpochFormat {
 // The time now, in seconds since 1970.
 double SecondsSince1970();
 
-// For one thread. Errors are those of AppendOnlyFile, and name the file.
+// For one thread. Errors are those of AppendOnlyFile, and name the file;
+// kFailedPrecondition of a log without a format or a clock, as one is that was
+// moved from.
 class EpochLog {
  public:
   // Touches nothing. `clock` is for tests.
@@ -58,6 +60,8 @@ class EpochLog {
   void HaveEarlierFiles() { earlier_files_ = true; }
 
  private:
+  absl::Status status() const;
+
   AppendOnlyFile file_;
   EpochFormat format_;
   std::function<double()> clock_;

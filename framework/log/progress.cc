@@ -22,6 +22,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "framework/core/text.h"
 
 namespace tape {
 namespace {
@@ -339,8 +340,9 @@ std::vector<Progress::TableColumn> Progress::MeasuredColumns(
   std::map<std::string, int> reports;  // So far, of each name.
   for (const Measurement& report : epoch.train.reports) {
     const int others = reports[report.name]++;
-    const int width = std::max(static_cast<int>(report.name.size()), 9);
-    add(report.name, width, kReportColumn,
+    const std::string title = Printable(report.name);
+    const int width = std::max(static_cast<int>(title.size()), 9);
+    add(title, width, kReportColumn,
         [name = report.name, others](const Epoch& e) {
           return ReportText(e.train, name, others);
         });

@@ -93,6 +93,12 @@ std::string NameText(const std::string& name) {
   return absl::StrCat("\"", absl::StrReplaceAll(name, {{"\"", "\"\""}}), "\"");
 }
 
+// Of a RunDirectory that was moved from.
+absl::Status NoRun() {
+  return absl::FailedPreconditionError(
+      "expected the folder of a run, found a RunDirectory that was moved from");
+}
+
 absl::Status EmptyPath() {
   return absl::InvalidArgumentError("the path of the run's folder is empty");
 }
@@ -235,6 +241,7 @@ absl::StatusOr<std::string> RunDirectory::MetricsText(
 }
 
 absl::Status RunDirectory::AppendMetrics(const EpochMetrics& metrics) {
+  if (lock_ == nullptr) return NoRun();
   const absl::StatusOr<std::string> text =
       MetricsText(metrics, metrics_.bytes() == 0);
   return text.ok() ? metrics_.Append(*text) : text.status();
@@ -242,6 +249,7 @@ absl::Status RunDirectory::AppendMetrics(const EpochMetrics& metrics) {
 
 absl::Status RunDirectory::ContinueMetrics(
     absl::Span<const EpochResult> history) {
+  if (lock_ == nullptr) return NoRun();
   std::string text;
   for (const EpochResult& epoch : history) {
     const EpochMetrics* const all[] = {
@@ -260,6 +268,7 @@ absl::Status RunDirectory::ContinueMetrics(
 }
 
 absl::Status RunDirectory::WriteSummary(const RunSummary& summary) const {
+  if (lock_ == nullptr) return NoRun();
   return ReplaceFile(PathIn(path_, kSummaryName),
                      ToJson(summary, JsonForm::kIndented));
 }

@@ -34,7 +34,8 @@ bool IsRunFile(absl::string_view name);
 // folder. Errors: the system's.
 absl::StatusOr<std::vector<std::string>> RunFilesIn(const std::string& folder);
 
-// For one thread. Errors of the system have the code of their errno
+// For one thread. One that was moved from writes nothing: kFailedPrecondition.
+// Errors of the system have the code of their errno
 // (absl::ErrnoToStatus), and name the file and the cause.
 class RunDirectory {
  public:

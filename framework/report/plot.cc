@@ -467,7 +467,8 @@ std::optional<Figure> MakeImageGrid(const ImageGrid& grid) {
   Svg svg(kWidth, height, grid.title);
   if (grid.scale.has_value()) {
     const ImageGrid::Scale& scale = *grid.scale;
-    svg.Image(0, 0, kWidth, 10, scale.png, {.classes = "scale"});
+    svg.Image(0, 0, kWidth, 10, scale.png, {.classes = "scale"},
+              /*stretched=*/true);
     svg.Text(0, 24, scale.low, Anchor::kStart, {.classes = "small muted"});
     svg.Text(kWidth / 2, 24, scale.middle, Anchor::kMiddle,
              {.classes = "small muted"});

@@ -32,10 +32,10 @@ bool IsFloatMatrix(const std::optional<Tensor>& tensor) {
          tensor->shape().rank() == 2;
 }
 
-std::string SampleImage(const Dataset& dataset, int64_t sample, int64_t side) {
-  return EncodePng(
-      {.rows = side, .columns = side},
-      dataset.images.values<uint8_t>().data() + sample * dataset.pixels());
+std::string SampleImage(const Dataset& dataset, int64_t sample,
+                        ImageSize size) {
+  return EncodePng(size, dataset.images.values<uint8_t>().data() +
+                             sample * dataset.pixels());
 }
 
 // The test samples that the model got wrong and was surest of, surest first.
@@ -99,8 +99,8 @@ void AddMistakes(const ReportInput& input, Page& page) {
       input.probabilities->shape()[0] != test.size()) {
     return;
   }
-  const absl::StatusOr<int64_t> side = SquareSide(test);
-  if (!side.ok()) return;
+  const absl::StatusOr<ImageSize> size = SizeOfImages(test);
+  if (!size.ok()) return;
   ImageGrid grid = {
       .id = "mistakes",
       .title = "The most confident mistakes",
@@ -119,7 +119,7 @@ void AddMistakes(const ReportInput& input, Page& page) {
             ? "> 99.9 %"
             : Percent(mistake.probability, 1);
     grid.images.push_back(
-        {.png = SampleImage(test, mistake.sample, *side),
+        {.png = SampleImage(test, mistake.sample, *size),
          .title = absl::StrFormat(
              "test image %s: taken for %s with probability %.6f, is %s",
              CountText(mistake.sample), taken, mistake.probability, is),
@@ -162,8 +162,8 @@ void AddData(const ReportInput& input, Page& page) {
     page.Add(*figure);
   }
 
-  const absl::StatusOr<int64_t> side = SquareSide(train);
-  if (side.ok()) {
+  const absl::StatusOr<ImageSize> size = SizeOfImages(train);
+  if (size.ok()) {
     ImageGrid samples = {.id = "samples",
                          .title = "Samples",
                          .caption =
@@ -181,7 +181,7 @@ void AddData(const ReportInput& input, Page& page) {
         if (all[i] != label) continue;
         ++found;
         samples.images.push_back(
-            {.png = SampleImage(train, i, *side),
+            {.png = SampleImage(train, i, *size),
              .title = absl::StrCat("training image ", CountText(i), ": ",
                                    ClassName(input, label))});
       }

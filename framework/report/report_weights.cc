@@ -60,9 +60,13 @@ void AddWeights(const ReportInput& input, Page& page) {
   if (!IsFloatMatrix(input.weights)) return;
   const int64_t pixels = input.weights->shape()[0];
   const int64_t units = input.weights->shape()[1];
-  const auto side = static_cast<int64_t>(
-      std::llround(std::sqrt(static_cast<double>(pixels))));
-  if (side * side != pixels || units == 0) return;
+  // A Dataset of no samples, for the shape that its images would have.
+  const absl::StatusOr<ImageSize> image_size = SizeOfImages(
+      {.images = Tensor(TensorType{DType::kUint8, {0, pixels}}),
+       .rows = HasData(input) && input.data->train.pixels() == pixels
+                   ? input.data->train.rows
+                   : 0});
+  if (!image_size.ok() || units == 0) return;
   const auto values = input.weights->values<float>();
   const int64_t shown = std::min(units, kUnits);
 
@@ -112,8 +116,7 @@ void AddWeights(const ReportInput& input, Page& page) {
       image[i] = ShadeOf(values[i * units + unit], largest);
     }
     grid.images.push_back(
-        {.png = EncodePalettePng({.rows = side, .columns = side}, image.data(),
-                                 shades),
+        {.png = EncodePalettePng(*image_size, image.data(), shades),
          .title = absl::StrCat("unit ", unit + 1)});
   }
   if (const std::optional<Figure> figure = MakeImageGrid(grid)) {

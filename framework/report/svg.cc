@@ -217,13 +217,12 @@ void Svg::Text(double x, double y, absl::string_view text, Anchor anchor,
 }
 
 void Svg::Image(double x, double y, double width, double height,
-                absl::string_view png, const Look& look) {
-  absl::StrAppend(&body_, "<image x=\"", Coordinate(x), "\" y=\"",
-                  Coordinate(y), "\" width=\"", Coordinate(width),
-                  "\" height=\"", Coordinate(height),
-                  "\" preserveAspectRatio=\"none\" href=\"data:image/png;"
-                  "base64,",
-                  absl::Base64Escape(png), "\"");
+                absl::string_view png, const Look& look, bool stretched) {
+  absl::StrAppend(
+      &body_, "<image x=\"", Coordinate(x), "\" y=\"", Coordinate(y),
+      "\" width=\"", Coordinate(width), "\" height=\"", Coordinate(height),
+      stretched ? "\" preserveAspectRatio=\"none" : "",
+      "\" href=\"data:image/png;base64,", absl::Base64Escape(png), "\"");
   Finish("image", look);
 }
 

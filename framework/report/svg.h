@@ -52,9 +52,10 @@ class Svg {
   // On the base line `y`. `turn` is in degrees, clockwise about (x, y).
   void Text(double x, double y, absl::string_view text, Anchor anchor,
             const Look& look, double turn = 0);
-  // The bytes of a PNG file, whose pixels stay sharp squares.
+  // The bytes of a PNG file, whose pixels stay sharp. It keeps its shape, in the
+  // middle of the box, unless it is `stretched` over all of it.
   void Image(double x, double y, double width, double height,
-             absl::string_view png, const Look& look);
+             absl::string_view png, const Look& look, bool stretched = false);
 
   // The <svg> element. It needs the rules of PictureRules.
   std::string ToString() const;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/types/span.h"
+#include "framework/core/text.h"
 
 namespace tape {
 namespace {
@@ -24,6 +25,7 @@ class Table {
   }
 
   void Add(std::vector<std::string> cells) {
+    for (std::string& cell : cells) cell = Printable(cell);  // Users' names.
     lines_.push_back(std::move(cells));
   }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "framework/core/text.h"
 #include "framework/io/files.h"
 #include "nlohmann/json.hpp"
 
@@ -60,6 +61,11 @@ void Profile::Add(int thread, int step, Clock::time_point start,
   if (lane.events.size() < max_events_ / lanes_.size()) {
     lane.events.push_back({step, start, end, share});
   }
+}
+
+absl::Status Profile::CheckTrace(const std::string& path) {
+  absl::Status status = CheckReplaceable(path, kTraceBeginning, "a trace");
+  return status.ok() ? CheckCanReplace(path) : status;
 }
 
 absl::Status Profile::WriteTrace(const std::string& path) const {
@@ -129,7 +135,7 @@ std::string Profile::Table() const {
   for (const Cost& cost : Costliest()) {
     absl::StrAppendFormat(&text, "%10d %10.2f %6.1f%% %9.1f %8.1f  %s\n",
                           cost.calls, cost.seconds * 1e3, 100 * cost.share,
-                          cost.gflops, cost.gigabytes, cost.name);
+                          cost.gflops, cost.gigabytes, Printable(cost.name));
   }
   return text;
 }

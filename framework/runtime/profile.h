@@ -35,6 +35,12 @@ class Profile {
   // Errors: kInvalidArgument if `path` is anything but a trace or nothing yet;
   // what the system says of it.
   absl::Status WriteTrace(const std::string& path) const;
+  // What WriteTrace(path) would say of the path; replaces nothing. For before a
+  // long run.
+  static absl::Status CheckTrace(const std::string& path);
+
+  // Whether a step was recorded.
+  bool empty() const { return Costliest(/*most=*/1).empty(); }
 
   // What a step came to. Bytes are those of the operands and results, each
   // once, caches or not.

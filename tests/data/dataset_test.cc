@@ -205,7 +205,7 @@ TEST_F(DatasetFolderTest, WritesIdxAsTheFormatSays) {
                          "bytes, found 257"));
 }
 
-TEST_F(DatasetFolderTest, WritesOnlySquareImages) {
+TEST_F(DatasetFolderTest, TakesImagesWithoutRowsForSquare) {
   const DataSplits splits = {.train = TwentyImages(783, 0),
                              .test = TwentyImages(783, 0)};
   for (DatasetForm form : DatasetForms()) {
@@ -217,6 +217,46 @@ TEST_F(DatasetFolderTest, WritesOnlySquareImages) {
   }
   EXPECT_FALSE(SquareSide(Dataset()).ok());
   EXPECT_EQ(SquareSide(TwentyImages(784, 0)).value(), 28);
+}
+
+TEST_F(DatasetFolderTest, KeepsRowsAndColumns) {
+  DataSplits splits = {.train = TwentyImages(36, 1),
+                       .test = TwentyImages(36, 2)};
+  splits.train.rows = splits.test.rows = 4;
+  for (DatasetForm form : {DatasetForm::kIdx, DatasetForm::kPng}) {
+    Clear();
+    Write(form, splits);
+    const absl::StatusOr<DataSplits> read = ReadDatasetFolder(folder_);
+    ASSERT_TRUE(read.ok()) << read.status();
+    ExpectSame(read->train, splits.train);
+    EXPECT_EQ(read->train.rows, 4);
+    EXPECT_TRUE(SizeOfImages(read->test).value() == (ImageSize{4, 9}));
+  }
+  // Its readers would take such rows of CSV for images of 6 x 6.
+  Clear();
+  for (DatasetForm form : {DatasetForm::kCsv, DatasetForm::kLabelledCsv}) {
+    EXPECT_EQ(WriteDatasetFolder(splits, form, folder_),
+              absl::InvalidArgumentError("the data set: expected square "
+                                         "images, 28 x 28 for one, found 4 x "
+                                         "9"));
+    EXPECT_TRUE(fs::is_empty(folder_));
+  }
+  splits.train.rows = 5;
+  EXPECT_EQ(WriteDatasetFolder(splits, DatasetForm::kIdx, folder_),
+            absl::InvalidArgumentError(
+                "the data set: expected rows that divide the pixels of an "
+                "image, found 5 rows of 36 pixels in all"));
+}
+
+TEST_F(DatasetFolderTest, RefusesSplitsOfAsManyPixelsInOtherRows) {
+  DataSplits splits = {.train = TwentyImages(36, 1),
+                       .test = TwentyImages(36, 2)};
+  splits.train.rows = 4;
+  Write(DatasetForm::kIdx, splits);
+  EXPECT_EQ(ReadDatasetFolder(folder_).status(),
+            absl::InvalidArgumentError(
+                folder_ + ": expected train and test images of one size, "
+                          "found 4 and 6 rows of 36 pixels in all"));
 }
 
 }  // namespace

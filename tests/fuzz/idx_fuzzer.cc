@@ -38,7 +38,7 @@ void ReadAsDataset(const std::string& path, const IdxArray& array,
   });
   if (!dataset.ok()) return CheckError(dataset.status(), {images, labels});
   TAPE_CHECK_EQ(dataset->images.elements(), array.shape.elements());
-  if (!SquareSide(*dataset).ok()) return;
+  if (!SizeOfImages(*dataset).ok()) return;
   const std::string new_images = NewPath("images");
   const std::string new_labels = NewPath("labels");
   TAPE_CHECK(WriteIdxDataset(*dataset, new_images, new_labels).ok());

@@ -89,7 +89,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   TAPE_CHECK(images->pixels.shape() == dataset->images.shape());
   const std::string copy = NewPath("copy");
   const absl::Status written = WriteImageFolder(*dataset, copy);
-  if (!SquareSide(*dataset).ok()) {
+  if (!SizeOfImages(*dataset).ok()) {
     TAPE_CHECK(absl::IsInvalidArgument(written));
     return 0;
   }

@@ -60,6 +60,32 @@ TEST_F(FilesTest, PiecesBecomeOneFileInTheirOrder) {
   EXPECT_EQ(ReadText(path), "abc");
 }
 
+TEST_F(FilesTest, WritesPiecesAsTheyAreMade) {
+  const std::string path = folder_ + "/file";
+  int made = 0;
+  const auto next = [&](std::string& piece) {
+    EXPECT_EQ(piece, "");
+    piece = std::to_string(made);
+    return made++ < 3;
+  };
+  ASSERT_TRUE(WriteNewFile(path, next).ok());
+  EXPECT_EQ(ReadText(path), "012");
+  EXPECT_TRUE(absl::IsAlreadyExists(WriteNewFile(path, next)));
+  EXPECT_EQ(ReadText(path), "012");
+  const auto fail = [](std::string& piece) -> bool {
+    piece = "half";
+    throw std::bad_alloc();
+  };
+  EXPECT_THROW(WriteNewFile(folder_ + "/new", fail).IgnoreError(),
+               std::bad_alloc);
+  const LargestFile limit(10);
+  const absl::Status full = WriteNewFile(
+      folder_ + "/new",
+      [](std::string& piece) { return !(piece = "abcd").empty(); });
+  EXPECT_THAT(full.message(), HasSubstr("/new: cannot write the file: "));
+  EXPECT_EQ(Count(), 1);
+}
+
 TEST_F(FilesTest, TemporaryNamesBelongToNobodyElse) {
   const std::string path = WriteText(folder_ + "/file", "old");
   const std::string precious = WriteText(folder_ + "/precious", "mine");
@@ -102,6 +128,7 @@ TEST_F(FilesTest, WhatIsNoRegularFileIsNotReplaced) {
                           "found " +
                           found));
     EXPECT_EQ(CheckReplaceable(path, "new", "a page"), status);
+    EXPECT_EQ(CheckCanReplace(path), status);
     AppendOnlyFile log(path);
     EXPECT_EQ(log.Continue("new", "n"), status);
   };
@@ -160,15 +187,44 @@ class NoCapabilities {
 TEST_F(FilesTest, AFileThatIsNotOursToWriteIsNotReplaced) {
   const std::string path = WriteText(folder_ + "/file", "old");
   ASSERT_EQ(chmod(path.c_str(), 0444), 0);
-  absl::Status status;
+  absl::Status status, checked;
   {
     NoCapabilities none;
+    checked = CheckCanReplace(path);
     status = ReplaceFile(path, "new");
   }
+  EXPECT_EQ(checked, status);
   EXPECT_EQ(status, absl::PermissionDeniedError(
                         path + ": cannot replace the file: Permission denied"));
   EXPECT_EQ(ReadText(path), "old");
   EXPECT_EQ(Count(), 1);
+}
+
+TEST_F(FilesTest, AFileOfAnotherOwnerIsNotReplacedWhoeverMayWriteIt) {
+  const std::string path = WriteText(folder_ + "/file", "old");
+  ASSERT_EQ(chmod(path.c_str(), 0666), 0);
+  if (chown(path.c_str(), 12345, 23456) != 0) GTEST_SKIP() << "not root";
+  absl::Status status, checked;
+  {
+    NoCapabilities none;
+    checked = CheckCanReplace(path);
+    status = ReplaceFile(path, "new");
+  }
+  EXPECT_EQ(checked, status);
+  EXPECT_EQ(status, absl::PermissionDeniedError(
+                        path + ": cannot keep the file's owner and "
+                               "permissions: Operation not permitted"));
+  EXPECT_EQ(Count(), 1);
+}
+
+TEST_F(FilesTest, AskingWhetherAFileCanBeReplacedChangesNothing) {
+  const std::string path = WriteText(folder_ + "/file", "old");
+  EXPECT_TRUE(CheckCanReplace(path).ok());
+  EXPECT_TRUE(CheckCanReplace(folder_ + "/new").ok());
+  EXPECT_EQ(ReadText(path), "old");
+  EXPECT_EQ(Count(), 1);
+  EXPECT_THAT(CheckCanReplace(folder_ + "/none/new").message(),
+              HasSubstr("/none/new: cannot create the file: No such file"));
 }
 
 TEST_F(FilesTest, OnlyFilesWithTheMarkMayBeReplaced) {
@@ -351,6 +407,17 @@ TEST_F(FilesTest, SaysWhatItExpectedWhereNothingIs) {
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(status.message(),
             folder_ + "/none: expected JSON lines, found no such file");
+}
+
+TEST_F(FilesTest, PathsFromAFolder) {
+  const std::string here = std::filesystem::current_path().string();
+  EXPECT_EQ(PathFrom(".", "new.html"), "new.html");
+  EXPECT_EQ(PathFrom(here, "no/such/file"), "no/such/file");
+  EXPECT_EQ(PathFrom("none/", here + "/none/file"), "file");
+  EXPECT_EQ(PathFrom(here, "."), ".");
+  EXPECT_EQ(PathFrom(here + "/none", "file"), "");
+  EXPECT_EQ(PathFrom("none", "nonesuch"), "");
+  EXPECT_EQ(PathFrom(".", "..hidden"), "..hidden");
 }
 
 }  // namespace

@@ -217,5 +217,18 @@ TEST_F(JsonLinesTest, AFullDiskIsAnErrorAndLeavesWholeEpochs) {
   EXPECT_TRUE(absl::StartsWith(ReadText(path_), JsonLines(history[0])));
 }
 
+TEST(EpochLogTest, OneThatWasMovedFromOrHasNoFormatSaysSo) {
+  EpochLog moved = JsonLinesLog(testing::TempDir());
+  const EpochLog log = std::move(moved);
+  EpochLog without("a log", {});
+  for (EpochLog* const bad : {&moved, &without}) {
+    const absl::Status status = bad->Append(History()[0]);
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(status.message(),
+                testing::HasSubstr("expected a log with a format and a clock"));
+    EXPECT_EQ(bad->Continue(History()), status);
+  }
+}
+
 }  // namespace
 }  // namespace tape

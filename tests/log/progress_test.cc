@@ -368,6 +368,18 @@ TEST_F(ProgressTest, NarrowTerminalsGetFewerColumnsOfTheTable) {
   }
 }
 
+TEST_F(ProgressTest, NamesOfReportsAreOneLineAndCommandNoTerminal) {
+  Progress progress(output_.file(), 4, 60000, Log());
+  progress.StartEpoch(1);
+  progress.Advance(60000, 0.5, 0.5);
+  EpochResult epoch = kEpoch;
+  epoch.train.reports = {{"a\n\x1b[31m", 5}};
+  progress.FinishEpoch(epoch);
+  const std::string text = output_.Take();
+  EXPECT_TRUE(absl::StrContains(text, "  a\\n\\x1b[31m  ")) << text;
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2) << text;
+}
+
 TEST_F(ProgressTest, WhatElseIsMeasuredHasItsColumns) {
   Progress progress(output_.file(), 4, 60000, Log());
   progress.StartEpoch(1);

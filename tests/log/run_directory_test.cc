@@ -191,6 +191,22 @@ TEST_F(RunDirectoryTest, ARunGoesOnWhereAnotherWouldBeRefused) {
   EXPECT_EQ(ReadText(In("metrics.csv")), absl::StrCat(kHeader, kTrainLine));
 }
 
+TEST_F(RunDirectoryTest, AMovedFromOneWritesNothing) {
+  absl::StatusOr<RunDirectory> moved = RunDirectory::Create(folder_);
+  ASSERT_TRUE(moved.ok()) << moved.status();
+  const RunDirectory directory = *std::move(moved);
+  const std::string before = fs::current_path();
+  fs::current_path(folder_);  // Where a path without a folder is.
+  const absl::Status expected = absl::FailedPreconditionError(
+      "expected the folder of a run, found a RunDirectory that was moved from");
+  EXPECT_EQ(moved->WriteSummary({}), expected);
+  EXPECT_EQ(moved->AppendMetrics({.epoch = 1, .split = "train"}), expected);
+  EXPECT_EQ(moved->ContinueMetrics({}), expected);
+  fs::current_path(before);
+  EXPECT_EQ(Below(folder_), std::set<std::string>());
+  EXPECT_TRUE(directory.WriteSummary({}).ok());
+}
+
 TEST_F(RunDirectoryTest, WhatIsNoFolderIsRefused) {
   WriteText(In("file"), "text");
   const absl::Status no_folder = absl::InvalidArgumentError(absl::StrCat(

@@ -197,23 +197,32 @@ TEST_F(ConvertDatasetTest, LeavesNothingIfTheDataAreWrong) {
   EXPECT_EQ(Names(), std::vector<std::string>{"small"});
 }
 
-TEST_F(ConvertDatasetTest, LeavesNothingIfTheImagesAreNotSquare) {
+// Of as many pixels as a square.
+TEST_F(ConvertDatasetTest, KeepsRowsAndColumnsOrRefusesThem) {
   const std::string from = Path("oblong");
   fs::create_directories(from);
+  std::vector<uint8_t> labels(20);
+  for (int i = 0; i < 20; ++i) labels[i] = i % 10;
   for (absl::string_view split : {"/train", "/t10k"}) {
     const std::string prefix = absl::StrCat(from, split);
-    EXPECT_TRUE(WriteIdx(prefix + "-images-idx3-ubyte", {2, 2, 3},
-                         std::vector<uint8_t>(12))
+    EXPECT_TRUE(WriteIdx(prefix + "-images-idx3-ubyte", {20, 4, 9},
+                         std::vector<uint8_t>(720))
                     .ok());
-    EXPECT_TRUE(
-        WriteIdx(prefix + "-labels-idx1-ubyte", {2}, std::vector<uint8_t>(2))
-            .ok());
+    EXPECT_TRUE(WriteIdx(prefix + "-labels-idx1-ubyte", {20}, labels).ok());
   }
-  for (const char* form : {"idx", "csv", "labelled_csv", "png"}) {
+  for (const char* form : {"csv", "labelled_csv"}) {
     ExpectOneLineOfError(RunProgram(kProgram, Flags(from, Path("to"), form)),
-                         {"expected square images", "found 6 pixels an image"});
+                         {"expected square images", "found 4 x 9"});
     EXPECT_EQ(Names(), std::vector<std::string>{"oblong"});
   }
+  const Outcome png = RunProgram(kProgram, Flags(from, Path("png"), "png"));
+  EXPECT_EQ(png.exit_code, 0) << png.err;
+  const Outcome idx =
+      RunProgram(kProgram, Flags(Path("png"), Path("to"), "idx"));
+  EXPECT_EQ(idx.exit_code, 0) << idx.err;
+  const auto images = ReadIdx(Path("to/train-images-idx3-ubyte"));
+  ASSERT_TRUE(images.ok()) << images.status();
+  EXPECT_EQ(images->shape, Shape({20, 4, 9}));
 }
 
 TEST_F(ConvertDatasetTest, LeavesNothingIfAFileCannotBeWritten) {
@@ -228,6 +237,35 @@ TEST_F(ConvertDatasetTest, LeavesNothingIfAFileCannotBeWritten) {
   expect("csv", "/trainData.csv");
   expect("labelled_csv", "/mnist_train.csv");
   expect("png", "/train/0/00010.png");  // Ten files are there already.
+}
+
+TEST_F(ConvertDatasetTest, LeavesNothingIfMemoryEnds) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the sanitizers take terabytes of addresses";
+#endif
+  const std::string from = SmallDataset(500 * 500);
+  ASSERT_EQ(RunProgram(kProgram, Flags(from, Path("idx"), "idx")).exit_code, 0);
+  for (const char* form : {"labelled_csv", "csv", "png", "idx"}) {
+    int converted = 0, refused = 0;
+    for (rlim_t megabytes = 10; converted < 2; megabytes += 2) {
+      ASSERT_LT(megabytes, 300) << "expected some memory to be enough";
+      const Outcome outcome =
+          RunProgram(kProgram, Flags(Path("idx"), Path("to"), form),
+                     {.max_memory_bytes = megabytes << 20});
+      SCOPED_TRACE(absl::StrCat(form, ", ", megabytes, " MB: ", outcome.err));
+      if (outcome.exit_code == 127) continue;  // Too little to be loaded.
+      if (outcome.exit_code == 0) {
+        ++converted;
+        fs::remove_all(Path("to"));
+      } else {
+        ++refused;
+        EXPECT_EQ(outcome.exit_code, 1);
+        EXPECT_THAT(outcome.err, HasSubstr("memory"));
+      }
+      EXPECT_THAT(Names(), testing::UnorderedElementsAre("small", "idx"));
+    }
+    EXPECT_GT(refused, 0);
+  }
 }
 
 TEST_F(ConvertDatasetTest, SaysThatItCannotMakeTheFolder) {

@@ -63,5 +63,35 @@ TEST(InterruptScopeDeathTest, AfterItASignalEndsTheProcess) {
   EXPECT_EXIT(send_after(), testing::KilledBySignal(SIGTERM), "");
 }
 
+// A shell's job in the background, say, which Ctrl-C is not meant for.
+TEST(InterruptScopeTest, WhatIsIgnoredStaysIgnored) {
+  for (const int ignored : {SIGINT, SIGTERM}) {
+    const int other = SIGINT + SIGTERM - ignored;
+    signal(ignored, SIG_IGN);
+    {
+      const InterruptScope scope;
+      for (int time = 0; time < 3; ++time) Send(ignored);
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      EXPECT_EQ(scope.signal(), 0);
+      Send(other);
+      WaitUntilNoted(scope);
+      EXPECT_EQ(scope.signal(), other);
+    }
+    Send(ignored);
+    signal(ignored, SIG_DFL);
+  }
+}
+
+TEST(InterruptScopeTest, AllMayBeIgnored) {
+  for (const int number : {SIGINT, SIGTERM}) signal(number, SIG_IGN);
+  {
+    const InterruptScope scope;
+    for (const int number : {SIGINT, SIGTERM}) Send(number);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_EQ(scope.signal(), 0);
+  }
+  for (const int number : {SIGINT, SIGTERM}) signal(number, SIG_DFL);
+}
+
 }  // namespace
 }  // namespace tape

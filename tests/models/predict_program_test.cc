@@ -316,6 +316,26 @@ TEST_F(PredictProgramTest, AFileLargerThanTheMemoryIsAnErrorWithItsName) {
                        {big + ": its 599999920 bytes are more than the "});
 }
 
+// As many pixels as the model's images have, in other rows.
+TEST_F(PredictProgramTest, RefusesImagesOfOtherRows) {
+  const absl::StatusOr<SafetensorsFile> model =
+      ReadSafetensors(In("model.safetensors"));
+  ASSERT_TRUE(model.ok()) << model.status();
+  Metadata record = model->metadata;
+  record.emplace_back("rows", "14");
+  ASSERT_TRUE(WriteSafetensors(In("rows_14"), model->arrays, record).ok());
+  for (const char* images : {"idx", "flat"}) {
+    ExpectOneLineOfError(
+        Predict({"--checkpoint=" + In("rows_14"), "--images=" + In(images)}),
+        {In(images) + ": expected images of 14 rows, as fashion_mlp was "
+                      "trained on, found 28"});
+  }
+  // Which does not tell.
+  EXPECT_EQ(Predict({"--checkpoint=" + In("rows_14"), "--images=" + In("csv")})
+                .exit_code,
+            0);
+}
+
 TEST_F(PredictProgramTest, WhatIsWrongIsSaidInOneLine) {
   ExpectOneLineOfError(
       Predict({}),

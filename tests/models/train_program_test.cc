@@ -259,6 +259,15 @@ TEST(TrainProgramTest, RefusesWrongFlags) {
       {"--learning_rate: expected a finite number above 0, found -1"});
   ExpectRefusal({"--learning_rate=nan"},
                 {"--learning_rate: expected a finite number above 0, found "});
+  for (const char* rate : {"1e-60", "1e+39"}) {
+    ExpectRefusal(
+        {absl::StrCat("--learning_rate=", rate)},
+        {absl::StrCat("--learning_rate: expected a number that "
+                      "float32 has, 1.4013e-45 to 3.40282e+38, found ",
+                      rate)});
+  }
+  ExpectRefusal({"--l2=1e300"},
+                {"--l2: expected a number that float32 has, ", "found 1e+300"});
   for (const char* flag : {"--l1", "--l2", "--proximal_l1"}) {
     ExpectRefusal(
         {absl::StrCat(flag, "=-1")},

@@ -499,6 +499,21 @@ TEST(PlanTest, DumpsWhatSharesMemory) {
 )");
 }
 
+TEST(PlanTest, NamesInDumpsCommandNoTerminal) {
+  Graph graph;
+  const Var x = graph.Input("x\n\x1b[31m", {2});
+  auto plan = Compile(graph, {.fetch = {Exp(x)}});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const auto expect = [&](const std::string& text) {
+    EXPECT_TRUE(absl::StrContains(text, "\"x\\n\\x1b[31m\"")) << text;
+    EXPECT_FALSE(absl::StrContains(text, "\x1b"));
+  };
+  expect(graph.Dump());
+  expect(plan->Dump());
+  ASSERT_TRUE(plan->Run({{x, Tensor(TensorType{DType::kFloat32, {2}})}}).ok());
+  expect(plan->Dump());
+}
+
 TEST(PlanTest, DumpsTheSameTextEachTime) {
   const auto dump = [] {
     Dumped net;

@@ -89,6 +89,8 @@ TEST_F(ProfileTest, SaysWhatIsWrongWithThePath) {
   EXPECT_EQ(Profile().WriteTrace("/no/such/trace.json").message(),
             "/no/such/trace.json: cannot create the file: No such file or "
             "directory");
+  EXPECT_EQ(Profile::CheckTrace("/no/such/trace.json"),
+            Profile().WriteTrace("/no/such/trace.json"));
 }
 
 TEST_F(ProfileTest, ReplacesATraceAndNothingElse) {
@@ -98,11 +100,29 @@ TEST_F(ProfileTest, ReplacesATraceAndNothingElse) {
             path +
                 ": expected no file yet, or a trace, to write, found "
                 "another file");
+  EXPECT_EQ(Profile::CheckTrace(path), Profile().WriteTrace(path));
   EXPECT_EQ(ReadText(path), "{\"mine\": 1}");
   std::remove(path.c_str());
   for (int time = 0; time < 2; ++time) {
     EXPECT_TRUE(Profile().WriteTrace(path).ok());
   }
+  const std::string trace = ReadText(path);
+  EXPECT_TRUE(Profile::CheckTrace(path).ok());
+  EXPECT_EQ(ReadText(path), trace);
+  std::remove(path.c_str());
+  EXPECT_TRUE(Profile::CheckTrace(path).ok());
+  EXPECT_EQ(ReadText(path), "");
+}
+
+TEST_F(ProfileTest, NamesOfStepsAreOneLineAndCommandNoTerminal) {
+  Profile profile;
+  const int step = profile.AddSteps({{.name = "a\n\x1b[31m\xff"}});
+  profile.Reserve(1);
+  const auto now = Profile::Clock::now();
+  profile.Add(0, step, now, now, 1);
+  EXPECT_TRUE(absl::StrContains(profile.Table(), "  a\\n\\x1b[31m\\xff\n"))
+      << profile.Table();
+  EXPECT_EQ(Events(profile).size(), 1u);
 }
 
 TEST_F(ProfileTest, IsEmptyWithoutARun) {
