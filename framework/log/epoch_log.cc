@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "framework/core/floating_point.h"
 
 namespace tape {
 namespace {
@@ -28,6 +29,7 @@ double SecondsOf(const EpochResult& epoch) {
 }  // namespace
 
 double SecondsSince1970() {
+  const FloatingPointScope environment;
   return absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch());
 }
 
@@ -38,6 +40,7 @@ EpochLog::EpochLog(std::string path, EpochFormat format,
       clock_(std::move(clock)) {}
 
 absl::Status EpochLog::Append(const EpochResult& epoch) {
+  const FloatingPointScope environment;
   const double time = clock_();
   const bool first = file_.bytes() == 0;
   std::string text = first && format_.head ? format_.head(time) : "";
@@ -49,6 +52,7 @@ absl::Status EpochLog::Append(const EpochResult& epoch) {
 }
 
 absl::Status EpochLog::Continue(absl::Span<const EpochResult> history) {
+  const FloatingPointScope environment;
   const bool only_grows = format_.restart != nullptr;
   if (only_grows && (earlier_files_ || file_.bytes() > 0)) {
     restarts_ = true;

@@ -200,7 +200,6 @@ class Training {
   }
 
   TrainResult Result() const {
-    const FloatingPointScope environment;
     return {.end = end_,
             .step = state_.step,
             .divergence = divergence_,
@@ -434,7 +433,6 @@ class Training {
   }
 
   EpochMetrics TrainMetrics() const {
-    const FloatingPointScope environment;
     const PassSums& sums = state_.pass;
     EpochMetrics metrics = {.epoch = state_.epoch,
                             .split = "train",
@@ -556,6 +554,7 @@ absl::StatusOr<TrainResult> Train(
     const Classifier& model, const DataSplits& data,
     const TrainOptions& options, Progress& progress,
     const std::function<absl::Status(const EpochResult&)>& on_epoch, Loc loc) {
+  const FloatingPointScope environment;
   absl::Status status;
   try {
     Training training(model, data, options, progress, loc);
