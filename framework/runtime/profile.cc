@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <numeric>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "framework/core/text.h"
 #include "framework/io/files.h"
 #include "nlohmann/json.hpp"
 
@@ -47,7 +49,12 @@ void Profile::Reserve(int threads) {
     lanes_.emplace_back();
     lanes_.back().totals.resize(steps_.size());
   }
-  for (Lane& lane : lanes_) lane.events.reserve(max_events_ / lanes_.size());
+  // Runs are not to allocate; but nobody who asks for all events pays for them
+  // beforehand.
+  constexpr size_t kMostReserved = 1 << 20;
+  for (Lane& lane : lanes_) {
+    lane.events.reserve(std::min(max_events_, kMostReserved) / lanes_.size());
+  }
 }
 
 void Profile::Add(int thread, int step, Clock::time_point start,
@@ -57,8 +64,11 @@ void Profile::Add(int thread, int step, Clock::time_point start,
   ++total.calls;
   total.seconds += Microseconds(end - start) * 1e-6;
   total.shares += share;
-  if (lane.events.size() < max_events_ / lanes_.size()) {
+  if (lane.events.size() >= max_events_ / lanes_.size()) return;
+  try {
     lane.events.push_back({step, start, end, share});
+  } catch (const std::bad_alloc&) {
+    // It is counted in the table, as if there were no room.
   }
 }
 
@@ -129,7 +139,7 @@ std::string Profile::Table() const {
   for (const Cost& cost : Costliest()) {
     absl::StrAppendFormat(&text, "%10d %10.2f %6.1f%% %9.1f %8.1f  %s\n",
                           cost.calls, cost.seconds * 1e3, 100 * cost.share,
-                          cost.gflops, cost.gigabytes, cost.name);
+                          cost.gflops, cost.gigabytes, Printable(cost.name));
   }
   return text;
 }

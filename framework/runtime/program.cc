@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "framework/core/check.h"
+#include "framework/core/text.h"
 
 namespace tape {
 
@@ -98,11 +99,11 @@ std::string Dump(const Program& program) {
   std::string text;
   for (int id = 0; id < program.size(); ++id) {
     const Node& node = program[id];
-    absl::StrAppend(&text, "%", id, " = ", node.op->name, "(",
+    absl::StrAppend(&text, "%", id, " = ", Printable(node.op->name), "(",
                     absl::StrJoin(node.inputs, ", ", append_id));
     const std::string attributes = node.attributes.ToString();
     if (node.op->traits.source) {
-      absl::StrAppend(&text, "\"", node.name, "\"");
+      absl::StrAppend(&text, "\"", Printable(node.name), "\"");
     } else {
       absl::StrAppend(&text,
                       node.inputs.empty() || attributes.empty() ? "" : "; ",
