@@ -16,6 +16,8 @@
 #include "absl/strings/string_view.h"
 #include "framework/compiler/compile.h"
 #include "framework/core/check.h"
+#include "framework/core/exceptions.h"
+#include "framework/core/misuse.h"
 #include "framework/io/files.h"
 #include "framework/io/safetensors.h"
 #include "framework/train/checkpoint.h"
@@ -249,7 +251,15 @@ absl::StatusOr<Plan> CompilePredictions(const Graph& graph,
 
 }  // namespace
 
-std::vector<ClassProbability> Predictions::Top(int64_t i, int count) const {
+std::vector<ClassProbability> Predictions::Top(int64_t i, int count,
+                                               Loc loc) const {
+  const bool has_images = classes.shape().rank() == 1;
+  if (!has_images || i < 0 || i >= size()) {
+    internal::ReportMisuse(
+        loc, absl::StrCat("Top: expected one of ", has_images ? size() : 0,
+                          " images, found number ", i));
+    return {};
+  }
   const int64_t columns = probabilities.shape()[1];
   const auto row = probabilities.values<float>().subspan(i * columns, columns);
   const int first = classes.values<int32_t>()[i];
@@ -271,7 +281,7 @@ std::vector<ClassProbability> Predictions::Top(int64_t i, int count) const {
 }
 
 absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
-                                          PredictorOptions options) {
+                                          PredictorOptions options) try {
   absl::StatusOr<ModelFile> file = ReadModelFile(path);
   if (!file.ok()) return file.status();
   const absl::StatusOr<const Experiment*> experiment = ExperimentOf(*file);
@@ -311,9 +321,15 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
   predictor.notes_ = std::move(file->notes);
   predictor.passed_over_ = std::move(file->passed_over);
   return predictor;
+} catch (...) {
+  return CaughtStatus(path);
 }
 
-absl::StatusOr<Predictions> Predictor::Predict(const Tensor& images) {
+absl::StatusOr<Predictions> Predictor::Predict(const Tensor& images) try {
+  if (graph_ == nullptr) {
+    return absl::FailedPreconditionError(
+        "Predict: the predictor has been moved from");
+  }
   if (images.dtype() != DType::kUint8 || images.shape().rank() != 2 ||
       images.shape()[1] != pixels()) {
     return absl::InvalidArgumentError(
@@ -353,6 +369,8 @@ absl::StatusOr<Predictions> Predictor::Predict(const Tensor& images) {
         predictions.probabilities.values<float>().begin() + start * classes());
   }
   return predictions;
+} catch (...) {
+  return CaughtStatus(path_);
 }
 
 int64_t Predictor::pixels() const { return model_.images.shape()[1]; }

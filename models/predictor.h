@@ -37,8 +37,10 @@ struct Predictions {
   int64_t size() const { return classes.shape()[0]; }
   // What image `i` is taken for, and then the next classes in the order of
   // their probabilities, of equal ones the lower first: `count` in all, at most
-  // as many as there are.
-  std::vector<ClassProbability> Top(int64_t i, int count) const;
+  // as many as there are. Of an image that is not there it is a misuse
+  // (misuse.h), and gives none.
+  std::vector<ClassProbability> Top(int64_t i, int count,
+                                    Loc loc = Loc::Current()) const;
 };
 
 struct PredictorOptions {

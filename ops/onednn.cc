@@ -7,7 +7,7 @@
 // shape only: the same bits come out for any number of threads.
 //
 // Works with oneDNN 2.x (matmul::desc) and 3.x (no desc). Tested by
-// tests/ops/op_test.cc and tests/ops/matmul_test.cc.
+// tests/ops/op_test.cc, tests/ops/matmul_test.cc and tests/ops/onednn_test.cc.
 #include "ops/onednn.h"
 
 #include <omp.h>
@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <mutex>
 #include <new>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <stdexcept>
@@ -110,6 +111,19 @@ void Check(dnnl_status_t status) {
       absl::StrCat("oneDNN says: ", dnnl_status2str(status)));
 }
 
+// Empties oneDNN's cache of primitives. One that could not be made may have
+// left there the promise of one, on which all further products of its shape
+// would fail.
+void ForgetPrimitives() {
+  // Lest the capacity that is put back be the 0 of another thread.
+  static std::mutex mutex;
+  const std::lock_guard<std::mutex> lock(mutex);
+  int capacity = 0;
+  if (dnnl_get_primitive_cache_capacity(&capacity) != dnnl_success) return;
+  dnnl_set_primitive_cache_capacity(0);
+  dnnl_set_primitive_cache_capacity(capacity);
+}
+
 // The kernel that `make` makes. oneDNN throws one type for all its errors.
 template <typename Make>
 std::unique_ptr<Kernel> Made(const Make& make) {
@@ -194,7 +208,12 @@ class BandProduct {
     const auto scratch = description.scratchpad_desc();
     scratch_bytes_ = scratch.get_size();
     NeedMemoryForCode(kPrimitiveBytes);
-    primitive_ = dnnl::matmul(description);
+    try {
+      primitive_ = dnnl::matmul(description);
+    } catch (...) {
+      ForgetPrimitives();  // While there is the description, part of the key.
+      throw;
+    }
     if (std::strstr(description.impl_info_str(), "gemm:") != nullptr) {
       MakeGemmCode();
     }

@@ -30,7 +30,8 @@ absl::Status CheckMachine(const Program& program, Precision precision) {
       const int low = LowInputs(program, node);
       for (int i = 0; i < low; ++i) types[i].dtype = DType::kBFloat16;
     }
-    const absl::Status status = node.op->machine(types);
+    const absl::Status status = CallOf(node, "rule for machines",
+                                       [&] { return node.op->machine(types); });
     if (status.ok()) continue;
     return absl::Status(status.code(),
                         absl::StrCat(node.loc.ToString(), ": ", node.op->name,

@@ -3,11 +3,37 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "framework/compiler/passes.h"
 #include "framework/compiler/rewriter.h"
 
 namespace tape {
 namespace {
+
+// Throws a StatusError unless `simpler`, of the inputs of `node`, is possible.
+void CheckSimpler(const Program& program, const Node& node,
+                  const Simpler& simpler) {
+  const auto count = static_cast<int>(node.inputs.size());
+  const auto fail = [&](absl::string_view found) {
+    throw MistakeOf(
+        node, absl::StrCat("its rule for simpler values: expected ", found));
+  };
+  if (simpler.kind < Simpler::kNothing ||
+      simpler.kind > Simpler::kWithoutInput) {
+    fail(absl::StrCat("a kind, found ", static_cast<int>(simpler.kind)));
+  }
+  if (simpler.kind == Simpler::kNothing) return;
+  if (simpler.input < 0 || simpler.input >= count) {
+    fail(absl::StrCat("one of ", count, " inputs, found number ",
+                      simpler.input));
+  }
+  const Node& input = program[node.inputs[simpler.input]];
+  if (simpler.kind != Simpler::kInput && input.inputs.empty()) {
+    fail(absl::StrCat("an input that has inputs, found ", input.op->name));
+  }
+}
 
 // What the rule of node's op, if there is one, says of it.
 Simpler Ask(const Program& program, const Node& node) {
@@ -17,9 +43,11 @@ Simpler Ask(const Program& program, const Node& node) {
     const Node& from = program[input];
     inputs.push_back({from.op, from.attributes, from.type, input});
   }
-  return CallOf(node, "rule for simpler values", [&] {
+  Simpler simpler = CallOf(node, "rule for simpler values", [&] {
     return node.op->simplify({node.op, node.attributes, inputs, node.type});
   });
+  CheckSimpler(program, node, simpler);
+  return simpler;
 }
 
 // Makes `node`, which is about to be appended to `program`, simpler by one
@@ -37,8 +65,15 @@ int SimplifyOnce(const Program& program, Node& node, bool& changed) {
   if (simpler.kind == Simpler::kInputOfInput) {
     return program[source].type == node.type ? source : kNone;
   }
-  node.inputs[simpler.input] = source;
-  if (simpler.attributes.has_value()) node.attributes = *simpler.attributes;
+  Node without = node;
+  without.inputs[simpler.input] = source;
+  if (simpler.attributes.has_value()) without.attributes = *simpler.attributes;
+  std::vector<TensorType> types;
+  for (int id : without.inputs) types.push_back(program[id].type);
+  const absl::StatusOr<TensorType> type =
+      TypeOf(*without.op, types, without.attributes);
+  if (!type.ok() || !(*type == node.type)) return kNone;
+  node = std::move(without);
   changed = true;
   return kNone;
 }

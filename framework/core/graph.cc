@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "framework/core/basic_ops.h"
@@ -224,6 +225,12 @@ Var Graph::AppendVariable(absl::string_view name, TensorType type,
                 absl::StrCat("a variable cannot have the batch dimension, "
                              "found shape ",
                              type.shape.ToString()));
+    return Var(this, kNone);
+  }
+  if (absl::StartsWith(name, "@") || name == "__metadata__") {
+    ReportError(loc, what,
+                "expected a name that files can hold, neither \"__metadata__\" "
+                "nor one that begins with \"@\"");
     return Var(this, kNone);
   }
   const Var var = AppendSource(kVariable, name, type, loc);
@@ -453,7 +460,7 @@ std::string Graph::Describe(int id) const {
   const Node& node = nodes_[id];
   const std::string type = node.type.ToString();
   if (!node.op->traits.source) {
-    return absl::StrCat(type, " from ", node.op->name, " at ",
+    return absl::StrCat(type, " from ", Printable(node.op->name), " at ",
                         node.loc.ToString());
   }
   std::string kind = "input";

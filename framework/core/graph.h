@@ -146,7 +146,9 @@ class Graph {
   Var Input(absl::string_view name, Shape shape, DType dtype = DType::kFloat32,
             Loc loc = Loc::Current());
 
-  // A float32 variable to be trained. The shape must be bound.
+  // A float32 variable to be trained. The shape must be bound. Refused for
+  // variables, because files have them for themselves: the name "__metadata__",
+  // and names that begin with "@".
   Var Parameter(absl::string_view name, Shape shape,
                 const Initializer& initializer, Tag tag = Tag::kAuto,
                 Loc loc = Loc::Current());

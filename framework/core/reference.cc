@@ -72,6 +72,17 @@ Tensor ToFloat64(const TensorView& tensor) {
 
 namespace {
 
+// An error if an observer has left another type than it found.
+absl::Status CheckObserved(const Graph& graph, int id,
+                           const TensorType& expected,
+                           const TensorType& found) {
+  if (found == expected) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "EvaluateReference: expected the observer to leave the type ",
+      expected.ToString(), " of ", graph.Describe(id), ", found ",
+      found.ToString()));
+}
+
 absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
     absl::Span<const Var> fetches, const ReferenceFeeds& feeds,
     const ReferenceFeeds& held, ReferenceObserver* observer) {
@@ -81,7 +92,8 @@ absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
     return absl::InvalidArgumentError(
         absl::StrCat("EvaluateReference: a fetch is ", fetches[0].WhyEmpty()));
   }
-  if (absl::Status status = graph->status(); !status.ok()) return status;
+  absl::Status status = graph->status();
+  if (!status.ok()) return status;
   for (Var fetch : fetches) {
     if (fetch.graph() != graph || !fetch.valid()) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -153,7 +165,11 @@ absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
     std::vector<Tensor> inputs;
     for (int input : node.inputs) {
       inputs.push_back(*values[input]);
-      if (observer != nullptr) observer->OnOperand(id, input, inputs.back());
+      if (observer == nullptr) continue;
+      observer->OnOperand(id, input, inputs.back());
+      status = CheckObserved(*graph, input, values[input]->type(),
+                             inputs.back().type());
+      if (!status.ok()) return status;
     }
     Attributes attributes = node.attributes;
     Shape shape = node.type.shape;
@@ -175,11 +191,17 @@ absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
         types.push_back(
             {graph->node(node.inputs[k]).type.dtype, inputs[k].shape()});
       }
-      const std::string wrong =
-          node.op->refuses({.attributes = attributes,
-                            .inputs = types,
-                            .operand = static_cast<int>(i),
-                            .fed = TensorView(*fed)});
+      std::string wrong;
+      try {
+        wrong = node.op->refuses({.attributes = attributes,
+                                  .inputs = types,
+                                  .operand = static_cast<int>(i),
+                                  .fed = TensorView(*fed)});
+      } catch (...) {
+        return CaughtStatus(absl::StrCat(node.loc.ToString(), ": ",
+                                         node.op->name,
+                                         ": its rule for fed numbers"));
+      }
       if (wrong.empty()) continue;
       return absl::InvalidArgumentError(
           absl::StrCat(node.loc.ToString(), ": ", wrong));
@@ -210,7 +232,12 @@ absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
       return CaughtStatus(absl::StrCat(node.loc.ToString(), ": ", node.op->name,
                                        ": its reference"));
     }
-    if (observer != nullptr) observer->OnResult(id, output);
+    if (observer != nullptr) {
+      const TensorType type = output.type();
+      observer->OnResult(id, output);
+      status = CheckObserved(*graph, id, type, output.type());
+      if (!status.ok()) return status;
+    }
     values[id] = std::move(output);
   }
 

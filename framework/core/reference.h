@@ -24,7 +24,8 @@ namespace tape {
 using ReferenceFeeds = std::vector<std::pair<Var, Tensor>>;
 
 // Sees, and may change, the numbers that EvaluateReference computes with: what
-// the errors of a machine do to a graph is found by adding such errors.
+// the errors of a machine do to a graph is found by adding such errors. A change
+// of a tensor's type is an error.
 class ReferenceObserver {
  public:
   virtual ~ReferenceObserver() = default;

@@ -1,6 +1,8 @@
 // Variables (variables.h). Tested by tests/core/graph_test.cc.
 #include "framework/core/variables.h"
 
+#include <unistd.h>
+
 #include <utility>
 
 #include "framework/core/check.h"
@@ -30,25 +32,24 @@ int Variables::Add(Variable variable) {
 }
 
 Variables::Run::Run(Variables& variables, bool writes)
-    : variables_(variables), writes_(writes) {
-  int runs = 0;
-  if (writes) {
-    may_begin_ = variables_.runs_.compare_exchange_strong(runs, kWriting);
-    return;
-  }
-  runs = variables_.runs_.load();
-  while (runs != kWriting &&
-         !variables_.runs_.compare_exchange_weak(runs, runs + 1)) {
-  }
-  may_begin_ = runs != kWriting;
+    : variables_(variables), process_(getpid()), writes_(writes) {
+  Runs runs = variables_.runs_.load();
+  Runs with_this;
+  do {
+    // The threads that had begun the parent's are not in a forked child.
+    const int others = runs.process == process_ ? runs.count : 0;
+    may_begin_ = writes ? others == 0 : others != kWriting;
+    with_this = {process_, writes ? kWriting : others + 1};
+  } while (may_begin_ &&
+           !variables_.runs_.compare_exchange_weak(runs, with_this));
 }
 
 Variables::Run::~Run() {
   if (!may_begin_) return;
-  if (writes_) {
-    variables_.runs_.store(0);
-  } else {
-    variables_.runs_.fetch_sub(1);
+  Runs runs = variables_.runs_.load();
+  while (runs.process == process_ &&
+         !variables_.runs_.compare_exchange_weak(
+             runs, {process_, writes_ ? 0 : runs.count - 1})) {
   }
 }
 

@@ -52,7 +52,8 @@ class Variables {
   void* memory(int index) { return variables_[index].value.data(); }
 
   // While one lives, the variables are in use: by any number who only read, or
-  // by one who writes.
+  // by one who writes. Runs of the process that this one was forked from do not
+  // count.
   class Run {
    public:
     Run(Variables& variables, bool writes);
@@ -64,6 +65,7 @@ class Variables {
 
    private:
     Variables& variables_;
+    const int process_;
     const bool writes_;
     bool may_begin_;
   };
@@ -71,7 +73,12 @@ class Variables {
  private:
   static constexpr int kWriting = -1;
 
-  std::atomic<int> runs_ = 0;  // That read, or kWriting.
+  // The runs of a process. One word, so that it is changed at once.
+  struct Runs {
+    int process = 0;
+    int count = 0;  // That read, or kWriting.
+  };
+  std::atomic<Runs> runs_ = Runs();
   std::deque<Variable> variables_;
   absl::flat_hash_map<std::string, int> index_of_;
 };

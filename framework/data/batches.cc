@@ -37,7 +37,10 @@ RandomStream RandomOf(int epoch, uint64_t seed) {
 }  // namespace
 
 Batches::Batches(const Dataset& dataset, BatchOptions options)
-    : dataset_(&dataset), options_(options) {
+    : dataset_(&dataset),
+      options_(options),
+      images_type_(dataset.images.type()),
+      labels_type_(dataset.labels.type()) {
   status_ = CheckDataset(dataset);
   if (options.batch_size < 1) {
     status_.Update(absl::InvalidArgumentError(
@@ -128,6 +131,16 @@ void Batches::DrawToFront(int64_t size) {
 
 std::optional<Batch> Batches::Next() {
   if (next_ == end_) return std::nullopt;
+  if (!(dataset_->images.type() == images_type_ &&
+        dataset_->labels.type() == labels_type_)) {
+    status_ = absl::FailedPreconditionError(absl::StrCat(
+        "expected the data set that the batches were made of, images ",
+        images_type_.ToString(), " and labels ", labels_type_.ToString(),
+        ", found it changed to ", dataset_->images.type().ToString(), " and ",
+        dataset_->labels.type().ToString()));
+    next_ = end_ = 0;
+    return std::nullopt;
+  }
   const int64_t size = std::min(options_.batch_size, end_ - next_);
   const DType dtype = dataset_->images.dtype();
   const int64_t pixels = dataset_->pixels();

@@ -76,7 +76,9 @@ class Batches {
   Batches(Dataset&& dataset, BatchOptions options) = delete;  // Would dangle.
 
   // An error if a data set is not as CheckDataset wants it, or a batch has no
-  // sample. Then there is no batch.
+  // sample. Then there is no batch. kFailedPrecondition from the call of Next on
+  // that finds a data set of other types than at the start: moved from, or
+  // another one. Then there is none from that call on.
   const absl::Status& status() const { return status_; }
 
   int64_t batches_per_epoch() const;
@@ -108,6 +110,8 @@ class Batches {
 
   const Dataset* dataset_;
   BatchOptions options_;
+  // Of the data set that it was made of.
+  TensorType images_type_, labels_type_;
   absl::Status status_;
   int epoch_ = 0;
   int64_t end_;       // Samples in the batches of an epoch.

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "framework/core/check.h"
+#include "framework/core/floating_point.h"
 #include "framework/io/files.h"
 
 namespace tape {
@@ -225,6 +226,7 @@ StoredArray ViewOf(std::string name, const TensorView& tensor) {
 }
 
 absl::StatusOr<Tensor> ToTensor(const StoredArray& array, DType dtype) {
+  const FloatingPointScope environment;
   if (absl::Status status = CheckBytes(array); !status.ok()) return status;
   absl::StatusOr<Tensor> tensor = Tensor::Make({dtype, array.shape});
   if (!tensor.ok()) return tensor.status();

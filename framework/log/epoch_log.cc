@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "framework/core/floating_point.h"
 #include "framework/core/text.h"
 
 namespace tape {
@@ -29,6 +30,7 @@ double SecondsOf(const EpochResult& epoch) {
 }  // namespace
 
 double SecondsSince1970() {
+  const FloatingPointScope environment;
   return absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch());
 }
 
@@ -48,6 +50,7 @@ absl::Status EpochLog::status() const {
 
 absl::Status EpochLog::Append(const EpochResult& epoch) {
   if (!status().ok()) return status();
+  const FloatingPointScope environment;
   const double time = clock_();
   const bool first = file_.bytes() == 0;
   std::string text = first && format_.head ? format_.head(time) : "";
@@ -60,6 +63,7 @@ absl::Status EpochLog::Append(const EpochResult& epoch) {
 
 absl::Status EpochLog::Continue(absl::Span<const EpochResult> history) {
   if (!status().ok()) return status();
+  const FloatingPointScope environment;
   const bool only_grows = format_.restart != nullptr;
   if (only_grows && (earlier_files_ || file_.bytes() > 0)) {
     restarts_ = true;

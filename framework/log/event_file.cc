@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "framework/core/floating_point.h"
 #include "framework/io/checksum.h"
 #include "framework/io/files.h"
 
@@ -136,6 +137,7 @@ std::string VersionRecord(double time) {
 }
 
 std::string EpochRecord(const EpochResult& epoch, double time) {
+  const FloatingPointScope environment;
   Scalars scalars;
   scalars.AddPass(epoch.train);
   if (epoch.validation.has_value()) scalars.AddPass(*epoch.validation);

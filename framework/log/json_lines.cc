@@ -3,6 +3,7 @@
 #include "framework/log/json_lines.h"
 
 #include "absl/strings/str_cat.h"
+#include "framework/core/floating_point.h"
 #include "framework/io/files.h"
 #include "nlohmann/json.hpp"
 
@@ -32,6 +33,7 @@ std::string Line(const EpochMetrics& metrics) {
 }  // namespace
 
 std::string JsonLines(const EpochResult& epoch) {
+  const FloatingPointScope environment;
   return absl::StrCat(
       Line(epoch.train),
       epoch.validation.has_value() ? Line(*epoch.validation) : "",

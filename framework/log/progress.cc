@@ -22,6 +22,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "framework/core/floating_point.h"
 #include "framework/core/text.h"
 
 namespace tape {
@@ -177,6 +178,7 @@ Progress::Progress(std::FILE* out, int epochs, int64_t samples_per_epoch,
       epochs_(epochs),
       samples_per_epoch_(samples_per_epoch),
       options_(std::move(options)) {
+  const FloatingPointScope environment;
   if (!options_.clock) options_.clock = SteadySeconds;
   if (!options_.terminal) options_.terminal = out != nullptr && CanRedraw(out);
   if (!options_.utf8) options_.utf8 = LocaleIsUtf8();
@@ -190,6 +192,7 @@ Progress::~Progress() {
 }
 
 void Progress::StartEpoch(int epoch, int64_t samples_done) {
+  const FloatingPointScope environment;
   const double now = options_.clock();
   if (!run_started_) run_start_ = now;
   run_started_ = true;
@@ -202,6 +205,7 @@ void Progress::StartEpoch(int epoch, int64_t samples_done) {
 
 void Progress::Advance(int64_t samples, double mean_loss,
                        double mean_accuracy) {
+  const FloatingPointScope environment;
   epoch_samples_ += samples;
   run_samples_ += samples;
   loss_ = mean_loss;
@@ -211,6 +215,7 @@ void Progress::Advance(int64_t samples, double mean_loss,
 }
 
 void Progress::FinishEpoch(const EpochResult& epoch) {
+  const FloatingPointScope environment;
   const auto add_title = [](std::string* line, const TableColumn& column) {
     absl::StrAppendFormat(line, "%*s", column.width, column.title);
   };

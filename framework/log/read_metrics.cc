@@ -19,6 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "absl/types/span.h"
+#include "framework/core/floating_point.h"
 #include "framework/io/files.h"
 
 namespace tape {
@@ -188,6 +189,7 @@ class Reader {
 }  // namespace
 
 absl::StatusOr<std::vector<EpochResult>> ReadMetrics(const std::string& path) {
+  const FloatingPointScope environment;
   const absl::StatusOr<FileBytes> bytes =
       ReadWholeFile(path, "the metrics of a run");
   if (!bytes.ok()) return bytes.status();

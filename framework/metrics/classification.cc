@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "framework/core/floating_point.h"
 #include "framework/core/text.h"
 
 namespace tape {
@@ -130,6 +131,7 @@ int64_t ConfusionMatrix::total() const {
 }
 
 double ConfusionMatrix::accuracy() const {
+  const FloatingPointScope environment;
   int64_t right = 0;
   for (int c = 0; c < classes_; ++c) right += count(c, c);
   const int64_t all = total();
@@ -174,6 +176,7 @@ std::string ConfusionMatrix::ToString() const {
 }
 
 ClassificationReport MakeClassificationReport(const ConfusionMatrix& matrix) {
+  const FloatingPointScope environment;
   ClassificationReport report;
   report.accuracy = matrix.accuracy();
   report.support = matrix.total();
@@ -201,6 +204,7 @@ ClassificationReport MakeClassificationReport(const ConfusionMatrix& matrix) {
 }
 
 std::string ClassificationReport::ToString(const ReportFormat& format) const {
+  const FloatingPointScope environment;
   const int digits = std::clamp(format.digits, 0, 100);
   constexpr absl::string_view kLongestCaption = "weighted avg";
   const auto name_of = [&](int label) {

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "framework/core/floating_point.h"
 #include "nlohmann/json.hpp"
 
 namespace tape {
@@ -61,6 +62,7 @@ bool Read(const Json& json, Integer& member) {
 }  // namespace
 
 std::string LossText(double loss) {
+  const FloatingPointScope environment;
   if (std::isfinite(loss)) return absl::StrFormat("%.4f", loss);
   return std::isnan(loss) ? "nan" : loss > 0 ? "inf" : "-inf";
 }
@@ -74,6 +76,7 @@ std::string UnusedName(
 }
 
 std::string ToJson(const RunSummary& summary, JsonForm form) {
+  const FloatingPointScope environment;
   Json json;
   ForEachMember(summary, [&](const char* name, const auto& member) {
     if constexpr (std::is_same_v<decltype(member), const double&>) {
@@ -89,6 +92,7 @@ std::string ToJson(const RunSummary& summary, JsonForm form) {
 }
 
 absl::StatusOr<RunSummary> RunSummaryFromJson(absl::string_view text) {
+  const FloatingPointScope environment;
   const Json json = Json::parse(text.begin(), text.end(), /*cb=*/nullptr,
                                 /*allow_exceptions=*/false);
   if (!json.is_object()) {

@@ -44,7 +44,7 @@ TransformPtr MakeOptimizer(const char* name, Loc loc,
   error = FirstError({learning_rate.error("learning_rate"), error});
   return MakeTransform(
       name, loc, std::move(error),
-      [learning_rate, loc, formula](GradientFlow& flow) {
+      [name, learning_rate, loc, formula](GradientFlow& flow) {
         const Var rate = learning_rate.AtStep(flow.updates.step);
         flow.updates.learning_rate = rate;
         const Rule rule = formula({.flow = &flow, .loc = loc, .rate = rate});
@@ -52,6 +52,11 @@ TransformPtr MakeOptimizer(const char* name, Loc loc,
           const Var w = trained.parameter;
           Var value = rule(w, trained.gradient);
           for (const Adjustment& adjust : trained.adjustments) {
+            if (adjust == nullptr) {
+              flow.graph->ReportError(loc, name,
+                                      "expected an adjustment, found null");
+              return;
+            }
             value = adjust(w, value, rate, flow.updates);
           }
           flow.updates.assignments.push_back({w, value});

@@ -8,7 +8,9 @@
 #include <numbers>
 
 #include "absl/strings/str_cat.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
+#include "framework/core/misuse.h"
 #include "framework/optim/check_constant.h"
 #include "framework/optim/transform.h"
 #include "ops/ops.h"
@@ -37,6 +39,15 @@ Schedule Make(const char* name, std::initializer_list<std::string> errors,
   return Schedule(std::move(function), std::move(error));
 }
 
+// Where a mistake in a schedule's value at t is told: at the line of the link
+// that uses the schedule, or of t.
+Loc PlaceOf(Var t) {
+  const Graph* const graph = t.graph();
+  if (graph == nullptr) return {};
+  const Loc& scope = graph->loc_scope();
+  return scope.line > 0 ? scope : graph->node(t).loc;
+}
+
 Var Constant(Var like, double value) { return Fill(like.graph(), {}, value); }
 
 // (1 + cos(pi x)) / 2: from 1 at 0 to 0 at 1, level at both ends.
@@ -60,10 +71,34 @@ Schedule::Schedule(Function function, std::string error)
 
 Var Schedule::At(Var t) const {
   const FloatingPointScope environment;
-  return function_ != nullptr ? function_(t) : Var();
+  Graph* const graph = t.graph();
+  if (function_ == nullptr || graph == nullptr) return Var();
+  if (!t.valid()) return t;
+  const auto fail = [&](absl::string_view message) {
+    graph->ReportError(PlaceOf(t), "Schedule", message);
+    return Var(graph, kNone);
+  };
+  Var value;
+  try {
+    value = function_(t);
+  } catch (...) {
+    return fail(CaughtStatus("its function").message());
+  }
+  if (!graph->Has(value)) {
+    return fail(absl::StrCat(
+        "expected a value of the graph of t, found ",
+        value.empty() ? value.WhyEmpty() : "a Var of another graph"));
+  }
+  if (value.valid() && !(value.type() == TensorType())) {
+    return fail(absl::StrCat("expected a float32 of rank 0, found ",
+                             graph->Describe(value.id())));
+  }
+  return value;
 }
 
-Var Schedule::AtStep(Var step) const { return At(Cast(step, DType::kFloat32)); }
+Var Schedule::AtStep(Var step) const {
+  return At(Cast(step, DType::kFloat32, PlaceOf(step)));
+}
 
 Schedule InverseTimeDecay(double rate, double decay) {
   return Make("InverseTimeDecay",
@@ -177,13 +212,11 @@ T Number(Var state) {
   return state.graph()->Value(state).values<T>()[0];
 }
 
+// An error while a plan runs: Observe is for the time between two runs.
 template <typename T>
-void SetNumber(Var state, T value) {
-  // It has the state's type. A plan that is running is refused: Observe is for
-  // the time between two runs.
-  state.graph()
-      ->SetValue(state, Tensor(Shape(), std::vector<T>{value}))
-      .IgnoreError();
+absl::Status SetNumber(Var state, T value) {
+  return state.graph()->SetValue(state, Tensor(Shape(), std::vector<T>{value}),
+                                 Loc());
 }
 
 }  // namespace
@@ -208,8 +241,14 @@ ReduceOnPlateau::ReduceOnPlateau(Options options)
 
 Schedule ReduceOnPlateau::schedule() const {
   return Make("ReduceOnPlateau", {declared_->error}, [of = declared_](Var t) {
-    if (!of->rate.empty() || t.empty()) return of->rate;
     Graph& graph = *t.graph();
+    if (!of->rate.empty() && of->rate.graph() != &graph) {
+      graph.ReportError(PlaceOf(t), "ReduceOnPlateau",
+                        "expected the graph that it was first used in, found "
+                        "another one: make one for each graph");
+      return Var(&graph, kNone);
+    }
+    if (!of->rate.empty()) return of->rate;
     const Graph::TrainingScope scope(&graph);
     // A mistake bears the line of the link that uses the schedule.
     const auto declare = [&](const char* what, const Initializer& initializer,
@@ -225,24 +264,35 @@ Schedule ReduceOnPlateau::schedule() const {
   });
 }
 
-double ReduceOnPlateau::Observe(double metric) {
+double ReduceOnPlateau::Observe(double metric, Loc loc) {
   const FloatingPointScope environment;
   const auto& [options, error, rate, best, failures] = *declared_;
   if (!rate.valid() || !best.valid() || !failures.valid()) return options.rate;
-  const auto now = static_cast<float>(metric);
+  // As variables are, finite.
+  const auto now = static_cast<float>(
+      std::isnan(metric)
+          ? metric
+          : std::clamp<double>(metric, std::numeric_limits<float>::lowest(),
+                               kNoBest));
   const float best_now = Number<float>(best);
   // Any metric improves on none; the threshold is relative to the size of the
   // best, which may be negative.
   const double needed = best_now - options.threshold * std::fabs(best_now);
   const bool is_better = best_now == kNoBest ? now < kNoBest : now < needed;
-  if (is_better) SetNumber(best, now);
+  absl::Status status;
+  if (is_better) status.Update(SetNumber(best, now));
   const int32_t failed = Number<int32_t>(failures);
   const bool falls = !is_better && failed >= options.patience;
-  SetNumber(failures, is_better || falls ? 0 : failed + 1);
+  status.Update(SetNumber(failures, is_better || falls ? 0 : failed + 1));
   if (falls) {
-    SetNumber(rate,
-              static_cast<float>(std::max(Number<float>(rate) * options.factor,
-                                          options.min_rate)));
+    status.Update(SetNumber(
+        rate, static_cast<float>(std::max(Number<float>(rate) * options.factor,
+                                          options.min_rate))));
+  }
+  if (!status.ok()) {
+    internal::ReportMisuse(loc,
+                           "ReduceOnPlateau: a plan of the graph is running, "
+                           "and the metric is lost");
   }
   return Number<float>(rate);
 }

@@ -39,7 +39,8 @@ class Schedule {
   std::string error(absl::string_view what) const {
     return error_.empty() ? "" : absl::StrCat(what, ": ", error_);
   }
-  // The value for a given t.
+  // The value for a given t. A function that throws, or gives anything but a
+  // float32 of rank 0 of the graph of t, is a mistake that the graph keeps.
   Var At(Var t) const;
   // The value at a step that is counted in int32 (Updates::step).
   Var AtStep(Var step) const;
@@ -93,8 +94,9 @@ Schedule OneCycle(double peak, int64_t steps);
 // All that it knows are variables of the graph, so a checkpoint keeps it: the
 // rate, the best metric and the observations without improvement are the States
 // "plateau/rate", "plateau/best" and "plateau/failures", or "plateau/rate/2" and
-// so on for further ones. Metrics are compared as float32. For one graph, which
-// must outlive calls of Observe.
+// so on for further ones. Metrics are compared as float32, those beyond it as the
+// largest. For one graph, which must outlive calls of Observe; its schedule is
+// refused in another.
 class ReduceOnPlateau {
  public:
   struct Options {
@@ -112,7 +114,9 @@ class ReduceOnPlateau {
   // Takes note of a metric, the smaller the better; a NaN is no improvement.
   // Returns the rate from now on. Before the schedule has been used there is
   // nothing to drive: takes note of nothing, and returns the first rate.
-  double Observe(double metric);
+  // While a plan of the graph runs it is a misuse (misuse.h), and the metric is
+  // lost.
+  double Observe(double metric, Loc loc = Loc::Current());
 
  private:
   struct Declared;

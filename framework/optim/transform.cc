@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 #include "ops/ops.h"
 
@@ -232,7 +233,12 @@ void Chain::Apply(GradientFlow& flow) const {
     }
     // What a link appends bears the line where the user declared it.
     const Graph::LocScope scope(flow.graph, transform->loc());
-    transform->Apply(flow);
+    try {
+      transform->Apply(flow);
+    } catch (...) {
+      flow.graph->ReportError(transform->loc(), transform->name(),
+                              CaughtStatus("a function given to it").message());
+    }
     if (!flow.graph->status().ok()) return;
   }
 }

@@ -83,7 +83,8 @@ class GradientTransform {
       : name_(std::move(name)), loc_(loc) {}
   virtual ~GradientTransform() = default;
 
-  // Takes from and adds to the flow. A mistake is reported to flow.graph.
+  // Takes from and adds to the flow. A mistake is reported to flow.graph; so is
+  // what it throws, by the chain that it stands in.
   virtual void Apply(GradientFlow& flow) const = 0;
 
   const std::string& name() const { return name_; }
@@ -147,7 +148,8 @@ class Chain : public GradientTransform {
   // gradients as parameters, or of another shape; a Var that is empty or of
   // another graph; a parameter that is no variable; a link that is null; a
   // parameter that no optimiser takes; something after the optimiser that took the last;
-  // whatever a transformation refuses.
+  // whatever a transformation refuses, or a selector, schedule, adjustment or
+  // other function given to it throws.
   Updates Apply(absl::Span<const Var> parameters,
                 absl::Span<const Var> gradients,
                 Loc loc = Loc::Current()) const;

@@ -2,14 +2,16 @@
 #include "framework/optim/wrappers.h"
 
 #include <cmath>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "framework/optim/check_constant.h"
 #include "ops/ops.h"
@@ -58,6 +60,17 @@ uint64_t FreeStream(const Graph& graph, absl::string_view name) {
   return stream;
 }
 
+// "w" of "w/average" and of "w/average/2"; empty if `name` is no average's.
+absl::string_view AveragedName(absl::string_view name) {
+  const size_t end = name.rfind(kAverageSuffix);
+  if (end == absl::string_view::npos) return "";
+  absl::string_view rest = name.substr(end + kAverageSuffix.size());
+  int number;
+  const bool is_average = rest.empty() || (absl::ConsumePrefix(&rest, "/") &&
+                                           absl::SimpleAtoi(rest, &number));
+  return is_average ? name.substr(0, end) : "";
+}
+
 class AccumulateTransform : public GradientTransform {
  public:
   AccumulateTransform(int steps, TransformPtr transform, Loc loc)
@@ -83,15 +96,20 @@ class AccumulateTransform : public GradientTransform {
                              DType::kInt32, loc());
     // A batch without samples adds nothing, and is no run.
     const Var has_samples = HasSamples(flow);
-    const Var now = runs + Cast(has_samples, DType::kInt32);
-    const Var due = Equal(now, number(steps_, DType::kInt32));
+    const Var now = Select(has_samples, CountedUp(runs), runs);
+    // A checkpoint of more steps may have left a counter beyond `steps_`: then
+    // the mean is over the runs that there were.
+    const Var due = GreaterEqual(now, number(steps_, DType::kInt32));
+    const Var mean_of =
+        Maximum(Cast(now, DType::kFloat32), number(1, DType::kFloat32));
+    const Var share = 1 / mean_of;
     std::vector<Assignment> sums;
     for (Trained& trained : flow.trained) {
       const Var old_sum = flow.StateOf(trained.parameter, "accumulated", loc());
       const Var sum = old_sum + Select(has_samples, trained.gradient,
                                        number(0, DType::kFloat32));
       sums.push_back({old_sum, Select(due, number(0, DType::kFloat32), sum)});
-      trained.gradient = sum * (1.0 / steps_);
+      trained.gradient = sum * share;
     }
     ApplyIf(due, *transform_, *this, flow);
     for (const Assignment& sum : sums) flow.updates.assignments.push_back(sum);
@@ -168,14 +186,21 @@ TransformPtr AverageWeights(double decay, Loc loc) {
 }
 
 std::vector<Replacement> AveragedWeights(const Graph& graph) {
-  std::vector<Replacement> replacements;
   const Variables& variables = graph.variables();
+  // By the index of the parameter. A later average takes the earlier one's
+  // place.
+  std::map<int, std::string> averages;
   for (int i = 0; i < variables.size(); ++i) {
-    absl::string_view name = variables[i].name;
-    if (absl::ConsumeSuffix(&name, kAverageSuffix) &&
-        variables.Find(name) >= 0) {
-      replacements.push_back({std::string(name), variables[i].name});
+    const Variable& average = variables[i];
+    const int parameter = variables.Find(AveragedName(average.name));
+    if (parameter >= 0 && average.of_training &&
+        average.value.type() == variables[parameter].value.type()) {
+      averages[parameter] = average.name;
     }
+  }
+  std::vector<Replacement> replacements;
+  for (const auto& [parameter, average] : averages) {
+    replacements.push_back({variables[parameter].name, average});
   }
   return replacements;
 }

@@ -19,7 +19,9 @@ namespace tape {
 // `transform`, which ends with an optimiser; on the runs between nothing but
 // the sums changes, and no step is counted (ApplyIf). A run with a batch of no
 // samples changes nothing, and is not one of the `steps`. State:
-// "<parameter>/accumulated", and "accumulated_runs". Refused unless steps >= 1.
+// "<parameter>/accumulated", and "accumulated_runs". If a checkpoint has left as
+// many runs or more, of an Accumulate of more steps, the next run makes an
+// update of the mean of them all. Refused unless steps >= 1.
 TransformPtr Accumulate(int steps, TransformPtr transform,
                         Loc loc = Loc::Current());
 
@@ -38,7 +40,8 @@ TransformPtr SkipIfNotFinite(TransformPtr transform, Loc loc = Loc::Current());
 TransformPtr AverageWeights(double decay, Loc loc = Loc::Current());
 
 // For CompileOptions::replace: a plan that reads the averages in place of the
-// parameters that have one.
+// parameters that have one. Of several averages of a parameter, those of the
+// chain applied last. A State of that name that no chain has declared is none.
 std::vector<Replacement> AveragedWeights(const Graph& graph);
 
 // g' = g + sqrt(scale / (1 + t)^0.55) n, n standard normal and t as for

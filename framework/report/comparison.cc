@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "framework/core/floating_point.h"
 #include "framework/io/files.h"
 #include "framework/log/read_metrics.h"
 #include "framework/log/run_directory.h"
@@ -109,6 +110,7 @@ absl::StatusOr<KeptRun> ReadRun(const std::string& folder) {
 }
 
 Page MakeComparison(absl::Span<const KeptRun> runs) {
+  const FloatingPointScope environment;
   const std::vector<std::string> names = NamesOf(runs);
   const bool validation = HaveValidation(runs);
   Page page(

@@ -14,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "framework/core/floating_point.h"
 #include "framework/report/graph_layout.h"
 
 namespace tape {
@@ -278,6 +279,7 @@ void DrawEdge(std::vector<Point> curve, Svg& svg) {
 }  // namespace
 
 absl::StatusOr<Figure> MakeGraphPicture(absl::Span<const GraphResult> results) {
+  const FloatingPointScope environment;
   if (results.empty()) {
     return absl::InvalidArgumentError(
         "graph picture: expected results to draw, found none");

@@ -3,9 +3,12 @@
 
 #include <cmath>
 
+#include "framework/core/floating_point.h"
+
 namespace tape {
 
 Interval WilsonInterval(int64_t right, int64_t all, double quantile) {
+  const FloatingPointScope environment;
   if (all == 0 || right < 0 || right > all) return {NAN, NAN};
   const auto n = static_cast<double>(all);
   const double p = static_cast<double>(right) / n;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "framework/core/floating_point.h"
 
 namespace tape {
 namespace {
@@ -254,6 +255,7 @@ std::string StandAloneSvg(const Figure& figure) {
 // ---- Charts ----
 
 std::optional<Figure> MakeLineChart(const LineChart& chart) {
+  const FloatingPointScope environment;
   const Ranges ranges = RangesOf(chart.series, chart.log);
   if (ranges.x.empty()) return std::nullopt;
   const Frame frame(chart.series, Key::kLine,
@@ -277,6 +279,7 @@ std::optional<Figure> MakeLineChart(const LineChart& chart) {
 }
 
 std::optional<Figure> MakeScatter(const Scatter& chart) {
+  const FloatingPointScope environment;
   const Ranges ranges = RangesOf(chart.series, /*log=*/false);
   if (ranges.x.empty()) return std::nullopt;
   const Frame frame(chart.series, Key::kDot,
@@ -308,6 +311,7 @@ std::optional<Figure> MakeScatter(const Scatter& chart) {
 }
 
 std::optional<Figure> MakeBarChart(const BarChart& chart) {
+  const FloatingPointScope environment;
   if (chart.categories.empty() || chart.groups.empty()) return std::nullopt;
   const size_t categories = chart.categories.size();
   const size_t groups = chart.groups.size();
@@ -366,6 +370,7 @@ std::optional<Figure> MakeBarChart(const BarChart& chart) {
 }
 
 std::optional<Figure> MakeMatrixChart(const MatrixChart& chart) {
+  const FloatingPointScope environment;
   const size_t n = chart.names.size();
   if (chart.counts.size() != n * n) return std::nullopt;
   const int64_t total =
@@ -453,6 +458,7 @@ std::optional<Figure> MakeMatrixChart(const MatrixChart& chart) {
 }
 
 std::optional<Figure> MakeImageGrid(const ImageGrid& grid) {
+  const FloatingPointScope environment;
   if (grid.images.empty() || grid.columns < 1) return std::nullopt;
   constexpr double kLine = 14;
   const double longest = LongestName(grid.row_names, kFont);

@@ -15,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/types/span.h"
+#include "framework/core/floating_point.h"
 #include "framework/io/files.h"
 #include "framework/log/run_directory.h"
 #include "framework/report/interval.h"
@@ -333,6 +334,7 @@ void AddCosts(const ReportInput& input, Page& page) {
 }  // namespace
 
 Page MakeReport(const ReportInput& input) {
+  const FloatingPointScope environment;
   Page page(input.run.variant.empty() ? input.run.experiment
                                       : absl::StrCat(input.run.experiment, " (",
                                                      input.run.variant, ")"),

@@ -229,7 +229,9 @@ void Executable::WarmUp() const {
 
 void Executable::AddCall(Call call) {
   call.chunks = call.kernel->chunks();
-  call.scratch_bytes = call.kernel->scratch_bytes();
+  // More than any machine has, and times the threads no overflow.
+  constexpr size_t kMostBytes = size_t{1} << 48;
+  call.scratch_bytes = std::min(call.kernel->scratch_bytes(), kMostBytes);
   call.flops = call.kernel->flops();
   if (!calls_.empty()) {
     call.meet_before = call.chunks > 1 || calls_.back().chunks > 1;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <numeric>
 #include <string>
 
@@ -48,7 +49,12 @@ void Profile::Reserve(int threads) {
     lanes_.emplace_back();
     lanes_.back().totals.resize(steps_.size());
   }
-  for (Lane& lane : lanes_) lane.events.reserve(max_events_ / lanes_.size());
+  // Runs are not to allocate; but nobody who asks for all events pays for them
+  // beforehand.
+  constexpr size_t kMostReserved = 1 << 20;
+  for (Lane& lane : lanes_) {
+    lane.events.reserve(std::min(max_events_, kMostReserved) / lanes_.size());
+  }
 }
 
 void Profile::Add(int thread, int step, Clock::time_point start,
@@ -58,8 +64,11 @@ void Profile::Add(int thread, int step, Clock::time_point start,
   ++total.calls;
   total.seconds += Microseconds(end - start) * 1e-6;
   total.shares += share;
-  if (lane.events.size() < max_events_ / lanes_.size()) {
+  if (lane.events.size() >= max_events_ / lanes_.size()) return;
+  try {
     lane.events.push_back({step, start, end, share});
+  } catch (const std::bad_alloc&) {
+    // It is counted in the table, as if there were no room.
   }
 }
 

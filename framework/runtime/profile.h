@@ -25,7 +25,8 @@ class Profile {
   using Clock = std::chrono::steady_clock;
 
   // Keeps the first `max_events` events; later ones are counted only in the
-  // table. One is a thread's part of one step in one run.
+  // table, and so are those that there is no memory for. One is a thread's part
+  // of one step in one run.
   explicit Profile(size_t max_events = 100'000);
 
   // Writes a Chrome trace in JSON to the file `path`, by ReplaceFile

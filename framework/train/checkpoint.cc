@@ -57,7 +57,7 @@ absl::StatusOr<Tensor> Find(const Checkpoint& checkpoint,
 
 absl::Status WriteCheckpoint(const std::string& path, const Graph& graph,
                              const TrainingState& state,
-                             const Metadata& metadata) {
+                             const Metadata& metadata) try {
   const Variables::Run run(*graph.shared_variables(), /*writes=*/false);
   if (!run.may_begin()) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -82,6 +82,8 @@ absl::Status WriteCheckpoint(const std::string& path, const Graph& graph,
   const std::string json = ToJson(state);
   arrays.push_back(Bytes(kState, json));
   return WriteSafetensors(path, arrays, metadata);
+} catch (...) {
+  return CaughtStatus(path);
 }
 
 absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) try {
@@ -107,7 +109,7 @@ absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) try {
 }
 
 absl::StatusOr<TrainingState> Restore(const Checkpoint& checkpoint,
-                                      Graph& graph) {
+                                      Graph& graph) try {
   Variables& variables = *graph.shared_variables();
   TrainingState state = checkpoint.state;
   std::vector<Tensor> values;
@@ -144,6 +146,8 @@ absl::StatusOr<TrainingState> Restore(const Checkpoint& checkpoint,
                 values[i].type().bytes());
   }
   return state;
+} catch (...) {
+  return CaughtStatus(checkpoint.path);
 }
 
 absl::StatusOr<std::vector<CheckpointFolder::Entry>> CheckpointFolder::Entries()

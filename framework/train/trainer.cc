@@ -21,7 +21,7 @@
 #include "framework/core/clock.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
-#include "framework/core/text.h"
+#include "framework/train/check_training.h"
 #include "framework/train/evaluation.h"
 #include "framework/train/weights.h"
 
@@ -29,6 +29,10 @@ namespace tape {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// The input of the loss above which a step is skipped. Users' variables have no
+// such name.
+constexpr char kLossLimit[] = "@loss_limit";
 
 // What training shows of these updates.
 std::vector<Shown> ShownBy(const Updates& updates) {
@@ -45,79 +49,15 @@ std::vector<Shown> ShownBy(const Updates& updates) {
   return shown;
 }
 
-// Whether a Var of the model, called `what`, is of the type that it must have,
-// if it is valid at all: what is not, Compile or Run says.
-absl::Status CheckType(absl::string_view what, Var var,
-                       const TensorType& type) {
-  if (!var.valid() || var.type() == type) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "Train: expected ", what, " of type ", Name(type.dtype),
-      type.shape.ToString(), ", found ", Name(var.dtype()),
-      var.shape().ToString(), " (", var.graph()->Describe(var.id()), ")"));
-}
-
-absl::Status CheckModel(const Classifier& model) {
-  if (model.graph == nullptr) {
-    return absl::InvalidArgumentError("Train: the model has no graph");
+// Calls a function of the options. What it throws is an error that names it.
+template <typename Function, typename... Arguments>
+auto CallBack(const char* name, const Function& function,
+              const Arguments&... arguments) {
+  try {
+    return function(arguments...);
+  } catch (...) {
+    throw StatusError(CaughtStatus(absl::StrCat("Train: ", name)));
   }
-  const TensorType number, classes = {DType::kInt32, {kBatch}};
-  absl::Status status = CheckType("a loss", model.loss, number);
-  status.Update(CheckType("predictions", model.predicted, classes));
-  status.Update(CheckType("a loss of inference", model.inference_loss, number));
-  status.Update(CheckType("predictions of inference", model.inference_predicted,
-                          classes));
-  status.Update(
-      CheckType("a learning rate", model.updates.learning_rate, number));
-  return status;
-}
-
-// Whether what is shown can be.
-absl::Status CheckShown(absl::Span<const Shown> shown) {
-  for (const Shown& number : shown) {
-    if (!IsUtf8(number.name)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("Train: expected names of reports in UTF-8, found \"",
-                       Printable(number.name), "\""));
-    }
-    for (Var term : number.terms) {
-      const DType dtype =
-          term.dtype() == DType::kInt32 ? DType::kInt32 : DType::kFloat32;
-      absl::Status status =
-          CheckType(absl::StrCat("the report \"", Printable(number.name), "\""),
-                    term, {dtype, {}});
-      if (!status.ok()) return status;
-    }
-  }
-  return absl::OkStatus();
-}
-
-// What does not fit, said before anything is run.
-absl::Status Check(const Batches& batches, const DataSplits& data,
-                   const TrainOptions& options, absl::Span<const Shown> shown) {
-  if (options.evaluate_every < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Train: expected evaluate_every of at least 1, found ",
-                     options.evaluate_every));
-  }
-  if (!batches.status().ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Train: in training: ", batches.status().message()));
-  }
-  if (absl::Status status = CheckShown(shown); !status.ok()) return status;
-  if (batches.batches_per_epoch() == 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "Train: an epoch has no batch: one has ", options.batches.batch_size,
-        " samples, the training set ", data.train.size(),
-        ", and batches that are not full are left out"));
-  }
-  if (options.early_stopping.has_value() &&
-      options.early_stopping->split == DataSplit::kValidation &&
-      data.validation.size() == 0) {
-    return absl::InvalidArgumentError(
-        "Train: early stopping watches the validation set, which has no "
-        "sample");
-  }
-  return absl::OkStatus();
 }
 
 // Which epochs of those that train are evaluated too.
@@ -148,6 +88,7 @@ class Training {
         options_(options),
         progress_(progress),
         loc_(loc),
+        skips_(options.on_divergence == OnDivergence::kSkip),
         shown_(ShownBy(model.updates)),
         batches_(data.train, options.batches),
         evaluations_(data, options) {
@@ -157,15 +98,11 @@ class Training {
   // Makes the plans, and goes to where the run is resumed.
   absl::Status Start(const DataSplits& data) {
     absl::Status status = CheckModel(model_);
-    status.Update(Check(batches_, data, options_, shown_));
+    status.Update(CheckRun(batches_, data, options_, shown_));
     status.Update(evaluations_.Check());
     if (!status.ok()) return status;
-    if (options_.on_divergence == OnDivergence::kSkip) {
-      limit_ = model_.graph->Input("loss_limit", {});
-    }
-    absl::StatusOr<Plan> train = CompileTraining();
-    if (!train.ok()) return train.status();
-    train_ = *std::move(train);
+    status = CompileTraining();
+    if (!status.ok()) return status;
     train_->Record(options_.profile);
     absl::StatusOr<Plan> evaluate =
         Compile(*model_.graph,
@@ -177,7 +114,7 @@ class Training {
     if (!evaluate.ok()) return evaluate.status();
     evaluate_ = *std::move(evaluate);
     kept_variables_ = KeptVariables();
-    return options_.resume_from == nullptr ? absl::OkStatus() : Resume();
+    return options_.resume_from == nullptr ? absl::OkStatus() : Resume(data);
   }
 
   absl::Status Run(
@@ -200,7 +137,6 @@ class Training {
   }
 
   TrainResult Result() const {
-    const FloatingPointScope environment;
     return {.end = end_,
             .step = state_.step,
             .divergence = divergence_,
@@ -219,8 +155,17 @@ class Training {
   }
 
  private:
-  // The plan with the updates, ready for its first step.
-  absl::StatusOr<Plan> CompileTraining() {
+  // Makes the plan with the updates, ready for its first step.
+  absl::Status CompileTraining() {
+    // The plan keeps what it needs of what is declared for it alone.
+    const Graph::Rollback rollback(model_.graph);
+    const Graph::LocScope scope(model_.graph, loc_);
+    Updates updates = model_.updates;
+    if (skips_) {
+      const Var limit =
+          model_.graph->Input(kLossLimit, {}, DType::kFloat32, loc_);
+      updates = SkipAbove(model_.loss, limit, std::move(updates));
+    }
     std::vector<Var> fetch = {model_.loss, model_.predicted};
     if (!model_.updates.learning_rate.empty()) {
       fetch.push_back(model_.updates.learning_rate);
@@ -228,24 +173,29 @@ class Training {
     for (const Shown& number : shown_) {
       fetch.insert(fetch.end(), number.terms.begin(), number.terms.end());
     }
-    return Compile(*model_.graph,
-                   {.fetch = fetch,
-                    .updates = limit_.empty() ? model_.updates
-                                              : SkipAbove(model_.loss, limit_,
-                                                          model_.updates),
-                    .threads = options_.threads,
-                    .precision = options_.precision,
-                    .batch_sizes = batches_.sizes()},
-                   loc_);
+    absl::StatusOr<Plan> train = Compile(*model_.graph,
+                                         {.fetch = fetch,
+                                          .updates = std::move(updates),
+                                          .threads = options_.threads,
+                                          .precision = options_.precision,
+                                          .batch_sizes = batches_.sizes()},
+                                         loc_);
+    if (!train.ok()) return train.status();
+    train_ = *std::move(train);
+    return absl::OkStatus();
   }
 
-  absl::Status Resume() {
+  absl::Status Resume(const DataSplits& data) {
     state_ = *options_.resume_from;
     losses_ = LossWatch(state_.losses);
     if (state_.pass.reports.size() != shown_.size()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "Train: expected a state with ", shown_.size(),
           " reports of a training pass, found ", state_.pass.reports.size()));
+    }
+    const int classes = std::max(data.test.classes, 1);
+    if (absl::Status status = CheckResults(classes); !status.ok()) {
+      return status;
     }
     if (absl::Status status = CheckBest(); !status.ok()) return status;
     in_epoch_ = state_.batches.samples > 0;
@@ -259,6 +209,23 @@ class Training {
     return status.ok() ? status
                        : absl::InvalidArgumentError(
                              absl::StrCat("Train: ", status.message()));
+  }
+
+  // Whether a state has the results of the epochs that it has made, on a test
+  // set of so many classes.
+  absl::Status CheckResults(int classes) const {
+    const int made = state_.epoch - 1;
+    if (made > 0 && state_.history.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Train: expected the results of the ", made,
+                       " epochs that the state has made, found none"));
+    }
+    if (made > 0 && state_.confusion.classes() != classes) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "Train: expected a state with a confusion matrix of ", classes,
+          " classes, found ", state_.confusion.classes()));
+    }
+    return absl::OkStatus();
   }
 
   // Whether the best model of a state has the variables that are kept here.
@@ -324,7 +291,8 @@ class Training {
       if (absl::Status status = Step(*batch); !status.ok()) return status;
       if (end_ == End::kDiverged) return absl::OkStatus();
       progress_.Advance(batch->size, MeanLoss(sums), MeanAccuracy(sums));
-      const bool interrupted = options_.interrupted && options_.interrupted();
+      const bool interrupted =
+          options_.interrupted && CallBack("interrupted", options_.interrupted);
       if (interrupted) end_ = End::kInterrupted;
       if (interrupted) return absl::OkStatus();
       if (IsDueAfterStep()) {
@@ -332,16 +300,17 @@ class Training {
         if (end_ == End::kDiverged) return absl::OkStatus();
       }
     }
-    return absl::OkStatus();
+    const absl::Status& status = batches_.status();
+    return status.ok() ? status : InTraining(status);
   }
 
   absl::Status Step(const Batch& batch) {
     absl::InlinedVector<Feed, 3> feeds = {{model_.images, batch.images},
                                           {model_.labels, batch.labels}};
     float limit;
-    if (!limit_.empty()) {
+    if (skips_) {
       limit = losses_.limit();
-      feeds.push_back({limit_, TensorView(TensorType{}, &limit)});
+      feeds.push_back({kLossLimit, TensorView(TensorType{}, &limit)});
     }
     absl::Status status = train_->Run(feeds, loc_);
     if (!status.ok()) return status;
@@ -356,8 +325,7 @@ class Training {
       if (IsPlanned(state_.step - 1) && !losses_.IsLikeTheBeginning(loss)) {
         MarkNotGood(state_.step - 1);
       }
-      is_skipped = !losses_.Observe(loss) &&
-                   options_.on_divergence == OnDivergence::kSkip;
+      is_skipped = !losses_.Observe(loss) && skips_;
       if (IsPlanned(state_.step) && !losses_.IsGood()) {
         MarkNotGood(state_.step);
       }
@@ -424,7 +392,7 @@ class Training {
       Choose(current);
       state_.history.push_back(current);
       progress_.FinishEpoch(current);
-      if (on_epoch != nullptr) status = on_epoch(current);
+      if (on_epoch != nullptr) status = CallBack("on_epoch", on_epoch, current);
       if (!status.ok()) return status;
     }
     sums = {.reports = std::vector<double>(shown_.size())};
@@ -434,7 +402,6 @@ class Training {
   }
 
   EpochMetrics TrainMetrics() const {
-    const FloatingPointScope environment;
     const PassSums& sums = state_.pass;
     EpochMetrics metrics = {.epoch = state_.epoch,
                             .split = "train",
@@ -513,7 +480,7 @@ class Training {
     state.seconds += SecondsSince(start_);
     state.losses = losses_.state();
     last_save_ = Clock::now();
-    return options_.save(state);
+    return CallBack("save", options_.save, state);
   }
 
   const Classifier& model_;
@@ -521,10 +488,10 @@ class Training {
   const TrainOptions& options_;
   Progress& progress_;
   const Loc loc_;
+  const bool skips_;  // Steps whose loss is above a limit that is fed.
   const std::vector<Shown> shown_;
   Batches batches_;
   Evaluations evaluations_;
-  Var limit_;  // The loss above which a step is skipped, if any is.
   std::optional<Plan> train_, evaluate_;
   // The model's, in order of declaration: what early stopping keeps the best of.
   std::vector<Var> kept_variables_;
@@ -556,13 +523,14 @@ absl::StatusOr<TrainResult> Train(
     const Classifier& model, const DataSplits& data,
     const TrainOptions& options, Progress& progress,
     const std::function<absl::Status(const EpochResult&)>& on_epoch, Loc loc) {
+  const FloatingPointScope environment;
   absl::Status status;
   try {
     Training training(model, data, options, progress, loc);
     status = training.Start(data);
     if (status.ok()) status = training.Run(on_epoch);
     if (status.ok()) return training.Result();
-  } catch (const std::bad_alloc&) {  // For batches, or a copy of the model.
+  } catch (...) {
     status = CaughtStatus("Train");
   }
   return AtCall(loc, "Train", status);

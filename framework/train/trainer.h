@@ -98,8 +98,6 @@ struct TrainOptions {
   // As CompileOptions::precision; of training and evaluations.
   Precision precision = Precision::kFloat32;
   Profile* profile = nullptr;  // If given, the training steps are added to it.
-  // kSkip declares a further input, "loss_limit", and is for one Train of a
-  // graph.
   OnDivergence on_divergence = OnDivergence::kStop;
 
   // Where another run of the same model, data and options was; the variables of
@@ -113,6 +111,8 @@ struct TrainOptions {
   std::function<absl::Status(const TrainingState&)> save = nullptr;
   CheckpointEvery checkpoint_every = {};
   // Asked after each step, whether to leave the rest of the run to another one.
+  // What these functions throw ends the run with an error that names the
+  // function.
   std::function<bool()> interrupted = nullptr;
 };
 
@@ -149,11 +149,14 @@ struct TrainResult {
 };
 
 // Trains `model` on data.train; evaluates it on data.validation, if that has
-// samples, and on data.test, and calls `on_epoch`, whose error ends the run.
-// Draws on `progress`. Errors: mistakes in the model's declaration, before
-// anything is run; early stopping that watches a validation set that is not
-// there; data that CheckDataset refuses, or of another type than the inputs; a
-// state to go on from that is not of such a run. Those of the call have its line.
+// samples, and on data.test, whose metrics are NaN if it has none, and calls
+// `on_epoch`, whose error, or exception, ends the run. Draws on `progress`.
+// Errors: mistakes in the model's declaration, before anything is run; options
+// out of their range; early stopping that watches a set without samples; data
+// that CheckDataset refuses, of another type than the inputs, or changed during
+// the run; a state to go on from that is not of such a run. Those of the call
+// have its line. All computes in the framework's floating-point environment,
+// the functions of the options too.
 absl::StatusOr<TrainResult> Train(
     const Classifier& model, const DataSplits& data,
     const TrainOptions& options, Progress& progress,

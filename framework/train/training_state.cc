@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "framework/core/floating_point.h"
 #include "nlohmann/json.hpp"
 
 namespace tape {
@@ -266,6 +267,7 @@ bool Read(const Json& json, std::optional<Value>& value) {
 }  // namespace
 
 std::string ToJson(const TrainingState& state) {
+  const FloatingPointScope environment;
   // Train refuses names of reports that are not UTF-8; others must not throw.
   return Written(state).dump(/*indent=*/-1, /*indent_char=*/' ',
                              /*ensure_ascii=*/false,
@@ -273,6 +275,7 @@ std::string ToJson(const TrainingState& state) {
 }
 
 absl::StatusOr<TrainingState> TrainingStateFromJson(absl::string_view text) {
+  const FloatingPointScope environment;
   const Json json = Json::parse(text.begin(), text.end(), /*cb=*/nullptr,
                                 /*allow_exceptions=*/false);
   TrainingState state;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -24,12 +25,15 @@ struct Placed {
   StoredName stored;
 };
 
-// Adds to `errors` what of the map fits no variable.
+// Adds to `errors` what of the map fits no variable, and arrays that several
+// variables would have.
 std::vector<Placed> Place(Graph& graph, const WeightMap& map,
                           absl::Span<const Var> outputs,
                           std::vector<std::string>& errors) {
   std::vector<Placed> placed;
   absl::flat_hash_set<absl::string_view> names;
+  // By the array's name, the variables.
+  std::map<std::string, std::vector<std::string>> variables_of;
   for (Var variable : ModelVariables(graph, outputs)) {
     const std::string name(graph.NameOf(variable));
     const bool is_state = graph.TagOf(variable) == Tag::kState;
@@ -39,12 +43,22 @@ std::vector<Placed> Place(Graph& graph, const WeightMap& map,
         {variable, is_state ? "state" : "parameter", name,
          found != map.end() ? found->second : StoredName{.name = name}});
     const Placed& place = placed.back();
+    variables_of[place.stored.name].push_back(
+        absl::StrCat("\"", Printable(name), "\""));
     if (place.stored.transposed &&
         (variable.shape().rank() != 2 || variable.dtype() != DType::kFloat32)) {
       errors.push_back(
           absl::StrCat(place.kind, " \"", Printable(name),
                        "\": expected a matrix to transpose, found ",
                        variable.shape().ToString()));
+    }
+  }
+  for (const auto& [array, variables] : variables_of) {
+    if (variables.size() > 1) {
+      errors.push_back(absl::StrCat("the map of names: expected ",
+                                    ArrayText(array),
+                                    " for one variable, found it for ",
+                                    absl::StrJoin(variables, " and ")));
     }
   }
   for (const auto& [name, stored] : map) {
@@ -160,7 +174,13 @@ absl::Status LoadWeights(Graph& graph, absl::Span<const StoredArray> arrays,
   if (!errors.empty()) return AllErrors(std::move(errors), call);
 
   absl::flat_hash_map<absl::string_view, const StoredArray*> array_of;
-  for (const StoredArray& array : arrays) array_of[array.name] = &array;
+  for (const StoredArray& array : arrays) {
+    if (!array_of.emplace(array.name, &array).second) {
+      errors.push_back(absl::StrCat(ArrayText(array.name),
+                                    ": expected one of that name, found "
+                                    "another"));
+    }
+  }
   absl::flat_hash_set<absl::string_view> taken;
   std::vector<Tensor> values;
   for (const Placed& place : placed) {

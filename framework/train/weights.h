@@ -53,8 +53,9 @@ WeightMap TorchLinears(absl::Span<const std::string> modules);
 // Gives each of the ModelVariables of `graph` and `outputs` its array's numbers,
 // rounded to its type. An error, kInvalidArgument, has a line for each variable
 // whose array is missing or has another shape or type, each array that no
-// variable takes, and each name of the map that no variable has; and nothing is
-// changed. kFailedPrecondition while a plan of the graph runs.
+// variable takes, or whose name another one has too, each array that the map
+// gives to several variables, and each name of the map that no variable has; and
+// nothing is changed. kFailedPrecondition while a plan of the graph runs.
 absl::Status LoadWeights(Graph& graph, absl::Span<const StoredArray> arrays,
                          const WeightMap& map = {},
                          absl::Span<const Var> outputs = {},
@@ -68,8 +69,9 @@ struct SavedWeights {
 
 // The ModelVariables of `graph` and `outputs` as arrays to write. They are views
 // of the graph's variables, but for those that are transposed. An error,
-// kInvalidArgument: a variable that is to be transposed and is no matrix, or a
-// name of the map that no variable has.
+// kInvalidArgument: a variable that is to be transposed and is no matrix, a name
+// of the map that no variable has, or an array that several variables would
+// have.
 absl::StatusOr<SavedWeights> SaveWeights(Graph& graph,
                                          const WeightMap& map = {},
                                          absl::Span<const Var> outputs = {},

@@ -56,6 +56,40 @@ class SimplifyTest : public testing::Test {
   Var i_ = graph_.Input("i", {2, 3}, DType::kInt32);
 };
 
+Simpler said;  // By the rule of kOdd.
+constexpr OpDef kOdd = {
+    .name = "Odd",
+    .operands = {"x"},
+    .shape = [](absl::Span<const TensorType> x, const Attributes&)
+        -> absl::StatusOr<TensorType> { return x[0]; },
+    .kernel = [](const KernelSpec&) { return std::unique_ptr<Kernel>(); },
+    .simplify = [](const SimplifyQuery&) { return said; },
+};
+
+TEST_F(SimplifyTest, AWrongResultOfARuleIsAnErrorWithTheLine) {
+  Graph graph;
+  const Var x = graph.Input("x", {2});
+  const Var odd = Append(kOdd, {x}, {}, {"net.cc", 5});
+  const Var twice = Append(kOdd, {Square(x)}, {}, {"net.cc", 6});
+  const auto message = [&](Var y, const Simpler& wrong) {
+    said = wrong;
+    const absl::Status status = Compile(graph, {.fetch = {y}}).status();
+    said = {};
+    return std::string(status.message());
+  };
+  const std::string rule = "Odd: its rule for simpler values: expected ";
+  EXPECT_EQ(message(odd, {.kind = Simpler::kInput, .input = 1}),
+            "net.cc:5: " + rule + "one of 1 inputs, found number 1");
+  EXPECT_EQ(message(odd, {.kind = Simpler::kInput, .input = -1}),
+            "net.cc:5: " + rule + "one of 1 inputs, found number -1");
+  EXPECT_EQ(message(odd, {.kind = Simpler::kInputOfInput}),
+            "net.cc:5: " + rule + "an input that has inputs, found Input");
+  EXPECT_EQ(message(odd, {.kind = Simpler::kWithoutInput}),
+            "net.cc:5: " + rule + "an input that has inputs, found Input");
+  EXPECT_EQ(message(twice, {.kind = static_cast<Simpler::Kind>(9)}),
+            "net.cc:6: " + rule + "a kind, found 9");
+}
+
 TEST_F(SimplifyTest, AProductWithOneIsTheOtherFactor) {
   ExpectInput(x_ * 1, x_);
   ExpectInput(1 * x_, x_);

@@ -88,6 +88,12 @@ std::string RefusesNothing(const FeedQuery&) {
   MayThrow("refuses");
   return "";
 }
+absl::Status AnyMachine(absl::Span<const TensorType>) {
+  MayThrow("machine");
+  return absl::OkStatus();
+}
+
+size_t scratch_wanted = 0;
 
 class CopyKernel : public Kernel {
  public:
@@ -95,7 +101,7 @@ class CopyKernel : public Kernel {
   int chunks() const override { return 4; }
   size_t scratch_bytes() const override {
     MayThrow("scratch");
-    return 0;
+    return scratch_wanted;
   }
   void Run(int chunk, const KernelArguments& arguments) const override {
     MayThrow(absl::StrCat("chunk ", chunk));
@@ -124,6 +130,7 @@ constexpr OpDef kCopy = {
         },
     .simplify = NothingSimpler,
     .refuses = RefusesNothing,
+    .machine = AnyMachine,
 };
 constexpr OpDef kCopyEach = {
     .name = "CopyEach",
@@ -278,6 +285,35 @@ TEST_F(ThrowingOpTest, ChecksReturnAnError) {
             "net.cc:5: Copy: its reference threw an exception: boom");
   EXPECT_EQ(CheckKernels({net.loss}, {{net.x, net.fed}}), reference);
   EXPECT_EQ(CheckGradients(net.loss, {net.x}, {{net.x, net.fed}}), reference);
+  failing = "refuses";
+  constexpr char kRefuses[] =
+      "net.cc:5: Copy: its rule for fed numbers threw an exception: boom";
+  EXPECT_EQ(
+      EvaluateReference({net.loss}, {{net.x, net.fed}}).status().message(),
+      kRefuses);
+  EXPECT_EQ(CheckKernels({net.loss}, {{net.x, net.fed}}).message(), kRefuses);
+  failing = "machine";
+  constexpr char kMachine[] =
+      "net.cc:5: Copy: its rule for machines threw an exception: boom";
+  EXPECT_EQ(net.Made(1).status().message(), kMachine);
+  EXPECT_EQ(CheckKernels({net.loss}, {{net.x, net.fed}}).message(), kMachine);
+}
+
+TEST_F(ThrowingOpTest, MoreScratchMemoryThanThereCanBeIsAnError) {
+  for (const size_t bytes : {~size_t{0}, size_t{1} << 62, size_t{1} << 63}) {
+    for (const int threads : {1, 2, 4}) {
+      Net net;
+      absl::StatusOr<Plan> plan = net.Made(threads);
+      ASSERT_TRUE(plan.ok()) << plan.status();
+      scratch_wanted = bytes;
+      const absl::Status status = plan->Run({{net.x, net.fed}});
+      scratch_wanted = 0;
+      EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+      EXPECT_THAT(std::string(status.message()),
+                  HasSubstr("there is no memory for the plan's "));
+      EXPECT_TRUE(plan->Run({{net.x, net.fed}}).ok());
+    }
+  }
 }
 
 TEST_F(ThrowingOpTest, AnOpWithoutKernelIsAnError) {

@@ -17,10 +17,16 @@
 #include "absl/strings/str_cat.h"
 #include "framework/core/ported_random.h"
 #include "framework/framework.h"
+#include "framework/io/stored_array.h"
+#include "framework/log/event_file.h"
+#include "framework/log/json_lines.h"
+#include "framework/metrics/classification.h"
+#include "framework/metrics/metrics.h"
 #include "framework/optim/optimizer.h"
 #include "framework/optim/schedule.h"
 #include "framework/optim/transform.h"
 #include "framework/train/early_stopping.h"
+#include "framework/train/training_state.h"
 #include "ops/ops.h"
 
 #if defined(__x86_64__)
@@ -331,6 +337,70 @@ TEST(EnvironmentTest, DecisionsOfTheLoopAreTheSame) {
     const double best = *early_stopping.state().best;
     return Bits(absl::MakeConstSpan(&best, 1));
   });
+}
+
+// ---- Numbers of files, and of reports ----
+
+TEST(EnvironmentTest, ConvertingArraysOfFilesIsTheSame) {
+  const Tensor doubles({4}, std::vector<double>{0.7, -0.7, 1e-42, 1e300});
+  const StoredArray all = ViewOf("all", doubles);
+  StoredArray three = all;
+  three.shape = {3};
+  three.bytes = three.bytes.substr(0, 3 * sizeof(double));
+  ExpectTheSame([&]() -> std::string {
+    const auto beyond = ToTensor(all, DType::kFloat32);
+    const auto floats = ToTensor(three, DType::kFloat32);
+    if (beyond.ok() || !floats.ok()) return "";
+    return Bits(floats->values<float>()) +
+           std::string(beyond.status().message());
+  });
+}
+
+TEST(EnvironmentTest, StatesAndSummariesOfFilesAreTheSame) {
+  TrainingState state;
+  state.seconds = 0.1;
+  state.history.resize(1);
+  state.history[0].train.loss = 1e-310;
+  state.losses.recent = {0.1f, 3e-39f};
+  const std::string state_json = ToJson(state);
+  RunSummary summary;
+  summary.train_loss = 0.3;
+  const std::string summary_json = ToJson(summary, JsonForm::kLine);
+  ExpectTheSame([&]() -> std::string {
+    const auto read = TrainingStateFromJson(state_json);
+    const auto read_summary = RunSummaryFromJson(summary_json);
+    if (!read.ok() || !read_summary.ok()) return "";
+    const double numbers[] = {read->seconds, read->history[0].train.loss,
+                              read_summary->train_loss};
+    return ToJson(*read) + ToJson(*read_summary, JsonForm::kLine) +
+           Bits(absl::MakeConstSpan(numbers)) +
+           Bits(absl::MakeConstSpan(read->losses.recent));
+  });
+}
+
+TEST(EnvironmentTest, ScoresAndTheirTextsAreTheSame) {
+  ExpectTheSame([] {
+    std::string text;
+    ConfusionMatrix matrix(3);
+    for (const int samples : {0, 1, 7}) {
+      EXPECT_TRUE(matrix.Add(samples % 3, 1, samples).ok());
+      text += MakeClassificationReport(matrix).ToString({.digits = 17});
+      text += matrix.ToString();
+      const double accuracy = matrix.accuracy();
+      text += Bits(absl::MakeConstSpan(&accuracy, 1));
+    }
+    return text;
+  });
+}
+
+TEST(EnvironmentTest, LogsOfAnEpochAreTheSame) {
+  EpochResult epoch;
+  for (EpochMetrics* const metrics : {&epoch.train, &epoch.test}) {
+    metrics->loss = 1e300;
+    metrics->accuracy = 0.1;
+    metrics->seconds = 0.7;
+  }
+  ExpectTheSame([&] { return JsonLines(epoch) + EpochRecord(epoch, 0.1); });
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include "framework/core/graph.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <string>
@@ -125,6 +127,52 @@ TEST(VariablesTest, FindsAVariableByItsName) {
 }
 
 // ---- Mistakes in declarations of inputs and variables ----
+
+TEST(VariablesTest, RunsOfItsParentAreNoneOfAForkedChild) {
+  for (const bool parent_writes : {false, true}) {
+    Variables variables;
+    const Variables::Run run(variables, parent_writes);
+    ASSERT_TRUE(run.may_begin());
+    const pid_t child = fork();
+    if (child == 0) {
+      int mistakes = 0;
+      {
+        const Variables::Run reads(variables, /*writes=*/false);
+        const Variables::Run writes(variables, /*writes=*/true);
+        mistakes += !reads.may_begin() + writes.may_begin();
+      }
+      mistakes += !Variables::Run(variables, /*writes=*/true).may_begin();
+      mistakes += !Variables::Run(variables, /*writes=*/true).may_begin();
+      _exit(mistakes);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    EXPECT_FALSE(Variables::Run(variables, /*writes=*/true).may_begin());
+    EXPECT_EQ(Variables::Run(variables, /*writes=*/false).may_begin(),
+              !parent_writes);
+  }
+}
+
+TEST(GraphErrorTest, RefusesNamesThatFilesHaveForThemselves) {
+  constexpr char kExpected[] =
+      "\": expected a name that files can hold, neither \"__metadata__\" nor "
+      "one that begins with \"@\"";
+  for (const std::string name :
+       {"@", "@state", "@order", "@best/w", "__metadata__"}) {
+    Graph graph;
+    EXPECT_FALSE(
+        graph.Parameter(name, {2}, Zeros(), Tag::kAuto, {"net.cc", 5}).valid());
+    graph.State(name, {}, Zeros(), DType::kInt32, {"net.cc", 6});
+    EXPECT_EQ(graph.status(), absl::InvalidArgumentError(absl::StrCat(
+                                  "net.cc:5: bias \"", name, kExpected,
+                                  "\nnet.cc:6: state \"", name, kExpected)));
+  }
+  Graph graph;
+  graph.Parameter("w@", {}, Zeros());
+  graph.Input("@x", {});  // No file holds inputs.
+  EXPECT_TRUE(graph.status().ok());
+}
 
 TEST(GraphErrorTest, RefusesATakenNameAndSaysWhere) {
   Graph graph;

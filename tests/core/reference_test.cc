@@ -41,6 +41,41 @@ std::string Refusal(Var var, const ReferenceFeeds& feeds) {
   return std::string(values.status().message());
 }
 
+// Leaves a tensor of another type of an operand or a result.
+class Replacing : public ReferenceObserver {
+ public:
+  explicit Replacing(bool operands) : operands_(operands) {}
+  void OnOperand(int, int, Tensor& value) override {
+    if (operands_) value = Floats({2}, {1, 2});
+  }
+  void OnResult(int, Tensor& value) override {
+    if (!operands_) value = Tensor({3}, std::vector<double>(3));
+  }
+
+ private:
+  const bool operands_;
+};
+
+TEST(EvaluateReferenceTest, RefusesAnObserverThatLeavesAnotherType) {
+  Graph graph;
+  const Var x = graph.Input("x", {2}, DType::kFloat32, {"net.cc", 4});
+  const Var y = Square(x, {"net.cc", 5});
+  for (const bool operands : {false, true}) {
+    Replacing observer(operands);
+    const auto values = EvaluateReference({y}, {{x, Floats({2}, {1, 2})}}, {},
+                                          &observer, {"user.cc", 8});
+    EXPECT_EQ(
+        values.status(),
+        absl::InvalidArgumentError(
+            operands ? "user.cc:8: EvaluateReference: expected the observer "
+                       "to leave the type float64[2] of [2] is input \"x\", "
+                       "net.cc:4, found [2]"
+                     : "user.cc:8: EvaluateReference: expected the observer "
+                       "to leave the type float64[2] of [2] from Square at "
+                       "net.cc:5, found float64[3]"));
+  }
+}
+
 TEST(EvaluateReferenceTest, ComputesEachFetchInDouble) {
   Graph graph;
   const Var x = graph.Input("x", {2});

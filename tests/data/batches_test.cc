@@ -15,8 +15,11 @@
 #include <numeric>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "framework/core/tensor.h"
 
@@ -503,6 +506,33 @@ TEST(BatchesTest, RefusesWhatIsNoDataSet) {
             start + "labels int32[2], one for each image, found float32[2]");
   EXPECT_EQ(with(Tensor({2, 1}, floats), Tensor({1}, std::vector<int32_t>{1})),
             start + "labels int32[2], one for each image, found int32[1]");
+}
+
+TEST(BatchesTest, ADataSetThatHasChangedEndsThem) {
+  for (const Order order : {Order::kFixed, Order::kShuffled, Order::kSampled}) {
+    for (const bool moved : {false, true}) {
+      Dataset data = Counting(20);
+      Batches batches(data, {.batch_size = 4, .order = order});
+      ASSERT_TRUE(batches.Next().has_value());
+      Dataset other = Counting(3);
+      if (moved) {
+        other = std::move(data);
+      } else {
+        data = std::move(other);
+      }
+      EXPECT_TRUE(batches.status().ok());
+      EXPECT_FALSE(batches.Next().has_value());
+      EXPECT_EQ(
+          batches.status(),
+          absl::FailedPreconditionError(absl::StrCat(
+              "expected the data set that the batches were made of, "
+              "images uint8[20,3] and labels int32[20], found it changed "
+              "to ",
+              moved ? "uint8[0] and int32[0]" : "uint8[3,3] and int32[3]")));
+      batches.StartEpoch(1);
+      EXPECT_FALSE(batches.Next().has_value());
+    }
+  }
 }
 
 TEST(BatchesTest, HasImagesOfAnyDTypeThatInputsHave) {

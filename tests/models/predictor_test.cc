@@ -244,6 +244,15 @@ TEST_F(PredictorTest, TheLikeliestClassesComeFirst) {
   EXPECT_THAT(labels(0, 1), testing::ElementsAre(2));
   EXPECT_THAT(labels(0, 9).size(), 4);
   EXPECT_EQ(predictions.Top(0, 2)[1].probability, 0.375f);
+  // Of images that are not there.
+  testing::internal::CaptureStderr();
+  EXPECT_TRUE(predictions.Top(2, 1, {"user.cc", 7}).empty());
+  EXPECT_TRUE(predictions.Top(-1, 1, {"user.cc", 8}).empty());
+  EXPECT_TRUE(Predictions().Top(0, 1, {"user.cc", 9}).empty());
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "user.cc:7: Top: expected one of 2 images, found number 2\n"
+            "user.cc:8: Top: expected one of 2 images, found number -1\n"
+            "user.cc:9: Top: expected one of 0 images, found number 0\n");
 }
 
 TEST_F(PredictorTest, OfARunsFolderItIsTheModelOrElseTheNewestSoundCheckpoint) {
@@ -457,6 +466,8 @@ TEST_F(PredictorTest, CanBeMoved) {
   absl::StatusOr<Predictor> model = Predictor::Load(In("model"));
   ASSERT_TRUE(model.ok()) << model.status();
   Predictor moved = *std::move(model);
+  EXPECT_EQ(model->Predict(SomeImages(3, 9)).status().message(),
+            "Predict: the predictor has been moved from");
   const Tensor images = SomeImages(3, 9);
   const absl::StatusOr<Predictions> found = moved.Predict(images);
   ASSERT_TRUE(found.ok()) << found.status();

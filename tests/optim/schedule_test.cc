@@ -5,11 +5,13 @@
 #include <cmath>
 #include <functional>
 #include <iterator>
+#include <limits>
 #include <numbers>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "framework/compiler/compile.h"
 #include "framework/core/gradients.h"
 #include "framework/optim/optimizer.h"
@@ -212,6 +214,65 @@ TEST(ReduceOnPlateauTest, AGraphMayHaveSeveral) {
 
 TEST(ReduceOnPlateauTest, BeforeItIsUsedItHasItsFirstRate) {
   EXPECT_EQ(ReduceOnPlateau({.rate = 0.5}).Observe(1), 0.5);
+}
+
+TEST(ReduceOnPlateauTest, AnotherGraphIsRefusedAndTheFirstStaysWell) {
+  OnPlateau first;
+  Graph second;
+  const Var w = second.Parameter("w", {}, Zeros());
+  Chain(Sgd({.learning_rate = first.plateau.schedule()}, {"user.cc", 7}))
+      .Apply({w}, {w});
+  EXPECT_EQ(second.status(),
+            absl::InvalidArgumentError(
+                "user.cc:7: ReduceOnPlateau: expected the graph that it was "
+                "first used in, found another one: make one for each graph"));
+  EXPECT_TRUE(first.graph.status().ok()) << first.graph.status();
+}
+
+TEST(ReduceOnPlateauTest, MetricsBeyondFloat32AreItsLargest) {
+  OnPlateau of;
+  const auto best = [&] {
+    const Variables& variables = of.graph.variables();
+    return variables[variables.Find("plateau/best")].value.values<float>()[0];
+  };
+  constexpr float kMost = std::numeric_limits<float>::max();
+  EXPECT_FLOAT_EQ(of.plateau.Observe(1e300), 0.1f);
+  EXPECT_EQ(best(), kMost);
+  of.plateau.Observe(-1e300);
+  EXPECT_EQ(best(), -kMost);
+  of.plateau.Observe(-std::numeric_limits<double>::infinity());
+  EXPECT_EQ(best(), -kMost);
+}
+
+TEST(ReduceOnPlateauTest, TellsOfAMetricThatIsLost) {
+  OnPlateau of;
+  const Variables::Run run(*of.graph.shared_variables(), /*writes=*/true);
+  testing::internal::CaptureStderr();
+  EXPECT_FLOAT_EQ(of.plateau.Observe(1, {"user.cc", 7}), 0.1f);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "user.cc:7: ReduceOnPlateau: a plan of the graph is running, and "
+            "the metric is lost\n");
+}
+
+TEST(ScheduleTest, RefusesAFunctionOfAnotherResult) {
+  const auto message = [](Schedule::Function function) {
+    Graph g;
+    const Var w = g.Parameter("w", {}, Zeros());
+    Chain(Sgd({.learning_rate = Schedule(std::move(function))}, {"user.cc", 7}))
+        .Apply({w}, {w});
+    return std::string(g.status().message());
+  };
+  EXPECT_EQ(message([](Var t) { return BroadcastTo(t, {2}); }),
+            "user.cc:7: Schedule: expected a float32 of rank 0, found [2] from "
+            "BroadcastTo at user.cc:7");
+  EXPECT_EQ(message([](Var) { return Var(); }),
+            "user.cc:7: Schedule: expected a value of the graph of t, found an "
+            "empty Var");
+  Graph other;
+  const Var number = Fill(&other, {}, 1);
+  EXPECT_EQ(message([&](Var) { return number; }),
+            "user.cc:7: Schedule: expected a value of the graph of t, found a "
+            "Var of another graph");
 }
 
 // ---- The largest step ----

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "framework/compiler/compile.h"
@@ -293,6 +295,47 @@ TEST(ChainTest, RefusesASelectionThatMatchesNothing) {
   const Chain freeze(Freeze(NameMatches("layer9/*")), Adam());
   ExpectRefusal((freeze.Apply(n.parameters(), n.gradients()), n), __LINE__ - 1,
                 "Freeze: no parameter is selected");
+}
+
+// What users' functions throw is a mistake with the link's line.
+TEST(ChainTest, RefusesFunctionsThatThrow) {
+  constexpr Loc kHere = {"user.cc", 7};
+  constexpr char kThrown[] = " threw an exception: boom";
+  const auto message = [](const Chain& chain) {
+    Model m;
+    const Updates updates = chain.Apply(m.parameters(), m.gradients());
+    EXPECT_TRUE(updates.assignments.empty());
+    return std::string(m.g.status().message());
+  };
+  const Selector selector = [](const Graph&, Var) -> bool {
+    throw std::runtime_error("boom");
+  };
+  const std::string given = absl::StrCat("a function given to it", kThrown);
+  EXPECT_EQ(message(Chain(Only(selector, L2(1), kHere), Adam())),
+            "user.cc:7: Only: " + given);
+  EXPECT_EQ(message(Chain(Freeze(selector, kHere), Adam())),
+            "user.cc:7: Freeze: " + given);
+  EXPECT_EQ(message(Chain(
+                MakeTransform("Mine", kHere, [](GradientFlow&) { throw 1; }),
+                Adam())),
+            "user.cc:7: Mine: a function given to it threw an exception of an "
+            "unknown type");
+  const Schedule rate([](Var) -> Var { throw std::runtime_error("boom"); });
+  EXPECT_EQ(message(Chain(Sgd({.learning_rate = rate}, kHere))),
+            absl::StrCat("user.cc:7: Schedule: its function", kThrown));
+  const auto adjusting = [](Adjustment adjustment) {
+    return MakeTransform("Mine", {"user.cc", 6},
+                         [adjustment](GradientFlow& flow) {
+                           flow.trained[0].adjustments.push_back(adjustment);
+                         });
+  };
+  EXPECT_EQ(message(Chain(adjusting([](Var, Var, Var, Updates&) -> Var {
+                            throw std::runtime_error("boom");
+                          }),
+                          Sgd({.learning_rate = 1}, kHere))),
+            "user.cc:7: Sgd: " + given);
+  EXPECT_EQ(message(Chain(adjusting(nullptr), Adam({}, kHere))),
+            "user.cc:7: Adam: expected an adjustment, found null");
 }
 
 TEST(ChainTest, RefusesGradientsThatAreNotTheParameters) {

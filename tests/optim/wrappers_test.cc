@@ -389,6 +389,33 @@ TEST(AccumulateTest, ABatchOfNoSamplesIsNoRun) {
   EXPECT_EQ(g.Value(updates.step).values<int32_t>()[0], 1);
 }
 
+// As a checkpoint of an Accumulate of more steps leaves it.
+TEST(AccumulateTest, ACounterBeyondTheStepsMakesAnUpdateOfTheMeanOfAllRuns) {
+  Model m;
+  m.Compile(Chain(Accumulate(2, Sgd({.learning_rate = 1}))));
+  const auto set = [&](const char* name, const Tensor& value) {
+    for (int id = 0; id < m.g.size(); ++id) {
+      if (m.g.node(id).name != name) continue;
+      EXPECT_TRUE(m.g.SetValue(Var(&m.g, id), value).ok());
+    }
+  };
+  set("accumulated_runs", Tensor(Shape(), std::vector<int32_t>{4}));
+  set("b/accumulated", Tensor(Shape(), std::vector<float>{7}));
+  m.Run(0, 0, 3);
+  EXPECT_EQ(m.Parameters()[2], -1 - 2);
+  EXPECT_EQ(m.Steps(), 1);
+  for (int run = 0; run < 2; ++run) m.Run(0, 0, 3);
+  EXPECT_EQ(m.Parameters()[2], -3 - 3);
+  // Nor does it wrap.
+  set("accumulated_runs",
+      Tensor(Shape(),
+             std::vector<int32_t>{std::numeric_limits<int32_t>::max()}));
+  m.Run(0, 0, 0);
+  for (int run = 0; run < 2; ++run) m.Run(0, 0, 1);
+  EXPECT_EQ(m.Parameters()[2], -6 - 1);
+  EXPECT_EQ(m.Steps(), 4);
+}
+
 TEST(AddNoiseTest, TwoOfThemDrawDifferentNumbers) {
   constexpr int kElements = 20000;
   Graph g({.seed = 5});
@@ -419,6 +446,28 @@ TEST(AverageWeightsTest, EvaluatesWithTheAverages) {
   EXPECT_EQ(plain->Scalar(y), (-3 + 2) * 7);
   // w0: 1, 0.75 - 0.75, -0.75; w1: 2; b: -1, -0.75 + 1.75, 0.75 + 1.75.
   EXPECT_EQ(averaged->Scalar(y), (-0.75f + 2) * 2.5f);
+}
+
+TEST(AverageWeightsTest, OfTwoChainsTheLastOnesAveragesAreRead) {
+  Model m;
+  const auto names = [&] {
+    std::vector<std::string> names;
+    for (const Replacement& one : AveragedWeights(m.g)) {
+      names.push_back(one.variable + " by " + one.by);
+    }
+    return names;
+  };
+  // The user's own, of no chain.
+  m.g.State("b/average", {3}, Zeros());
+  m.Compile(Chain(AverageWeights(0.5), Sgd({.learning_rate = 1})));
+  EXPECT_EQ(names(),
+            (std::vector<std::string>{"w by w/average", "b by b/average/2"}));
+  m.Compile(
+      Chain(Only(IsWeight, std::make_unique<Chain>(AverageWeights(0.5),
+                                                   Sgd({.learning_rate = 1}))),
+            Sgd({.learning_rate = 1})));
+  EXPECT_EQ(names(),
+            (std::vector<std::string>{"w by w/average/2", "b by b/average/2"}));
 }
 
 TEST(AddNoiseTest, AddsNormalNumbersOfTheStatedSize) {

@@ -514,6 +514,32 @@ TEST(PlanTest, NamesInDumpsCommandNoTerminal) {
   expect(plan->Dump());
 }
 
+TEST(PlanTest, NamesInADumpCommandNoTerminal) {
+  constexpr OpDef kRed = {
+      .name = "O\x1b[31m",
+      .operands = {"x"},
+      .shape = [](absl::Span<const TensorType> x, const Attributes&)
+          -> absl::StatusOr<TensorType> { return x[0]; },
+      .block = [](absl::Span<const DType>, DType) -> Block {
+        return [](const BlockArguments& block) {
+          std::copy_n(static_cast<const float*>(block.inputs[0]), block.count,
+                      static_cast<float*>(block.output));
+        };
+      },
+      .traits = {.elementwise = true},
+  };
+  Graph graph;
+  const Var x = graph.Input("x\x1b[32m", {2});
+  const Var y = Append(kRed, {x}, {}, {"net.cc", 5});
+  absl::StatusOr<Plan> plan = Compile(graph, {.fetch = {y}});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  for (const std::string& text : {graph.Dump(), plan->Dump()}) {
+    EXPECT_EQ(text.find('\x1b'), text.npos) << text;
+    EXPECT_NE(text.find("O\\x1b[31m"), text.npos) << text;
+    EXPECT_NE(text.find("x\\x1b[32m"), text.npos) << text;
+  }
+}
+
 TEST(PlanTest, DumpsTheSameTextEachTime) {
   const auto dump = [] {
     Dumped net;

@@ -2,6 +2,7 @@
 // say, with the numbers that must hold whatever the machine.
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <set>
 #include <string>
 #include <vector>
@@ -82,6 +83,21 @@ TEST_F(ProfileTest, CountsInTheTableWhatTheTraceHasNoRoomFor) {
   Run(&profile, 50);
   EXPECT_EQ(Events(profile).size(), 4u);
   EXPECT_TRUE(absl::StrContains(profile.Table(), "       100 "))
+      << profile.Table();
+}
+
+TEST_F(ProfileTest, KeepsAllEventsIfItIsAskedTo) {
+  Profile profile(/*max_events=*/std::numeric_limits<size_t>::max());
+  Run(&profile, 3);
+  EXPECT_GE(Events(profile).size(), 3u);
+}
+
+TEST_F(ProfileTest, NamesInItsTableCommandNoTerminal) {
+  Profile profile;
+  profile.AddSteps({{.name = "O\x1b[31m\xff"}});
+  profile.Reserve(1);
+  profile.Add(0, 0, {}, {}, 1);
+  EXPECT_TRUE(absl::StrContains(profile.Table(), "  O\\x1b[31m\\xff\n"))
       << profile.Table();
 }
 

@@ -9,6 +9,7 @@
 #include <limits>
 #include <numeric>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -309,6 +310,35 @@ TEST(TrainTest, NamesTheOptionThatDoesNotFit) {
   EXPECT_EQ(message({.batches = {}, .evaluation_batch_size = -3}),
             "user.cc:9: Train: in evaluation: expected batches of at least 1 "
             "sample, found a batch_size of -3");
+  const auto expected = [&](const TrainOptions& options,
+                            const std::string& what) {
+    EXPECT_EQ(message(options), "user.cc:9: Train: expected " + what);
+  };
+  for (const int epochs : {0, -3}) {
+    expected({.epochs = epochs, .batches = {}},
+             absl::StrCat("epochs of at least 1, found ", epochs));
+  }
+  expected({.batches = {}, .checkpoint_every = {.steps = -1}},
+           "checkpoint_every.steps of at least 0, found -1");
+  expected({.batches = {}, .checkpoint_every = {.epochs = -1}},
+           "checkpoint_every.epochs of at least 0, found -1");
+  expected({.batches = {}, .checkpoint_every = {.seconds = std::nan("")}},
+           "checkpoint_every.seconds of at least 0, found nan");
+  const auto stopping = [](EarlyStoppingOptions early_stopping) {
+    early_stopping.split = DataSplit::kTest;
+    return TrainOptions{.batches = {}, .early_stopping = early_stopping};
+  };
+  expected(stopping({.min_change = -1}),
+           "a finite min_change of early stopping of at least 0, found -1");
+  expected(stopping({.min_change = std::nan("")}),
+           "a finite min_change of early stopping of at least 0, found nan");
+  for (const int patience : {0, -5}) {
+    expected(stopping({.patience = patience}),
+             absl::StrCat("a patience of early stopping of at least 1, found ",
+                          patience));
+  }
+  expected(stopping({.decimals = 400}),
+           "decimals of early stopping in 0 to 100, found 400");
 }
 
 TEST(TrainTest, ReportsWithNamesThatNoFileCanHoldAreAnError) {
@@ -746,6 +776,22 @@ TEST(TrainTest, RefusesAStateOfAnotherRun) {
   EXPECT_THAT(error(), HasSubstr("expected the best model's 3 variables"));
 }
 
+TEST(TrainTest, RefusesAStateWithoutTheResultsOfItsEpochs) {
+  const DataSplits data = {.train = Labelled({0, 1, 2}), .test = Labelled({0})};
+  TrainingState state;
+  state.epoch = 4;
+  TrainOptions options = OneUpdateAnEpoch(3);
+  options.resume_from = &state;
+  Counter counter;
+  EXPECT_EQ(ErrorOf(counter, data, options, absl::OkStatus(), 0).message(),
+            "Train: expected the results of the 3 epochs that the state has "
+            "made, found none");
+  state.history.resize(3);
+  EXPECT_EQ(ErrorOf(counter, data, options, absl::OkStatus(), 0).message(),
+            "Train: expected a state with a confusion matrix of 10 classes, "
+            "found 1");
+}
+
 TEST(TrainTest, InterruptedItSavesAndEnds) {
   Counter counter;
   int asked = 0;
@@ -824,6 +870,31 @@ TEST(TrainTest, ABadLossEndsTheRunOrIsSkippedAsAsked) {
     // Nor is it in the means.
     EXPECT_EQ(run.result->kept.train.loss, (1.0 + 2 + 4) / 3);
   }
+}
+
+TEST(TrainTest, SkippingLeavesTheGraphAsItWas) {
+  const DataSplits data = {.train = Samples({1, 2, 255, 4}, {0, 0, 0, 0}),
+                           .test = Labelled({0})};
+  TrainOptions options = {.epochs = 1,
+                          .batches = {.batch_size = 1, .order = Order::kFixed},
+                          .on_divergence = OnDivergence::kSkip};
+  Breakable counter;
+  const int size = counter.graph.size();
+  // A run that does not start,
+  TrainingState state;
+  state.pass.reports = {1};
+  options.resume_from = &state;
+  EXPECT_FALSE(ErrorOf(counter, data, options, absl::OkStatus(), 0).ok());
+  EXPECT_EQ(counter.graph.size(), size);
+  // and two that do.
+  options.resume_from = nullptr;
+  for (int run = 1; run <= 2; ++run) {
+    EXPECT_EQ(TrainAndWatch(counter, data, options).result->end,
+              End::kFinished);
+    EXPECT_EQ(counter.Weights()[0], 3 * run);
+    EXPECT_EQ(counter.graph.size(), size);
+  }
+  EXPECT_TRUE(Compile(counter.graph, {.fetch = {counter.model.loss}}).ok());
 }
 
 TEST(TrainTest, AFewHardBatchesDoNotEndTheRun) {
@@ -933,6 +1004,8 @@ TEST(TrainTest, TimesOfARunAreThoseOfAllItsParts) {
   from.epoch = 2;
   from.pass = {.samples = 1, .weight = 1, .seconds = 1000};
   from.batches = {.epoch = 2, .samples = 1};
+  from.history.resize(1);
+  from.confusion = ConfusionMatrix(kClasses);
   from.seconds = 5000;
   from.training_seconds = 3000;
   from.training_samples = 2;
@@ -969,6 +1042,56 @@ TEST(TrainTest, EndsWithTheErrorOfItsCaller) {
             absl::DataLossError("disk full"));
 }
 
+TEST(TrainTest, EndsWithWhatItsFunctionsThrow) {
+  const DataSplits data = {.train = Labelled({0}), .test = Labelled({0})};
+  const auto boom = [] { throw std::runtime_error("boom"); };
+  Counter counter;
+  const auto message =
+      [&](const TrainOptions& options,
+          const std::function<absl::Status(const EpochResult&)>& on_epoch =
+              nullptr) {
+        Progress progress(nullptr, options.epochs, data.train.size());
+        return std::string(Train(counter.model, data, options, progress,
+                                 on_epoch, {"user.cc", 9})
+                               .status()
+                               .message());
+      };
+  TrainOptions options = OneUpdateAnEpoch(3);
+  EXPECT_EQ(message(options,
+                    [&](const EpochResult&) -> absl::Status {
+                      boom();
+                      return absl::OkStatus();
+                    }),
+            "user.cc:9: Train: on_epoch threw an exception: boom");
+  options.save = [&](const TrainingState&) -> absl::Status {
+    boom();
+    return absl::OkStatus();
+  };
+  EXPECT_EQ(message(options),
+            "user.cc:9: Train: save threw an exception: boom");
+  options.save = nullptr;
+  options.interrupted = []() -> bool { throw 1; };
+  EXPECT_EQ(message(options),
+            "user.cc:9: Train: interrupted threw an exception of an unknown "
+            "type");
+  options.interrupted = nullptr;
+  EXPECT_EQ(message(options), "");
+}
+
+TEST(TrainTest, EndsWithTheErrorOfADataSetThatChanges) {
+  DataSplits data = {.train = Labelled({0, 1}), .test = Labelled({0})};
+  TrainOptions options = OneUpdateAnEpoch(3);
+  options.interrupted = [&] {
+    data.train = Labelled({0});
+    return false;
+  };
+  Counter counter;
+  EXPECT_THAT(
+      ErrorOf(counter, data, options, absl::OkStatus(), 1).message(),
+      HasSubstr("Train: in training: expected the data set that the batches "
+                "were made of, images uint8[2,1]"));
+}
+
 TEST(TrainTest, RefusesAnEpochWithoutBatches) {
   Counter counter;
   TrainOptions options = OneUpdateAnEpoch(3);
@@ -990,6 +1113,20 @@ TEST(TrainTest, RefusesToWatchAValidationSetThatIsNotThere) {
             absl::InvalidArgumentError(
                 "Train: early stopping watches the validation set, which has "
                 "no sample"));
+}
+
+TEST(TrainTest, RefusesToWatchATestSetWithoutSamples) {
+  Counter counter;
+  TrainOptions options = OneUpdateAnEpoch(1);
+  const DataSplits data = {.train = Labelled({0}), .test = Labelled({})};
+  // Without early stopping, nothing is measured on it.
+  EXPECT_TRUE(ErrorOf(counter, data, options, absl::OkStatus(), 1).ok());
+  options.early_stopping = {.split = DataSplit::kTest};
+  Counter other;
+  EXPECT_EQ(ErrorOf(other, data, options, absl::OkStatus(), 0),
+            absl::InvalidArgumentError(
+                "Train: early stopping watches the test set, which has no "
+                "sample"));
 }
 
 TEST(TrainTest, RefusesAMistakenDeclaration) {

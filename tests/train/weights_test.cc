@@ -70,6 +70,29 @@ TEST(WeightsTest, OtherFloatingPointTypesAreRounded) {
   EXPECT_THAT(ValuesOf(model.graph, model.b), ElementsAre(0.1f, 0.2f, 0.3f));
 }
 
+TEST(WeightsTest, AnArrayIsOfOneVariableAndItsNameOfOneArray) {
+  Graph graph;
+  const Var a = graph.Parameter("a", {3}, Zeros());
+  graph.Parameter("b", {3}, Zeros());
+  const Loc here = {"net.cc", 5};
+  const WeightMap map = {{"a", {.name = "b"}}};
+  const std::string message =
+      ": the map of names: expected array \"b\" for one variable, found it "
+      "for \"a\" and \"b\"";
+  EXPECT_EQ(LoadWeights(graph, {ViewOf("b", kVector)}, map, {}, here),
+            absl::InvalidArgumentError("net.cc:5: LoadWeights" + message));
+  EXPECT_EQ(SaveWeights(graph, map, {}, here).status(),
+            absl::InvalidArgumentError("net.cc:5: SaveWeights" + message));
+  EXPECT_EQ(LoadWeights(graph,
+                        {ViewOf("a", kVector), ViewOf("b", kVector),
+                         ViewOf("a", kVector)},
+                        {}, {}, here),
+            absl::InvalidArgumentError(
+                "net.cc:5: LoadWeights: array \"a\": expected one of that "
+                "name, found another"));
+  EXPECT_THAT(ValuesOf(graph, a), ElementsAre(0, 0, 0));
+}
+
 TEST(WeightsTest, WhatDoesNotFitIsListedAndNothingIsChanged) {
   const auto expect = [](const std::vector<StoredArray>& arrays,
                          const WeightMap& map, const std::string& message) {

@@ -1,0 +1,137 @@
+// Checks of what Train is given (check_training.h). Tested by
+// tests/train/trainer_test.cc.
+#include "framework/train/check_training.h"
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "framework/core/text.h"
+
+namespace tape {
+namespace {
+
+// Whether a Var of the model, called `what`, is of the type that it must have,
+// if it is valid at all: what is not, Compile or Run says.
+absl::Status CheckType(absl::string_view what, Var var,
+                       const TensorType& type) {
+  if (!var.valid() || var.type() == type) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "Train: expected ", what, " of type ", Name(type.dtype),
+      type.shape.ToString(), ", found ", Name(var.dtype()),
+      var.shape().ToString(), " (", var.graph()->Describe(var.id()), ")"));
+}
+
+// Whether what is shown can be.
+absl::Status CheckShown(absl::Span<const Shown> shown) {
+  for (const Shown& number : shown) {
+    if (!IsUtf8(number.name)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Train: expected names of reports in UTF-8, found \"",
+                       Printable(number.name), "\""));
+    }
+    for (Var term : number.terms) {
+      const DType dtype =
+          term.dtype() == DType::kInt32 ? DType::kInt32 : DType::kFloat32;
+      absl::Status status =
+          CheckType(absl::StrCat("the report \"", Printable(number.name), "\""),
+                    term, {dtype, {}});
+      if (!status.ok()) return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Whether the options make sense by themselves.
+absl::Status CheckOptions(const TrainOptions& options) {
+  const auto fail = [](absl::string_view what, auto found) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Train: expected ", what, ", found ", found));
+  };
+  if (options.epochs < 1) {
+    return fail("epochs of at least 1", options.epochs);
+  }
+  if (options.evaluate_every < 1) {
+    return fail("evaluate_every of at least 1", options.evaluate_every);
+  }
+  const CheckpointEvery& every = options.checkpoint_every;
+  if (every.steps < 0) {
+    return fail("checkpoint_every.steps of at least 0", every.steps);
+  }
+  if (every.epochs < 0) {
+    return fail("checkpoint_every.epochs of at least 0", every.epochs);
+  }
+  if (!(every.seconds >= 0)) {
+    return fail("checkpoint_every.seconds of at least 0", every.seconds);
+  }
+  if (!options.early_stopping.has_value()) return absl::OkStatus();
+  const EarlyStoppingOptions& stopping = *options.early_stopping;
+  if (!(stopping.min_change >= 0 && std::isfinite(stopping.min_change))) {
+    return fail("a finite min_change of early stopping of at least 0",
+                stopping.min_change);
+  }
+  if (stopping.patience.has_value() && *stopping.patience < 1) {
+    return fail("a patience of early stopping of at least 1",
+                *stopping.patience);
+  }
+  constexpr int kMostDecimals = 100;  // 10 to their number is a double.
+  if (stopping.decimals.has_value() &&
+      (*stopping.decimals < 0 || *stopping.decimals > kMostDecimals)) {
+    return fail(
+        absl::StrCat("decimals of early stopping in 0 to ", kMostDecimals),
+        *stopping.decimals);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status InTraining(const absl::Status& status) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("Train: in training: ", status.message()));
+}
+
+absl::Status CheckModel(const Classifier& model) {
+  if (model.graph == nullptr) {
+    return absl::InvalidArgumentError("Train: the model has no graph");
+  }
+  const TensorType number, classes = {DType::kInt32, {kBatch}};
+  absl::Status status = CheckType("a loss", model.loss, number);
+  status.Update(CheckType("predictions", model.predicted, classes));
+  status.Update(CheckType("a loss of inference", model.inference_loss, number));
+  status.Update(CheckType("predictions of inference", model.inference_predicted,
+                          classes));
+  status.Update(
+      CheckType("a learning rate", model.updates.learning_rate, number));
+  return status;
+}
+
+absl::Status CheckRun(const Batches& batches, const DataSplits& data,
+                      const TrainOptions& options,
+                      absl::Span<const Shown> shown) {
+  if (absl::Status status = CheckOptions(options); !status.ok()) return status;
+  if (!batches.status().ok()) return InTraining(batches.status());
+  if (absl::Status status = CheckShown(shown); !status.ok()) return status;
+  if (batches.batches_per_epoch() == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "Train: an epoch has no batch: one has ", options.batches.batch_size,
+        " samples, the training set ", data.train.size(),
+        ", and batches that are not full are left out"));
+  }
+  if (options.early_stopping.has_value()) {
+    const DataSplit split = options.early_stopping->split;
+    const char* const empty =
+        split == DataSplit::kValidation && data.validation.size() == 0
+            ? "validation"
+        : split == DataSplit::kTest && data.test.size() == 0 ? "test"
+                                                             : nullptr;
+    if (empty != nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Train: early stopping watches the ", empty,
+                       " set, which has no sample"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tape
