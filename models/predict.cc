@@ -137,7 +137,7 @@ absl::Status Main(int argc, char** argv) {
         predictions.status().code(),
         absl::StrCat(path, ": ", predictions.status().message()));
   }
-  for (const absl::Status& status : model->passed_over()) {
+  for (const absl::Status& status : model->skipped_checkpoints()) {
     absl::FPrintF(stderr, "passed over: %s\n", Printable(status.message()));
   }
   // Of a folder, or if there is more to say of it, the file that was read.

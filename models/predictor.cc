@@ -37,7 +37,7 @@ constexpr int64_t kBatchSize = 1000;
 struct ModelFile {
   std::string path;
   SafetensorsFile content;
-  std::vector<absl::Status> passed_over = {};
+  std::vector<absl::Status> skipped_checkpoints = {};
   std::vector<std::string> notes = {};
 };
 
@@ -319,7 +319,7 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
   }
   predictor.path_ = std::move(file->path);
   predictor.notes_ = std::move(file->notes);
-  predictor.passed_over_ = std::move(file->passed_over);
+  predictor.skipped_checkpoints_ = std::move(file->skipped_checkpoints);
   return predictor;
 } catch (...) {
   return CaughtStatus(path);

@@ -78,7 +78,9 @@ class Predictor {
   // run has not finished, or has gone on since; that the precision is another.
   const std::vector<std::string>& notes() const { return notes_; }
   // Why newer checkpoints than that were not.
-  const std::vector<absl::Status>& passed_over() const { return passed_over_; }
+  const std::vector<absl::Status>& skipped_checkpoints() const {
+    return skipped_checkpoints_;
+  }
   int64_t pixels() const;  // Of an image.
   // Of pixels in an image; 0 if the model's file does not tell.
   int64_t rows() const { return rows_; }
@@ -95,7 +97,7 @@ class Predictor {
   const Experiment* experiment_ = nullptr;
   std::string path_;
   std::vector<std::string> notes_;
-  std::vector<absl::Status> passed_over_;
+  std::vector<absl::Status> skipped_checkpoints_;
   std::unique_ptr<Graph> graph_;
   Classifier model_;
   int64_t rows_ = 0;

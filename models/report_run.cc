@@ -130,7 +130,7 @@ std::vector<Fact> SettingFacts(const FinishedRun& run) {
       {"early stopping", EarlyStoppingText(train.early_stopping)},
       {"figures averaged over",
        train.averaging == Averaging::kOverSamples ? "samples" : "batches"},
-      {"training figures", train.train_figures == TrainFigures::kAsMet
+      {"training figures", train.train_figures == TrainFigures::kDuringEpoch
                                ? "of each batch before its update"
                                : "of the weights after the epoch"},
       {"precision",

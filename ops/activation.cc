@@ -336,14 +336,14 @@ Var Tanh(Var x, Loc loc) { return Append(kTanh, {x}, {}, loc); }
 Var Softplus(Var x, Loc loc) { return Append(kSoftplus, {x}, {}, loc); }
 
 Var Elu(Var x, double alpha, Loc loc) {
-  const Composing elu(kElu, {x}, loc, {.value = alpha});
+  const CompositeScope elu(kElu, {x}, loc, {.value = alpha});
   if (!elu.ok()) return elu.mistake();
   // Where x is large, its exponential would be infinite, and 0 times it NaN.
   return Relu(x) + alpha * Expm1(Minimum(x, Constant(x, 0)));
 }
 
 Var Selu(Var x, Loc loc) {
-  const Composing selu(kSelu, {x}, loc);
+  const CompositeScope selu(kSelu, {x}, loc);
   if (!selu.ok()) return selu.mistake();
   // From Klambauer and others, "Self-Normalizing Neural Networks", 2017: mean 0
   // and variance 1 are a fixed point.
@@ -359,7 +359,7 @@ Var Silu(Var x, Loc loc) { return Append(kSilu, {x}, {}, loc); }
 Var Softsign(Var x, Loc loc) { return Append(kSoftsign, {x}, {}, loc); }
 
 Var HardTanh(Var x, Loc loc) {
-  const Composing hard_tanh(kHardTanh, {x}, loc);
+  const CompositeScope hard_tanh(kHardTanh, {x}, loc);
   if (!hard_tanh.ok()) return hard_tanh.mistake();
   return Clip(x, -1, 1);
 }

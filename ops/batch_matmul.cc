@@ -81,7 +81,7 @@ void Multiply(const double* a, int64_t a_row, int64_t a_column, const double* b,
 }
 
 onednn::Cut CutOf(const KernelSpec& spec) {
-  return spec.alone ? onednn::Cut::kNone : onednn::Cut::kIntoBands;
+  return spec.single_threaded ? onednn::Cut::kNone : onednn::Cut::kIntoBands;
 }
 
 Var MatMulOfRows(Var lhs, Var rhs);
@@ -287,19 +287,19 @@ constexpr Composite kOuter = {
 }  // namespace
 
 Var MatVec(Var matrix, Var vector, Loc loc) {
-  const Composing product(kMatVec, {matrix, vector}, loc);
+  const CompositeScope product(kMatVec, {matrix, vector}, loc);
   if (!product.ok()) return product.mistake();
   return Squeeze(MatMul(matrix, ExpandDims(vector, -1)), {-1});
 }
 
 Var Dot(Var a, Var b, Loc loc) {
-  const Composing product(kDot, {a, b}, loc);
+  const CompositeScope product(kDot, {a, b}, loc);
   if (!product.ok()) return product.mistake();
   return Sum(a * b, {-1});
 }
 
 Var Outer(Var a, Var b, Loc loc) {
-  const Composing product(kOuter, {a, b}, loc);
+  const CompositeScope product(kOuter, {a, b}, loc);
   if (!product.ok()) return product.mistake();
   return ExpandDims(a, -1) * ExpandDims(b, -2);
 }

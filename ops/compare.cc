@@ -30,9 +30,9 @@ constexpr OpDef kMaximum = {
       return std::isnan(a) || a >= b ? a : b;
     }>,
     .block = Only<vector::MaximumFloat>,
-    .simplify = [](const SimplifyQuery& query) -> Simpler {
+    .simplify = [](const SimplifyQuery& query) -> Simplification {
       if (query.inputs[0].node != query.inputs[1].node) return {};
-      return {Simpler::kInput, 0};
+      return {Simplification::kInput, 0};
     },
     .traits = {.elementwise = true},
 };
@@ -52,9 +52,9 @@ constexpr OpDef kMinimum = {
       return std::isnan(a) || a <= b ? a : b;
     }>,
     .block = Only<vector::MinimumFloat>,
-    .simplify = [](const SimplifyQuery& query) -> Simpler {
+    .simplify = [](const SimplifyQuery& query) -> Simplification {
       if (query.inputs[0].node != query.inputs[1].node) return {};
-      return {Simpler::kInput, 0};
+      return {Simplification::kInput, 0};
     },
     .traits = {.elementwise = true},
 };
@@ -204,11 +204,11 @@ constexpr OpDef kSelect = {
       return condition != 0 ? a : b;
     }>,
     .block = Only<vector::SelectWord>,
-    .simplify = [](const SimplifyQuery& query) -> Simpler {
+    .simplify = [](const SimplifyQuery& query) -> Simplification {
       const SimplifyQuery::Input& condition = query.inputs[0];
       const bool constant = condition.op->traits.uniform;
       if (!constant && query.inputs[1].node != query.inputs[2].node) return {};
-      return {Simpler::kInput,
+      return {Simplification::kInput,
               condition.IsAll(0) || condition.IsAll(-0.0) ? 2 : 1};
     },
     .traits = {.elementwise = true},

@@ -92,9 +92,9 @@ constexpr OpDef kConcat = {
           });
     },
     .rows = RowsOfLines,
-    .simplify = [](const SimplifyQuery& query) -> Simpler {
+    .simplify = [](const SimplifyQuery& query) -> Simplification {
       if (query.inputs.size() != 1) return {};
-      return {Simpler::kInput, 0};
+      return {Simplification::kInput, 0};
     },
 };
 
@@ -150,8 +150,8 @@ Var Concat(absl::Span<const Var> x, int axis, Loc loc) {
 // ---- Split: the slices that follow one another ----
 std::vector<Var> Split(Var x, int axis, absl::Span<const int64_t> lengths,
                        Loc loc) {
-  const Composing split(kSplit, {x}, loc,
-                        {.axis = axis, .shape = Shape(lengths)});
+  const CompositeScope split(kSplit, {x}, loc,
+                             {.axis = axis, .shape = Shape(lengths)});
   std::vector<Var> parts(lengths.size(), split.mistake());
   if (!split.ok()) return parts;
   int64_t begin = 0;
@@ -163,7 +163,8 @@ std::vector<Var> Split(Var x, int axis, absl::Span<const int64_t> lengths,
 }
 
 std::vector<Var> Split(Var x, int axis, int parts, Loc loc) {
-  const Composing split(kEqualSplit, {x}, loc, {.length = parts, .axis = axis});
+  const CompositeScope split(kEqualSplit, {x}, loc,
+                             {.length = parts, .axis = axis});
   if (!split.ok()) {
     return std::vector<Var>(std::clamp(parts, 0, kMostParts), split.mistake());
   }

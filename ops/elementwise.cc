@@ -16,11 +16,11 @@ namespace {
 
 // Of an op of two operands: where one of `operands` is `neutral` everywhere,
 // the value is the other.
-Simpler Neutral(const SimplifyQuery& query, std::initializer_list<int> operands,
-                double neutral) {
+Simplification Neutral(const SimplifyQuery& query,
+                       std::initializer_list<int> operands, double neutral) {
   for (int operand : operands) {
     if (query.inputs[operand].IsAll(neutral)) {
-      return {Simpler::kInput, 1 - operand};
+      return {Simplification::kInput, 1 - operand};
     }
   }
   return {};
@@ -40,7 +40,7 @@ constexpr OpDef kAdd = {
       return WrapToInt32(static_cast<int64_t>(a) + static_cast<int64_t>(b));
     }>,
     .block = ByDType<vector::AddFloat, vector::AddInt>,
-    .simplify = [](const SimplifyQuery& query) -> Simpler {
+    .simplify = [](const SimplifyQuery& query) -> Simplification {
       // The float that adds nothing: -0, since -0 + 0 = 0.
       const double zero = query.output.dtype == DType::kFloat32 ? -0.0 : 0.0;
       return Neutral(query, {0, 1}, zero);
@@ -62,7 +62,7 @@ constexpr OpDef kSub = {
       return WrapToInt32(static_cast<int64_t>(a) - static_cast<int64_t>(b));
     }>,
     .block = ByDType<vector::SubFloat, vector::SubInt>,
-    .simplify = [](const SimplifyQuery& query) -> Simpler {
+    .simplify = [](const SimplifyQuery& query) -> Simplification {
       return Neutral(query, {1}, 0);
     },
     .traits = {.elementwise = true, .linearity = Linearity::kLinear},
@@ -82,7 +82,7 @@ constexpr OpDef kMul = {
       return WrapToInt32(static_cast<int64_t>(a) * static_cast<int64_t>(b));
     }>,
     .block = ByDType<vector::MulFloat, vector::MulInt>,
-    .simplify = [](const SimplifyQuery& query) -> Simpler {
+    .simplify = [](const SimplifyQuery& query) -> Simplification {
       return Neutral(query, {0, 1}, 1);
     },
     .traits = {.elementwise = true, .linearity = Linearity::kBilinear},
@@ -100,7 +100,7 @@ constexpr OpDef kDiv = {
     },
     .reference = MapReference<[](double a, double b) { return a / b; }>,
     .block = Only<vector::DivFloat>,
-    .simplify = [](const SimplifyQuery& query) -> Simpler {
+    .simplify = [](const SimplifyQuery& query) -> Simplification {
       return Neutral(query, {1}, 1);
     },
     .traits = {.elementwise = true, .linearity = Linearity::kLinearInFirst},

@@ -127,7 +127,7 @@ constexpr Composite kExpandDims = {
 
 // x under the shape that `op` gives it.
 Var Reshaped(Composite& op, Var x, const Attributes& attributes, Loc loc) {
-  const Composing reshaped(op, {x}, loc, attributes);
+  const CompositeScope reshaped(op, {x}, loc, attributes);
   if (!reshaped.ok()) return reshaped.mistake();
   return Reshape(x, op.shape({x.type()}, attributes)->shape, loc);
 }

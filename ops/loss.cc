@@ -384,7 +384,7 @@ Var Reduce(Var losses, Reduction reduction) {
 Var SoftmaxCrossEntropy(Var logits, Var labels,
                         SoftmaxCrossEntropyOptions options, Loc loc) {
   const double smoothing = options.label_smoothing;
-  const Composing loss(
+  const CompositeScope loss(
       kSmoothing, {logits, labels}, loc,
       {.value = smoothing, .ignored_label = options.ignored_label});
   if (!loss.ok()) return loss.mistake();
@@ -414,28 +414,28 @@ Var SoftmaxCrossEntropy(Var logits, Var labels,
 }
 
 Var SigmoidCrossEntropy(Var logits, Var labels, Reduction reduction, Loc loc) {
-  const Composing loss(kSigmoidCrossEntropy, {logits, labels}, loc);
+  const CompositeScope loss(kSigmoidCrossEntropy, {logits, labels}, loc);
   if (!loss.ok()) return loss.mistake();
   return Reduce(Append(kSigmoidCrossEntropy, {logits, labels}, {}, loc),
                 reduction);
 }
 
 Var MeanSquaredError(Var prediction, Var target, Reduction reduction, Loc loc) {
-  const Composing loss(kMeanSquaredError, {prediction, target}, loc);
+  const CompositeScope loss(kMeanSquaredError, {prediction, target}, loc);
   if (!loss.ok()) return loss.mistake();
   return Reduce(Square(prediction - target), reduction);
 }
 
 Var MeanAbsoluteError(Var prediction, Var target, Reduction reduction,
                       Loc loc) {
-  const Composing loss(kMeanAbsoluteError, {prediction, target}, loc);
+  const CompositeScope loss(kMeanAbsoluteError, {prediction, target}, loc);
   if (!loss.ok()) return loss.mistake();
   return Reduce(Abs(prediction - target), reduction);
 }
 
 Var Huber(Var prediction, Var target, HuberOptions options, Loc loc) {
-  const Composing loss(kHuber, {prediction, target}, loc,
-                       {.value = options.delta});
+  const CompositeScope loss(kHuber, {prediction, target}, loc,
+                            {.value = options.delta});
   if (!loss.ok()) return loss.mistake();
   // Without |d|, whose second derivative at 0 is not that of d^2 / 2.
   const Var d = prediction - target;
@@ -445,7 +445,7 @@ Var Huber(Var prediction, Var target, HuberOptions options, Loc loc) {
 
 Var KlDivergence(Var log_probabilities, Var labels, Reduction reduction,
                  Loc loc) {
-  const Composing loss(kKlDivergence, {log_probabilities, labels}, loc);
+  const CompositeScope loss(kKlDivergence, {log_probabilities, labels}, loc);
   if (!loss.ok()) return loss.mistake();
   // 0 ln 0 is 0, and so is 0 times a log-probability of -infinity.
   const Var p = labels, none = Constant(p, 0);
@@ -456,7 +456,7 @@ Var KlDivergence(Var log_probabilities, Var labels, Reduction reduction,
 }
 
 Var Hinge(Var prediction, Var target, Reduction reduction, Loc loc) {
-  const Composing loss(kHinge, {prediction, target}, loc);
+  const CompositeScope loss(kHinge, {prediction, target}, loc);
   if (!loss.ok()) return loss.mistake();
   return Reduce(Relu(1 - target * prediction), reduction);
 }

@@ -9,7 +9,7 @@
 namespace tape {
 
 // The product of a matrix that is a transpose reads it as it lies.
-Simpler SimplifyTransposed(const SimplifyQuery& query) {
+Simplification SimplifyTransposed(const SimplifyQuery& query) {
   for (int i : {0, 1}) {
     const auto& input = query.inputs[i];
     if (input.op != &kTranspose) continue;
@@ -22,7 +22,8 @@ Simpler SimplifyTransposed(const SimplifyQuery& query) {
       last_two = last_two && axes[axis] == other;
     }
     if (!last_two) continue;
-    Simpler simpler = {Simpler::kWithoutInput, i, query.attributes};
+    Simplification simpler = {Simplification::kWithoutInput, i,
+                              query.attributes};
     bool& flag = i == 0 ? simpler.attributes->transpose_lhs
                         : simpler.attributes->transpose_rhs;
     flag = !flag;
@@ -110,9 +111,9 @@ std::unique_ptr<Kernel> MakeProductKernel(const KernelSpec& spec,
        .transpose_b = spec.attributes.transpose_rhs,
        .in_bfloat16 = onednn::IsBFloat16(spec.inputs)},
       scales,
-      spec.alone   ? onednn::Cut::kNone
-      : spec.apart ? onednn::Cut::kApart
-                   : onednn::Cut::kIntoBands);
+      spec.single_threaded ? onednn::Cut::kNone
+      : spec.into_scratch  ? onednn::Cut::kIntoScratch
+                           : onednn::Cut::kIntoBands);
 }
 
 // ---- MatMulAdd: y = alpha a b + beta c; da, db as MatMul's times alpha, ----
@@ -184,7 +185,7 @@ constexpr OpDef kMatMul = {
     .simplify = SimplifyTransposed,
     .machine = onednn::CanMultiply,
     .traits = {.regions = true,
-               .plus = &kMatMulAdd,
+               .fused_add = &kMatMulAdd,
                .low_precision = {.inputs = 2, .cast = &kCast}},
 };
 

@@ -230,9 +230,9 @@ bool FitsBatchNorm(Var x, Var scale, Var shift, RunningStatistics running,
                    const BatchNormOptions& options, Loc loc) {
   const Attributes attributes = {
       .value = options.epsilon, .alpha = options.decay, .axis = options.axis};
-  return Composing(kBatchNorm, {x, scale, shift}, loc, attributes).ok() &&
-         Composing(kBatchNormStatistics, {x, running.mean, running.variance},
-                   loc, attributes)
+  return CompositeScope(kBatchNorm, {x, scale, shift}, loc, attributes).ok() &&
+         CompositeScope(kBatchNormStatistics,
+                        {x, running.mean, running.variance}, loc, attributes)
              .ok();
 }
 
@@ -240,8 +240,8 @@ bool FitsBatchNorm(Var x, Var scale, Var shift, RunningStatistics running,
 
 // ---- LayerNorm: y = (x - m) / sqrt(v + epsilon) scale + shift ----
 Var LayerNorm(Var x, Var scale, Var shift, LayerNormOptions options, Loc loc) {
-  const Composing norm(kLayerNorm, {x, scale, shift}, loc,
-                       {.value = options.epsilon});
+  const CompositeScope norm(kLayerNorm, {x, scale, shift}, loc,
+                            {.value = options.epsilon});
   if (!norm.ok()) return norm.mistake();
   const int first = x.shape().rank() - scale.shape().rank();
   return NormaliseRows(x, {.value = options.epsilon, .axis = first}) * scale +

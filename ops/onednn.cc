@@ -258,7 +258,7 @@ class MatMulKernel : public Kernel {
   MatMulKernel(const MatMulShape& shape, Scales scales, Cut cut)
       : shape_(shape),
         has_addend_(scales.addend != 0),
-        apart_(cut == Cut::kApart),
+        into_scratch_(cut == Cut::kIntoScratch),
         bands_(CutIntoBands(shape)) {
     if (cut == Cut::kNone) bands_.count = 1;
     const OneThread one_thread;
@@ -266,7 +266,7 @@ class MatMulKernel : public Kernel {
     for (int i = 0; i < bands_.count; ++i) {
       const Region band = region(i);
       products_.emplace_back(shape, band.rows, band.columns,
-                             apart_ ? band.columns : shape.n, scales);
+                             into_scratch_ ? band.columns : shape.n, scales);
     }
   }
 
@@ -297,7 +297,7 @@ class MatMulKernel : public Kernel {
     const int64_t bytes = shape_.in_bfloat16 ? 2 : 4;  // Of an element.
     a += bytes * band.row * (shape_.transpose_a ? 1 : shape_.k);
     b += bytes * band.column * (shape_.transpose_b ? shape_.k : 1);
-    if (!apart_) c += band.row * shape_.n + band.column;
+    if (!into_scratch_) c += band.row * shape_.n + band.column;
     products_[chunk].Run(a, b, c, arguments.scratch);
   }
 
@@ -315,7 +315,7 @@ class MatMulKernel : public Kernel {
 
   MatMulShape shape_;
   bool has_addend_;
-  bool apart_;
+  bool into_scratch_;
   Bands bands_;
   // One for each chunk, because it holds the pointers it runs on: no chunk runs
   // twice at a time.

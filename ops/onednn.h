@@ -43,7 +43,7 @@ struct Scales {
 enum class Cut {
   kNone,       // One chunk, for one thread.
   kIntoBands,  // Chunks of rows or columns of c, by the shape alone.
-  kApart,      // The same, each put where c starts, as KernelSpec::apart says.
+  kIntoScratch,  // The same, each put where c starts, as KernelSpec::into_scratch says.
 };
 
 // A kernel of two inputs, a and b; and, unless its scale is 0, of a third, the

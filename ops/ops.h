@@ -199,7 +199,7 @@ Var Sum(Var x, absl::Span<const int> axes = {}, Axes reduced = Axes::kDrop,
         Loc loc = Loc::Current());
 Var Mean(Var x, absl::Span<const int> axes = {}, Axes reduced = Axes::kDrop,
          Loc loc = Loc::Current());
-// In its derivatives, the products from either end must be within float32.
+// For its derivatives, prefix and suffix products must not overflow float32.
 Var Prod(Var x, absl::Span<const int> axes = {}, Axes reduced = Axes::kDrop,
          Loc loc = Loc::Current());
 // ln sum e^x: -infinity, with derivatives 0, where all of x is. Off by at most

@@ -164,7 +164,7 @@ Var RandomUniform(Var step, Shape shape, RandomKey key, Loc loc) {
 
 // ---- Dropout: y = x / (1 - rate), or 0 with the probability `rate` ----
 Var Dropout(Var x, double rate, Var step, RandomKey key, Loc loc) {
-  const Composing dropout(kDropout, {x, step}, loc, {.value = rate});
+  const CompositeScope dropout(kDropout, {x, step}, loc, {.value = rate});
   if (!dropout.ok()) return dropout.mistake();
   const Var draw = RandomUniform(step, x.shape(), key);
   // Chosen, not multiplied: what is left out may be infinite.

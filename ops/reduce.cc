@@ -392,7 +392,8 @@ Var MeanSquare(Var x, const Shape& kept, Var count) {
 // ---- Variance: y = Sum((x - Mean(x))^2) / (n - correction) ----
 Var Variance(Var x, absl::Span<const int> axes, VarianceOptions options,
              Loc loc) {
-  const Composing variance(kVariance, {x}, loc, {.value = options.correction});
+  const CompositeScope variance(kVariance, {x}, loc,
+                                {.value = options.correction});
   if (!variance.ok()) return variance.mistake();
   const std::optional<Reduced> over = CheckReduction("Variance", x, axes, loc);
   if (!over.has_value()) return variance.mistake();
@@ -411,7 +412,7 @@ Var Variance(Var x, absl::Span<const int> axes, VarianceOptions options,
 
 // ---- Norm: y = Sum(|x|), sqrt(Sum(x^2)) or Max(|x|) ----
 Var Norm(Var x, absl::Span<const int> axes, NormOptions options, Loc loc) {
-  const Composing norm(kNorm, {x}, loc, {.value = options.order});
+  const CompositeScope norm(kNorm, {x}, loc, {.value = options.order});
   if (!norm.ok()) return norm.mistake();
   const std::optional<Reduced> over = CheckReduction("Norm", x, axes, loc);
   if (!over.has_value()) return norm.mistake();

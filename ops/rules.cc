@@ -82,8 +82,9 @@ absl::Status ExpectLastAxis(const TensorType& type) {
   return absl::OkStatus();
 }
 
-Composing::Composing(Composite& op, std::initializer_list<Var> operands,
-                     Loc loc, const Attributes& attributes)
+CompositeScope::CompositeScope(Composite& op,
+                               std::initializer_list<Var> operands, Loc loc,
+                               const Attributes& attributes)
     : graph_(GraphOf(operands)) {
   if (graph_ == nullptr) return;
   if (!graph_->Infer(op, operands, attributes, loc).has_value()) return;

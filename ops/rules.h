@@ -25,7 +25,7 @@ extern const OpDef kTranspose;
 // MatMul of more than two axes (batch_matmul.cc).
 extern const OpDef kBatchMatMul;
 // The rule of products (matmul.cc) that take in a transpose.
-Simpler SimplifyTransposed(const SimplifyQuery& query);
+Simplification SimplifyTransposed(const SimplifyQuery& query);
 
 // The shape of the first input, which must be float32.
 absl::StatusOr<TensorType> SameAsFloatInput(absl::Span<const TensorType> inputs,
@@ -69,10 +69,10 @@ using Composite = const OpDef;
 
 // The declaration of a composite. While it lives, what is appended bears the
 // line of the call, unless a scope that is open already has another.
-class Composing {
+class CompositeScope {
  public:
-  Composing(Composite& op, std::initializer_list<Var> operands, Loc loc,
-            const Attributes& attributes = {});
+  CompositeScope(Composite& op, std::initializer_list<Var> operands, Loc loc,
+                 const Attributes& attributes = {});
   // False if the operands are refused; the result then is `mistake`.
   bool ok() const { return scope_.has_value(); }
   Var mistake() const { return graph_ == nullptr ? Var() : Var(graph_, kNone); }

@@ -33,9 +33,9 @@ absl::Status ExpectPlaces(const Attributes& attributes, int64_t length,
 }
 
 // What has the input's type is the input.
-Simpler SimplifyWhole(const SimplifyQuery& query) {
+Simplification SimplifyWhole(const SimplifyQuery& query) {
   if (!(query.inputs[0].type == query.output)) return {};
-  return {Simpler::kInput, 0};
+  return {Simplification::kInput, 0};
 }
 
 Var Spread(Var x, int axis, Range places, int64_t length, double value,
@@ -235,7 +235,7 @@ constexpr OpDef kReverse = {
           });
     },
     .rows = RowsOfLines,
-    .simplify = [](const SimplifyQuery& query) -> Simpler {
+    .simplify = [](const SimplifyQuery& query) -> Simplification {
       const auto& input = query.inputs[0];
       const int rank = query.output.shape.rank();
       if (input.op != query.op ||
@@ -243,7 +243,7 @@ constexpr OpDef kReverse = {
               *ResolveAxis(query.attributes.axis, rank)) {
         return {};
       }
-      return {Simpler::kInputOfInput, 0};
+      return {Simplification::kInputOfInput, 0};
     },
 };
 
@@ -312,7 +312,7 @@ Var Reverse(Var x, int axis, Loc loc) {
 // ---- Tile: [a,b] as [1,a,1,b], repeated to [r,a,s,b], as [r a,s b] ----
 Var Tile(Var x, absl::Span<const int64_t> repeats, Loc loc) {
   const Attributes attributes = {.shape = Shape(repeats)};
-  const Composing tile(kTile, {x}, loc, attributes);
+  const CompositeScope tile(kTile, {x}, loc, attributes);
   if (!tile.ok()) return tile.mistake();
   absl::InlinedVector<int64_t, 4> apart, repeated, tiled;
   for (int axis = 0; axis < x.shape().rank(); ++axis) {

@@ -217,14 +217,15 @@ constinit const OpDef kTranspose = {
           return query.attributes.axes[0] == 0 ? RowRole::kApart
                                                : RowRole::kMixed;
         },
-    .simplify = [](const SimplifyQuery& query) -> Simpler {
+    .simplify = [](const SimplifyQuery& query) -> Simplification {
       const Permutation& outer = query.attributes.axes;
       if (std::is_sorted(outer.begin(), outer.end())) {
-        return {Simpler::kInput, 0};
+        return {Simplification::kInput, 0};
       }
       if (query.inputs[0].op != query.op) return {};
       // y's axis i is the inner y's axis outer[i].
-      Simpler simpler = {Simpler::kWithoutInput, 0, query.attributes};
+      Simplification simpler = {Simplification::kWithoutInput, 0,
+                                query.attributes};
       for (size_t i = 0; i < outer.size(); ++i) {
         simpler.attributes->axes[i] = query.inputs[0].attributes.axes[outer[i]];
       }

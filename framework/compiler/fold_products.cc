@@ -162,13 +162,13 @@ Program FoldIntoProducts(Program program) {
   const std::vector<int> reader = OnlyReaders(program);
   const std::vector<bool> read_by_passes = ReadByPasses(program);
   for (int id = 0; id < program.size(); ++id) {
-    const OpDef* const plus = program[id].op->traits.plus;
-    if (plus == nullptr || program[id].op->traits.side_effects) continue;
+    const OpDef* const fused_add = program[id].op->traits.fused_add;
+    if (fused_add == nullptr || program[id].op->traits.side_effects) continue;
     const std::optional<Sum> sum = SumOf(id, reader, forms);
     if (!sum.has_value() || read_by_passes[sum->node]) continue;
     Node& node = program.nodes[sum->node];
     if (node.op->traits.in_place >= 0) continue;  // Another product's already.
-    node.op = plus;
+    node.op = fused_add;
     node.attributes = program[id].attributes;
     node.attributes.alpha = sum->alpha;
     node.attributes.beta = sum->beta;

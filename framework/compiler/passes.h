@@ -27,7 +27,7 @@ Program Simplify(Program program);
 Program ShareCommonSubexpressions(Program program);
 
 // A product p of which nothing but alpha p + beta c is needed, for one other
-// node c of its shape, becomes the op that gives this in one go (Traits::plus).
+// node c of its shape, becomes the op that gives this in one go (Traits::fused_add).
 // So an update such as w - rate (X^T dZ + 2 lambda w) is made within the
 // product, and the gradient is never written to memory. Not if a pass reads the
 // sum: that can take in the product itself (fuse.h), and has the sum at hand.

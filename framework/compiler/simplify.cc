@@ -14,36 +14,36 @@ namespace {
 
 // Throws a StatusError unless `simpler`, of the inputs of `node`, is possible.
 void CheckSimpler(const Program& program, const Node& node,
-                  const Simpler& simpler) {
+                  const Simplification& simpler) {
   const auto count = static_cast<int>(node.inputs.size());
   const auto fail = [&](absl::string_view found) {
     throw MistakeOf(
         node, absl::StrCat("its rule for simpler values: expected ", found));
   };
-  if (simpler.kind < Simpler::kNothing ||
-      simpler.kind > Simpler::kWithoutInput) {
+  if (simpler.kind < Simplification::kNothing ||
+      simpler.kind > Simplification::kWithoutInput) {
     fail(absl::StrCat("a kind, found ", static_cast<int>(simpler.kind)));
   }
-  if (simpler.kind == Simpler::kNothing) return;
+  if (simpler.kind == Simplification::kNothing) return;
   if (simpler.input < 0 || simpler.input >= count) {
     fail(absl::StrCat("one of ", count, " inputs, found number ",
                       simpler.input));
   }
   const Node& input = program[node.inputs[simpler.input]];
-  if (simpler.kind != Simpler::kInput && input.inputs.empty()) {
+  if (simpler.kind != Simplification::kInput && input.inputs.empty()) {
     fail(absl::StrCat("an input that has inputs, found ", input.op->name));
   }
 }
 
 // What the rule of node's op, if there is one, says of it.
-Simpler Ask(const Program& program, const Node& node) {
+Simplification Ask(const Program& program, const Node& node) {
   if (node.op->simplify == nullptr || node.op->traits.side_effects) return {};
   std::vector<SimplifyQuery::Input> inputs;
   for (int input : node.inputs) {
     const Node& from = program[input];
     inputs.push_back({from.op, from.attributes, from.type, input});
   }
-  Simpler simpler = CallOf(node, "rule for simpler values", [&] {
+  Simplification simpler = CallOf(node, "rule for simpler values", [&] {
     return node.op->simplify({node.op, node.attributes, inputs, node.type});
   });
   CheckSimpler(program, node, simpler);
@@ -55,14 +55,14 @@ Simpler Ask(const Program& program, const Node& node) {
 // says whether it should be asked again.
 int SimplifyOnce(const Program& program, Node& node, bool& changed) {
   changed = false;
-  const Simpler simpler = Ask(program, node);
-  if (simpler.kind == Simpler::kNothing) return kNone;
+  const Simplification simpler = Ask(program, node);
+  if (simpler.kind == Simplification::kNothing) return kNone;
   const int input = node.inputs[simpler.input];
-  if (simpler.kind == Simpler::kInput) {
+  if (simpler.kind == Simplification::kInput) {
     return program[input].type == node.type ? input : kNone;
   }
   const int source = program[input].inputs[0];
-  if (simpler.kind == Simpler::kInputOfInput) {
+  if (simpler.kind == Simplification::kInputOfInput) {
     return program[source].type == node.type ? source : kNone;
   }
   Node without = node;

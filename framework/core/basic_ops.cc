@@ -71,9 +71,9 @@ constinit const OpDef kAddN = {
           }
         },
     .block = [](absl::Span<const DType>, DType) -> Block { return AddFloats; },
-    .simplify = [](const SimplifyQuery& query) -> Simpler {
+    .simplify = [](const SimplifyQuery& query) -> Simplification {
       if (query.inputs.size() != 1) return {};
-      return {Simpler::kInput, 0};
+      return {Simplification::kInput, 0};
     },
     .traits = {.elementwise = true, .linearity = Linearity::kLinear},
 };

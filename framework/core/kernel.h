@@ -23,12 +23,12 @@ struct KernelSpec {
   const Attributes& attributes;
   absl::Span<const TensorType> inputs;
   TensorType output;
-  // Whether one thread will run it all, so that there is no need of chunks.
-  bool alone = false;
+  // True if one thread runs the whole kernel.
+  bool single_threaded = false;
   // Of an op with Traits::regions: whether each chunk puts its region of the
   // output, which has two axes, at the start of outputs[0], row after row, as
   // if it were the whole. The plan works on it there while it is in the cache.
-  bool apart = false;
+  bool into_scratch = false;
 };
 
 // A part of a matrix.
@@ -62,7 +62,7 @@ class Kernel {
   virtual size_t scratch_bytes() const { return 0; }
   // Floating-point operations of all chunks, for profiles: 0 if nobody counts.
   virtual double flops() const { return 0; }
-  // What a chunk makes, of a kernel for KernelSpec::apart.
+  // What a chunk makes, of a kernel for KernelSpec::into_scratch.
   virtual Region region(int) const { return {}; }
   virtual void Run(int chunk, const KernelArguments& arguments) const = 0;
 };

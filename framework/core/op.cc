@@ -24,20 +24,20 @@ absl::StatusOr<TensorType> TypeOf(const OpDef& op,
   }
 }
 
-Simpler SimplifyIdempotent(const SimplifyQuery& query) {
+Simplification SimplifyIdempotent(const SimplifyQuery& query) {
   if (query.inputs[0].op != query.op) return {};
-  return {Simpler::kInput, 0};
+  return {Simplification::kInput, 0};
 }
 
-Simpler SimplifyInvolution(const SimplifyQuery& query) {
+Simplification SimplifyInvolution(const SimplifyQuery& query) {
   if (query.inputs[0].op != query.op) return {};
-  return {Simpler::kInputOfInput, 0};
+  return {Simplification::kInputOfInput, 0};
 }
 
-Simpler SimplifyRetyping(const SimplifyQuery& query) {
-  if (query.inputs[0].type == query.output) return {Simpler::kInput, 0};
+Simplification SimplifyRetyping(const SimplifyQuery& query) {
+  if (query.inputs[0].type == query.output) return {Simplification::kInput, 0};
   if (query.inputs[0].op != query.op) return {};
-  return {Simpler::kWithoutInput, 0};
+  return {Simplification::kWithoutInput, 0};
 }
 
 }  // namespace tape

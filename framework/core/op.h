@@ -83,10 +83,10 @@ using GradientRule = Adjoints (*)(absl::Span<const Var> x, Var y, Var gy,
 using Reference = void (*)(const Attributes& attributes,
                            absl::Span<const Tensor> inputs, Tensor& output);
 
-// How an output stands to rows, the slices along axis 0, of the inputs that are
-// in rows. (What is elementwise, or a view, needs no rule for it.)
+// How the rows of the output, its slices along axis 0, depend on the rows of
+// those inputs that are in rows. (Elementwise ops and views need no rule.)
 enum class RowRole {
-  kMixed,   // In no way that helps.
+  kMixed,   // In some other way.
   kApart,   // Row i depends on row i of these inputs, and all of the others.
   kSummed,  // It is the sum of what each row gives by itself.
 };
@@ -139,7 +139,7 @@ struct SimplifyQuery {
 
 // What a node's value is the same as, to the bit, whatever the numbers (NaN and
 // -0 too).
-struct Simpler {
+struct Simplification {
   enum Kind {
     kNothing,
     kInput,         // Its input `input`.
@@ -152,7 +152,7 @@ struct Simpler {
   std::optional<Attributes> attributes = {};
 };
 // May give what is of another type than the node: then nothing is made of it.
-using SimplifyRule = Simpler (*)(const SimplifyQuery& query);
+using SimplifyRule = Simplification (*)(const SimplifyQuery& query);
 
 // Whether and how an op is linear, element by element.
 enum class Linearity {
@@ -193,7 +193,7 @@ struct Traits {
   // Every element is attributes.value.
   bool uniform = false;
   // The kernel can make each chunk's region of the output apart
-  // (KernelSpec::apart).
+  // (KernelSpec::into_scratch).
   bool regions = false;
   // The input, of the output's type, whose memory the kernel may write the
   // output to, if nobody else needs it; it does so well. Negative: none.
@@ -201,7 +201,7 @@ struct Traits {
   // The op of this one's inputs and one more, c, of the output's type, that
   // gives alpha y + beta c in one go, for the same attributes but alpha and
   // beta. Null: there is none.
-  const OpDef* plus = nullptr;
+  const OpDef* fused_add = nullptr;
   LowPrecision low_precision = {};
   // Running it is more than its result, as for an op that prints, counts or
   // talks to another process: a plan that depends on it runs it in each run,
@@ -250,12 +250,12 @@ absl::StatusOr<TensorType> TypeOf(const OpDef& op,
                                   const Attributes& attributes);
 
 // Rules that several ops have. op(op(x)) is op(x): of Relu.
-Simpler SimplifyIdempotent(const SimplifyQuery& query);
+Simplification SimplifyIdempotent(const SimplifyQuery& query);
 // op(op(x)) is x: of Neg.
-Simpler SimplifyInvolution(const SimplifyQuery& query);
+Simplification SimplifyInvolution(const SimplifyQuery& query);
 // What has the input's type is the input, and op(op(x)) is op(x) with the outer
 // one's attributes: of Reshape.
-Simpler SimplifyRetyping(const SimplifyQuery& query);
+Simplification SimplifyRetyping(const SimplifyQuery& query);
 
 }  // namespace tape
 

@@ -56,7 +56,7 @@ const OpDef& OpStore::Keep(const OpDef& op) {
   copy.name = KeepText(op.name);
   for (const char*& operand : copy.operands) operand = KeepText(operand);
   // Ops that it names only make it faster: those that may go are left out.
-  if (!IsStatic(op.traits.plus)) copy.traits.plus = nullptr;
+  if (!IsStatic(op.traits.fused_add)) copy.traits.fused_add = nullptr;
   if (!IsStatic(op.traits.low_precision.cast)) copy.traits.low_precision = {};
   for (const OpDef& kept : copies_) {
     if (kept == copy) return kept;

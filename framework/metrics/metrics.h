@@ -16,7 +16,7 @@
 
 namespace tape {
 
-// A number that nobody has measured (yet) is NaN.
+// NaN: not measured.
 inline constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
 
 // A loss to four digits after the point; "nan", "inf" or "-inf" if it is not

@@ -18,7 +18,7 @@ Var LimitNorm(Var x, ScaledNorm norm, double limit) {
 TransformPtr ClipByValue(double limit, Loc loc) {
   return MakeTransform("ClipByValue", loc, CheckPositive("limit", limit),
                        [limit](GradientFlow& flow) {
-                         for (Trained& trained : flow.trained) {
+                         for (ParameterGradient& trained : flow.trained) {
                            trained.gradient =
                                Clip(trained.gradient, -limit, limit);
                          }
@@ -28,7 +28,7 @@ TransformPtr ClipByValue(double limit, Loc loc) {
 TransformPtr ClipByNorm(double limit, Loc loc) {
   return MakeTransform("ClipByNorm", loc, CheckPositive("limit", limit),
                        [limit](GradientFlow& flow) {
-                         for (Trained& trained : flow.trained) {
+                         for (ParameterGradient& trained : flow.trained) {
                            const Var g = trained.gradient;
                            trained.gradient =
                                LimitNorm(g, NormWithScale(g), limit);
@@ -41,18 +41,18 @@ TransformPtr ClipByGlobalNorm(double limit, Loc loc) {
       "ClipByGlobalNorm", loc, CheckPositive("limit", limit),
       [limit](GradientFlow& flow) {
         Var scale;
-        for (const Trained& trained : flow.trained) {
+        for (const ParameterGradient& trained : flow.trained) {
           const Var next = NormScale(trained.gradient);
           scale = scale.valid() ? Maximum(scale, next) : next;
         }
         std::vector<Var> squares;
-        for (const Trained& trained : flow.trained) {
+        for (const ParameterGradient& trained : flow.trained) {
           squares.push_back(Square(NormOverScale(trained.gradient, scale)));
         }
         const ScaledNorm norm = {scale, Sqrt(AddN(squares))};
         flow.updates.reports.push_back(
             {"gradient_norm", norm.scale * norm.ratio});
-        for (Trained& trained : flow.trained) {
+        for (ParameterGradient& trained : flow.trained) {
           trained.gradient = LimitNorm(trained.gradient, norm, limit);
         }
       });

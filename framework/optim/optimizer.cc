@@ -48,7 +48,7 @@ TransformPtr MakeOptimizer(const char* name, Loc loc,
         const Var rate = learning_rate.AtStep(flow.updates.step);
         flow.updates.learning_rate = rate;
         const Rule rule = formula({.flow = &flow, .loc = loc, .rate = rate});
-        for (const Trained& trained : flow.trained) {
+        for (const ParameterGradient& trained : flow.trained) {
           const Var w = trained.parameter;
           Var value = rule(w, trained.gradient);
           for (const Adjustment& adjust : trained.adjustments) {

@@ -17,7 +17,7 @@ TransformPtr MakePenalty(const char* name, Loc loc, Schedule strength,
       name, loc, strength.error("strength"), [=](GradientFlow& flow) {
         const Var factor = strength.AtStep(flow.updates.step);
         std::vector<Var> sums;
-        for (Trained& trained : flow.trained) {
+        for (ParameterGradient& trained : flow.trained) {
           const Var w = trained.parameter;
           sums.push_back(Sum(term(w)));
           trained.gradient = trained.gradient + factor * slope(w);
@@ -34,7 +34,7 @@ TransformPtr MakeAdjustment(
   return MakeTransform(
       name, loc, strength.error("strength"), [=](GradientFlow& flow) {
         const Var factor = strength.AtStep(flow.updates.step);
-        for (Trained& trained : flow.trained) {
+        for (ParameterGradient& trained : flow.trained) {
           trained.adjustments.push_back([=](Var w, Var u, Var rate, Updates&) {
             return adjust(w, u, rate, factor);
           });
@@ -78,12 +78,12 @@ TransformPtr ProximalL1(Schedule strength, Loc loc) {
         // The optimisers of several groups each bring their share of the zeros,
         // so the report counts over those at hand.
         double elements = 0;
-        for (const Trained& trained : flow.trained) {
+        for (const ParameterGradient& trained : flow.trained) {
           elements += static_cast<double>(trained.parameter.shape().elements());
         }
         const size_t report = flow.updates.reports.size();
         flow.updates.reports.push_back({"zeros", Fill(flow.graph, {}, 0)});
-        for (Trained& trained : flow.trained) {
+        for (ParameterGradient& trained : flow.trained) {
           trained.adjustments.push_back([=](Var, Var u, Var rate,
                                             Updates& updates) {
             const Var threshold = rate * factor;
@@ -101,7 +101,7 @@ TransformPtr ProximalL1(Schedule strength, Loc loc) {
 TransformPtr MaxNorm(double limit, Loc loc) {
   const std::string error = CheckPositive("limit", limit);
   return MakeTransform("MaxNorm", loc, error, [limit](GradientFlow& flow) {
-    for (Trained& trained : flow.trained) {
+    for (ParameterGradient& trained : flow.trained) {
       trained.adjustments.push_back([limit](Var, Var u, Var, Updates&) {
         std::vector<int> axes;  // All, or those of a column.
         if (u.shape().rank() == 2) axes.push_back(0);

@@ -39,10 +39,10 @@ class FunctionTransform : public GradientTransform {
 };
 
 // Takes the selected parameters out of the flow, in their order.
-std::vector<Trained> TakeSelected(GradientFlow& flow,
-                                  const Selector& selector) {
-  std::vector<Trained> selected, others;
-  for (Trained& trained : flow.trained) {
+std::vector<ParameterGradient> TakeSelected(GradientFlow& flow,
+                                            const Selector& selector) {
+  std::vector<ParameterGradient> selected, others;
+  for (ParameterGradient& trained : flow.trained) {
     const bool is_selected =
         selector != nullptr && selector(*flow.graph, trained.parameter);
     (is_selected ? selected : others).push_back(std::move(trained));
@@ -65,20 +65,21 @@ class OnlyTransform : public GradientTransform {
       ReportError(flow, kNoTransform);
       return;
     }
-    std::vector<Trained> selected = TakeSelected(flow, selector_);
+    std::vector<ParameterGradient> selected = TakeSelected(flow, selector_);
     if (selected.empty()) {
       ReportError(flow, absl::StrCat("no parameter is selected for ",
                                      transform_->name()));
       return;
     }
-    std::vector<Trained> others = std::move(flow.trained);
+    std::vector<ParameterGradient> others = std::move(flow.trained);
     flow.trained = std::move(selected);
     transform_->Apply(flow);
     // Those that the transformation has left join the others again, in order of
     // declaration.
-    for (Trained& other : others) flow.trained.push_back(std::move(other));
+    for (ParameterGradient& other : others)
+      flow.trained.push_back(std::move(other));
     std::sort(flow.trained.begin(), flow.trained.end(),
-              [](const Trained& a, const Trained& b) {
+              [](const ParameterGradient& a, const ParameterGradient& b) {
                 return a.parameter.id() < b.parameter.id();
               });
   }

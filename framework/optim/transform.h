@@ -6,8 +6,8 @@
 //           .Apply(parameters, gradients);
 //
 // Each transformation takes {parameters, gradients} and leaves other gradients;
-// an optimiser ends the way of the parameters that reach it by turning their
-// gradients into updates. Transformations see names, tags and Vars, never
+// an optimiser consumes the parameters that reach it and turns their gradients
+// into updates. Transformations see names, tags and Vars, never
 // layers. State such as a moment is a variable of the graph, so it is saved,
 // inspected and differentiated through like everything else. Since all of it is
 // ordinary ops, a formula stands as in the textbook, and the compiler makes one
@@ -44,7 +44,7 @@ using Adjustment = std::function<Var(Var old_value, Var new_value, Var rate,
                                      Updates& updates)>;
 
 // One parameter on its way through a chain.
-struct Trained {
+struct ParameterGradient {
   Var parameter;
   Var gradient;  // Of the parameter's shape.
   std::vector<Adjustment> adjustments = {};
@@ -55,7 +55,7 @@ struct GradientFlow {
   Graph* graph;
   // In order of declaration. An optimiser takes away those it has made updates
   // of.
-  std::vector<Trained> trained;
+  std::vector<ParameterGradient> trained;
   // What the step will do to variables. updates.step is there from the start.
   Updates updates;
   // How many parameters are trained by updates that updates.step counts.

@@ -23,9 +23,10 @@ constexpr absl::string_view kAverageSuffix = "/average";
 
 // Whether a node that the gradients depend on is an input with the batch
 // dimension.
-bool DependsOnBatch(const Graph& graph, absl::Span<const Trained> trained) {
+bool DependsOnBatch(const Graph& graph,
+                    absl::Span<const ParameterGradient> trained) {
   std::vector<bool> needed(graph.size(), false);
-  for (const Trained& one : trained) needed[one.gradient.id()] = true;
+  for (const ParameterGradient& one : trained) needed[one.gradient.id()] = true;
   for (int id = graph.size(); id-- > 0;) {
     if (!needed[id]) continue;
     const Node& node = graph.node(id);
@@ -104,7 +105,7 @@ class AccumulateTransform : public GradientTransform {
         Maximum(Cast(now, DType::kFloat32), number(1, DType::kFloat32));
     const Var share = 1 / mean_of;
     std::vector<Assignment> sums;
-    for (Trained& trained : flow.trained) {
+    for (ParameterGradient& trained : flow.trained) {
       const Var old_sum = flow.StateOf(trained.parameter, "accumulated", loc());
       const Var sum = old_sum + Select(has_samples, trained.gradient,
                                        number(0, DType::kFloat32));
@@ -137,7 +138,7 @@ class SkipIfNotFiniteTransform : public GradientTransform {
     // How many elements are not finite. Float32 counts wholes to 2^24 exactly,
     // and beyond never back to 0.
     std::vector<Var> counts;
-    for (const Trained& trained : flow.trained) {
+    for (const ParameterGradient& trained : flow.trained) {
       counts.push_back(
           Sum(1 - Cast(IsFinite(trained.gradient), DType::kFloat32)));
     }
@@ -172,7 +173,7 @@ TransformPtr AverageWeights(double decay, Loc loc) {
   return MakeTransform(
       "AverageWeights", loc, CheckFraction("decay", decay),
       [=](GradientFlow& flow) {
-        for (Trained& trained : flow.trained) {
+        for (ParameterGradient& trained : flow.trained) {
           const Var w = trained.parameter;
           const Var average = flow.StateOf(w, kAverageSuffix.substr(1), loc,
                                            Values(flow.graph->Value(w)));
@@ -214,7 +215,7 @@ TransformPtr AddNoise(double scale, Loc loc) {
         const Var t = Cast(step, DType::kFloat32);
         // sqrt(scale / (1 + t)^0.55) = sqrt(scale) e^(-0.275 ln (1 + t)).
         const Var deviation = std::sqrt(scale) * Exp(-0.275 * Log(1 + t));
-        for (Trained& trained : flow.trained) {
+        for (ParameterGradient& trained : flow.trained) {
           const Var noise = RandomNormal(
               step, trained.parameter.shape(),
               {.seed = g.seed(),

@@ -54,7 +54,7 @@ std::unique_ptr<Kernel> MakeElementwiseKernel(ElementwiseCode code);
 
 // A pass over what a product makes, region by region while it is in the cache:
 // the value of `code`'s last operand, which has its shape, [rows, columns], is
-// made by `product`, a kernel for KernelSpec::apart, and never stands in memory
+// made by `product`, a kernel for KernelSpec::into_scratch, and never stands in memory
 // as a whole. The kernel's inputs are the product's `product_inputs`, and then
 // `code`'s other operands.
 std::unique_ptr<Kernel> MakeProductPassKernel(std::unique_ptr<Kernel> product,

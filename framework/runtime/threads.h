@@ -71,7 +71,7 @@ class ThreadTeam {
   // Waits until `value` is no longer `old`.
   void WaitForChange(const std::atomic<uint32_t>& value, uint32_t old) const;
 
-  const int spins_;   // Looks before going to sleep.
+  const int spins_;   // Spin iterations before blocking.
   const int wanted_;  // Members, as far as the system gives threads.
   pid_t process_;     // Whose threads the others are.
   std::vector<pthread_t> others_;

@@ -23,8 +23,8 @@ absl::Status CheckType(absl::string_view what, Var var,
 }
 
 // Whether what is shown can be.
-absl::Status CheckShown(absl::Span<const Shown> shown) {
-  for (const Shown& number : shown) {
+absl::Status CheckShown(absl::Span<const ReportedSum> shown) {
+  for (const ReportedSum& number : shown) {
     if (!IsUtf8(number.name)) {
       return absl::InvalidArgumentError(
           absl::StrCat("Train: expected names of reports in UTF-8, found \"",
@@ -108,7 +108,7 @@ absl::Status CheckModel(const Classifier& model) {
 
 absl::Status CheckRun(const Batches& batches, const DataSplits& data,
                       const TrainOptions& options,
-                      absl::Span<const Shown> shown) {
+                      absl::Span<const ReportedSum> shown) {
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   if (!batches.status().ok()) return InTraining(batches.status());
   if (absl::Status status = CheckShown(shown); !status.ok()) return status;

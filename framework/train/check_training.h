@@ -21,7 +21,7 @@ absl::Status CheckModel(const Classifier& model);
 // early stopping watches samples, and reports can be written.
 absl::Status CheckRun(const Batches& batches, const DataSplits& data,
                       const TrainOptions& options,
-                      absl::Span<const Shown> shown);
+                      absl::Span<const ReportedSum> shown);
 
 // Returns an error of batches of the training set as one of Train.
 absl::Status InTraining(const absl::Status& status);

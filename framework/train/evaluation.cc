@@ -37,7 +37,7 @@ absl::Status CheckClasses(absl::string_view what,
 
 absl::Status AddBatch(const Plan& plan, const Batch& batch,
                       const Classifier& model, Averaging averaging,
-                      absl::Span<const Shown> shown, PassSums& sums) {
+                      absl::Span<const ReportedSum> shown, PassSums& sums) {
   const FloatingPointScope environment;
   const auto labels = batch.labels.values<int32_t>();
   const auto predicted = plan.Value(model.predicted).values<int32_t>();

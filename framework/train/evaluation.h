@@ -23,7 +23,7 @@
 namespace tape {
 
 // A number that training shows beside loss and accuracy: a sum of fetches.
-struct Shown {
+struct ReportedSum {
   std::string name;
   std::vector<Var> terms;
 };
@@ -33,7 +33,7 @@ struct Shown {
 // each sample.
 absl::Status AddBatch(const Plan& plan, const Batch& batch,
                       const Classifier& model, Averaging averaging,
-                      absl::Span<const Shown> shown, PassSums& sums);
+                      absl::Span<const ReportedSum> shown, PassSums& sums);
 
 // Of the batches added; NaN of none.
 double MeanLoss(const PassSums& sums);

@@ -35,8 +35,8 @@ using Clock = std::chrono::steady_clock;
 constexpr char kLossLimit[] = "@loss_limit";
 
 // What training shows of these updates.
-std::vector<Shown> ShownBy(const Updates& updates) {
-  std::vector<Shown> shown;
+std::vector<ReportedSum> ShownBy(const Updates& updates) {
+  std::vector<ReportedSum> shown;
   if (!updates.penalties.empty()) {
     shown.push_back({"penalty", {}});
     for (const Report& penalty : updates.penalties) {
@@ -170,7 +170,7 @@ class Training {
     if (!model_.updates.learning_rate.empty()) {
       fetch.push_back(model_.updates.learning_rate);
     }
-    for (const Shown& number : shown_) {
+    for (const ReportedSum& number : shown_) {
       fetch.insert(fetch.end(), number.terms.begin(), number.terms.end());
     }
     absl::StatusOr<Plan> train = Compile(*model_.graph,
@@ -489,7 +489,7 @@ class Training {
   Progress& progress_;
   const Loc loc_;
   const bool skips_;  // Steps whose loss is above a limit that is fed.
-  const std::vector<Shown> shown_;
+  const std::vector<ReportedSum> shown_;
   Batches batches_;
   Evaluations evaluations_;
   std::optional<Plan> train_, evaluate_;

@@ -59,15 +59,15 @@ enum class Averaging {
   kOverBatches,  // Each batch counts alike, as the documents do it.
 };
 
-// What loss and accuracy of the training split are of.
+// When the metrics of the training split are measured.
 enum class TrainFigures {
-  kAsMet,       // Each batch as it was met, before the update made on it.
+  kDuringEpoch,  // On each batch, before its update.
   kAfterEpoch,  // The weights after the epoch, by a pass of its own over all of
                 // the training set.
 };
 
-// A checkpoint is due after so many steps, epochs or seconds; by what is 0 it
-// never is.
+// A checkpoint is due after so many steps, epochs or seconds; 0 disables a
+// trigger.
 struct CheckpointEvery {
   int64_t steps = 0;
   int epochs = 0;
@@ -87,7 +87,7 @@ struct TrainOptions {
   // AveragedWeights(graph) (wrappers.h) evaluates the averages.
   std::vector<Replacement> evaluate_with = {};
   Averaging averaging = Averaging::kOverSamples;
-  TrainFigures train_figures = TrainFigures::kAsMet;
+  TrainFigures train_figures = TrainFigures::kDuringEpoch;
   // Epochs 1, 1 + evaluate_every, … and the last are evaluated and reported. At
   // least 1.
   int evaluate_every = 1;

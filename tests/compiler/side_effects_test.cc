@@ -97,8 +97,8 @@ constexpr OpDef kFirst = {
     .shape = [](absl::Span<const TensorType> x, const Attributes&)
         -> absl::StatusOr<TensorType> { return x[0]; },
     .kernel = MakeCount,
-    .simplify = [](const SimplifyQuery&) -> Simpler {
-      return {Simpler::kInput, 0};
+    .simplify = [](const SimplifyQuery&) -> Simplification {
+      return {Simplification::kInput, 0};
     },
 };
 

@@ -56,7 +56,7 @@ class SimplifyTest : public testing::Test {
   Var i_ = graph_.Input("i", {2, 3}, DType::kInt32);
 };
 
-Simpler said;  // By the rule of kOdd.
+Simplification said;  // By the rule of kOdd.
 constexpr OpDef kOdd = {
     .name = "Odd",
     .operands = {"x"},
@@ -71,22 +71,22 @@ TEST_F(SimplifyTest, AWrongResultOfARuleIsAnErrorWithTheLine) {
   const Var x = graph.Input("x", {2});
   const Var odd = Append(kOdd, {x}, {}, {"net.cc", 5});
   const Var twice = Append(kOdd, {Square(x)}, {}, {"net.cc", 6});
-  const auto message = [&](Var y, const Simpler& wrong) {
+  const auto message = [&](Var y, const Simplification& wrong) {
     said = wrong;
     const absl::Status status = Compile(graph, {.fetch = {y}}).status();
     said = {};
     return std::string(status.message());
   };
   const std::string rule = "Odd: its rule for simpler values: expected ";
-  EXPECT_EQ(message(odd, {.kind = Simpler::kInput, .input = 1}),
+  EXPECT_EQ(message(odd, {.kind = Simplification::kInput, .input = 1}),
             "net.cc:5: " + rule + "one of 1 inputs, found number 1");
-  EXPECT_EQ(message(odd, {.kind = Simpler::kInput, .input = -1}),
+  EXPECT_EQ(message(odd, {.kind = Simplification::kInput, .input = -1}),
             "net.cc:5: " + rule + "one of 1 inputs, found number -1");
-  EXPECT_EQ(message(odd, {.kind = Simpler::kInputOfInput}),
+  EXPECT_EQ(message(odd, {.kind = Simplification::kInputOfInput}),
             "net.cc:5: " + rule + "an input that has inputs, found Input");
-  EXPECT_EQ(message(odd, {.kind = Simpler::kWithoutInput}),
+  EXPECT_EQ(message(odd, {.kind = Simplification::kWithoutInput}),
             "net.cc:5: " + rule + "an input that has inputs, found Input");
-  EXPECT_EQ(message(twice, {.kind = static_cast<Simpler::Kind>(9)}),
+  EXPECT_EQ(message(twice, {.kind = static_cast<Simplification::Kind>(9)}),
             "net.cc:6: " + rule + "a kind, found 9");
 }
 

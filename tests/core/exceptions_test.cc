@@ -80,7 +80,7 @@ void ReferenceOfCopy(const Attributes&, absl::Span<const Tensor> x, Tensor& y) {
   MayThrow("reference");
   std::ranges::copy(x[0].values<double>(), y.values<double>().begin());
 }
-Simpler NothingSimpler(const SimplifyQuery&) {
+Simplification NothingSimpler(const SimplifyQuery&) {
   MayThrow("simplify");
   return {};
 }

@@ -275,11 +275,12 @@ TEST_F(PredictorTest, OfARunsFolderItIsTheModelOrElseTheNewestSoundCheckpoint) {
             .ok());
   }
   const auto expect = [&](const std::string& path, const std::string& file,
-                          const Declared& declared, size_t passed_over) {
+                          const Declared& declared,
+                          size_t skipped_checkpoints) {
     absl::StatusOr<Predictor> model = Predictor::Load(path);
     ASSERT_TRUE(model.ok()) << model.status();
     EXPECT_EQ(model->path(), file);
-    EXPECT_EQ(model->passed_over().size(), passed_over);
+    EXPECT_EQ(model->skipped_checkpoints().size(), skipped_checkpoints);
     const absl::StatusOr<Predictions> found = model->Predict(images);
     ASSERT_TRUE(found.ok()) << found.status();
     ExpectSame(declared, images, *found);
@@ -293,8 +294,9 @@ TEST_F(PredictorTest, OfARunsFolderItIsTheModelOrElseTheNewestSoundCheckpoint) {
   const std::string bytes = ReadText(checkpoint(3));
   WriteText(checkpoint(3), bytes.substr(0, bytes.size() - 1));
   expect(folder_, checkpoint(2), steps[1], 1);
-  EXPECT_THAT(std::string(Predictor::Load(folder_)->passed_over()[0].message()),
-              HasSubstr(checkpoint(3)));
+  EXPECT_THAT(
+      std::string(Predictor::Load(folder_)->skipped_checkpoints()[0].message()),
+      HasSubstr(checkpoint(3)));
   EXPECT_THAT(std::string(Predictor::Load(checkpoint(3)).status().message()),
               HasSubstr(checkpoint(3)));
 

@@ -184,7 +184,7 @@ class SignOfGradient : public GradientTransform {
   explicit SignOfGradient(Loc loc = Loc::Current())
       : GradientTransform("SignOfGradient", loc) {}
   void Apply(GradientFlow& flow) const override {
-    for (Trained& trained : flow.trained) {
+    for (ParameterGradient& trained : flow.trained) {
       const Var runs = flow.StateOf(trained.parameter, "runs", loc());
       flow.updates.assignments.push_back({runs, runs + 1});
       trained.gradient = Sign(trained.gradient);
