@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -96,9 +97,13 @@ class UnfinishedFolder {
   const std::string& path() const { return path_; }
 
   absl::Status Make() {
-    absl::Status status = MakeFolder(path_);
-    is_made_ = status.ok();
-    return status;
+    std::error_code error;
+    is_made_ = fs::create_directory(path_, error);
+    if (is_made_) return absl::OkStatus();
+    // The user's path, not the one beside it.
+    return SystemError(error ? error.value() : EEXIST,
+                       absl::StrCat("--to: ", final_path_),
+                       "cannot make the folder");
   }
 
   absl::Status Finish() {

@@ -83,13 +83,12 @@ void PrintJson(const Images& images, const Predictions& predictions, int top) {
     for (const auto& [label, probability] : predictions.Top(i, top)) {
       classes.push_back({{"class", label}, {"probability", probability}});
     }
-    Json line = {{"image", images.names[i]}};
+    // JSON has no bytes that are not UTF-8, and names must stay apart.
+    const std::string& name = images.names[i];
+    Json line = {{"image", IsUtf8(name) ? name : Printable(name)}};
     line.update(classes[0]);
     if (top > 1) line["top"] = classes;
-    // A file's name that is no UTF-8 must not throw.
-    absl::PrintF("%s\n", line.dump(/*indent=*/-1, /*indent_char=*/' ',
-                                   /*ensure_ascii=*/false,
-                                   Json::error_handler_t::replace));
+    absl::PrintF("%s\n", line.dump());
   }
 }
 

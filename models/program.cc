@@ -17,9 +17,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "framework/compiler/compile.h"
 #include "framework/core/check.h"
 #include "framework/core/exceptions.h"
+#include "framework/core/version.h"
 
 namespace tape {
 namespace {
@@ -59,6 +61,19 @@ void PrintHelp(absl::string_view usage, absl::Span<const ShownFlag> flags) {
   }
 }
 
+// The name of the flag in `argument` whose value is empty, be it the next
+// argument (null after the last): such as a script's variable that is not set.
+// It must not count as a flag that is not given.
+absl::string_view FlagWithoutValue(absl::string_view argument,
+                                   const char* next) {
+  if (!absl::ConsumePrefix(&argument, "-")) return "";
+  absl::ConsumePrefix(&argument, "-");
+  if (absl::ConsumeSuffix(&argument, "=")) return argument;
+  const absl::CommandLineFlag* const flag = absl::FindCommandLineFlag(argument);
+  const bool takes_next = flag != nullptr && !flag->IsOfType<bool>();
+  return takes_next && next != nullptr && *next == '\0' ? argument : "";
+}
+
 int FailWithoutMemory() {
   std::fputs("there is no memory left for this program\n", stderr);
   return 1;
@@ -83,6 +98,14 @@ std::vector<std::string> ParseFlagsAndArguments(
   for (int i = 1; i < argc; ++i) {
     const absl::string_view argument = argv[i];
     if (argument == "--") break;  // No flags after this.
+    if (argument == "--version" || argument == "-version") {
+      absl::PrintF("Tape %s\n", kVersion);
+      std::exit(ExitCode(absl::OkStatus()));
+    }
+    if (const absl::string_view flag = FlagWithoutValue(argument, argv[i + 1]);
+        !flag.empty()) {
+      std::exit(Fail(WrongFlag(flag, "a value", "nothing")));
+    }
     // Abseil has further kinds of help, for its own flags.
     if (absl::StartsWith(argument, "--help") ||
         absl::StartsWith(argument, "-help") || argument == "-h") {

@@ -22,9 +22,10 @@ struct ShownFlag {
 };
 
 // Reads the command line into the flags. For --help (or -h) prints `usage` and
-// `flags`, and exits with 0. An argument that is no flag is an error; of an
-// unknown flag, or a value that does not parse, Abseil says so and exits
-// with 1.
+// `flags`, for --version the version, and exits with 0. An argument that is no
+// flag is an error; a flag with an empty value ("--epochs=$N" of a script) exits
+// with 1 after an error; of an unknown flag, or a value that does not parse,
+// Abseil says so and exits with 1.
 absl::Status ParseFlags(int argc, char** argv, absl::string_view usage,
                         absl::Span<const ShownFlag> flags);
 

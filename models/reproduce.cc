@@ -1,5 +1,6 @@
 // reproduce: runs the documents' experiments and puts our figures beside
 // theirs; see --help. Tested by tests/models/reproduce_program_test.cc.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -69,6 +70,9 @@ absl::StatusOr<std::vector<uint64_t>> SeedsFromFlag() {
     if (!absl::SimpleAtoi(part, &seed)) {
       return WrongFlag("seeds", "numbers with commas between", text);
     }
+    if (std::find(seeds.begin(), seeds.end(), seed) != seeds.end()) {
+      return WrongFlag("seeds", "each seed once", text);
+    }
     seeds.push_back(seed);
   }
   return seeds;
@@ -86,6 +90,11 @@ absl::StatusOr<std::vector<Experiment>> ExperimentsFromFlags() {
   if (all && (!variant.empty() || absl::GetFlag(FLAGS_json))) {
     return absl::InvalidArgumentError(
         "--variant and --json go with --experiment, not with --all");
+  }
+  if (!all && (!absl::GetFlag(FLAGS_results).empty() ||
+               !absl::GetFlag(FLAGS_readme).empty())) {
+    return absl::InvalidArgumentError(
+        "--results and --readme go with --all, not with --experiment");
   }
   std::vector<Experiment> experiments;
   for (const Experiment& experiment : Experiments()) {

@@ -186,13 +186,19 @@ std::string FiguresTable(absl::Span<const Experiment> experiments,
 
 absl::StatusOr<std::string> ReplaceTable(absl::string_view text,
                                          absl::string_view table) {
-  const size_t begin = text.find(kTableBegin), end = text.find(kTableEnd);
-  if (begin == text.npos || end == text.npos || end < begin ||
-      text.rfind(kTableBegin) != begin || text.rfind(kTableEnd) != end) {
+  for (absl::string_view mark : {kTableBegin, kTableEnd}) {
+    const size_t first = text.find(mark);
+    if (first != text.npos && text.rfind(mark) == first) continue;
     return absl::InvalidArgumentError(absl::StrCat(
-        "expected the lines \"", absl::StripSuffix(kTableBegin, "\n"),
-        "\" and \"", absl::StripSuffix(kTableEnd, "\n"),
-        "\", once each, in this order, found otherwise"));
+        "expected the line \"", absl::StripSuffix(mark, "\n"),
+        "\" once, found ", first == text.npos ? "none" : "several"));
+  }
+  const size_t begin = text.find(kTableBegin), end = text.find(kTableEnd);
+  if (end < begin) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expected the line \"", absl::StripSuffix(kTableEnd, "\n"),
+        "\" after the line \"", absl::StripSuffix(kTableBegin, "\n"),
+        "\", found it before"));
   }
   return absl::StrCat(text.substr(0, begin + kTableBegin.size()), table,
                       text.substr(end));

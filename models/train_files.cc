@@ -128,8 +128,9 @@ absl::Status CheckResults(const std::string& folder, int epochs) {
   if (text.ok()) {
     const absl::StatusOr<RunSummary> had = RunSummaryFromJson(text->view());
     if (!had.ok()) {
-      return WrongData(summary, "the summary of a run, to be replaced",
-                       "another file");
+      return WrongData(
+          summary, "the summary of a run, to be replaced",
+          absl::StrCat("another file: ", Printable(had.status().message())));
     }
     status = CheckNotLonger(summary, had->epochs, epochs);
     if (!status.ok()) return status;

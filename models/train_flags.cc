@@ -441,7 +441,14 @@ absl::StatusOr<DataSplits> ReadData(const RunSettings& run) {
   if (!all.ok()) return all.status();
   absl::StatusOr<DataSplits> data =
       SelectData(*run.experiment, run.settings, run.seed, *std::move(all));
-  if (!data.ok()) return data.status();
+  if (!data.ok()) {
+    const auto share = absl::GetFlag(FLAGS_validation);
+    if (!share.has_value() || !absl::IsInvalidArgument(data.status())) {
+      return data.status();
+    }
+    return WrongFlag("validation", "a share that can be split off",
+                     absl::StrCat(*share, ": ", data.status().message()));
+  }
   // The experiment's own batch size may exceed what --validation leaves: a full
   // batch is then that.
   const BatchOptions& batches = run.settings.train.batches;

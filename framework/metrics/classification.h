@@ -37,7 +37,8 @@ class ConfusionMatrix {
                    absl::Span<const int32_t> predicted);
 
   // Counts so many samples more with this label that were taken for this class.
-  // The same error.
+  // The same error, and kInvalidArgument for fewer than 0 samples, or more than
+  // 2^63 - 1 in all.
   absl::Status Add(int label, int predicted, int64_t samples);
 
   int classes() const { return classes_; }
@@ -45,7 +46,7 @@ class ConfusionMatrix {
   // either is not in 0 … classes - 1.
   int64_t count(int label, int predicted) const;
   // All samples.
-  int64_t total() const;
+  int64_t total() const { return total_; }
   // The fraction of samples predicted rightly, 0 to 1; NaN if there is none.
   double accuracy() const;
 
@@ -63,9 +64,11 @@ class ConfusionMatrix {
  private:
   bool Has(int a_class) const { return a_class >= 0 && a_class < classes_; }
   absl::Status Check(const char* what, int a_class) const;
+  absl::Status CheckMore(int64_t samples) const;
 
   int classes_;
   std::vector<int64_t> counts_;  // [label, predicted]
+  int64_t total_ = 0;
 };
 
 // How well one class is recognised.

@@ -1,12 +1,15 @@
 // Summaries of runs as JSON (metrics.h). Tested by tests/log/metrics_test.cc.
 #include "framework/metrics/metrics.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
 #include "framework/core/floating_point.h"
 #include "nlohmann/json.hpp"
 
@@ -39,6 +42,14 @@ bool MayBeMissing(absl::string_view name) {
   return name == "validation_loss" || name == "validation_accuracy";
 }
 
+const char* Kind(const std::string&) { return "a text"; }
+const char* Kind(double) { return "a number or null"; }
+template <typename Integer>
+std::string Kind(Integer) {
+  return absl::StrCat("a whole number of 0 to ",
+                      std::numeric_limits<Integer>::max());
+}
+
 bool Read(const Json& json, std::string& member) {
   if (!json.is_string()) return false;
   member = json.get<std::string>();
@@ -57,6 +68,14 @@ bool Read(const Json& json, Integer& member) {
   const uint64_t value = json.get<uint64_t>();
   member = static_cast<Integer>(value);
   return static_cast<uint64_t>(member) == value && member >= 0;
+}
+
+// "line 6: ", of the member of a text that has lines.
+std::string LineOf(absl::string_view text, absl::string_view name) {
+  const size_t at = text.find(absl::StrCat("\"", name, "\""));
+  const auto before = text.substr(0, std::min(at, text.size()));
+  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  return at == text.npos || line == 1 ? "" : absl::StrCat("line ", line, ": ");
 }
 
 }  // namespace
@@ -112,14 +131,15 @@ absl::StatusOr<RunSummary> RunSummaryFromJson(absl::string_view text) {
       }
     } else if (!Read(*found, member)) {
       status.Update(absl::InvalidArgumentError(
-          absl::StrCat("expected another kind of value for \"", name,
-                       "\", found ", found->dump())));
+          absl::StrCat(LineOf(text, name), "expected ", Kind(member), " for \"",
+                       name, "\", found ", found->dump())));
     }
   });
   for (const auto& [name, value] : json.items()) {
     if (!known.contains(name)) {
       status.Update(absl::InvalidArgumentError(
-          absl::StrCat("expected the summary of a run, found \"", name, "\"")));
+          absl::StrCat(LineOf(text, name),
+                       "expected the summary of a run, found \"", name, "\"")));
     }
   }
   if (!status.ok()) return status;

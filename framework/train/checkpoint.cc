@@ -23,6 +23,11 @@ constexpr absl::string_view kState = "@state";
 
 constexpr absl::string_view kPrefix = "step-", kSuffix = ".safetensors";
 
+// Of a checkpoint's file.
+std::string NameOf(int64_t step) {
+  return absl::StrFormat("%s%012d%s", kPrefix, step, kSuffix);
+}
+
 StoredArray Bytes(absl::string_view name, absl::string_view bytes) {
   return {.name = std::string(name),
           .type = StoredType::kUint8,
@@ -159,9 +164,11 @@ absl::StatusOr<std::vector<CheckpointFolder::Entry>> CheckpointFolder::Entries()
   std::vector<Entry> entries;
   for (absl::string_view name : *names) {
     Entry entry = {.step = 0, .path = PathIn(path_, name)};
-    if (absl::ConsumePrefix(&name, kPrefix) &&
-        absl::ConsumeSuffix(&name, kSuffix) &&
-        absl::SimpleAtoi(name, &entry.step)) {
+    absl::string_view number = name;
+    // As Save writes it: a user's "step-5.safetensors" is none of ours.
+    if (absl::ConsumePrefix(&number, kPrefix) &&
+        absl::ConsumeSuffix(&number, kSuffix) &&
+        absl::SimpleAtoi(number, &entry.step) && name == NameOf(entry.step)) {
       entries.push_back(std::move(entry));
     }
   }
@@ -176,8 +183,7 @@ absl::Status CheckpointFolder::Save(const Graph& graph,
   absl::Status made = MakeFolder(path_);
   if (made.ok()) made = SyncFolderOf(path_);
   if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
-  const std::string path =
-      PathIn(path_, absl::StrFormat("%s%012d%s", kPrefix, state.step, kSuffix));
+  const std::string path = PathIn(path_, NameOf(state.step));
   if (absl::Status status = WriteCheckpoint(path, graph, state, metadata);
       !status.ok()) {
     return status;

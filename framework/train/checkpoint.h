@@ -55,7 +55,8 @@ absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path);
 absl::StatusOr<TrainingState> Restore(const Checkpoint& checkpoint,
                                       Graph& graph);
 
-// The checkpoints of one run, in a folder of their own. For one thread.
+// The checkpoints of one run, in a folder of their own: files named as Save
+// names them; others stay as they are. For one thread.
 class CheckpointFolder {
  public:
   // So many are kept, at least 1.
@@ -70,7 +71,7 @@ class CheckpointFolder {
 
   const std::string& path() const { return path_; }
 
-  // Writes "step-<state.step>.safetensors", and removes those before it that are
+  // Writes "step-<state.step, 12 digits>.safetensors", and removes those before it that are
   // not to be kept; makes the folder, in a parent that is there, if it is
   // missing. Errors: the system's; those that were there are then still there.
   absl::Status Save(const Graph& graph, const TrainingState& state,

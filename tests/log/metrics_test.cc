@@ -79,15 +79,18 @@ TEST(RunSummaryTest, RefusesWhatIsNoSummary) {
   EXPECT_EQ(ErrorOf(with("\"threads\":2,", "")),
             "expected \"threads\", found no such member");
   EXPECT_EQ(ErrorOf(with("\"threads\":2", "\"threads\":\"two\"")),
-            "expected another kind of value for \"threads\", found \"two\"");
-  EXPECT_EQ(ErrorOf(with("\"threads\":2", "\"threads\":-2")),
-            "expected another kind of value for \"threads\", found -2");
+            "expected a whole number of 0 to 2147483647 for \"threads\", found "
+            "\"two\"");
+  EXPECT_EQ(
+      ErrorOf(with("\"threads\":2", "\"threads\":-2")),
+      "expected a whole number of 0 to 2147483647 for \"threads\", found -2");
   EXPECT_EQ(ErrorOf(with("\"threads\":2", "\"threads\":4294967298")),
-            "expected another kind of value for \"threads\", found 4294967298");
+            "expected a whole number of 0 to 2147483647 for \"threads\", found "
+            "4294967298");
   EXPECT_EQ(ErrorOf(with("\"mnist_h1\"", "7")),
-            "expected another kind of value for \"experiment\", found 7");
+            "expected a text for \"experiment\", found 7");
   EXPECT_EQ(ErrorOf(with("0.1829", "true")),
-            "expected another kind of value for \"test_accuracy\", found true");
+            "expected a number or null for \"test_accuracy\", found true");
   EXPECT_EQ(ErrorOf(with("\"seconds\"", "\"minutes\"")),
             "expected \"seconds\", found no such member");
   EXPECT_EQ(ErrorOf(with("\"seconds\":2.5", "\"seconds\":2.5,\"color\":1")),

@@ -9,9 +9,11 @@
 #include <cmath>
 #include <cstdint>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
@@ -217,6 +219,19 @@ TEST(ClassificationReportTest, ShowsTheNamesOfClasses) {
             "        accuracy                           0.67         3\n"
             "       macro avg       0.50      0.67      0.56         3\n"
             "    weighted avg       0.50      0.67      0.56         3\n");
+}
+
+TEST(ConfusionMatrixTest, RefusesCountsThatAreNone) {
+  ConfusionMatrix matrix(2);
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  EXPECT_EQ(matrix.Add(0, 0, -5), absl::InvalidArgumentError(absl::StrCat(
+                                      "ConfusionMatrix: expected 0 to ", kMost,
+                                      " samples more, found -5")));
+  EXPECT_TRUE(matrix.Add(0, 1, kMost - 1).ok());
+  EXPECT_TRUE(matrix.Add(1, 0, 0).ok());
+  EXPECT_FALSE(matrix.Add(1, 0, 2).ok());
+  EXPECT_TRUE(matrix.Add(1, 0, 1).ok());
+  EXPECT_EQ(matrix.total(), kMost);
 }
 
 }  // namespace

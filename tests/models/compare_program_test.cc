@@ -134,7 +134,7 @@ TEST(CompareProgramTest, RefusesWrongArgumentsAndBrokenRuns) {
   ExpectOneLineOfError(Compare({Runs()[0], "--output=/no/such/page.html"}),
                        {"/no/such/page.html"});
   ExpectOneLineOfError(Compare({Runs()[0], "--output="}),
-                       {"--output: expected a file, found nothing"});
+                       {"--output: expected a value, found nothing"});
 }
 
 }  // namespace

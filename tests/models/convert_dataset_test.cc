@@ -271,8 +271,9 @@ TEST_F(ConvertDatasetTest, LeavesNothingIfMemoryEnds) {
 TEST_F(ConvertDatasetTest, SaysThatItCannotMakeTheFolder) {
   const std::string from = SmallDataset(4);
   ExpectOneLineOfError(
-      RunProgram(kProgram, Flags(from, Path("no/such/parent"), "idx")),
-      {Path("no/such/parent"), "cannot make the folder: No such file"});
+      RunProgram(kProgram, Flags(from, Path("no/such/parent/idx"), "idx")),
+      {absl::StrCat("--to: ", Path("no/such/parent/idx"),
+                    ": cannot make the folder: No such file")});
 }
 
 }  // namespace

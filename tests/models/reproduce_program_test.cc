@@ -106,6 +106,12 @@ TEST(ReproduceProgramTest, RefusesWrongFlags) {
   refuses({}, "expected one of --all and --experiment=NAME");
   refuses({"--all", "--experiment=mnist_h1"}, "expected one of --all and");
   refuses({"--all", "--json"}, "--variant and --json go with --experiment");
+  for (const char* flag : {"--results=F", "--readme=F"}) {
+    refuses({"--experiment=mnist_h1", flag},
+            "--results and --readme go with --all, not with --experiment");
+  }
+  refuses({"--experiment=mnist_h1", "--seeds=0,1,00"},
+          "--seeds: expected each seed once, found 0,1,00");
   refuses({"--experiment=mnist_h2"},
           "--experiment: there is no experiment \"mnist_h2\"; known are ");
   refuses({"--experiment=mnist_h1", "--variant=right"},

@@ -160,6 +160,40 @@ TEST(TrainFilesTest, HelpThatCannotBePrintedIsAnError) {
   EXPECT_EQ(WEXITSTATUS(code), 1);
 }
 
+// ---- Flags ----
+
+TEST(TrainFilesTest, AnEmptyValueIsNotTakenForNone) {
+  for (const std::string flag :
+       {"run_dir", "profile", "epochs", "data_dir", "experiment"}) {
+    const std::string expected =
+        absl::StrCat("--", flag, ": expected a value, found nothing\n");
+    for (const Arguments& arguments :
+         {Arguments{"--" + flag + "="}, Arguments{"-" + flag + "="},
+          Arguments{"--" + flag, ""}}) {
+      const Outcome outcome = RunProgram("models/train", arguments);
+      EXPECT_EQ(outcome.exit_code, 1);
+      EXPECT_EQ(outcome.err, expected);
+    }
+  }
+}
+
+TEST(TrainFilesTest, PrintsItsVersion) {
+  const Outcome outcome = RunProgram("models/train", {"--version"});
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_THAT(outcome.out, testing::MatchesRegex("Tape [0-9.]+\n"));
+}
+
+TEST(TrainFilesTest, NamesTheFlagOfAShareThatCannotBeSplitOff) {
+  for (const char* share : {"0.9999", "1e-09"}) {
+    ExpectOneLineOfError(
+        RunProgram("models/train", {kExperiment, "--data_dir=" + DataFolder(),
+                                    absl::StrCat("--validation=", share)}),
+        {absl::StrCat("--validation: expected a share that can be split off, "
+                      "found ",
+                      share, ": ")});
+  }
+}
+
 // ---- What cannot be replaced ----
 
 TEST(TrainFilesTest, SaysBeforeTheTrainingWhatItCannotReplaceAtItsEnd) {

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <new>
 #include <regex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -328,6 +329,27 @@ TEST_F(CheckpointTest, FolderKeepsTheOnesToGoBackTo) {
   WriteText(folder + "/step-000000000040.safetensors", "damaged");
   EXPECT_EQ(back_to(50, {}), 30);
   EXPECT_EQ(damaged.size(), 1u);
+}
+
+TEST_F(CheckpointTest, FolderLeavesFilesOfOtherNames) {
+  const std::string folder = Path("checkpoints");
+  CheckpointFolder checkpoints(folder, 1);
+  const Model model(1);
+  ASSERT_EQ(checkpoints.Save(model.graph, StateAt(1), {}), absl::OkStatus());
+  std::set<std::string> copies;
+  for (const char* number : {"5", " 5", "+00000000005", "-000000000005", "-5",
+                             "0000000000005", "copy"}) {
+    copies.insert(WriteText(
+        absl::StrCat(folder, "/step-", number, ".safetensors"), "MINE"));
+  }
+  ASSERT_EQ(checkpoints.Save(model.graph, StateAt(9), {}), absl::OkStatus());
+  EXPECT_EQ(checkpoints.RemoveAfter(-10), absl::OkStatus());
+  for (const std::string& copy : copies) EXPECT_EQ(ReadText(copy), "MINE");
+  std::vector<absl::Status> damaged;
+  const auto newest = checkpoints.Newest(damaged);
+  ASSERT_TRUE(newest.ok()) << newest.status();
+  EXPECT_FALSE(newest->has_value());
+  EXPECT_TRUE(damaged.empty());
 }
 
 TEST_F(CheckpointTest, FolderNamesWhatIsDamagedAndTakesTheOneBefore) {
