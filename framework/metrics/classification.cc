@@ -92,6 +92,14 @@ absl::Status ConfusionMatrix::Check(const char* what, int a_class) const {
                    classes_ - 1, ", found ", a_class));
 }
 
+absl::Status ConfusionMatrix::CheckNumber(int64_t samples) const {
+  const int64_t most = std::numeric_limits<int64_t>::max() - total_;
+  if (samples >= 0 && samples <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("ConfusionMatrix: expected 0 to ", most,
+                   " further samples, found ", samples));
+}
+
 absl::Status ConfusionMatrix::Add(absl::Span<const int32_t> labels,
                                   absl::Span<const int32_t> predicted) {
   if (labels.size() != predicted.size()) {
@@ -99,7 +107,7 @@ absl::Status ConfusionMatrix::Add(absl::Span<const int32_t> labels,
         absl::StrCat("ConfusionMatrix: expected a prediction for each of ",
                      labels.size(), " labels, found ", predicted.size()));
   }
-  absl::Status status;
+  absl::Status status = CheckNumber(static_cast<int64_t>(labels.size()));
   for (size_t i = 0; i < labels.size() && status.ok(); ++i) {
     status.Update(Check("labels", labels[i]));
     status.Update(Check("predictions", predicted[i]));
@@ -108,6 +116,7 @@ absl::Status ConfusionMatrix::Add(absl::Span<const int32_t> labels,
   for (size_t i = 0; i < labels.size(); ++i) {
     ++counts_[int64_t{labels[i]} * classes_ + predicted[i]];
   }
+  total_ += static_cast<int64_t>(labels.size());
   return status;
 }
 
@@ -115,19 +124,16 @@ absl::Status ConfusionMatrix::Add(int label, int predicted, int64_t samples) {
   absl::Status status = Check("labels", label);
   status.Update(Check("predictions", predicted));
   if (!status.ok()) return status;
+  status = CheckNumber(samples);
+  if (!status.ok()) return status;
   counts_[int64_t{label} * classes_ + predicted] += samples;
+  total_ += samples;
   return status;
 }
 
 int64_t ConfusionMatrix::count(int label, int predicted) const {
   if (!Has(label) || !Has(predicted)) return 0;
   return counts_[int64_t{label} * classes_ + predicted];
-}
-
-int64_t ConfusionMatrix::total() const {
-  int64_t total = 0;
-  for (int64_t count : counts_) total += count;
-  return total;
 }
 
 double ConfusionMatrix::accuracy() const {

@@ -37,7 +37,7 @@ class ConfusionMatrix {
                    absl::Span<const int32_t> predicted);
 
   // Counts so many samples more with this label that were taken for this class.
-  // The same error.
+  // The same error, also for a negative number, or more than an int64 in all.
   absl::Status Add(int label, int predicted, int64_t samples);
 
   int classes() const { return classes_; }
@@ -45,7 +45,7 @@ class ConfusionMatrix {
   // either is not in 0 … classes - 1.
   int64_t count(int label, int predicted) const;
   // All samples.
-  int64_t total() const;
+  int64_t total() const { return total_; }
   // The fraction of samples predicted rightly, 0 to 1; NaN if there is none.
   double accuracy() const;
 
@@ -63,9 +63,12 @@ class ConfusionMatrix {
  private:
   bool Has(int a_class) const { return a_class >= 0 && a_class < classes_; }
   absl::Status Check(const char* what, int a_class) const;
+  // Whether there may be so many samples more.
+  absl::Status CheckNumber(int64_t samples) const;
 
   int classes_;
   std::vector<int64_t> counts_;  // [label, predicted]
+  int64_t total_ = 0;            // Their sum.
 };
 
 // How well one class is recognised.
