@@ -23,6 +23,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/text.h"
 #include "framework/io/files.h"
 #include "framework/log/event_file.h"
@@ -138,7 +139,7 @@ RunDirectory::RunDirectory(std::string path, OpenFile lock)
       lock_(std::move(lock)),
       metrics_(PathIn(path_, kMetricsName)) {}
 
-absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& path) {
+absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& path) try {
   if (path.empty()) return EmptyPath();
   // (What is no folder, Open says.)
   std::error_code ignored;
@@ -159,9 +160,11 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& path) {
     }
   }
   return Open(path);
+} catch (...) {
+  return CaughtStatus(path);
 }
 
-absl::StatusOr<RunDirectory> RunDirectory::Reopen(const std::string& path) {
+absl::StatusOr<RunDirectory> RunDirectory::Reopen(const std::string& path) try {
   if (path.empty()) return EmptyPath();
   absl::StatusOr<RunDirectory> directory = Open(path);
   if (!directory.ok()) return directory;
@@ -172,6 +175,8 @@ absl::StatusOr<RunDirectory> RunDirectory::Reopen(const std::string& path) {
       }));
   if (!status.ok()) return status;
   return directory;
+} catch (...) {
+  return CaughtStatus(path);
 }
 
 absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path) {
@@ -234,14 +239,16 @@ absl::StatusOr<std::string> RunDirectory::MetricsText(
   return text + "\n";
 }
 
-absl::Status RunDirectory::AppendMetrics(const EpochMetrics& metrics) {
+absl::Status RunDirectory::AppendMetrics(const EpochMetrics& metrics) try {
   const absl::StatusOr<std::string> text =
       MetricsText(metrics, metrics_.bytes() == 0);
   return text.ok() ? metrics_.Append(*text) : text.status();
+} catch (...) {
+  return CaughtStatus(path_);
 }
 
 absl::Status RunDirectory::ContinueMetrics(
-    absl::Span<const EpochResult> history) {
+    absl::Span<const EpochResult> history) try {
   std::string text;
   for (const EpochResult& epoch : history) {
     const EpochMetrics* const all[] = {
@@ -257,11 +264,15 @@ absl::Status RunDirectory::ContinueMetrics(
     }
   }
   return metrics_.Continue(text, kHeader);
+} catch (...) {
+  return CaughtStatus(path_);
 }
 
-absl::Status RunDirectory::WriteSummary(const RunSummary& summary) const {
+absl::Status RunDirectory::WriteSummary(const RunSummary& summary) const try {
   return ReplaceFile(PathIn(path_, kSummaryName),
                      ToJson(summary, JsonForm::kIndented));
+} catch (...) {
+  return CaughtStatus(path_);
 }
 
 }  // namespace tape
