@@ -23,6 +23,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
+#include "framework/core/exceptions.h"
 #include "framework/core/text.h"
 #include "framework/io/files.h"
 #include "framework/log/event_file.h"
@@ -144,7 +145,7 @@ RunDirectory::RunDirectory(std::string path, OpenFile lock)
       lock_(std::move(lock)),
       metrics_(PathIn(path_, kMetricsName)) {}
 
-absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& path) {
+absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& path) try {
   if (path.empty()) return EmptyPath();
   // (What is no folder, Open says.)
   std::error_code ignored;
@@ -165,9 +166,11 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& path) {
     }
   }
   return Open(path);
+} catch (...) {
+  return CaughtStatus(path);
 }
 
-absl::StatusOr<RunDirectory> RunDirectory::Reopen(const std::string& path) {
+absl::StatusOr<RunDirectory> RunDirectory::Reopen(const std::string& path) try {
   if (path.empty()) return EmptyPath();
   absl::StatusOr<RunDirectory> directory = Open(path);
   if (!directory.ok()) return directory;
@@ -178,6 +181,8 @@ absl::StatusOr<RunDirectory> RunDirectory::Reopen(const std::string& path) {
       }));
   if (!status.ok()) return status;
   return directory;
+} catch (...) {
+  return CaughtStatus(path);
 }
 
 absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path) {
@@ -240,15 +245,17 @@ absl::StatusOr<std::string> RunDirectory::MetricsText(
   return text + "\n";
 }
 
-absl::Status RunDirectory::AppendMetrics(const EpochMetrics& metrics) {
+absl::Status RunDirectory::AppendMetrics(const EpochMetrics& metrics) try {
   if (lock_ == nullptr) return NoRun();
   const absl::StatusOr<std::string> text =
       MetricsText(metrics, metrics_.bytes() == 0);
   return text.ok() ? metrics_.Append(*text) : text.status();
+} catch (...) {
+  return CaughtStatus(path_);
 }
 
 absl::Status RunDirectory::ContinueMetrics(
-    absl::Span<const EpochResult> history) {
+    absl::Span<const EpochResult> history) try {
   if (lock_ == nullptr) return NoRun();
   std::string text;
   for (const EpochResult& epoch : history) {
@@ -265,12 +272,16 @@ absl::Status RunDirectory::ContinueMetrics(
     }
   }
   return metrics_.Continue(text, kHeader);
+} catch (...) {
+  return CaughtStatus(path_);
 }
 
-absl::Status RunDirectory::WriteSummary(const RunSummary& summary) const {
+absl::Status RunDirectory::WriteSummary(const RunSummary& summary) const try {
   if (lock_ == nullptr) return NoRun();
   return ReplaceFile(PathIn(path_, kSummaryName),
                      ToJson(summary, JsonForm::kIndented));
+} catch (...) {
+  return CaughtStatus(path_);
 }
 
 }  // namespace tape

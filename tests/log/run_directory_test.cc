@@ -24,6 +24,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "framework/log/read_metrics.h"
+#include "tests/failing_allocation.h"
 #include "tests/file_testing.h"
 
 namespace tape {
@@ -559,6 +560,30 @@ TEST_F(RunDirectoryTest, NamesThatAreNoUtf8DoNotStopTheSummary) {
       absl::StrSplit(ReadText(In("summary.json")), '\n');
   EXPECT_EQ(lines[1], "  \"experiment\": \"\uFFFD\",");
   EXPECT_EQ(lines[2], "  \"variant\": \"\\\"größer\\\"\\n\",");
+}
+
+TEST_F(RunDirectoryTest, WantOfMemoryIsAnError) {
+  EpochMetrics metrics = kTrain;
+  metrics.reports = {{"a name that is no short string", 1}};
+  absl::Status status;
+  int allocation = 0;
+  // Of Create, of Reopen, and of each function thereafter, each allocation.
+  const auto fail_each = [&](const auto& call) {
+    for (allocation = 0;; ++allocation) {
+      const FailingAllocation failing(allocation);
+      status = call();
+      if (status.ok()) break;
+      ASSERT_EQ(status.code(), absl::StatusCode::kResourceExhausted)
+          << allocation << ": " << status;
+    }
+    EXPECT_GT(allocation, 3);
+  };
+  const std::string path = In("of a path that is long");
+  fail_each([&] { return RunDirectory::Create(path).status(); });
+  fail_each([&] { return RunDirectory::Reopen(path).status(); });
+  absl::StatusOr<RunDirectory> run = RunDirectory::Reopen(path);
+  ASSERT_TRUE(run.ok()) << run.status();
+  fail_each([&] { return run->AppendMetrics(metrics); });
 }
 
 }  // namespace

@@ -86,6 +86,22 @@ total    13     3     9    25
 )");
 }
 
+TEST(ConfusionMatrixTest, RefusesMoreSamplesThanItCounts) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  ConfusionMatrix matrix(2);
+  EXPECT_EQ(matrix.Add(0, 0, -5).message(),
+            "ConfusionMatrix: expected 0 to 9223372036854775807 samples "
+            "more, found -5");
+  EXPECT_TRUE(matrix.Add(0, 0, kMost - 1).ok());
+  EXPECT_EQ(matrix.Add(1, 1, 2).message(),
+            "ConfusionMatrix: expected 0 to 1 samples more, found 2");
+  const std::vector<int32_t> two = {0, 1};
+  EXPECT_EQ(matrix.Add(two, two).message(),
+            "ConfusionMatrix: expected 0 to 1 samples more, found 2");
+  EXPECT_EQ(matrix.total(), kMost - 1);
+  EXPECT_EQ(matrix.count(1, 1), 0);
+}
+
 TEST(ConfusionMatrixTest, RefusesWhatIsNoClass) {
   ConfusionMatrix matrix(3);
   const std::vector<int32_t> good = {2}, above = {3}, below = {-1};

@@ -3,11 +3,7 @@
 // the system fails, a checkpoint can still be read.
 #include "framework/train/checkpoint.h"
 
-#include <atomic>
-#include <cstdint>
-#include <cstdlib>
 #include <filesystem>
-#include <new>
 #include <regex>
 #include <set>
 #include <string>
@@ -18,28 +14,9 @@
 #include "framework/framework.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/failing_allocation.h"
 #include "tests/file_testing.h"
 #include "tests/train/failing_system.h"
-
-// The allocations that this program may still make; negative: any number. Not
-// inlined, since GCC would take a free() of what came from operator new for a
-// mistake.
-std::atomic<int64_t> allocations_left = -1;
-
-__attribute__((noinline)) void* operator new(size_t bytes) {
-  if (allocations_left >= 0 && allocations_left-- == 0) {
-    allocations_left = -1;
-    throw std::bad_alloc();
-  }
-  if (void* memory = std::malloc(bytes)) return memory;
-  throw std::bad_alloc();
-}
-__attribute__((noinline)) void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-__attribute__((noinline)) void operator delete(void* memory, size_t) noexcept {
-  std::free(memory);
-}
 
 namespace tape {
 namespace {
@@ -137,9 +114,8 @@ TEST_F(CheckpointTest, WantOfMemoryIsAnError) {
   const TrainingState state = StateAt(12);
   // Before the state is JSON, whose library ends the program.
   for (int allocation = 0; allocation < 8; ++allocation) {
-    allocations_left = allocation;
+    const FailingAllocation failing(allocation);
     const absl::Status status = WriteCheckpoint(path, written.graph, state, {});
-    allocations_left = -1;
     EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted)
         << allocation;
   }
@@ -150,9 +126,8 @@ TEST_F(CheckpointTest, WantOfMemoryIsAnError) {
   const std::string before = restored.Bytes();
   int refused = 0;
   for (bool is_restored = false; !is_restored; ++refused) {
-    allocations_left = refused;
+    const FailingAllocation failing(refused);
     const absl::Status status = Restore(*read, restored.graph).status();
-    allocations_left = -1;
     is_restored = status.ok();
     if (is_restored) break;
     ASSERT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;

@@ -1,0 +1,40 @@
+// FailingAllocation (failing_allocation.h).
+#include "tests/failing_allocation.h"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+// The allocations that may still be made; kAny of them at other times.
+constexpr int64_t kAny = -1;
+std::atomic<int64_t> left = kAny;
+
+}  // namespace
+
+// Not inlined, since GCC would take a free() of what came from operator new for
+// a mistake.
+__attribute__((noinline)) void* operator new(size_t bytes) {
+  if (left != kAny && left-- == 0) {
+    left = kAny;
+    throw std::bad_alloc();
+  }
+  if (void* memory = std::malloc(bytes)) return memory;
+  throw std::bad_alloc();
+}
+__attribute__((noinline)) void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+__attribute__((noinline)) void operator delete(void* memory, size_t) noexcept {
+  std::free(memory);
+}
+
+namespace tape {
+
+FailingAllocation::FailingAllocation(int64_t number) { left = number; }
+FailingAllocation::~FailingAllocation() { left = kAny; }
+bool FailingAllocation::has_failed() const { return left == kAny; }
+
+}  // namespace tape
