@@ -27,7 +27,8 @@ double LineWidth(const BoxLine& line) {
 }
 
 struct Graphviz {
-  SharedLibrary library{"libgvc.so.6", "libgvc6"};
+  // Most of it for fonts, and for the threads of Pango.
+  SharedLibrary library{"libgvc.so.6", "libgvc6", 256 << 20};
   TAPE_FUNCTION_OF(library, gvContext);
   TAPE_FUNCTION_OF(library, gvFreeContext);
   TAPE_FUNCTION_OF(library, gvLayout);

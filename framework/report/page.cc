@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "framework/core/text.h"
 #include "framework/io/files.h"
 #include "framework/metrics/metrics.h"
 #include "framework/report/raster.h"
@@ -257,17 +258,27 @@ absl::Status WritePictures(absl::Span<const Figure> figures,
   if (!std::filesystem::create_directory(path, error) && error) {
     return SystemError(error.value(), path, "cannot create the folder");
   }
+  absl::Status no_memory;
   for (const Figure& figure : figures) {
     const std::string file = PathIn(path, figure.id);
     const std::string svg = StandAloneSvg(figure);
     absl::Status status = ReplaceFile(file + ".svg", svg);
     if (!status.ok()) return status;
     const absl::StatusOr<std::string> png = RasterizeSvg(svg, kPngWidth);
+    if (absl::IsResourceExhausted(png.status())) {
+      no_memory.Update(
+          absl::Status(png.status().code(),
+                       absl::StrCat(Printable(path),
+                                    ": the pictures are there as SVG, not "
+                                    "as PNG: ",
+                                    png.status().message())));
+      continue;
+    }
     if (!png.ok()) return png.status();
     status = ReplaceFile(file + ".png", *png);
     if (!status.ok()) return status;
   }
-  return absl::OkStatus();
+  return no_memory;
 }
 
 }  // namespace tape

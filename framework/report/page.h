@@ -100,7 +100,8 @@ class Page {
 std::string LossCell(double loss);
 
 // Writes each figure to the folder `path`, which is made if it is missing: as
-// ID.svg and ID.png. Errors: the system's, and those of RasterizeSvg.
+// ID.svg and ID.png. Errors: the system's, and those of RasterizeSvg, after whose
+// kResourceExhausted all SVGs are there.
 absl::Status WritePictures(absl::Span<const Figure> figures,
                            const std::string& path);
 

@@ -17,7 +17,8 @@ namespace tape {
 namespace {
 
 struct Librsvg {
-  SharedLibrary library{"librsvg-2.so.2", "librsvg2-2"};
+  // Most of it for fonts, and for the threads of Pango.
+  SharedLibrary library{"librsvg-2.so.2", "librsvg2-2", 256 << 20};
   TAPE_FUNCTION_OF(library, rsvg_handle_new_from_data);
   TAPE_FUNCTION_OF(library, rsvg_handle_get_intrinsic_dimensions);
   TAPE_FUNCTION_OF(library, rsvg_handle_get_intrinsic_size_in_pixels);

@@ -19,7 +19,9 @@ namespace tape {
 // pixels sharp. What the SVG refers to outside of itself is left out.
 //
 // Errors: an SVG that is malformed or has no size; a picture of no pixels, or
-// wider or higher than 32767; librsvg missing (shared_library.h).
+// wider or higher than 32767; librsvg missing; kResourceExhausted
+// without the memory that it needs (shared_library.h), which one call finds out
+// for all.
 absl::StatusOr<std::string> RasterizeSvg(absl::string_view svg, int width_px);
 
 }  // namespace tape

@@ -16,6 +16,8 @@
 #ifndef TAPE_FRAMEWORK_REPORT_SHARED_LIBRARY_H_
 #define TAPE_FRAMEWORK_REPORT_SHARED_LIBRARY_H_
 
+#include <cstdint>
+
 #include "absl/status/status.h"
 
 namespace tape {
@@ -23,8 +25,12 @@ namespace tape {
 class SharedLibrary {
  public:
   // Opens `file`, "librsvg-2.so.2", and what it needs, for the rest of the
-  // process; `package` is Debian's that has it, for the error.
-  SharedLibrary(const char* file, const char* package);
+  // process; `package` is Debian's that has it, for the error. Libraries in C end
+  // the process when they find no memory: so if this process has a limit of its
+  // own (ulimit -v, -d) that leaves less than `memory_bytes` for the library and
+  // its functions, it is not opened, and `status` is kResourceExhausted.
+  SharedLibrary(const char* file, const char* package,
+                uint64_t memory_bytes = 0);
 
   // The function of that name, in the library or in one that it needs. Null,
   // and an error in `status`, if there is none.

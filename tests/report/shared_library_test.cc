@@ -2,6 +2,9 @@
 // (framework/report/shared_library.h).
 #include "framework/report/shared_library.h"
 
+#include <sys/resource.h>
+
+#include <cstdint>
 #include <cstdlib>
 
 #include "gmock/gmock.h"
@@ -28,6 +31,23 @@ TEST(SharedLibraryTest, FindsWhatTheLibraryItselfNeeds) {
   SharedLibrary library("libpng16.so.16", "libpng16-16");
   EXPECT_NE(library.Find<void (*)()>("deflate"), nullptr);  // zlib's.
   EXPECT_TRUE(library.status().ok()) << library.status();
+}
+
+TEST(SharedLibraryTest, OpensNothingWithoutTheMemoryForIt) {
+  constexpr uint64_t kMuch = uint64_t{1} << 62;
+  EXPECT_TRUE(SharedLibrary("libz.so.1", "zlib1g", kMuch).status().ok());
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+  rlimit limit = before;
+  limit.rlim_cur = kMuch;
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+  SharedLibrary library("libz.so.1", "zlib1g", kMuch);
+  setrlimit(RLIMIT_AS, &before);
+  EXPECT_EQ(library.Find<void (*)()>("deflate"), nullptr);
+  EXPECT_EQ(library.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(library.status().message(),
+              AllOf(HasSubstr("libz.so.1: expected to need at most the "),
+                    HasSubstr("bytes of memory")));
 }
 
 TEST(SharedLibraryTest, SaysWhichPackageHasAMissingLibrary) {
