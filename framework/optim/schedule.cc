@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "framework/core/exceptions.h"
@@ -39,6 +40,20 @@ Schedule Make(const char* name, std::initializer_list<std::string> errors,
   return Schedule(std::move(function), std::move(error));
 }
 
+// While it lives, what is appended bears the line of a call at `t`, unless a
+// link of a chain, which has its own, makes the call.
+class CallScope {
+ public:
+  CallScope(Var t, Loc loc) {
+    Graph* const graph = t.graph();
+    if (graph == nullptr || graph->loc_scope().line > 0) return;
+    scope_.emplace(graph, loc);
+  }
+
+ private:
+  std::optional<Graph::LocScope> scope_;
+};
+
 // Where a mistake in a schedule's value at t is told: at the line of the link
 // that uses the schedule, or of t.
 Loc PlaceOf(Var t) {
@@ -69,11 +84,12 @@ Schedule::Schedule(Function function, std::string error)
   }
 }
 
-Var Schedule::At(Var t) const {
+Var Schedule::At(Var t, Loc loc) const {
   const FloatingPointScope environment;
   Graph* const graph = t.graph();
   if (function_ == nullptr || graph == nullptr) return Var();
   if (!t.valid()) return t;
+  const CallScope call(t, loc);
   const auto fail = [&](absl::string_view message) {
     graph->ReportError(PlaceOf(t), "Schedule", message);
     return Var(graph, kNone);
@@ -96,8 +112,9 @@ Var Schedule::At(Var t) const {
   return value;
 }
 
-Var Schedule::AtStep(Var step) const {
-  return At(Cast(step, DType::kFloat32, PlaceOf(step)));
+Var Schedule::AtStep(Var step, Loc loc) const {
+  const CallScope call(step, loc);
+  return At(Cast(step, DType::kFloat32, PlaceOf(step)), loc);
 }
 
 Schedule InverseTimeDecay(double rate, double decay) {

@@ -41,9 +41,9 @@ class Schedule {
   }
   // The value for a given t. A function that throws, or gives anything but a
   // float32 of rank 0 of the graph of t, is a mistake that the graph keeps.
-  Var At(Var t) const;
+  Var At(Var t, Loc loc = Loc::Current()) const;
   // The value at a step that is counted in int32 (Updates::step).
-  Var AtStep(Var step) const;
+  Var AtStep(Var step, Loc loc = Loc::Current()) const;
 
  private:
   Function function_;
