@@ -81,12 +81,10 @@ std::string PlaceText(const Executable& executable, const Place& place) {
       return absl::StrCat("arena+", place.offset);
     case Place::kVariable:
       return absl::StrCat("variable \"",
-                          Printable(executable.variables()[place.index].name),
-                          "\"");
+                          executable.variables()[place.index].name, "\"");
     case Place::kFed:
       return absl::StrCat(
-          "input \"",
-          Printable(executable.compiled().program[place.index].name), "\"");
+          "input \"", executable.compiled().program[place.index].name, "\"");
     case Place::kNowhere:
       break;
   }
@@ -105,7 +103,7 @@ std::string StepTable(absl::Span<const StepCost> costs,
     table.Add({absl::StrCat(s + 1), absl::StrCat(cost.chunks),
                Whole(cost.flops), Whole(cost.bytes_read),
                Whole(cost.bytes_written),
-               absl::StrCat(Printable(cost.name), ": ", accesses[s])});
+               absl::StrCat(cost.name, ": ", accesses[s])});
     sum.flops += cost.flops;
     sum.bytes_read += cost.bytes_read;
     sum.bytes_written += cost.bytes_written;
@@ -145,9 +143,9 @@ std::string MemoryMap(const Executable& executable) {
   for (int id = 0; id < program.size(); ++id) {
     if (memory.places[id].kind == Place::kNowhere) continue;
     const Node& node = program[id];
-    table.Add({absl::StrCat("%", id, " ", Printable(node.op->name)),
-               node.type.ToString(), absl::StrCat(node.type.bytes()),
-               step_text(maker[id]), outlives[id] ? "end" : step_text(last[id]),
+    table.Add({absl::StrCat("%", id, " ", node.op->name), node.type.ToString(),
+               absl::StrCat(node.type.bytes()), step_text(maker[id]),
+               outlives[id] ? "end" : step_text(last[id]),
                PlaceText(executable, memory.places[id]),
                Alias(program, storages, memory, id,
                      maker[id] == kNone ? nullptr : &steps[maker[id]])});
