@@ -4,9 +4,9 @@
 #include "framework/core/random.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ops/ops.h"
@@ -134,7 +134,7 @@ Attributes DrawAttributes(const Graph* graph, RandomKey key, Shape shape) {
   const uint64_t seed = key.seed.value_or(graph == nullptr ? 0 : graph->seed());
   uint64_t stream = key.stream.value_or(0);
   if (!key.stream.has_value() && graph != nullptr) {
-    absl::flat_hash_set<uint64_t> taken;
+    std::set<uint64_t> taken;
     for (int id = 0; id < graph->size(); ++id) {
       const Node& node = graph->node(id);
       const bool draws =

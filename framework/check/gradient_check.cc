@@ -7,11 +7,11 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -70,7 +70,7 @@ absl::Status CheckArguments(Var y, absl::Span<const Var> x,
 }
 
 std::string FreeName(const Graph& graph) {
-  absl::flat_hash_set<absl::string_view> taken;
+  std::set<absl::string_view> taken;
   for (int id = 0; id < graph.size(); ++id) taken.insert(graph.node(id).name);
   std::string name;
   int n = 0;

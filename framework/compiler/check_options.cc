@@ -3,9 +3,9 @@
 #include "framework/compiler/check_options.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "framework/core/text.h"
@@ -80,7 +80,7 @@ class OptionsChecker {
   }
 
   void CheckOutputs() {
-    absl::flat_hash_set<absl::string_view> names;
+    std::set<absl::string_view> names;
     for (const Output& output : options_.outputs) {
       const std::string what =
           absl::StrCat("output \"", Printable(output.name), "\"");
@@ -144,7 +144,7 @@ class OptionsChecker {
   const CompileOptions& options_;
   const absl::Span<const absl::string_view> passes_;
   const std::string call_;
-  absl::flat_hash_set<int> updated_;
+  std::set<int> updated_;
   std::vector<std::string> mistakes_;
 };
 

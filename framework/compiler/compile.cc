@@ -219,8 +219,9 @@ absl::StatusOr<Plan> CompileOrThrow(const Graph& graph,
   const auto start = std::chrono::steady_clock::now();
   std::vector<std::string> mistakes =
       FindMistakes(graph, options, PassNames(), loc);
-  if (absl::Status status = graph.status(); !status.ok()) {
-    mistakes.insert(mistakes.begin(), std::string(status.message()));
+  if (const absl::Status declared = graph.status(); !declared.ok()) {
+    mistakes.insert(mistakes.begin(), std::string(declared.message()));
+    return absl::Status(declared.code(), absl::StrJoin(mistakes, "\n"));
   }
   if (!mistakes.empty()) return AllOf(mistakes);
 

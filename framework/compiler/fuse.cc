@@ -22,10 +22,9 @@
 #include <functional>
 #include <map>
 #include <queue>
+#include <set>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "framework/core/check.h"
@@ -96,7 +95,7 @@ void JoinReaders(const Program& program, const std::vector<int>& level,
     }
   }
   // The groups, and the values that they read, for which that was done.
-  absl::flat_hash_set<std::pair<int, int>> done;
+  std::set<std::pair<int, int>> done;
   for (int id = 0; id < program.size(); ++id) {
     for (int input : program[id].inputs) {
       if (!IsFusible(program[id]) || feeds[root(id)]) break;
@@ -130,7 +129,7 @@ void JoinReaders(const Program& program, const std::vector<int>& level,
 std::vector<Group> GroupsOf(const Program& program,
                             const std::function<int(int)>& root) {
   std::vector<Group> groups;
-  absl::flat_hash_map<int, size_t> group_of_root;
+  std::map<int, size_t> group_of_root;
   for (int id = 0; id < program.size(); ++id) {
     if (!IsComputed(program[id])) continue;
     const auto [found, is_new] =
@@ -202,7 +201,7 @@ std::vector<int> ProductsOf(const Program& program,
   };
   // Whether a pass reads what the product does: it may want to write over it,
   // which it cannot while there are regions to be made of it.
-  absl::flat_hash_map<int, absl::flat_hash_set<int>> read_by_group;
+  std::map<int, std::set<int>> read_by_group;
   const auto share_operand = [&](int group, int product) {
     const auto [read, is_new] = read_by_group.try_emplace(group);
     if (is_new) {
@@ -251,7 +250,7 @@ Step MakePass(const Program& program, const Group& fused,
   Step step;
   ElementwiseCode code;
   code.shape = program[group[0]].type.shape;
-  absl::flat_hash_map<int, int> value_of;  // From node to value.
+  std::map<int, int> value_of;  // From node to value.
   // By their bits, which tell 0 from -0, and a NaN from everything else.
   using Constant = std::pair<DType, uint64_t>;
   const auto constant_in = [](const Node& fill) {

@@ -8,8 +8,6 @@
 #include <set>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "framework/core/check.h"
 #include "framework/core/tensor.h"
 
@@ -113,8 +111,8 @@ class Planner {
   // What decides what the outputs of a pass may be written over. Asked for one
   // by one, these would take time quadratic in the size of a pass.
   struct PassReads {
-    absl::flat_hash_map<int, Reads> of_storage;
-    absl::flat_hash_map<int, int> maker;  // Of outputs: the instruction.
+    std::map<int, Reads> of_storage;
+    std::map<int, int> maker;  // Of outputs: the instruction.
   };
 
   int End() const { return static_cast<int>(steps_.size()); }
@@ -291,7 +289,7 @@ class Planner {
   void PlaceStep(int s) {
     const Step& step = steps_[s];
     std::vector<int> dying;
-    absl::flat_hash_set<int> seen;
+    std::set<int> seen;
     for (int input : step.inputs) {
       const int storage = StorageOf(input);
       if (plan_.places[storage].kind == Place::kArena &&
@@ -300,7 +298,7 @@ class Planner {
       }
     }
     const std::vector<int> over = Overwritten(s, dying);
-    absl::flat_hash_set<int> lives_on;  // The memory of what was dying.
+    std::set<int> lives_on;  // The memory of what was dying.
     for (size_t k = 0; k < step.outputs.size(); ++k) {
       const int output = step.outputs[k];
       if (plan_.places[output].kind != Place::kNowhere) continue;

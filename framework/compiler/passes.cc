@@ -4,10 +4,11 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "framework/compiler/rewriter.h"
 #include "framework/core/basic_ops.h"
@@ -68,7 +69,7 @@ Program FoldConstants(Program program) {
 
 Program ShareCommonSubexpressions(Program program) {
   Rewriter rewriter(std::move(program));
-  absl::flat_hash_map<std::string, int> seen;
+  std::map<std::string, int, std::less<>> seen;
   for (int id = 0; id < rewriter.old().size(); ++id) {
     const Node node = rewriter.Renumbered(id);
     if (node.op->traits.source || node.op->traits.side_effects) {
@@ -127,7 +128,7 @@ Program Materialize(Program program) {
   const auto storage_traits = [&](int id) -> const Traits& {
     return result[storages[id]].op->traits;
   };
-  absl::flat_hash_map<int, int> copy_of;
+  std::map<int, int> copy_of;
   const auto copy = [&](int id) {
     const auto [found, is_new] = copy_of.try_emplace(id, result.size());
     if (is_new) {

@@ -4,9 +4,9 @@
 #include "framework/compiler/tile_batch.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
 #include "framework/core/basic_ops.h"
 #include "framework/runtime/tile_kernels.h"
@@ -247,7 +247,7 @@ class Cutter {
   Tiling tiling_;
   std::vector<int> outer_id_, inner_id_;  // Of each old node.
   // What the tiles read from outside, whole or by rows, as inner nodes.
-  absl::flat_hash_map<std::pair<int, bool>, int> outside_;
+  std::map<std::pair<int, bool>, int> outside_;
   std::vector<int> reads_;  // The old nodes of these, Fills left out.
 };
 

@@ -44,6 +44,11 @@ OutOfMemory::OutOfMemory(size_t bytes) : bytes_(bytes) {
   std::snprintf(message_, sizeof(message_), "no memory for %zu bytes", bytes);
 }
 
+OutOfMemory::OutOfMemory(size_t bytes, absl::string_view of)
+    : OutOfMemory(bytes) {
+  of_ = std::make_shared<const std::string>(absl::StrCat("no memory for ", of));
+}
+
 absl::Status CaughtStatus(absl::string_view what) {
   try {
     return Describe(what);

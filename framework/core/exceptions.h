@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
 
@@ -33,12 +34,17 @@ class StatusError : public std::exception {
 class OutOfMemory : public std::bad_alloc {
  public:
   explicit OutOfMemory(size_t bytes);
+  // The same for a buffer that the user knows as `of`, "the plan's 80 bytes".
+  OutOfMemory(size_t bytes, absl::string_view of);
   size_t bytes() const { return bytes_; }
-  const char* what() const noexcept override { return message_; }
+  const char* what() const noexcept override {
+    return of_ == nullptr ? message_ : of_->c_str();
+  }
 
  private:
   size_t bytes_;
-  char message_[64];  // "no memory for … bytes".
+  char message_[64];                       // "no memory for … bytes".
+  std::shared_ptr<const std::string> of_;  // In place of message_, or null.
 };
 
 // Returns the exception that is being handled as an error: that of a

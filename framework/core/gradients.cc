@@ -6,9 +6,9 @@
 #include "framework/core/gradients.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/basic_ops.h"
 #include "framework/core/calculus.h"
@@ -64,7 +64,7 @@ std::vector<Var> Sweep(Graph* graph, absl::string_view what,
     if (var.id() <= end) is_x[var.id()] = true;
   }
   std::vector<std::vector<Var>> adjoints(end + 1);
-  absl::flat_hash_map<int, Var> gradient_of;  // Of the nodes in x.
+  std::map<int, Var> gradient_of;  // Of the nodes in x.
   for (size_t k = 0; k < y.size(); ++k) {
     adjoints[y[k].id()].push_back(seeds[k]);
   }
@@ -95,9 +95,12 @@ std::vector<Var> Sweep(Graph* graph, absl::string_view what,
     } catch (...) {
       const std::string rule =
           absl::StrCat("the gradient rule of ", node.op->name);
-      graph->ReportError(node.loc, what,
-                         absl::StrCat(CaughtStatus(rule).message(),
-                                      " (asked for at ", loc.ToString(), ")"));
+      const absl::Status thrown = CaughtStatus(rule);
+      graph->ReportError(
+          node.loc, what,
+          absl::Status(thrown.code(),
+                       absl::StrCat(thrown.message(), " (asked for at ",
+                                    loc.ToString(), ")")));
       failed = true;
       continue;
     }

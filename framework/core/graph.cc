@@ -203,12 +203,17 @@ Var Graph::AppendSource(const OpDef& op, absl::string_view name,
     return fail(absl::StrCat("expected a name of its own, found it taken at ",
                              node(taken->second).loc.ToString()));
   }
-  node_of_name_.emplace(name, size());
   Node node{.op = &op, .name = std::string(name), .loc = loc};
   node.attributes.dtype = type.dtype;
   node.attributes.shape = type.shape;
   node.type = std::move(type);
   nodes_.push_back(std::move(node));
+  try {
+    node_of_name_.emplace(name, size() - 1);
+  } catch (...) {  // Both, or neither.
+    nodes_.pop_back();
+    throw;
+  }
   return Var(this, size() - 1);
 }
 
@@ -235,12 +240,29 @@ Var Graph::AppendVariable(absl::string_view name, TensorType type,
   }
   const Var var = AppendSource(kVariable, name, type, loc);
   if (!var.valid()) return var;
+  try {
+    AddVariable(var, std::move(type), initializer, tag, what);
+  } catch (...) {  // No node without its variable.
+    node_of_name_.erase(node_of_name_.find(name));
+    nodes_.pop_back();
+    throw;
+  }
+  return nodes_[var.id()].variable == kNone ? Var(this, kNone) : var;
+}
+
+void Graph::AddVariable(Var var, TensorType type,
+                        const Initializer& initializer, Tag tag,
+                        absl::string_view what) {
+  const std::string name = nodes_[var.id()].name;
+  const Loc loc = nodes_[var.id()].loc;
   const std::string size =
       absl::StrCat(type.bytes(), " bytes, of shape ", type.shape.ToString());
   absl::StatusOr<Tensor> value = Tensor::Make(std::move(type));
   if (!value.ok()) {
-    ReportError(loc, what, absl::StrCat("there is no memory for its ", size));
-    return Var(this, kNone);
+    ReportError(loc, what,
+                absl::ResourceExhaustedError(
+                    absl::StrCat("there is no memory for its ", size)));
+    return;
   }
   absl::Status filled;
   try {
@@ -250,13 +272,11 @@ Var Graph::AppendVariable(absl::string_view name, TensorType type,
     filled = CaughtStatus("its initializer");
   }
   if (!filled.ok()) {
-    ReportError(loc, what, filled.message());
-    return Var(this, kNone);
+    ReportError(loc, what, filled);
+    return;
   }
-  nodes_[var.id()].variable =
-      variables_->Add({std::string(name), tag, *std::move(value),
-                       tag == Tag::kState && in_training_scope_});
-  return var;
+  nodes_[var.id()].variable = variables_->Add(
+      {name, tag, *std::move(value), tag == Tag::kState && in_training_scope_});
 }
 
 Var Graph::Parameter(absl::string_view name, Shape shape,
@@ -338,7 +358,10 @@ std::optional<TensorType> Graph::Infer(const OpDef& op,
         operands.empty()
             ? ""
             : absl::StrCat(" (", absl::StrJoin(operands, "; "), ")");
-    return fail(absl::StrCat(type.status().message(), origin));
+    ReportError(LocNow(loc), op.name,
+                absl::Status(type.status().code(),
+                             absl::StrCat(type.status().message(), origin)));
+    return std::nullopt;
   }
   if (!type->shape.is_valid()) {
     return fail(absl::StrCat("the result would have shape ",
@@ -383,11 +406,18 @@ int64_t Graph::KeepRule(UserGradientRule rule) {
 
 void Graph::ReportError(Loc loc, absl::string_view what,
                         absl::string_view message) {
+  ReportError(loc, what, absl::InvalidArgumentError(message));
+}
+
+void Graph::ReportError(Loc loc, absl::string_view what,
+                        const absl::Status& error) {
   if (errors_.size() == kMaxErrors) {
     ++errors_left_out_;
     return;
   }
-  errors_.push_back(absl::StrCat(loc.ToString(), ": ", what, ": ", message));
+  errors_.push_back(
+      absl::StrCat(loc.ToString(), ": ", what, ": ", error.message()));
+  if (errors_.size() == 1) first_error_ = error.code();
 }
 
 absl::Status Graph::status() const {
@@ -396,7 +426,9 @@ absl::Status Graph::status() const {
   if (errors_left_out_ > 0) {
     absl::StrAppend(&text, "\nand ", errors_left_out_, " more");
   }
-  return absl::InvalidArgumentError(text);
+  return first_error_ == absl::StatusCode::kResourceExhausted
+             ? absl::ResourceExhaustedError(text)
+             : absl::InvalidArgumentError(text);
 }
 
 namespace {

@@ -22,12 +22,12 @@
 #include <deque>
 #include <functional>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -189,7 +189,11 @@ class Graph {
 
   // Keeps a mistake: "file:line: what: message".
   void ReportError(Loc loc, absl::string_view what, absl::string_view message);
-  // OK, or the mistakes kept so far, a line each.
+  // The same for an error that something given to the declaration returned, or
+  // that was made of what it threw.
+  void ReportError(Loc loc, absl::string_view what, const absl::Status& error);
+  // OK, or the mistakes kept so far, a line each: kResourceExhausted if the
+  // first of them was want of memory, else kInvalidArgument.
   absl::Status status() const;
 
   int size() const { return static_cast<int>(nodes_.size()); }
@@ -304,19 +308,23 @@ class Graph {
                    Loc loc);
   Var AppendVariable(absl::string_view name, TensorType type,
                      const Initializer& initializer, Tag tag, Loc loc);
+  // Gives the node its variable, or reports why there is none.
+  void AddVariable(Var var, TensorType type, const Initializer& initializer,
+                   Tag tag, absl::string_view what);
 
   GraphOptions options_;
   GraphHandle handle_;
   std::deque<Node> nodes_;
   std::shared_ptr<Variables> variables_;
   std::shared_ptr<OpStore> ops_;
-  absl::flat_hash_map<std::string, int> node_of_name_;
+  std::map<std::string, int, std::less<>> node_of_name_;
   std::deque<UserGradientRule> rules_;
   int gradient_of_ = kNone;
   Loc gradient_loc_;
   Loc loc_scope_;
   bool in_training_scope_ = false;
   std::vector<std::string> errors_;
+  absl::StatusCode first_error_ = absl::StatusCode::kOk;
   int64_t errors_left_out_ = 0;
 };
 

@@ -7,9 +7,9 @@
 #define TAPE_FRAMEWORK_CORE_OP_STORE_H_
 
 #include <deque>
+#include <set>
 #include <string>
 
-#include "absl/container/flat_hash_set.h"
 #include "framework/core/op.h"
 
 namespace tape {
@@ -25,7 +25,7 @@ class OpStore {
 
   std::deque<OpDef> copies_;
   std::deque<std::string> texts_;
-  absl::flat_hash_set<const void*> lasting_;  // What is known to stay.
+  std::set<const void*> lasting_;  // What is known to stay.
 };
 
 }  // namespace tape

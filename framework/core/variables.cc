@@ -25,9 +25,14 @@ const char* Name(Tag tag) {
 
 int Variables::Add(Variable variable) {
   const int index = size();
-  const bool is_new = index_of_.emplace(variable.name, index).second;
-  TAPE_CHECK(is_new);
+  TAPE_CHECK(!index_of_.contains(variable.name));
   variables_.push_back(std::move(variable));
+  try {
+    index_of_.emplace(variables_.back().name, index);
+  } catch (...) {  // Both, or neither.
+    variables_.pop_back();
+    throw;
+  }
   return index;
 }
 

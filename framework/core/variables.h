@@ -9,9 +9,10 @@
 #include <atomic>
 #include <cstddef>
 #include <deque>
+#include <functional>
+#include <map>
 #include <string>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "framework/core/tensor.h"
 
@@ -80,7 +81,7 @@ class Variables {
   };
   std::atomic<Runs> runs_ = Runs();
   std::deque<Variable> variables_;
-  absl::flat_hash_map<std::string, int> index_of_;
+  std::map<std::string, int, std::less<>> index_of_;
 };
 
 }  // namespace tape

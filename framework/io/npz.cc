@@ -10,12 +10,13 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <iterator>
 #include <new>
+#include <set>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -181,7 +182,7 @@ class LayoutParser {
   absl::string_view rest_;
   const absl::string_view where_;
   Layout layout_;
-  absl::flat_hash_set<absl::string_view> found_;
+  std::set<absl::string_view> found_;
 };
 
 absl::StatusOr<FileBytes> Allocate(size_t size, absl::string_view where) {
@@ -452,7 +453,7 @@ absl::StatusOr<NpzFile> ParseNpz(absl::string_view bytes,
   const auto close = absl::MakeCleanup([zip] { zip_discard(zip); });
 
   NpzFile file;
-  absl::flat_hash_set<std::string> names;
+  std::set<std::string, std::less<>> names;
   uint64_t left = bytes.size();
   for (zip_int64_t i = 0; i < zip_get_num_entries(zip, /*flags=*/0); ++i) {
     zip_stat_t stat;

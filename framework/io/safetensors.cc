@@ -8,9 +8,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <set>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -231,8 +232,8 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   Field field_ = kType;
   int fields_found_ = 0;  // A bit for each.
   std::vector<uint64_t> list_;
-  absl::flat_hash_set<std::string> names_;
-  absl::flat_hash_set<std::string> metadata_keys_;
+  std::set<std::string, std::less<>> names_;
+  std::set<std::string, std::less<>> metadata_keys_;
 };
 
 // The header's bytes.
@@ -351,7 +352,7 @@ absl::Status CheckTexts(absl::Span<const StoredArray* const> arrays,
     return WrongData(path, "names and metadata in UTF-8", Quoted(text, 80));
   };
   absl::Status status;
-  absl::flat_hash_set<absl::string_view> names = {kMetadataName};
+  std::set<absl::string_view> names = {kMetadataName};
   for (const StoredArray* array : arrays) {
     status.Update(check(array->name));
     if (!names.insert(array->name).second) {
@@ -360,7 +361,7 @@ absl::Status CheckTexts(absl::Span<const StoredArray* const> arrays,
           ArrayText(array->name)));
     }
   }
-  absl::flat_hash_set<absl::string_view> keys;
+  std::set<absl::string_view> keys;
   for (const auto& [key, value] : metadata) {
     status.Update(check(key));
     status.Update(check(value));

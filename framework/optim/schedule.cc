@@ -90,15 +90,15 @@ Var Schedule::At(Var t, Loc loc) const {
   if (function_ == nullptr || graph == nullptr) return Var();
   if (!t.valid()) return t;
   const CallScope call(t, loc);
-  const auto fail = [&](absl::string_view message) {
-    graph->ReportError(PlaceOf(t), "Schedule", message);
+  const auto fail = [&](const auto& error) {
+    graph->ReportError(PlaceOf(t), "Schedule", error);
     return Var(graph, kNone);
   };
   Var value;
   try {
     value = function_(t);
   } catch (...) {
-    return fail(CaughtStatus("its function").message());
+    return fail(CaughtStatus("its function"));
   }
   if (!graph->Has(value)) {
     return fail(absl::StrCat(

@@ -238,7 +238,7 @@ void Chain::Apply(GradientFlow& flow) const {
       transform->Apply(flow);
     } catch (...) {
       flow.graph->ReportError(transform->loc(), transform->name(),
-                              CaughtStatus("a function given to it").message());
+                              CaughtStatus("a function given to it"));
     }
     if (!flow.graph->status().ok()) return;
   }

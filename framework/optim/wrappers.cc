@@ -4,11 +4,11 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -49,7 +49,7 @@ Var HasSamples(const GradientFlow& flow) {
 // The stream of `name`, or the first of those of "name/2", "name/3", … that no
 // node of the graph draws from.
 uint64_t FreeStream(const Graph& graph, absl::string_view name) {
-  absl::flat_hash_set<uint64_t> taken;
+  std::set<uint64_t> taken;
   for (int id = 0; id < graph.size(); ++id) {
     const Attributes& attributes = graph.node(id).attributes;
     if (attributes.seed == graph.seed()) taken.insert(attributes.stream);

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
+#include <set>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "framework/core/basic_ops.h"
@@ -120,7 +120,7 @@ void Executable::AddSteps(const KernelSource& kernels) {
               .kernel = nullptr,
               .node = step.outputs.empty() ? kNone : step.outputs[0],
               .side_effects = side_effects};
-    absl::flat_hash_set<int> storages;  // An operand may be named twice.
+    std::set<int> storages;  // An operand may be named twice.
     for (int id : step.inputs) {
       call.read.push_back(places[id]);
       if (storages.insert(storage_of[id]).second) {
@@ -155,7 +155,7 @@ void Executable::AddCopies() {
 }
 
 void Executable::FindAddresses() {
-  absl::flat_hash_map<int, int> fed_of_tape_id;
+  std::map<int, int> fed_of_tape_id;
   for (int tape_id : compiled_.input_tape_ids) {
     fed_of_tape_id.emplace(tape_id, static_cast<int>(fed_of_tape_id.size()));
   }
@@ -190,11 +190,12 @@ void Executable::MakeBuffers(int threads) {
     arena_ = Buffer(arena_bytes);
     scratch_ = Buffer(scratch_bytes);
   } catch (const OutOfMemory&) {
-    throw StatusError(absl::ResourceExhaustedError(absl::StrCat(
-        "there is no memory for the plan's ", arena_bytes + scratch_bytes,
-        " bytes", compiled_.batch > 0 ? WithBatch(compiled_.batch) : "",
-        "; the largest of its values are ",
-        LargestValues(compiled_.program, compiled_.memory))));
+    throw OutOfMemory(
+        arena_bytes + scratch_bytes,
+        absl::StrCat("the plan's ", arena_bytes + scratch_bytes, " bytes",
+                     compiled_.batch > 0 ? WithBatch(compiled_.batch) : "",
+                     "; the largest of its values are ",
+                     LargestValues(compiled_.program, compiled_.memory)));
   }
 }
 

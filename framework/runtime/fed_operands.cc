@@ -2,16 +2,16 @@
 #include "framework/runtime/fed_operands.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 
 namespace tape {
 
 std::vector<FedOperand> FindFedOperands(const Program& program) {
   std::vector<FedOperand> operands;
-  absl::flat_hash_map<int, int> fed_of_node;
+  std::map<int, int> fed_of_node;
   for (int input : program.Inputs()) {
     fed_of_node.emplace(input, static_cast<int>(fed_of_node.size()));
   }

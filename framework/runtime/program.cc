@@ -3,8 +3,8 @@
 #include "framework/runtime/program.h"
 
 #include <algorithm>
+#include <map>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "framework/core/check.h"
@@ -45,7 +45,7 @@ Program Extract(const Graph& graph, absl::Span<const Var> fetches,
     program.tape_ids.push_back(id);
     for (int& input : program.nodes.back().inputs) input = new_id[input];
   }
-  absl::flat_hash_map<absl::string_view, absl::string_view> replaced_by;
+  std::map<absl::string_view, absl::string_view> replaced_by;
   for (const Replacement& replacement : replace) {
     replaced_by.emplace(replacement.variable, replacement.by);
   }

@@ -210,9 +210,9 @@ TileKernels::TileKernels(std::shared_ptr<const TiledBatch> tiled)
     }
     MakeLanes();
   } catch (const OutOfMemory& error) {
-    throw StatusError(absl::ResourceExhaustedError(
-        absl::StrCat("the tiles of the batch found ", error.what(),
-                     WithBatch(tiled_->batch))));
+    throw OutOfMemory(error.bytes(),
+                      absl::StrCat("the ", error.bytes(), " bytes of a tile",
+                                   WithBatch(tiled_->batch)));
   }
 }
 

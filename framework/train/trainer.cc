@@ -6,11 +6,11 @@
 #include <cmath>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -261,7 +261,7 @@ class Training {
   // The model's variables, and those that evaluations read in place of them.
   std::vector<Var> KeptVariables() const {
     Graph& graph = *model_.graph;
-    absl::flat_hash_set<absl::string_view> read;
+    std::set<absl::string_view> read;
     for (Var variable : ModelVariables(
              graph,
              {inference_.loss, inference_.predicted, inference_.logits})) {

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <set>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
@@ -31,7 +31,7 @@ std::vector<Placed> Place(Graph& graph, const WeightMap& map,
                           absl::Span<const Var> outputs,
                           std::vector<std::string>& errors) {
   std::vector<Placed> placed;
-  absl::flat_hash_set<absl::string_view> names;
+  std::set<absl::string_view> names;
   // By the array's name, the variables.
   std::map<std::string, std::vector<std::string>> variables_of;
   for (Var variable : ModelVariables(graph, outputs)) {
@@ -173,7 +173,7 @@ absl::Status LoadWeights(Graph& graph, absl::Span<const StoredArray> arrays,
   const std::vector<Placed> placed = Place(graph, map, outputs, errors);
   if (!errors.empty()) return AllErrors(std::move(errors), call);
 
-  absl::flat_hash_map<absl::string_view, const StoredArray*> array_of;
+  std::map<absl::string_view, const StoredArray*> array_of;
   for (const StoredArray& array : arrays) {
     if (!array_of.emplace(array.name, &array).second) {
       errors.push_back(absl::StrCat(ArrayText(array.name),
@@ -181,7 +181,7 @@ absl::Status LoadWeights(Graph& graph, absl::Span<const StoredArray> arrays,
                                     "another"));
     }
   }
-  absl::flat_hash_set<absl::string_view> taken;
+  std::set<absl::string_view> taken;
   std::vector<Tensor> values;
   for (const Placed& place : placed) {
     const auto found = array_of.find(place.stored.name);

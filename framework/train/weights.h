@@ -11,10 +11,11 @@
 #ifndef TAPE_FRAMEWORK_TRAIN_WEIGHTS_H_
 #define TAPE_FRAMEWORK_TRAIN_WEIGHTS_H_
 
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -42,7 +43,7 @@ struct StoredName {
 
 // By the variable's name. One that is not in it has its own name in the file,
 // and its own layout.
-using WeightMap = absl::flat_hash_map<std::string, StoredName>;
+using WeightMap = std::map<std::string, StoredName, std::less<>>;
 
 // For a network whose layer i, counted from 1, is PyTorch's
 // nn.Linear modules[i - 1]: "layer<i>/w" [in,out] is "<module>.weight"

@@ -310,7 +310,7 @@ TEST_F(ThrowingOpTest, MoreScratchMemoryThanThereCanBeIsAnError) {
       scratch_wanted = 0;
       EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
       EXPECT_THAT(std::string(status.message()),
-                  HasSubstr("there is no memory for the plan's "));
+                  HasSubstr("Run found no memory for the plan's "));
       EXPECT_TRUE(plan->Run({{net.x, net.fed}}).ok());
     }
   }
@@ -389,11 +389,13 @@ TEST(OutOfMemoryTest, CompileNamesTheBytesAndTheLargestValues) {
   const Var y = Tanh(MatMul(x, w, {}, {"net.cc", 3}), {"net.cc", 4});
   const Var z = Sum(CumSum(y, 0, {}, {"net.cc", 5}));
   const absl::Status status =
-      Compile(graph, {.fetch = {z}, .batch_sizes = {kHuge}}).status();
+      Compile(graph, {.fetch = {z}, .batch_sizes = {kHuge}}, {"net.cc", 9})
+          .status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
   EXPECT_THAT(std::string(status.message()),
               testing::ContainsRegex(
-                  "there is no memory for the plan's [0-9]{13} bytes, with a "
+                  "^net.cc:9: Compile found no memory for the plan's "
+                  "[0-9]{13} bytes, with a "
                   "batch of 1073741824 samples; the largest of its values are "
                   "2147483648000 bytes of [A-Za-z]+ "
                   "\\[1073741824,500\\] \\(net.cc:[345]\\)"));
@@ -403,11 +405,13 @@ TEST(OutOfMemoryTest, APlanWithoutABatchSaysNothingOfOne) {
   Graph graph;
   const Var x = graph.Input("x", {1 << 20, 1});
   const Var y = Sum(CumSum(x * Transpose(x), 0, {}, {"net.cc", 2}));
-  const absl::Status status = Compile(graph, {.fetch = {y}}).status();
+  const absl::Status status =
+      Compile(graph, {.fetch = {y}}, {"net.cc", 9}).status();
   EXPECT_THAT(std::string(status.message()),
-              testing::ContainsRegex("^there is no memory for the plan's "
-                                     "[0-9]+ bytes; the largest of its values "
-                                     "are 4398046511104 bytes of "));
+              testing::ContainsRegex(
+                  "^net.cc:9: Compile found no memory for the plan's "
+                  "[0-9]+ bytes; the largest of its values "
+                  "are 4398046511104 bytes of "));
 }
 
 TEST(OutOfMemoryTest, TilesNameTheBytesAndTheBatch) {
