@@ -46,6 +46,14 @@ struct Published {
   std::string remark = {};  // What else there is to say of them.
 };
 
+// What is made of a document: with its slips put right, or with them.
+enum class Variant { kCorrected, kAsWritten };
+
+// "corrected" or "as_written", as flags and files name it.
+inline std::string VariantName(Variant variant) {
+  return variant == Variant::kAsWritten ? "as_written" : "corrected";
+}
+
 struct Experiment {
   std::string name;
   // Of a document: "corrected", the mathematics it intends, by automatic

@@ -192,8 +192,6 @@ Updates UpdatesAsWritten(const std::vector<Layer>& layers, Var labels,
   return updates;
 }
 
-enum class Variant { kCorrected, kAsWritten };
-
 Classifier Declare(const Row& row, Variant variant, Graph& graph,
                    int64_t pixels, const Settings& settings) {
   const bool as_written = variant == Variant::kAsWritten;
@@ -238,8 +236,7 @@ std::vector<Experiment> Fashion40() {
     for (Variant variant : {Variant::kCorrected, Variant::kAsWritten}) {
       experiments.push_back(
           {.name = row.name,
-           .variant =
-               variant == Variant::kAsWritten ? "as_written" : "corrected",
+           .variant = VariantName(variant),
            .description = absl::StrCat(
                "784-", row.hidden, "-10 ", row.activation.name, ", SGD ",
                row.learning_rate, ", batch ", row.batch_size,

@@ -141,8 +141,6 @@ TransformPtr CorrectedOptimizer(const Row& row, const Settings& settings) {
                                  std::move(sgd));
 }
 
-enum class Variant { kCorrected, kAsWritten };
-
 Classifier Declare(const Row& row, Variant variant, Graph& graph,
                    int64_t pixels, const Settings& settings) {
   const bool as_written = variant == Variant::kAsWritten;
@@ -186,8 +184,7 @@ std::vector<Experiment> Mnist500x250x100() {
       if (is_adam && variant == Variant::kAsWritten) continue;
       experiments.push_back(
           {.name = row.name,
-           .variant =
-               variant == Variant::kAsWritten ? "as_written" : "corrected",
+           .variant = VariantName(variant),
            .description = absl::StrCat(
                "784-500-250-100-10 ", row.activation.name,
                is_adam ? ", Adam" : ", SGD", row.decay != 0 ? " with L2" : "",

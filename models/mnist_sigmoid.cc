@@ -157,8 +157,6 @@ Updates UpdatesAsWritten(const std::vector<Layer>& layers, Var gradient,
   return updates;
 }
 
-enum class Variant { kCorrected, kAsWritten };
-
 Classifier Declare(const Row& row, Variant variant, Graph& graph,
                    int64_t pixels, const Settings& settings) {
   const bool as_written = variant == Variant::kAsWritten;
@@ -208,8 +206,7 @@ std::vector<Experiment> MnistSigmoid() {
     for (Variant variant : {Variant::kCorrected, Variant::kAsWritten}) {
       experiments.push_back(
           {.name = row.name,
-           .variant =
-               variant == Variant::kAsWritten ? "as_written" : "corrected",
+           .variant = VariantName(variant),
            .description =
                absl::StrCat("784-", row.hidden, "-10 sigmoid, SGD ",
                             row.learning_rate, ": document E, on MNIST"),

@@ -3,7 +3,6 @@
 #include "framework/core/graph.h"
 
 #include <cmath>
-#include <cstring>
 #include <deque>
 #include <mutex>
 #include <utility>
@@ -471,14 +470,11 @@ absl::Status Graph::SetValue(Var variable, const TensorView& value, Loc loc) {
   if (value.data() == nullptr) {
     return fail(absl::StrCat("the value given for ", name, " has no memory"));
   }
-  const Variables::Run run(*variables_, /*writes=*/true);
-  if (!run.may_begin()) {
+  if (!variables_->Assign({{index, value}})) {
     return absl::FailedPreconditionError(
         absl::StrCat(loc.ToString(), ": SetValue: a plan of the graph of ",
                      name, " is running"));
   }
-  // In place: plans hold on to the memory.
-  std::memmove(variables_->memory(index), value.data(), held.bytes());
   return absl::OkStatus();
 }
 

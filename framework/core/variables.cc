@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <cstring>
 #include <utility>
 
 #include "framework/core/check.h"
@@ -34,6 +35,16 @@ int Variables::Add(Variable variable) {
     throw;
   }
   return index;
+}
+
+bool Variables::Assign(absl::Span<const NewValue> values) {
+  const Run run(*this, /*writes=*/true);
+  if (!run.may_begin()) return false;
+  for (const auto& [index, value] : values) {
+    const size_t bytes = value.type().bytes();
+    if (bytes != 0) std::memmove(memory(index), value.data(), bytes);
+  }
+  return true;
 }
 
 Variables::Run::Run(Variables& variables, bool writes)

@@ -14,7 +14,9 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "framework/core/tensor.h"
+#include "framework/core/tensor_type.h"
 
 namespace tape {
 
@@ -51,6 +53,15 @@ class Variables {
   const Variable& operator[](int index) const { return variables_[index]; }
   // The numbers of one, to be written.
   void* memory(int index) { return variables_[index].value.data(); }
+
+  // A new value for the variable of that index, of its type.
+  struct NewValue {
+    int index;
+    TensorView value;
+  };
+  // Copies them into the memory that is there, which plans hold on to. Returns
+  // false, and copies nothing, while a run uses the variables.
+  [[nodiscard]] bool Assign(absl::Span<const NewValue> values);
 
   // While one lives, the variables are in use: by any number who only read, or
   // by one who writes. Runs of the process that this one was forked from do not

@@ -11,12 +11,14 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "framework/core/floating_point.h"
+#include "framework/metrics/read_json.h"
 #include "nlohmann/json.hpp"
 
 namespace tape {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using json::Read;
 
 // Calls visit(name, member) for each member of a summary, in the order they are
 // written.
@@ -50,24 +52,10 @@ std::string Kind(Integer) {
                       std::numeric_limits<Integer>::max());
 }
 
-bool Read(const Json& json, std::string& member) {
-  if (!json.is_string()) return false;
-  member = json.get<std::string>();
-  return true;
-}
-
 bool Read(const Json& json, double& member) {
   if (!json.is_number() && !json.is_null()) return false;
   member = json.is_null() ? kNotMeasured : json.get<double>();
   return true;
-}
-
-template <typename Integer>
-bool Read(const Json& json, Integer& member) {
-  if (!json.is_number_unsigned()) return false;
-  const uint64_t value = json.get<uint64_t>();
-  member = static_cast<Integer>(value);
-  return static_cast<uint64_t>(member) == value && member >= 0;
 }
 
 // "line 6: ", of the member of a text that has lines.

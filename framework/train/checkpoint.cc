@@ -2,7 +2,6 @@
 #include "framework/train/checkpoint.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -139,16 +138,14 @@ absl::StatusOr<TrainingState> Restore(const Checkpoint& checkpoint,
                        array.name, "\" too"));
     }
   }
-  const Variables::Run run(variables, /*writes=*/true);
-  if (!run.may_begin()) {
+  std::vector<Variables::NewValue> new_values;
+  for (int i = 0; i < variables.size(); ++i) {
+    new_values.push_back({i, values[i]});
+  }
+  if (!variables.Assign(new_values)) {
     return absl::FailedPreconditionError(absl::StrCat(
         checkpoint.path,
         ": cannot be restored while a plan of the graph is running"));
-  }
-  for (int i = 0; i < variables.size(); ++i) {
-    // Into the memory that is there: plans hold on to it.
-    std::memcpy(variables.memory(i), values[i].data(),
-                values[i].type().bytes());
   }
   return state;
 } catch (...) {

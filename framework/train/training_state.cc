@@ -11,12 +11,14 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/floating_point.h"
+#include "framework/metrics/read_json.h"
 #include "nlohmann/json.hpp"
 
 namespace tape {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using json::Read;
 
 // Calls visit(name, member) for each member. `Value` is the type or its const.
 template <typename Value, typename Visit>
@@ -163,36 +165,6 @@ Json Written(const std::optional<Value>& value) {
 // its default.
 bool IsNewer(absl::string_view name) {
   return name == "beginning" || name == "not_good";
-}
-
-// Whether `json` is such a value, which then is in `value`.
-bool Read(const Json& json, bool& value) {
-  if (!json.is_boolean()) return false;
-  value = json.get<bool>();
-  return true;
-}
-
-bool Read(const Json& json, std::unsigned_integral auto& value) {
-  if (!json.is_number_unsigned()) return false;
-  const uint64_t read = json.get<uint64_t>();
-  value = static_cast<std::remove_reference_t<decltype(value)>>(read);
-  return value == read;
-}
-
-// Nothing that is counted here is negative.
-bool Read(const Json& json, std::signed_integral auto& value) {
-  using Unsigned =
-      std::make_unsigned_t<std::remove_reference_t<decltype(value)>>;
-  Unsigned read;
-  if (!Read(json, read)) return false;
-  value = static_cast<std::remove_reference_t<decltype(value)>>(read);
-  return value >= 0;
-}
-
-bool Read(const Json& json, std::string& value) {
-  if (!json.is_string()) return false;
-  value = json.get<std::string>();
-  return true;
 }
 
 bool Read(const Json& json, double& value) {

@@ -3,7 +3,6 @@
 #include "framework/train/weights.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <set>
 #include <utility>
@@ -203,16 +202,13 @@ absl::Status LoadWeights(Graph& graph, absl::Span<const StoredArray> arrays,
   }
   if (!errors.empty()) return AllErrors(std::move(errors), call);
 
-  Variables& variables = *graph.shared_variables();
-  const Variables::Run run(variables, /*writes=*/true);
-  if (!run.may_begin()) {
+  std::vector<Variables::NewValue> new_values;
+  for (size_t i = 0; i < placed.size(); ++i) {
+    new_values.push_back({graph.node(placed[i].variable).variable, values[i]});
+  }
+  if (!graph.shared_variables()->Assign(new_values)) {
     return absl::FailedPreconditionError(
         absl::StrCat(call, ": a plan of the graph is running"));
-  }
-  for (size_t i = 0; i < placed.size(); ++i) {
-    // Into the memory that is there: plans hold on to it.
-    std::memcpy(variables.memory(graph.node(placed[i].variable).variable),
-                values[i].data(), values[i].type().bytes());
   }
   return absl::OkStatus();
 } catch (...) {
