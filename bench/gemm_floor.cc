@@ -2,12 +2,11 @@
 // are measured by.
 #include "bench/gemm_floor.h"
 
-#include <omp.h>
-
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
 
 #include "framework/core/tensor.h"
+#include "ops/openmp.h"
 
 namespace tape {
 namespace {

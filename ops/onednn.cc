@@ -10,7 +10,6 @@
 // tests/ops/op_test.cc, tests/ops/matmul_test.cc and tests/ops/onednn_test.cc.
 #include "ops/onednn.h"
 
-#include <omp.h>
 #include <oneapi/dnnl/dnnl_debug.h>
 #include <sys/mman.h>
 
@@ -26,6 +25,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "framework/core/exceptions.h"
+#include "ops/openmp.h"
 
 namespace tape::onednn {
 namespace {

@@ -1,6 +1,6 @@
-"""Prints "N passed, N failed" for one run of `bazel test`; exits 0 only if some test ran and none failed.
+"""Prints "N passed, N failed" for runs of `bazel test`; exits 0 only if tests ran in each and none failed.
 
-Usage: count_tests.py BUILD_EVENTS_JSON BAZEL_EXIT_STATUS [NAME passed|failed]
+Usage: count_tests.py (BUILD_EVENTS_JSON=BAZEL_EXIT_STATUS | NAME=passed | NAME=failed)...
 
 NAME is a check that was made outside of Bazel, and counts as a test case.
 """
@@ -45,61 +45,80 @@ def count_cases(path):
   return passed, failed, skipped
 
 
-def main():
-  events, status = read_events(sys.argv[1]), int(sys.argv[2])
-  runs = {}  # (label, run, shard) -> its last attempt's testResult
-  tests = set()
-  unbuilt = set()
-  for event in events:
-    event_id = event.get('id', {})
-    if 'testResult' in event_id and 'testResult' in event:
-      test = event_id['testResult']
-      runs[test['label'], test.get('run', 1), test.get('shard', 1)] = event['testResult']
-    elif 'testSummary' in event_id and 'testSummary' in event:
-      tests.add(event_id['testSummary']['label'])
-    elif 'targetCompleted' in event_id and not event.get('completed', {}).get('success'):
-      unbuilt.add(event_id['targetCompleted']['label'])
+class Count:
+  """What ran, and what of it did not go well: a line each."""
 
-  passed = failed = skipped = 0
-  culprits = set()
-  for (label, _, _), result in runs.items():
-    xml_uris = [f['uri'] for f in result.get('testActionOutput', []) if f['name'] == 'test.xml']
-    run_passed = run_failed = 0
-    for uri in xml_uris:
-      counts = count_cases(urllib.parse.unquote(urllib.parse.urlparse(uri).path))
-      run_passed += counts[0]
-      run_failed += counts[1]
-      skipped += counts[2]
-    # A crash, a timeout or a sanitizer's report at exit may leave an xml that knows of no failure.
-    if result['status'] not in ('PASSED', 'FLAKY') and run_failed == 0:
-      run_failed = 1
-    if run_failed:
-      culprits.add(label)
-    passed += run_passed
-    failed += run_failed
+  def __init__(self):
+    self.passed = self.failed = self.skipped = 0
+    self.culprits = []
 
-  if len(sys.argv) == 5:
-    if sys.argv[4] == 'passed':
-      passed += 1
+  def add_check(self, name, passed):
+    if passed:
+      self.passed += 1
     else:
-      failed += 1
-      culprits.add(sys.argv[3])
+      self.failed += 1
+      self.culprits.append(f'failed: {name}')
 
-  for label in sorted(culprits):
-    print(f'failed: {label}')
-  ran = {label for label, _, _ in runs}
-  for label in sorted((unbuilt | tests) - ran):
-    print(f'failed to build: {label}')
-    failed += 1
-  no_tests_found = 4
-  if status not in (0, no_tests_found) and failed == 0:  # say, a BUILD file with an error
-    print('failed: bazel itself, see above')
-    failed = 1
+  def add_run(self, path, status):
+    """Adds the tests of one `bazel test`, with its build events and its exit status."""
+    runs = {}  # (label, run, shard) -> its last attempt's testResult
+    tests = set()
+    unbuilt = set()
+    for event in read_events(path):
+      event_id = event.get('id', {})
+      if 'testResult' in event_id and 'testResult' in event:
+        test = event_id['testResult']
+        runs[test['label'], test.get('run', 1), test.get('shard', 1)] = event['testResult']
+      elif 'testSummary' in event_id and 'testSummary' in event:
+        tests.add(event_id['testSummary']['label'])
+      elif 'targetCompleted' in event_id and not event.get('completed', {}).get('success'):
+        unbuilt.add(event_id['targetCompleted']['label'])
 
-  if skipped:
-    print(f'{skipped} skipped')
-  print(f'{passed} passed, {failed} failed')
-  return 0 if passed and not failed else 1
+    name = os.path.basename(path)
+    before = self.passed + self.failed
+    failed_before = self.failed
+    culprits = set()
+    for (label, _, _), result in runs.items():
+      xml_uris = [f['uri'] for f in result.get('testActionOutput', []) if f['name'] == 'test.xml']
+      failed = 0
+      for uri in xml_uris:
+        counts = count_cases(urllib.parse.unquote(urllib.parse.urlparse(uri).path))
+        self.passed += counts[0]
+        failed += counts[1]
+        self.skipped += counts[2]
+      # A crash, a timeout or a sanitizer's report at exit may leave an xml that knows of no failure.
+      if result['status'] not in ('PASSED', 'FLAKY') and failed == 0:
+        failed = 1
+      if failed:
+        culprits.add(label)
+      self.failed += failed
+
+    self.culprits += [f'failed ({name}): {label}' for label in sorted(culprits)]
+    ran = {label for label, _, _ in runs}
+    for label in sorted((unbuilt | tests) - ran):
+      self.culprits.append(f'failed to build ({name}): {label}')
+      self.failed += 1
+    no_tests_found = 4
+    if status not in (0, no_tests_found) and self.failed == failed_before:  # say, a BUILD file with an error
+      self.add_check(f'bazel itself ({name}), see above', False)
+    elif self.passed + self.failed == before:
+      self.add_check(f'{name}: no test ran', False)
+
+
+def main():
+  count = Count()
+  for argument in sys.argv[1:]:
+    name, outcome = argument.rsplit('=', 1)
+    if outcome in ('passed', 'failed'):
+      count.add_check(name, outcome == 'passed')
+    else:
+      count.add_run(name, int(outcome))
+  for culprit in count.culprits:
+    print(culprit)
+  if count.skipped:
+    print(f'{count.skipped} skipped')
+  print(f'{count.passed} passed, {count.failed} failed')
+  return 0 if count.passed and not count.failed else 1
 
 
 if __name__ == '__main__':

@@ -1,5 +1,7 @@
 """Tests of the framework."""
 
+load("//framework:cc.bzl", "cc_test")
+
 # What nearly every test includes.
 _COMMON = [
     "//framework/core",
@@ -13,7 +15,7 @@ _COMMON = [
 
 def unit_test(name, srcs = None, size = "small", deps = [], **kwargs):
     """A test of NAME.cc, unless `srcs` are given, that depends on `deps` beside what nearly every test includes."""
-    native.cc_test(
+    cc_test(
         name = name,
         size = size,
         srcs = srcs or [name + ".cc"],

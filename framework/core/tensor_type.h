@@ -38,6 +38,7 @@ struct BFloat16 {
         std::isnan(value) ? word | 0x400000 : word + 0x7FFF + (word >> 16 & 1);
     bits = static_cast<uint16_t>(half >> 16);
   }
+  // Exact. NOLINTNEXTLINE(google-explicit-constructor)
   operator float() const { return std::bit_cast<float>(uint32_t{bits} << 16); }
 
   uint16_t bits = 0;
@@ -134,6 +135,7 @@ std::string DimText(int64_t dim);
 class Shape {
  public:
   Shape() = default;  // Rank 0: one element.
+  // Shapes are written as lists. NOLINTNEXTLINE(google-explicit-constructor)
   Shape(std::initializer_list<int64_t> dims) : dims_(dims) {}
   explicit Shape(absl::Span<const int64_t> dims)
       : dims_(dims.begin(), dims.end()) {}

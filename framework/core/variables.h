@@ -86,7 +86,7 @@ class Variables {
   static constexpr int kWriting = -1;
 
   // The runs of a process. One word, so that it is changed at once.
-  struct Runs {
+  struct alignas(2 * sizeof(int)) Runs {
     int process = 0;
     int count = 0;  // That read, or kWriting.
   };

@@ -23,6 +23,7 @@ static_assert(std::endian::native == std::endian::little,
               "the elements of files are read and written as they are");
 
 struct Float16 {
+  // Exact. NOLINTNEXTLINE(google-explicit-constructor)
   operator float() const {
     const int exponent = bits >> 10 & 0x1F;
     const int fraction = bits & 0x3FF;

@@ -49,7 +49,7 @@ class Plan::Impl {
 
   absl::Status Run(absl::Span<const Feed> feeds, Loc loc);
   // `scalar`: if it is no float32 of one element, that is a mistake too.
-  TensorView Value(Var fetch, bool scalar, Loc loc) const;
+  TensorView Value(Var var, bool scalar, Loc loc) const;
   TensorView Value(absl::string_view output, bool scalar, Loc loc) const;
   absl::Status status() const;
   void Record(Profile* profile);

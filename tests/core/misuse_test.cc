@@ -158,11 +158,13 @@ TEST(MisuseTest, AGraphHasNoValueOfWhatIsNoVariable) {
   const Var x = graph.Input("x", {2}, DType::kFloat32, At(1));
   const Var foreign = other.Parameter("w", {2}, Zeros());
   const std::string start = "net.cc:6: Value: expected a variable, found ";
-  for (const auto& [var, text] : std::vector<std::pair<Var, std::string>>{
+  for (const auto& wrong : std::vector<std::pair<Var, std::string>>{
            {x, "[2] is input \"x\", net.cc:1"},
            {foreign, "a Var of another graph"},
            {Var(), "an empty Var"},
            {Var(&graph, 7), "an invalid Var"}}) {
+    const Var var = wrong.first;
+    const std::string& text = wrong.second;
     EXPECT_EQ(
         Written([&] {
           EXPECT_TRUE(std::isnan(graph.Value(var, At(6)).values<float>()[0]));

@@ -334,13 +334,12 @@ BuildSample CastTo(DType dtype) {
 }
 
 void AddCastRows(SampleTable* table) {
-  for (const auto& [name, shape] :
-       std::vector<std::pair<const char*, Shape>>{{"ordinary", {3, 5}},
-                                                  {"scalar", {}},
-                                                  {"empty", {0, 3}},
-                                                  {"batch", {kBatch, 3}},
-                                                  {"blocks", {5, 211}},
-                                                  {"chunks", {3, 100003}}}) {
+  const std::vector<std::pair<const char*, Shape>> kinds = {
+      {"ordinary", {3, 5}},   {"scalar", {}},       {"empty", {0, 3}},
+      {"batch", {kBatch, 3}}, {"blocks", {5, 211}}, {"chunks", {3, 100003}}};
+  for (const auto& kind : kinds) {
+    const char* const name = kind.first;
+    const Shape& shape = kind.second;
     const auto add = [&](const char* conversion, SampleInput input, DType to) {
       table->Add({.op = "Cast",
                   .name = absl::StrCat(conversion, "_", name),

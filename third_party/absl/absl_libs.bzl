@@ -1,0 +1,1 @@
+../absl_libs.bzl
