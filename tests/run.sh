@@ -3,7 +3,8 @@
 #
 # Arguments go to `bazel test` (say --config=asan); targets among them replace the default, all. Without arguments more
 # is run, each part of it a case: the formats of sources and BUILD files, clang-tidy, the unit tests by clang with its
-# address and undefined-behaviour sanitizers, what has threads under the thread sanitizer, and each fuzzer for ten seconds.
+# address and undefined-behaviour sanitizers, what has threads under the thread sanitizer, each fuzzer for ten seconds,
+# and the program of a user's own workspace or build (tests/downstream).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -53,7 +54,7 @@ fuzz() { # FUZZER
   cp -r "tests/fuzz/seeds/${1%_fuzzer}" "$work/$1"
   # A finding outlives this run, to be looked at.
   bazel run --config=fuzz --symlink_prefix=/ "//tests/fuzz:$1" -- \
-    -max_total_time=10 -print_final_stats=1 -artifact_prefix="${TMPDIR:-/tmp}/" "$work/$1" </dev/null
+    -max_total_time=10 -verbosity=0 -print_final_stats=1 -artifact_prefix="${TMPDIR:-/tmp}/" "$work/$1" </dev/null
 }
 
 if [ $# = 0 ]; then
@@ -67,6 +68,12 @@ if [ $# = 0 ]; then
     //tests/{check,compiler,core,data,io,log,metrics,optim,runtime}/...
   for fuzzer in $(bazel query 'filter("_fuzzer$", //tests/fuzz:*)' --output=label </dev/null | sed 's/.*://'); do
     check "$fuzzer" fuzz "$fuzzer"
+  done
+  check downstream_bazel tests/downstream/run.sh bazel
+  check install_library third_party/install_library.sh "$work/prefix"
+  for build in make static cmake; do
+    command -v "${build/static/make}" >/dev/null || continue
+    check "downstream_$build" tests/downstream/run.sh "$build" "$work/prefix"
   done
   run_tests tsan --config=tsan --symlink_prefix=/ //tests/data/... //tests/runtime/... //tests/core:uninterrupted_test
 fi

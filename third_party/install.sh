@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs what Tape needs from Debian 12's packages, and the MNIST images; does nothing when all is there. With --tests
-# also what the tests and the checks of tests/run.sh need.
+# Installs what Tape needs from the packages of Debian 12, 13 or sid, and the MNIST images; does nothing when all is there.
+# With --tests also what the tests and the checks of tests/run.sh need.
 set -euo pipefail
 
 packages=(
@@ -105,7 +105,7 @@ case $* in
     ;;
   *) die "expected no arguments or --tests, found $*" ;;
 esac
-command -v apt-get >/dev/null || die 'this needs Debian 12: there is no apt-get here'
+command -v apt-get >/dev/null || die 'this needs Debian 12 or later: there is no apt-get here'
 
 installed=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | tr '\n' ' ') "
 mapfile -t missing < <(missing_packages "${packages[@]}")

@@ -140,7 +140,7 @@ struct SimplifyQuery {
 // What a node's value is the same as, to the bit, whatever the numbers (NaN and
 // -0 too).
 struct Simplification {
-  enum Kind {
+  enum Kind : int {
     kNothing,
     kInput,         // Its input `input`.
     kInputOfInput,  // The first input of that.

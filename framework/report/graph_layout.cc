@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <type_traits>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -26,9 +28,17 @@ double LineWidth(const BoxLine& line) {
          TextWidth(line.shape, kFontSize);
 }
 
+// The type of the length that gvRenderData gives: unsigned int, until
+// libgvc.so.7 made it size_t.
+template <typename Length>
+Length LengthOf(int (*)(GVC_t*, graph_t*, const char*, char**, Length*));
+using RenderedLength = decltype(LengthOf(&gvRenderData));
+constexpr bool kIsGvc7 = std::is_same_v<RenderedLength, size_t>;
+
 struct Graphviz {
   // Most of it for fonts, and for the threads of Pango.
-  SharedLibrary library{"libgvc.so.6", "libgvc6", 256 << 20};
+  SharedLibrary library{kIsGvc7 ? "libgvc.so.7" : "libgvc.so.6",
+                        kIsGvc7 ? "libgvc7" : "libgvc6", 256 << 20};
   TAPE_FUNCTION_OF(library, gvContext);
   TAPE_FUNCTION_OF(library, gvFreeContext);
   TAPE_FUNCTION_OF(library, gvLayout);
@@ -188,7 +198,7 @@ absl::StatusOr<GraphLayout> LayOut(const std::vector<GraphBox>& boxes) {
     graphviz.gvFreeLayout(context, graph);
   };
   char* plain = nullptr;
-  unsigned int length = 0;
+  RenderedLength length = 0;
   if (graphviz.gvRenderData(context, graph, "plain", &plain, &length) != 0) {
     return LayoutError(graphviz);
   }

@@ -34,7 +34,7 @@ struct Step {
 
 // Where a value lies.
 struct Place {
-  enum Kind {
+  enum Kind : int {
     kNowhere,   // Not a value of the plan: a Fill, or within a fused pass.
     kArena,     // `offset` bytes into the arena.
     kVariable,  // The memory of variable `index`.

@@ -1,0 +1,40 @@
+#!/bin/bash
+# Builds and runs one of the projects here as its user would, and expects of it the loss that this tree's own build has:
+#
+#   tests/downstream/run.sh bazel
+#   tests/downstream/run.sh cmake|make|static PREFIX    where third_party/install_library.sh has installed Tape
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+kind=${1:-}
+prefix=${2:-}
+export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+case $kind in
+  bazel)
+    cd bazel
+    bazel build --compilation_mode=opt --symlink_prefix="$work/bazel-" //:xor </dev/null
+    found=$("$work/bazel-bin/xor")
+    bazel shutdown
+    cd ..
+    ;;
+  cmake)
+    cmake -S cmake -B "$work" -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$prefix"
+    cmake --build "$work"
+    found=$("$work/xor")
+    ;;
+  make | static)
+    cp make/Makefile xor.cc "$work"
+    make -C "$work" LINK="$kind" SOURCE=xor.cc
+    found=$("$work/xor")
+    ;;
+  *)
+    echo "downstream: error: expected bazel, cmake, make or static, found '$kind'" >&2
+    exit 1
+    ;;
+esac
+
+expected=$(bazel run --symlink_prefix=/ //tests/downstream/bazel:xor </dev/null)
+echo "downstream: $kind: $found, in this tree $expected"
+[[ $found == loss\ 0x* && $found == "$expected" ]]

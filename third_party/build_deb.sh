@@ -1,0 +1,36 @@
+#!/bin/bash
+# Builds a Debian package of the library as install_library.sh installs it:
+#
+#   third_party/build_deb.sh FOLDER
+#
+# writes FOLDER/libtape-dev_VERSION_ARCHITECTURE.deb, for the release of Debian on which it is built.
+set -euo pipefail
+
+die() { echo "build_deb: error: $*" >&2; exit 1; }
+
+[ $# = 1 ] && [ -d "$1" ] || die "expected a folder to write the package to, found ${*:-none}"
+folder=$(cd "$1" && pwd)
+cd "$(dirname "${BASH_SOURCE[0]}")"
+stage=$(mktemp -d)
+trap 'rm -rf "$stage"' EXIT
+
+DESTDIR=$stage ./install_library.sh /usr
+version=$(sed -n 's/^Version: //p' "$stage/usr/lib/pkgconfig/tape.pc")
+architecture=$(dpkg --print-architecture)
+mkdir -p "$stage/DEBIAN" "$stage/usr/share/doc/libtape-dev"
+install -m 644 ../LICENSE "$stage/usr/share/doc/libtape-dev/copyright"
+cat >"$stage/DEBIAN/control" <<CONTROL
+Package: libtape-dev
+Version: $version
+Architecture: $architecture
+Section: libdevel
+Priority: optional
+Maintainer: The Tape authors <tape@localhost>
+Installed-Size: $(du -sk "$stage/usr" | cut -f1)
+Depends: libabsl-dev, libdnnl-dev, libhwy-dev, libisal-dev, libpng-dev, libzip-dev, zlib1g-dev, g++ (>= 4:12)
+Recommends: pkgconf, librsvg2-2, libgvc6 | libgvc7
+Description: neural networks on the CPU, as a tape of tensor operations
+ Headers, static and shared library, and the files for CMake and pkg-config.
+CONTROL
+chmod 755 "$stage"
+dpkg-deb --root-owner-group --build "$stage" "$folder/libtape-dev_${version}_$architecture.deb"
