@@ -44,21 +44,21 @@ format_build_files() {
 # The headers are looked at from the sources that include them; what tests are made of is only compiled by clang.
 tidy() {
   local includes
-  includes=$(pkg-config --cflags-only-I librsvg-2.0 libgvc)
+  includes=$(pkg-config --cflags-only-I librsvg-2.0 libgvc) || return
   find framework ops models bench -name '*.cc' ! -name 'libtorch_*' -print0 |
     xargs -0 -n 1 -P "$(nproc)" sh -c 'clang-tidy --quiet "$2" -- -std=c++20 -Wall -Wextra -I. $1 2>/dev/null' \
       clang-tidy "$includes"
 }
 
 fuzz() { # FUZZER
-  cp -r "tests/fuzz/seeds/${1%_fuzzer}" "$work/$1"
+  cp -r "tests/fuzz/seeds/${1%_fuzzer}" "$work/$1" || return
   # A finding outlives this run, to be looked at.
   bazel run --config=fuzz --symlink_prefix=/ "//tests/fuzz:$1" -- \
     -max_total_time=10 -verbosity=0 -print_final_stats=1 -artifact_prefix="${TMPDIR:-/tmp}/" "$work/$1" </dev/null
 }
 
 if [ $# = 0 ]; then
-  for tool in clang-format buildifier clang-tidy clang; do
+  for tool in buildifier clang clang-format clang-tidy cmake make; do
     command -v "$tool" >/dev/null || { echo "tests: error: no $tool: run third_party/install.sh --tests" >&2; exit 1; }
   done
   check formatting format_sources
@@ -66,13 +66,13 @@ if [ $# = 0 ]; then
   check clang_tidy tidy
   run_tests fuzz --config=fuzz --symlink_prefix=/ --test_size_filters=small --build_tests_only \
     //tests/{check,compiler,core,data,io,log,metrics,optim,runtime}/...
-  for fuzzer in $(bazel query 'filter("_fuzzer$", //tests/fuzz:*)' --output=label </dev/null | sed 's/.*://'); do
+  fuzzers=$(bazel query 'filter("_fuzzer$", //tests/fuzz:*)' --output=label </dev/null | sed 's/.*://')
+  for fuzzer in ${fuzzers:?bazel query names no fuzzers}; do
     check "$fuzzer" fuzz "$fuzzer"
   done
   check downstream_bazel tests/downstream/run.sh bazel
   check install_library third_party/install_library.sh "$work/prefix"
   for build in make static cmake; do
-    command -v "${build/static/make}" >/dev/null || continue
     check "downstream_$build" tests/downstream/run.sh "$build" "$work/prefix"
   done
   run_tests tsan --config=tsan --symlink_prefix=/ //tests/data/... //tests/runtime/... //tests/core:uninterrupted_test

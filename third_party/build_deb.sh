@@ -5,6 +5,7 @@
 #
 # writes FOLDER/libtape-dev_VERSION_ARCHITECTURE.deb, for the release of Debian on which it is built.
 set -euo pipefail
+umask 022
 
 die() { echo "build_deb: error: $*" >&2; exit 1; }
 
@@ -17,6 +18,10 @@ trap 'rm -rf "$stage"' EXIT
 DESTDIR=$stage ./install_library.sh /usr
 version=$(sed -n 's/^Version: //p' "$stage/usr/lib/pkgconfig/tape.pc")
 architecture=$(dpkg --print-architecture)
+# The packages of the libraries that it is linked with, whose names change with their interfaces.
+runtime=$(ldd "$stage/usr/lib/libtape.so" | awk '$3 ~ /^\// { print $3 }' | xargs -n 1 realpath | xargs dpkg -S |
+  sed 's/:.*//' | LC_ALL=C sort -u | paste -sd, | sed 's/,/, /g')
+[ -n "$runtime" ] || die 'found no package of a library that libtape.so needs'
 mkdir -p "$stage/DEBIAN" "$stage/usr/share/doc/libtape-dev"
 install -m 644 ../LICENSE "$stage/usr/share/doc/libtape-dev/copyright"
 cat >"$stage/DEBIAN/control" <<CONTROL
@@ -27,7 +32,7 @@ Section: libdevel
 Priority: optional
 Maintainer: The Tape authors <tape@localhost>
 Installed-Size: $(du -sk "$stage/usr" | cut -f1)
-Depends: libabsl-dev, libdnnl-dev, libhwy-dev, libisal-dev, libpng-dev, libzip-dev, zlib1g-dev, g++ (>= 4:12)
+Depends: $runtime, libabsl-dev, libdnnl-dev, libhwy-dev, libisal-dev, libpng-dev, libzip-dev, zlib1g-dev, g++ (>= 4:12)
 Recommends: pkgconf, librsvg2-2, libgvc6 | libgvc7
 Description: neural networks on the CPU, as a tape of tensor operations
  Headers, static and shared library, and the files for CMake and pkg-config.

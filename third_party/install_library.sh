@@ -11,16 +11,18 @@
 #
 # With DESTDIR=FOLDER everything goes below that folder, for packages. Needs what install.sh installs.
 set -euo pipefail
+umask 022
 
 die() { echo "install_library: error: $*" >&2; exit 1; }
 
 [ $# = 1 ] || die "expected PREFIX, a folder, found $# arguments"
 case $1 in
-  /*) prefix=${1%/} ;;
-  -*) die "expected a folder, found $1" ;;
-  *) prefix=$PWD/${1%/} ;;
+  '' | -* | *[[:space:]]*) die "expected a folder without spaces in its name, found '$1'" ;;
 esac
-to=${DESTDIR:-}$prefix
+prefix=$(realpath -m "$1")
+destination=${DESTDIR:-}
+to=${destination:+$(realpath -m "$destination")}$prefix
+mkdir -p "$to" && [ -w "$to" ] || die "expected a folder that can be written to, found $to"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 version=$(sed -n 's/^inline constexpr char kVersion\[\] = "\(.*\)";$/\1/p' framework/core/version.h)
 
@@ -36,24 +38,25 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # ---- The libraries ----
-# -fPIC for all, so that one archive makes both.
-flags=(--compilation_mode=opt --force_pic --symlink_prefix=/)
-bazel build "${flags[@]}" "${targets[@]}" </dev/null
-bin=$(bazel info "${flags[@]}" bazel-bin 2>/dev/null </dev/null)
+# -fPIC for all, so that one archive makes both; in a folder of their own, where nothing older lies.
+flags=(--compilation_mode=opt --force_pic --platform_suffix=-library --symlink_prefix=/)
 expression=$(IFS=+; echo "${targets[*]}")
+found=$(bazel query "kind('cc_library', deps($expression)) intersect //..." </dev/null)
+mapfile -t libraries < <(LC_ALL=C sort <<<"$found")
+bazel build "${flags[@]}" "${libraries[@]}" </dev/null
+bin=$(bazel info "${flags[@]}" bazel-bin </dev/null)
 {
-  echo "CREATE $work/libtape.a"
-  bazel query "kind('cc_library', deps($expression)) intersect //..." 2>/dev/null </dev/null | LC_ALL=C sort |
-    while IFS=: read -r package name; do
-      for archive in "$bin/${package#//}/lib$name".{pic.a,a,pic.lo,lo}; do
-        [ ! -e "$archive" ] || { echo "ADDLIB $archive"; break; }
-      done
+  echo "CREATE libtape.a"
+  for library in "${libraries[@]}"; do
+    package=${library%:*}
+    for archive in "$bin/${package#//}/lib${library##*:}".{a,pic.a,lo,pic.lo}; do # None of what is headers alone.
+      [ ! -e "$archive" ] || { echo "ADDLIB $archive"; break; }
     done
+  done
   echo SAVE
   echo END
 } >"$work/script"
-grep -q ADDLIB "$work/script" || die 'bazel built no archives'
-ar -M <"$work/script"
+(cd "$work" && ar -M <script)
 
 cat >"$work/exports" <<'EXPORTS'
 {

@@ -63,7 +63,9 @@ std::vector<Mistake> MostConfidentMistakes(const ReportInput& input) {
                    [](const Mistake& a, const Mistake& b) {
                      return a.probability > b.probability;
                    });
-  mistakes.resize(std::min(mistakes.size(), kMistakes));
+  if (mistakes.size() > kMistakes) {
+    mistakes.erase(mistakes.begin() + kMistakes, mistakes.end());
+  }
   return mistakes;
 }
 

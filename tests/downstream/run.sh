@@ -4,20 +4,16 @@
 #   tests/downstream/run.sh bazel
 #   tests/downstream/run.sh cmake|make|static PREFIX    where third_party/install_library.sh has installed Tape
 set -euo pipefail
+kind=${1:-}
+prefix=$(realpath "${2:-/}")
 cd "$(dirname "${BASH_SOURCE[0]}")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-kind=${1:-}
-prefix=${2:-}
-export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 case $kind in
   bazel)
-    cd bazel
-    bazel build --compilation_mode=opt --symlink_prefix="$work/bazel-" //:xor </dev/null
-    found=$("$work/bazel-bin/xor")
-    bazel shutdown
-    cd ..
+    trap 'rm -rf "$work"; (cd bazel && bazel shutdown)' EXIT
+    found=$(cd bazel && bazel run --compilation_mode=opt --symlink_prefix=/ //:xor </dev/null)
     ;;
   cmake)
     cmake -S cmake -B "$work" -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$prefix"
@@ -26,7 +22,7 @@ case $kind in
     ;;
   make | static)
     cp make/Makefile xor.cc "$work"
-    make -C "$work" LINK="$kind" SOURCE=xor.cc
+    PKG_CONFIG_PATH=$prefix/lib/pkgconfig make -C "$work" LINK="$kind" SOURCE=xor.cc
     found=$("$work/xor")
     ;;
   *)
