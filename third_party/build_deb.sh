@@ -19,7 +19,9 @@ DESTDIR=$stage ./install_library.sh /usr
 version=$(sed -n 's/^Version: //p' "$stage/usr/lib/pkgconfig/tape.pc")
 architecture=$(dpkg --print-architecture)
 # The packages of the libraries that it is linked with, whose names change with their interfaces.
-runtime=$(objdump -p "$stage/usr/lib/libtape.so" | awk '$1 == "NEEDED" { print "*/" $2 }' | xargs dpkg -S |
+multiarch=$(gcc -print-multiarch)
+runtime=$(objdump -p "$stage/usr/lib/libtape.so" | awk '$1 == "NEEDED" { print $2 }' |
+  xargs -I NAME dpkg -S "*/$multiarch/NAME" |
   sed 's/:.*//' | LC_ALL=C sort -u | paste -sd, | sed 's/,/, /g')
 [ -n "$runtime" ] || die 'found no package of a library that libtape.so needs'
 mkdir -p "$stage/DEBIAN" "$stage/usr/share/doc/libtape-dev"
