@@ -206,9 +206,9 @@ Var Prod(Var x, absl::Span<const int> axes = {}, Axes reduced = Axes::kDrop,
 // 32 * 2^-24 of it, or of 1 if that is larger. ops/softmax.cc
 Var LogSumExp(Var x, absl::Span<const int> axes = {},
               Axes reduced = Axes::kDrop, Loc loc = Loc::Current());
-// The largest and the smallest element, NaN if there is one. Derivative 1 by
-// that element, of equals by the first in row-major order. Each axis must have
-// at least one element.
+// The largest and the smallest element; NaN if any element is NaN. The
+// derivative is 1 by the selected element, 0 by the others; ties go to the
+// first in row-major order. Each reduced axis must have at least one element.
 Var Max(Var x, absl::Span<const int> axes = {}, Axes reduced = Axes::kDrop,
         Loc loc = Loc::Current());
 Var Min(Var x, absl::Span<const int> axes = {}, Axes reduced = Axes::kDrop,
@@ -317,9 +317,10 @@ Var ScatterAdd(Var updates, Var indices, Shape shape, int axis = 0,
 // Each line of x along an axis at its own indices: x [a,b] and indices [a,c] to
 // [a,c] for axis 1. 0 where an index is outside.
 Var GatherAlong(Var x, Var indices, int axis = -1, Loc loc = Loc::Current());
-// Where the k largest elements of each line are, in descending order, of equals
-// the first first, a NaN before all: int32, not differentiable. With k the
-// length, the order that sorts.
+// Returns the indices of the k largest elements along `axis`, largest first:
+// int32, of the shape of x with `axis` of length k. Ties go to the lowest
+// index; NaN sorts first. With k equal to the length of `axis` this is a
+// descending argsort. Not differentiable.
 Var TopKIndices(Var x, int64_t k, int axis = -1, Loc loc = Loc::Current());
 // And these elements themselves, which are differentiable.
 struct TopKResult {
@@ -348,8 +349,8 @@ Var RandomNormal(Var step, Shape shape, RandomKey key = {},
 // Uniform numbers on [0, 1), multiples of 2^-24.
 Var RandomUniform(Var step, Shape shape, RandomKey key = {},
                   Loc loc = Loc::Current());
-// x / (1 - rate), or, each element with the probability `rate`, 0. In
-// evaluation, leave it out.
+// Sets each element to 0 with probability `rate`, else to x / (1 - rate). For
+// training only: build the inference graph without it.
 Var Dropout(Var x, double rate, Var step, RandomKey key = {},
             Loc loc = Loc::Current());
 

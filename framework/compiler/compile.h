@@ -74,11 +74,12 @@ struct CompileOptions {
   int max_batch_sizes = 8;
 };
 
-// A plan for what `options` asks of `graph`, which stays as it is and may be
-// compiled again: plans of one graph share its variables. An error gives the
-// graph's mistakes and what of the options does not fit, a line each, the latter
-// with the line of the call, `loc`, unless it is empty; or, as
-// kResourceExhausted, the bytes for which there is no memory. The caller's
+// Returns a plan that computes what `options` asks of `graph`. The graph does
+// not change and may be compiled again; all its plans share its variables.
+// An error lists the graph's recorded errors and the invalid options, one a
+// line; the latter have the line of the call, `loc`, unless it is empty. If
+// memory runs out, the error is kResourceExhausted and names the bytes. The
+// caller's
 // floating-point environment (rounding mode, traps, flush modes) does not
 // matter, and stays as it is.
 absl::StatusOr<Plan> Compile(const Graph& graph, const CompileOptions& options,

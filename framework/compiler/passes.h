@@ -39,7 +39,7 @@ Program ShareCommonSubexpressions(Program program);
 // by itself would be NaN.
 Program FoldIntoProducts(Program program);
 
-// Nodes that nothing needs any more go.
+// Removes the nodes that no fetch, update or op with side effects needs.
 Program Prune(Program program);
 
 // A copy is put where numbers must stand in memory of their own: what is

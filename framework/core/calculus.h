@@ -26,8 +26,8 @@ Var StopGradient(Var x, Loc loc = Loc::Current());
 // Whatever else y depends on has no part in the gradient. The nodes that
 // compute y stay as they are; it costs nothing when run.
 //
-// A sign with the gradient of a straight line (Bengio and others, "Estimating
-// or Propagating Gradients Through Stochastic Neurons", 2013):
+// Example: Sign with a straight-through gradient (Bengio and others,
+// "Estimating or Propagating Gradients Through Stochastic Neurons", 2013):
 //
 //   WithGradient(Sign(x), {x},
 //                [](absl::Span<const Var> x, Var y, Var gy) {
@@ -77,11 +77,12 @@ Var Jacobian(Var y, Var x, Loc loc = Loc::Current());
 
 // ---- What Jacobian is made of: blocks of rows, float32 ----
 
-// x[0], x[1], …, one after the other: all of one shape, which is the end of
-// `shape`, whose axes before that give as many places as there are x.
+// Returns x[0], x[1], … concatenated in memory, as a tensor of shape `shape`.
+// All x have one shape, which must equal the last axes of `shape`. The product
+// of the leading axes of `shape` must be the number of x.
 Var Stack(absl::Span<const Var> x, Shape shape, Loc loc = Loc::Current());
-// Block `index`, counted in row-major order, of what x holds one of `shape` in
-// each place of its first axes.
+// Returns block `index` of x. `shape` must equal the last axes of x; the blocks
+// are the slices over the leading axes, counted in row-major order.
 Var BlockOf(Var x, int64_t index, Shape shape, Loc loc = Loc::Current());
 // Zeros of `shape`, but for block `index`, which is x. The adjoint of BlockOf.
 Var PlaceBlock(Var x, int64_t index, Shape shape, Loc loc = Loc::Current());

@@ -8,11 +8,12 @@
 // ../../ops/ops.h (the vocabulary), ../optim/transform.h (who consumes
 // gradients).
 //
-// A mistake in a declaration is neither thrown nor returned. The graph keeps it
-// with the user's file and line, the op yields an invalid Var, later ops on
-// that stay quietly invalid, and Compile returns what was kept. An invalid Var
-// may be asked for anything: it has an empty type (float32 of rank 0), no name,
-// and dimensions (kNoDim) that no further error is made of. Tested by
+// A mistake in a declaration is neither thrown nor returned. The graph records
+// an error with the user's file and line, and the op returns an invalid Var.
+// Ops on an invalid Var return invalid Vars without a further error. Compile
+// returns the recorded errors. All accessors of an invalid Var are safe to
+// call: its type is float32 of rank 0, its name is empty, and its dimensions
+// are kNoDim, which cause no further errors. Tested by
 // tests/core/graph_test.cc and tests/core/handles_test.cc.
 #ifndef TAPE_FRAMEWORK_CORE_GRAPH_H_
 #define TAPE_FRAMEWORK_CORE_GRAPH_H_
@@ -43,8 +44,8 @@ namespace tape {
 
 inline constexpr int kNone = -1;
 
-// Which graph something is of, for as long as anybody asks: a graph that has
-// gone is known to have gone, although another one may have its address.
+// A weak reference to a graph. It stays safe to use after the graph has been
+// destroyed, even if a new graph has the same address.
 class GraphHandle {
  public:
   GraphHandle() = default;  // Of no graph.
@@ -83,8 +84,8 @@ class Var {
  public:
   Var() = default;  // Empty: of no graph.
   Var(Graph* graph, int id);
-  // The result of `op` at `loc`, which had no graph to keep its mistake in: an
-  // empty Var of which WhyEmpty tells.
+  // Returns the result of `op` at `loc` if none of its operands has a graph
+  // that could record the error: an empty Var. Its WhyEmpty names op and line.
   static Var WithoutGraph(absl::string_view op, Loc loc);
 
   // False for an empty Var and for the result of a mistaken declaration.
@@ -175,9 +176,9 @@ class Graph {
   Var Append(const OpDef& op, absl::Span<const Var> inputs,
              Attributes attributes, Loc loc);
 
-  // The type that op(inputs) would have; nothing appended. If it would be a
-  // mistake, that is kept as Append keeps it, and there is none. For what is
-  // composed of other ops.
+  // Returns the type that op(inputs) would have, without appending a node. If
+  // op(inputs) is a mistake, records the error as Append does and returns
+  // nullopt. For functions that are composed of several ops.
   std::optional<TensorType> Infer(const OpDef& op, absl::Span<const Var> inputs,
                                   const Attributes& attributes, Loc loc);
 

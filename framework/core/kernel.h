@@ -46,12 +46,12 @@ struct KernelArguments {
   std::byte* scratch;
 };
 
-// One step of a plan. Its chunks run in any order, on any threads, at the same
-// time, but no chunk twice at a time: a plan is run by one thread after the
-// other. So a kernel may keep, in mutable members, what a chunk works with, such
-// as a product whose operands it points to anew in each run. It keeps no numbers
-// from one run to the next. A plan that is prepared may run it on zeros, to have
-// it at hand for its first step.
+// One step of a plan. Its chunks run concurrently, in any order, on any
+// threads. The same chunk never runs on two threads at a time, because runs of
+// a plan do not overlap. So a kernel may keep working objects for each chunk in
+// mutable members, such as a oneDNN primitive whose operand addresses it sets
+// in each run. A result must not depend on earlier runs. Before the first run,
+// the plan may run the kernel once on zeros to warm it up.
 class Kernel {
  public:
   virtual ~Kernel() = default;
@@ -60,7 +60,8 @@ class Kernel {
   // out for any number of them.
   virtual int chunks() const { return 1; }
   virtual size_t scratch_bytes() const { return 0; }
-  // Floating-point operations of all chunks, for profiles: 0 if nobody counts.
+  // Floating-point operations of all chunks, for profiles; 0 if the kernel does
+  // not count them.
   virtual double flops() const { return 0; }
   // What a chunk makes, of a kernel for KernelSpec::into_scratch.
   virtual Region region(int) const { return {}; }

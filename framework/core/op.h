@@ -83,17 +83,21 @@ using GradientRule = Adjoints (*)(absl::Span<const Var> x, Var y, Var gy,
 using Reference = void (*)(const Attributes& attributes,
                            absl::Span<const Tensor> inputs, Tensor& output);
 
-// How the rows of the output, its slices along axis 0, depend on the rows of
-// those inputs that are in rows. (Elementwise ops and views need no rule.)
+// How the output depends on the rows (slices along axis 0) of the inputs that
+// are split by rows (RowQuery::in_rows). Elementwise ops and views need no
+// rule.
 enum class RowRole {
-  kMixed,   // In some other way.
-  kApart,   // Row i depends on row i of these inputs, and all of the others.
-  kSummed,  // It is the sum of what each row gives by itself.
+  kMixed,   // None of the below: the op cannot be split by rows.
+  kApart,   // Output row i reads only row i of the split inputs. It may read
+            // all of the other inputs.
+  kSummed,  // The output is a sum of terms, each of which reads one row of the
+            // split inputs.
 };
 struct RowQuery {
   const Attributes& attributes;
   absl::Span<const TensorType> inputs;
-  absl::Span<const bool> in_rows;  // Of each input; of one at least.
+  // Whether each input is split by rows; true for at least one.
+  absl::Span<const bool> in_rows;
   const TensorType& output;
 };
 using RowRule = RowRole (*)(const RowQuery& query);
@@ -106,10 +110,10 @@ struct FeedQuery {
   int operand;
   const TensorView& fed;
 };
-// Which of these numbers the op cannot take ("Name: expected …, found … at …",
-// by the name that the user knows); empty if it takes all. Asked before each
-// run of a plan, of the inputs that are fed to the op as they are, so that
-// nothing has changed if the run is refused.
+// Returns an error text if the op cannot accept a fed number ("Name: expected
+// …, found … at …", with the op's public name), else an empty string. Called
+// before each run of a plan, for graph inputs that the op reads directly. A
+// refused run has changed nothing.
 using FeedRule = std::string (*)(const FeedQuery& query);
 
 // What this machine lacks to compute the op on inputs of these types. Asked by
@@ -137,21 +141,22 @@ struct SimplifyQuery {
   const TensorType& output;
 };
 
-// What a node's value is the same as, to the bit, whatever the numbers (NaN and
-// -0 too).
+// A simpler expression with the same value as a node, bit for bit, for all
+// inputs, NaN and -0 included.
 struct Simplification {
   enum Kind : int {
-    kNothing,
-    kInput,         // Its input `input`.
-    kInputOfInput,  // The first input of that.
-    kWithoutInput,  // The same op on the first input of that, in its place.
+    kNothing,       // There is none.
+    kInput,         // The node's input `input`.
+    kInputOfInput,  // The first input of the node's input `input`.
+    kWithoutInput,  // The node's op, with input `input` replaced by the first
+                    // input of that input.
   };
   Kind kind = kNothing;
   int input = 0;
   // Of kWithoutInput: what the node's attributes become, if they change.
   std::optional<Attributes> attributes = {};
 };
-// May give what is of another type than the node: then nothing is made of it.
+// A result whose type differs from the node's type is ignored.
 using SimplifyRule = Simplification (*)(const SimplifyQuery& query);
 
 // Whether and how an op is linear, element by element.
@@ -184,9 +189,9 @@ struct Traits {
   Linearity linearity = Linearity::kNone;
   // The output is the input's memory under another shape.
   bool view = false;
-  // The input that the output is, to the bit: what differs is the gradient.
-  // Programs have the input in its place, so it costs nothing and needs no
-  // kernel. Negative: none.
+  // Index of the input that the op forwards unchanged; only the gradient
+  // differs (StopGradient). Programs read that input in place of the node, so
+  // the op costs nothing and needs no kernel. Negative: none.
   int same_as = -1;
   // The numbers come from outside the plan: an input or a variable.
   bool source = false;
@@ -195,12 +200,13 @@ struct Traits {
   // The kernel can make each chunk's region of the output apart
   // (KernelSpec::into_scratch).
   bool regions = false;
-  // The input, of the output's type, whose memory the kernel may write the
-  // output to, if nobody else needs it; it does so well. Negative: none.
+  // Index of an input that the kernel can overwrite with the output. It has
+  // the output's type. The plan places the output there if no other node still
+  // needs the input. Negative: none.
   int in_place = -1;
-  // The op of this one's inputs and one more, c, of the output's type, that
-  // gives alpha y + beta c in one go, for the same attributes but alpha and
-  // beta. Null: there is none.
+  // The op that computes alpha y + beta c in one kernel, where y is this op's
+  // output. It has this op's inputs, followed by c, which has the type of y;
+  // and this op's attributes, plus alpha and beta. Null: none.
   const OpDef* fused_add = nullptr;
   LowPrecision low_precision = {};
   // Running it is more than its result, as for an op that prints, counts or
@@ -223,8 +229,9 @@ struct OpDef {
   ShapeRule shape;
   GradientRule gradient = nullptr;  // Null: not differentiable.
   Reference reference = nullptr;
-  // Of an int32 output, where `reference` could leave its range: exact integer
-  // arithmetic that wraps as kernels' does. Null: `reference`.
+  // The reference for int32 outputs, if `reference` could leave the range of
+  // int32: exact integer arithmetic that wraps modulo 2^32, as kernels do.
+  // Null: `reference` serves int32 too.
   Reference integer_reference = nullptr;
   BlockMaker block = nullptr;       // Of an elementwise op.
   KernelMaker kernel = nullptr;     // Of any other that computes.

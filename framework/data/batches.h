@@ -40,8 +40,9 @@ enum class Order {
 enum class LastBatch {
   kKeep,  // They are a smaller batch.
   kDrop,  // They are left out, so that every batch has the same size.
-  // They are left out, and so is the last full batch, whether or not a short
-  // one follows it, as a loop to size / batch_size - 1 does that starts at 0.
+  // They are left out, and so is the last full batch, even if no short batch
+  // follows: size / batch_size - 1 batches, the quotient rounded down. For
+  // reproducing programs whose loop ends one batch early.
   kDropAlsoFull,
 };
 

@@ -37,9 +37,10 @@ namespace tape {
 
 struct GradientFlow;
 
-// What an optimiser's new value of a parameter still goes through: the old
-// value, the new one, and the optimiser's rate, to the value that is assigned.
-// May add to the flow's updates.
+// A function that an optimiser applies to the new value it has computed for a
+// parameter, such as a projection or weight decay. Takes the old value, the new
+// value and the learning rate; returns the value to assign. May add to the
+// flow's updates.
 using Adjustment = std::function<Var(Var old_value, Var new_value, Var rate,
                                      Updates& updates)>;
 

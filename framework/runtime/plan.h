@@ -69,7 +69,7 @@ class Profile;
 struct StepCost {
   std::string name;  // "MatMul", or "Mul+Add+Relu" of a fused pass.
   int chunks = 1;    // Into how many parts threads may cut it.
-  double flops = 0;  // Of products alone, and passes' own: 0 if nobody counts.
+  double flops = 0;  // Of one run; 0 if the step's kernel does not count them.
   double bytes_read = 0;
   double bytes_written = 0;
 };
@@ -83,14 +83,16 @@ class Plan {
   Plan(Plan&&) noexcept;
   Plan& operator=(Plan&&) noexcept;
 
-  // One step: computes what is fetched, then makes the updates. An error,
-  // before anything is computed, if an input that the plan needs is not fed, is
-  // fed twice, is not of its declared type, or if batch sizes differ; what is
-  // fed must be inputs of the graph. So is a mistake that status() has kept,
-  // which is forgotten then. Errors have the line of the call, `loc`, unless it
-  // is empty. If there is no memory, or an op throws, kResourceExhausted or
-  // kInternal with the op and its line: the plan may be run again, but if its
-  // kernels had begun, variables may be half updated.
+  // Runs one step: computes the fetched values, then makes the updates.
+  //
+  // Returns an error before anything is computed if an input that the plan
+  // needs is not fed, if an input is fed twice or is not of its declared type,
+  // if the inputs differ in batch size, or if a fed Var or name is not an input
+  // of the graph. If status() holds an error, Run computes nothing, returns
+  // that error and clears it. Errors have the line of the call, `loc`, unless
+  // it is empty. If memory runs out or an op throws, the error is
+  // kResourceExhausted or kInternal, with the op and its line. The plan may be
+  // run again, but variables may be half updated if its kernels had begun.
   //
   // Rounds to nearest, without traps, whatever the caller's floating-point
   // environment, which is the same afterwards, flags included. A denormal

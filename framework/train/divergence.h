@@ -12,12 +12,13 @@
 
 namespace tape {
 
-// What becomes of a run whose loss is not finite, or far above its recent range.
-// "On divergence" a program may go back to an earlier state after kStop.
+// What the trainer does if a loss is not finite or far above its recent range.
+// After kStop the caller may restore an earlier checkpoint and train on.
 enum class OnDivergence {
-  kGoOn,  // Nothing.
-  kStop,  // It ends where it has diverged (LossWatch).
-  kSkip,  // The step is left out; the run ends after kMostSkipped in a row.
+  kGoOn,  // Trains on.
+  kStop,  // Ends the run once it has diverged (LossWatch).
+  kSkip,  // Skips the update of that step; ends the run after kMostSkipped
+          // skipped steps in a row.
 };
 
 // The losses of a run's batches, one by one. A loss is bad if it is not finite,

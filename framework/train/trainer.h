@@ -56,7 +56,7 @@ struct Classifier {
 // batch is short.
 enum class Averaging {
   kOverSamples,  // Each sample counts alike.
-  kOverBatches,  // Each batch counts alike, as the documents do it.
+  kOverBatches,  // Each batch counts alike, whatever its size.
 };
 
 // When the metrics of the training split are measured.
