@@ -31,6 +31,6 @@ case $kind in
     ;;
 esac
 
-expected=$(bazel run --symlink_prefix=/ //tests/downstream/bazel:xor </dev/null)
+expected=$(bazel run --config=strict --symlink_prefix=/ //tests/downstream/bazel:xor </dev/null) # As the tests are built.
 echo "downstream: $kind: $found, in this tree $expected"
 [[ $found == loss\ 0x* && $found == "$expected" ]]
