@@ -9,7 +9,7 @@ packages=(
   libpng-dev librsvg2-dev libzip-dev nlohmann-json3-dev zlib1g-dev
   ca-certificates dataset-fashion-mnist
 )
-tests_packages=(chromium clang clang-format clang-tidy cmake fonts-dejavu-core libclang-rt-dev make)
+tests_packages=(chromium clang clang-format clang-tidy cmake fonts-dejavu-core libclang-rt-dev libxml2-dev make)
 
 # Not in Debian; as an npm package it has one name whichever mirror npm is set up for.
 buildifier=/usr/local/bin/buildifier

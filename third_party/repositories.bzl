@@ -25,6 +25,7 @@ _LIBRARIES = {
     "libpng": "libpng",
     "librsvg": "librsvg",
     "libtorch": "libtorch",
+    "libxml2": "libxml2",
     "libzip": "libzip",
     "nlohmann_json": "nlohmann_json",
     "onednn": "onednn",

@@ -228,18 +228,18 @@ void Page::AddNote(absl::string_view text) {
 
 std::string Page::Beginning(absl::string_view program) {
   return absl::StrCat(
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
       "<meta name=\"generator\" content=\"",
-      EscapeXml(program), "\">\n");
+      EscapeXml(program), "\"/>\n");
 }
 
 std::string Page::ToString() const {
   return absl::StrCat(
       beginning_, "<meta http-equiv=\"Content-Security-Policy\" content=\"",
       kPolicy,
-      "\">\n<meta name=\"viewport\" content=\"width=device-width, "
-      "initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light "
-      "dark\">\n<link rel=\"icon\" href=\"data:,\">\n<title>",
+      "\"/>\n<meta name=\"viewport\" content=\"width=device-width, "
+      "initial-scale=1\"/>\n<meta name=\"color-scheme\" content=\"light "
+      "dark\"/>\n<link rel=\"icon\" href=\"data:,\"/>\n<title>",
       title_, "</title>\n<style>\n:root{--page:#f5f6f8;", LightColors(),
       "}\n@media (prefers-color-scheme:dark){:root{--page:#0e1114;",
       DarkColors(), "}}\n", PictureRules(), kStyle,

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "framework/framework.h"
 #include "ops/ops.h"
-#include "tests/failing_allocation.h"
+#include "tests/allocation_testing.h"
 
 namespace tape {
 namespace {

@@ -6,12 +6,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <limits>
-#include <new>
 #include <numeric>
 #include <optional>
 #include <set>
@@ -22,22 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "framework/core/tensor.h"
-
-// Counts this program's allocations. Not inlined, since GCC would take a free()
-// of what came from operator new for a mistake.
-std::atomic<int64_t> allocations = 0;
-
-__attribute__((noinline)) void* operator new(size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes)) return memory;
-  throw std::bad_alloc();
-}
-__attribute__((noinline)) void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-__attribute__((noinline)) void operator delete(void* memory, size_t) noexcept {
-  std::free(memory);
-}
+#include "tests/allocation_testing.h"
 
 namespace tape {
 namespace {
@@ -453,15 +435,15 @@ TEST(BatchesTest, NextNeverAllocates) {
   for (Order order : {Order::kFixed, Order::kShuffled, Order::kSampled}) {
     Batches batches(dataset, {.batch_size = 7, .order = order});
     batches.StartEpoch(1);
-    const int64_t before = allocations;
+    const int64_t before = AllocationCount();
     int64_t samples = 0;
     while (std::optional<Batch> batch = batches.Next()) samples += batch->size;
-    EXPECT_EQ(allocations, before);
+    EXPECT_EQ(AllocationCount(), before);
     EXPECT_EQ(samples, order == Order::kSampled ? 98 : 100);
   }
-  const int64_t before = allocations;
+  const int64_t before = AllocationCount();
   Counting(1);
-  EXPECT_GT(allocations, before) << "the counter does not count";
+  EXPECT_GT(AllocationCount(), before) << "the counter does not count";
 }
 
 // Whether there is no batch, and the status says so.

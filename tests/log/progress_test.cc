@@ -8,11 +8,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
+#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <limits>
-#include <new>
 #include <string>
 #include <vector>
 
@@ -23,24 +21,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
-
-namespace {
-std::atomic<int> allocations = 0;
-}  // namespace
-
-// Not inline: GCC would see free() get what a new made, and take it for a
-// mistake.
-[[gnu::noinline]] void* operator new(size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept {
-  std::free(memory);
-}
+#include "tests/allocation_testing.h"
 
 namespace tape {
 namespace {
@@ -243,12 +224,12 @@ TEST_F(ProgressTest, AdvanceDoesNotAllocateUnlessItDraws) {
   Progress progress(output_.file(), 1, 1000000, Terminal(80));
   progress.StartEpoch(1);
   now_ += 0.05;
-  const int before = allocations;
+  const int64_t before = AllocationCount();
   for (int i = 0; i < 1000; ++i) progress.Advance(1, 0.5, 0.5);
-  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(AllocationCount(), before);
   now_ += 0.06;
   progress.Advance(1, 0.5, 0.5);
-  EXPECT_GT(allocations, before);
+  EXPECT_GT(AllocationCount(), before);
 }
 
 TEST_F(ProgressTest, TimeLeftIsThatOfTheWholeRunWithItsTests) {

@@ -24,7 +24,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "framework/log/read_metrics.h"
-#include "tests/failing_allocation.h"
+#include "tests/allocation_testing.h"
 #include "tests/file_testing.h"
 
 namespace tape {

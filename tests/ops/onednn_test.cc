@@ -9,7 +9,7 @@
 #include <memory>
 
 #include "framework/core/kernel.h"
-#include "tests/failing_allocation.h"
+#include "tests/allocation_testing.h"
 
 namespace tape::onednn {
 namespace {

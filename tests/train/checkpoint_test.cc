@@ -14,7 +14,7 @@
 #include "framework/framework.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/failing_allocation.h"
+#include "tests/allocation_testing.h"
 #include "tests/file_testing.h"
 #include "tests/train/failing_system.h"
 

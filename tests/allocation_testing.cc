@@ -1,5 +1,5 @@
-// FailingAllocation (failing_allocation.h).
-#include "tests/failing_allocation.h"
+// AllocationCount and FailingAllocation (allocation_testing.h).
+#include "tests/allocation_testing.h"
 
 #include <atomic>
 #include <cstddef>
@@ -12,11 +12,14 @@ namespace {
 constexpr int64_t kAny = -1;
 std::atomic<int64_t> left = kAny;
 
+std::atomic<int64_t> made = 0;
+
 }  // namespace
 
 // Not inlined, since GCC would take a free() of what came from operator new for
 // a mistake.
 __attribute__((noinline)) void* operator new(size_t bytes) {
+  ++made;
   if (left != kAny && left-- == 0) {
     left = kAny;
     throw std::bad_alloc();
@@ -36,6 +39,8 @@ __attribute__((noinline)) void operator delete(void* memory, size_t) noexcept {
 extern "C" const char* __lsan_default_suppressions() { return "leak:libdnnl"; }
 
 namespace tape {
+
+int64_t AllocationCount() { return made; }
 
 FailingAllocation::FailingAllocation(int64_t number) { left = number; }
 FailingAllocation::~FailingAllocation() { left = kAny; }

@@ -1,11 +1,14 @@
-// Replaces operator new by one that fails when it is told to: what a test's
-// program does without memory.
-#ifndef TAPE_TESTS_FAILING_ALLOCATION_H_
-#define TAPE_TESTS_FAILING_ALLOCATION_H_
+// Replaces operator new by one that counts, and fails when it is told to: what a
+// test's program allocates, and what it does without memory.
+#ifndef TAPE_TESTS_ALLOCATION_TESTING_H_
+#define TAPE_TESTS_ALLOCATION_TESTING_H_
 
 #include <cstdint>
 
 namespace tape {
+
+// Calls of operator new until now, those that failed included.
+int64_t AllocationCount();
 
 // While one lives, the allocation of that number, from 0 on, throws
 // std::bad_alloc. One at a time.
@@ -22,4 +25,4 @@ class FailingAllocation {
 
 }  // namespace tape
 
-#endif  // TAPE_TESTS_FAILING_ALLOCATION_H_
+#endif  // TAPE_TESTS_ALLOCATION_TESTING_H_
