@@ -170,15 +170,21 @@ constexpr OpDef kGather = {
 };
 
 // Places `begin` … `end` - 1 of all lines of y, each of which gets a few updates,
-// in float32; false, with nothing of use done, if an update is large.
+// in float32; false, with nothing done, if one of these lines' is large.
 bool ScatterFew(const Lines& y, int64_t updates,
                 const KernelArguments& arguments, int64_t begin, int64_t end) {
   const auto* const from = static_cast<const float*>(arguments.inputs[0]);
+  const int64_t outer_begin = begin / y.length;
+  const int64_t outer_end = (end + y.length - 1) / y.length;
+  const int64_t of_line = updates * y.inner;
+  if (!vector::AreBelow(from + outer_begin * of_line,
+                        (outer_end - outer_begin) * of_line, Scatter::kLarge)) {
+    return false;
+  }
   const int32_t* const indices = Indices(arguments);
   auto* const to = static_cast<float*>(arguments.outputs[0]);
   std::fill(to + begin * y.inner, to + end * y.inner, 0.0f);
-  bool large = false;
-  for (int64_t outer = begin / y.length; outer * y.length < end; ++outer) {
+  for (int64_t outer = outer_begin; outer < outer_end; ++outer) {
     const int64_t first = outer * y.length;
     for (int64_t j = 0; j < updates; ++j) {
       const int64_t index = indices[j], place = first + index;
@@ -187,13 +193,18 @@ bool ScatterFew(const Lines& y, int64_t updates,
       }
       const float* const update = from + (outer * updates + j) * y.inner;
       float* const sum = to + place * y.inner;
-      for (int64_t i = 0; i < y.inner; ++i) {
-        sum[i] += update[i];
-        large |= Scatter::IsLarge(update[i]);
+      if (y.inner == 1) {
+        *sum += *update;
+        continue;
       }
+      if (y.inner >= Scatter::kVectors) {
+        vector::AddFloats(update, y.inner, sum);
+        continue;
+      }
+      for (int64_t i = 0; i < y.inner; ++i) sum[i] += update[i];
     }
   }
-  return !large;
+  return true;
 }
 
 // ---- ScatterAdd: y = 0, y[indices[j]] += updates[j] along an axis ----

@@ -8,6 +8,7 @@
 #include "ops/ops.h"
 #include "ops/reduce.h"
 #include "ops/rules.h"
+#include "ops/vector.h"
 
 namespace tape {
 namespace {
@@ -32,20 +33,21 @@ absl::StatusOr<TensorType> SameLines(absl::Span<const TensorType> x,
 // If `reverse`, y[i] = x[i] + … + x[n - 1].
 void AddUp(const Attributes& attributes, const KernelArguments& arguments,
            const Piece& piece) {
-  const int64_t tile = piece.line_step == 1 ? kTile : 1;
-  for (int64_t first = 0; first < piece.count; first += tile) {
-    const int64_t count = std::min(tile, piece.count - first);
-    double sums[kTile] = {};
-    for (int64_t k = 0; k < piece.length; ++k) {
-      const int64_t i = attributes.reverse ? piece.length - 1 - k : k;
-      const int64_t at = first * piece.line_step + i * piece.step;
-      const float* const x = Floats(arguments, 0, piece) + at;
-      float* const y =
-          static_cast<float*>(arguments.outputs[0]) + piece.begin + at;
-      for (int64_t j = 0; j < count; ++j) {
-        sums[j] += x[j];
-        y[j] = static_cast<float>(sums[j]);
-      }
+  const float* const x = Floats(arguments, 0, piece);
+  float* const y = static_cast<float*>(arguments.outputs[0]) + piece.begin;
+  const int64_t first =
+      attributes.reverse ? (piece.length - 1) * piece.step : 0;
+  const int64_t step = attributes.reverse ? -piece.step : piece.step;
+  if (piece.line_step == 1) {
+    vector::RunningSums(x + first, piece.length, step, piece.count, y + first);
+    return;
+  }
+  for (int64_t line = 0; line < piece.count; ++line) {
+    const int64_t begin = line * piece.line_step + first;
+    double sum = 0;
+    for (int64_t i = 0; i < piece.length; ++i) {
+      sum += x[begin + i * step];
+      y[begin + i * step] = static_cast<float>(sum);
     }
   }
 }

@@ -5,9 +5,13 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <utility>
+
+#include "ops/vector.h"
 
 namespace tape {
 
@@ -22,6 +26,9 @@ struct Scatter {
   int64_t step;
   int64_t width;
 
+  // Wide enough to be worth a call of vector code.
+  static constexpr int64_t kVectors = 8;
+
   // Elements that have sums of their own in the scratch memory: few enough for
   // the cache, if possible.
   static constexpr int64_t kMostSums = 1 << 20;
@@ -30,12 +37,8 @@ struct Scatter {
 
   // So few terms lose next to nothing in float32, and small lines are many.
   static constexpr int64_t kFewUpdates = 16;
-  // Whether sums of kFewUpdates of its size could be infinite. An infinity and a
-  // NaN have larger bits than any number.
-  static bool IsLarge(float update) {
-    constexpr int32_t kLarge = std::bit_cast<int32_t>(0x1p123f);
-    return (std::bit_cast<int32_t>(update) & 0x7fffffff) >= kLarge;
-  }
+  // From this size on their sums could be infinite.
+  static constexpr float kLarge = 0x1p123f;
 
   // Whether to give each of `some` places sums of its own, or to link the
   // updates of each: a table with few updates should cost no more than its
@@ -85,7 +88,7 @@ struct Scatter {
       if (place < begin || place >= end) continue;
       const float update = from[j * update_step];
       to[place * step] += update;
-      large |= IsLarge(update);
+      large |= !(std::fabs(update) < kLarge);
     }
     return !large;
   }
@@ -117,11 +120,14 @@ struct Scatter {
       if (place < begin || place >= end) continue;
       const float* const update = from + j * update_step;
       double* const sum = sums + (place - begin) * width;
+      if (width >= kVectors) {
+        vector::AddToSums(update, width, sum);
+        continue;
+      }
       for (int64_t i = 0; i < width; ++i) sum[i] += update[i];
     }
     for (int64_t place = begin; place < end; ++place, sums += width) {
-      float* const y = to + place * step;
-      for (int64_t i = 0; i < width; ++i) y[i] = static_cast<float>(sums[i]);
+      vector::RoundSums(sums, width, to + place * step);
     }
   }
 
@@ -163,11 +169,9 @@ struct Scatter {
       double sums[kColumns] = {};
       for (int64_t j = first; j >= 0; j = links[j]) {
         const float* const update = from + j * update_step + begin;
-        for (int64_t i = 0; i < count; ++i) sums[i] += update[i];
+        vector::AddToSums(update, count, sums);
       }
-      for (int64_t i = 0; i < count; ++i) {
-        y[begin + i] = static_cast<float>(sums[i]);
-      }
+      vector::RoundSums(sums, count, y + begin);
     }
   }
 };

@@ -144,6 +144,20 @@ void ProbabilityCrossEntropyRows(const float* x, const float* p, int64_t rows,
 void ProbabilityCrossEntropySlopeRows(const float* x, const float* p,
                                       int64_t rows, int64_t columns, float* y);
 
+// sums[i] += x[i], of `count` numbers.
+void AddToSums(const float* x, int64_t count, double* sums);
+// y[i] = sums[i], rounded.
+void RoundSums(const double* sums, int64_t count, float* y);
+// y[i] += x[i].
+void AddFloats(const float* x, int64_t count, float* y);
+// Whether each |x[i]| is below the limit, which no NaN is.
+bool AreBelow(const float* x, int64_t count, float limit);
+// y[i] = x[0] + … + x[i] of each column, in double, rounded once; the columns lie
+// as those of SoftmaxColumns, from the last row to the first if `stride` is
+// negative.
+void RunningSums(const float* x, int64_t length, int64_t stride, int64_t count,
+                 float* y);
+
 }  // namespace tape::vector
 
 #endif  // TAPE_OPS_VECTOR_H_

@@ -41,7 +41,8 @@ inline double Finished(SumForm form, double sum, double divisor) {
     case SumForm::kMeanSquare:
       return sum / divisor;
     case SumForm::kNorm:
-      return std::sqrt(sum) / divisor;
+      // Most units are 1, and a division takes as long as the root.
+      return divisor == 1 ? std::sqrt(sum) : std::sqrt(sum) / divisor;
     case SumForm::kScale:
       break;
   }
