@@ -145,10 +145,8 @@ struct Declared {
 
 absl::StatusOr<Declared> Declare(const Experiment& experiment, int64_t pixels) {
   Declared declared = {.graph = std::make_unique<Graph>()};
-  declared.model =
-      experiment
-          .declare(*declared.graph, pixels, experiment.defaults, /*updates=*/1)
-          .ForInference();
+  declared.model = experiment.declare(*declared.graph, pixels,
+                                      experiment.defaults, /*updates=*/1);
   if (!declared.graph->status().ok()) return declared.graph->status();
   return declared;
 }
@@ -200,14 +198,20 @@ absl::Status LoadVariables(const ModelFile& file, const Experiment& experiment,
 bool IsOfOneImage(const Graph& graph, Var images, Var output) {
   std::vector<bool> in_rows(graph.size(), false);
   in_rows[images.id()] = true;
-  const std::vector<bool> needed = NodesNeededBy(graph, {output});
+  const std::vector<bool> needed =
+      NodesNeededBy(graph, {output}, Mode::kInference);
   for (int id = 0; id <= output.id(); ++id) {
     const Node& node = graph.node(id);
     const bool reads_rows =
         std::any_of(node.inputs.begin(), node.inputs.end(),
                     [&](int input) { return in_rows[input]; });
     if (!needed[id] || !reads_rows) continue;
-    if (node.op->traits.elementwise || node.op->traits.view) {
+    const Traits& traits = node.op->traits;
+    if (const int from = traits.Forwards(Mode::kInference); from >= 0) {
+      in_rows[id] = in_rows[node.inputs[from]];
+      continue;
+    }
+    if (traits.elementwise || traits.view) {
       // Axis 0 must stay what it is.
       if (node.type.shape.rank() == 0 || node.type.shape[0] != kBatch) {
         return false;

@@ -6,6 +6,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "framework/core/basic_ops.h"
 #include "ops/ops.h"
 #include "ops/ranges.h"
 #include "ops/reduce.h"
@@ -290,6 +292,43 @@ Var BatchNormInference(Var x, Var scale, Var shift, RunningStatistics running,
   return Normalised(x - channels.Beside(running.mean),
                     channels.Beside(running.variance), options.epsilon,
                     channels.Beside(scale), channels.Beside(shift));
+}
+
+Var BatchNorm(Var x, absl::string_view name, BatchNormOptions options,
+              Loc loc) {
+  Graph* const graph = x.graph();
+  if (graph == nullptr) return Var::WithoutGraph("BatchNorm", loc);
+  if (!x.valid()) return x;
+  const absl::StatusOr<int> axis = ResolveAxis(options.axis, x.shape().rank());
+  if (!axis.ok()) {
+    graph->ReportError(loc, "BatchNorm",
+                       absl::StrCat(axis.status().message(), " (x ",
+                                    graph->Describe(x.id()), ")"));
+    return Var(graph, kNone);
+  }
+  const Shape channels = {x.shape()[*axis]};
+  const auto of = [&](absl::string_view part) {
+    return absl::StrCat(name, "/", part);
+  };
+  const Var scale =
+      graph->Parameter(of("weight"), channels, Constant(1), Tag::kAuto, loc);
+  const Var shift =
+      graph->Parameter(of("bias"), channels, Zeros(), Tag::kAuto, loc);
+  const RunningStatistics running = {
+      .mean = graph->State(of("running_mean"), channels, Zeros(),
+                           DType::kFloat32, loc),
+      .variance = graph->State(of("running_var"), channels, Constant(1),
+                               DType::kFloat32, loc)};
+  const BatchNormResult training =
+      BatchNorm(x, scale, shift, running, options, loc);
+  if (!training.y.valid()) return training.y;
+  for (const auto& [variable, value] : training.assignments) {
+    graph->AddTrainingAssignment(
+        {.trigger = training.y, .variable = variable, .value = value});
+  }
+  return ByMode(training.y,
+                BatchNormInference(x, scale, shift, running, options, loc),
+                loc);
 }
 
 }  // namespace tape

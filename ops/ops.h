@@ -349,8 +349,12 @@ Var RandomNormal(Var step, Shape shape, RandomKey key = {},
 // Uniform numbers on [0, 1), multiples of 2^-24.
 Var RandomUniform(Var step, Shape shape, RandomKey key = {},
                   Loc loc = Loc::Current());
-// Sets each element to 0 with probability `rate`, else to x / (1 - rate). For
-// training only: build the inference graph without it.
+// In plans for training (CompileOptions::mode), sets each element to 0 with
+// probability `rate`, else to x / (1 - rate), others in each run, by
+// Graph::Step; in plans for inference x itself. Srivastava et al., "Dropout: A
+// Simple Way to Prevent Neural Networks from Overfitting", 2014.
+Var Dropout(Var x, double rate, RandomKey key = {}, Loc loc = Loc::Current());
+// The same by a step of one's own, in plans of either mode.
 Var Dropout(Var x, double rate, Var step, RandomKey key = {},
             Loc loc = Loc::Current());
 
@@ -392,6 +396,13 @@ BatchNormResult BatchNorm(Var x, Var scale, Var shift,
                           Loc loc = Loc::Current());
 Var BatchNormInference(Var x, Var scale, Var shift, RunningStatistics running,
                        BatchNormOptions options = {}, Loc loc = Loc::Current());
+// Both, with variables of their own under PyTorch's names: "<name>/weight" from
+// 1, "<name>/bias" from 0, "<name>/running_mean" and "<name>/running_var". Plans
+// for training (CompileOptions::mode) have BatchNorm, and those that make
+// updates set the running statistics; plans for inference have
+// BatchNormInference. Ioffe and Szegedy, "Batch Normalization", 2015.
+Var BatchNorm(Var x, absl::string_view name, BatchNormOptions options = {},
+              Loc loc = Loc::Current());
 
 // ---- Softmax: along an axis of at least one element. ops/softmax.cc ----
 // A probability is off by at most 32 * 2^-24 of it, where x - max x is not

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "framework/core/basic_ops.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
 
@@ -170,6 +171,12 @@ Var Dropout(Var x, double rate, Var step, RandomKey key, Loc loc) {
   // Chosen, not multiplied: what is left out may be infinite.
   return Select(GreaterEqual(draw, Constant(draw, rate)), x * (1 / (1 - rate)),
                 Constant(x, 0));
+}
+
+Var Dropout(Var x, double rate, RandomKey key, Loc loc) {
+  if (x.graph() == nullptr) return Var::WithoutGraph("Dropout", loc);
+  const Var kept = Dropout(x, rate, x.graph()->Step(loc), key, loc);
+  return kept.valid() ? ByMode(kept, x, loc) : kept;
 }
 
 }  // namespace tape

@@ -757,7 +757,7 @@ class Program {
                           .Apply({w}, Gradients(model.loss, {w}));
       if (Chance(20)) model.loss = logits;
       if (Chance(20)) model.predicted = logits;
-      if (Chance(20)) model.inference_loss = AnyVar();
+      if (Chance(20)) model.loss = ByMode(model.loss, AnyVar());
     }
     TrainOptions options;
     options.epochs = Of({-1, 0, 1, 2});
@@ -855,7 +855,7 @@ class Program {
     plateau.Observe(Number());
     Add(plateau.schedule().AtStep(AnyVar()));
     plateau.Observe(Number());
-    Add(CountedUp(AnyVar()));
+    Add(CountUp(AnyVar()));
   }
 
   RandomStream random_;

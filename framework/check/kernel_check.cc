@@ -76,9 +76,10 @@ class Machine : public ReferenceObserver {
     for (int id = 0; id < graph.size(); ++id) {
       const Node& node = graph.node(id);
       const Traits& traits = node.op->traits;
-      const bool copies = traits.view || traits.identity || traits.same_as >= 0;
+      const int forwards = traits.Forwards(Mode::kInference);
+      const bool copies = traits.view || traits.identity || forwards >= 0;
       exact_.push_back(traits.source || traits.uniform ||
-                       (copies && exact_[node.inputs[0]]));
+                       (copies && exact_[node.inputs[std::max(forwards, 0)]]));
     }
   }
 

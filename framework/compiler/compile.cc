@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -214,6 +215,38 @@ absl::Status AllOf(const std::vector<std::string>& mistakes) {
   return absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
 }
 
+// The assignments of the options and, for training, those that belong to
+// declarations which the plan depends on.
+std::vector<Assignment> AllAssignments(const Graph& graph,
+                                       const CompileOptions& options,
+                                       absl::Span<const Var> fetches,
+                                       Mode mode) {
+  std::vector<Assignment> assignments = options.updates.assignments;
+  if (mode != Mode::kTraining || assignments.empty() ||
+      graph.training_assignments().empty()) {
+    return assignments;
+  }
+  std::vector<Var> wanted(fetches.begin(), fetches.end());
+  std::set<int> assigned;
+  for (const Assignment& assignment : assignments) {
+    wanted.push_back(assignment.value);
+    assigned.insert(assignment.variable.id());
+  }
+  // What is added may depend on further ones.
+  for (size_t before = 0; before != wanted.size();) {
+    before = wanted.size();
+    const std::vector<bool> needed = NodesNeededBy(graph, wanted, mode);
+    for (const auto& [trigger, variable, value] :
+         graph.training_assignments()) {
+      if (!trigger.valid() || !value.valid() || !needed[trigger.id()]) continue;
+      if (!assigned.insert(variable.id()).second) continue;
+      wanted.push_back(value);
+      assignments.push_back({variable, value});
+    }
+  }
+  return assignments;
+}
+
 absl::StatusOr<Plan> CompileOrThrow(const Graph& graph,
                                     const CompileOptions& options, Loc loc) {
   const auto start = std::chrono::steady_clock::now();
@@ -231,8 +264,11 @@ absl::StatusOr<Plan> CompileOrThrow(const Graph& graph,
     fetches.push_back(output.value);
     output_names.push_back(output.name);
   }
+  const Mode mode = options.mode.value_or(
+      options.updates.assignments.empty() ? Mode::kInference : Mode::kTraining);
   Program program =
-      Extract(graph, fetches, options.updates.assignments, options.replace);
+      Extract(graph, fetches, AllAssignments(graph, options, fetches, mode),
+              options.replace, mode);
   mistakes = WithoutKernels(program);
   if (!mistakes.empty()) return AllOf(mistakes);
   if (absl::Status status = CheckMachine(program, options.precision);

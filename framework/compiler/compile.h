@@ -7,6 +7,7 @@
 #define TAPE_FRAMEWORK_COMPILER_COMPILE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "framework/compiler/precision.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/graph.h"
+#include "framework/core/mode.h"
 #include "framework/core/updates.h"
 #include "framework/runtime/plan.h"
 
@@ -40,6 +42,11 @@ struct CompileOptions {
   std::vector<Output> outputs = {};
   // What a run does to variables, after every read of their old values.
   Updates updates = {};
+  // Which forms the plan has of what differs between training and inference,
+  // such as Dropout and BatchNorm (ByMode, core/basic_ops.h). Empty: a plan with
+  // updates is for training, one without for inference. One for training that
+  // makes updates makes those of Graph::training_assignments, too.
+  std::optional<Mode> mode = std::nullopt;
   // Variables that the plan reads in place of others of their type, say
   // averaged weights for evaluation. Such a plan makes no updates.
   std::vector<Replacement> replace = {};

@@ -2,7 +2,10 @@
 // sample table.
 #include "framework/core/basic_ops.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -42,6 +45,46 @@ constinit const OpDef kVariable = {
     .name = "Variable",
     .shape = TypeOfAttributes,
     .traits = {.source = true},
+};
+
+// ---- CountUp: y = x + 1, at most the largest int32 ----
+constinit const OpDef kCountUp = {
+    .name = "CountUp",
+    .operands = {"counter"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes&) -> absl::StatusOr<TensorType> {
+      if (x[0].dtype == DType::kInt32) return x[0];
+      return absl::InvalidArgumentError(
+          absl::StrCat("expected int32, found ", x[0].ToString()));
+    },
+    .gradient = [](absl::Span<const Var>, Var, Var,
+                   const Attributes&) -> Adjoints { return {}; },
+    .reference = MapReference<[](double x) {
+      return std::min<double>(x + 1, std::numeric_limits<int32_t>::max());
+    }>,
+    .block = [](absl::Span<const DType>, DType) -> Block {
+      return [](const BlockArguments& block) {
+        const auto* const x = static_cast<const int32_t*>(block.inputs[0]);
+        auto* const y = static_cast<int32_t*>(block.output);
+        for (size_t i = 0; i < block.count; ++i) {
+          y[i] = x[i] + (x[i] < std::numeric_limits<int32_t>::max() ? 1 : 0);
+        }
+      };
+    },
+    .traits = {.elementwise = true},
+};
+
+// ---- ByMode: y = training or inference, as a plan is for ----
+// Its gradient is the driver's (gradients.cc).
+constinit const OpDef kByMode = {
+    .name = "ByMode",
+    .operands = {"training", "inference"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes&) -> absl::StatusOr<TensorType> {
+      if (x[0] == x[1]) return x[0];
+      return absl::InvalidArgumentError("expected two of one type");
+    },
+    .traits = {.by_mode = true},
 };
 
 // ---- AddN: y = x[0] + x[1] + …, dy/dx[i] = 1 ----
@@ -191,6 +234,14 @@ Var Fill(Graph* graph, Shape shape, double value, DType dtype, Loc loc) {
   return graph->Append(
       kFill, {}, {.value = value, .dtype = dtype, .shape = std::move(shape)},
       loc);
+}
+
+Var CountUp(Var counter, Loc loc) {
+  return Append(kCountUp, {counter}, {}, loc);
+}
+
+Var ByMode(Var training, Var inference, Loc loc) {
+  return Append(kByMode, {training, inference}, {}, loc);
 }
 
 }  // namespace tape

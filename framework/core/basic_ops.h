@@ -20,6 +20,8 @@ extern const OpDef kVariable;
 extern const OpDef kFill;
 extern const OpDef kBroadcastTo;
 extern const OpDef kAddN;
+// The op of CountUp.
+extern const OpDef kCountUp;
 
 // y = x[0] + x[1] + …, all float32 and of one shape. At least one.
 Var AddN(absl::Span<const Var> x, Loc loc = Loc::Current());
@@ -39,6 +41,15 @@ Var BroadcastTo(Var x, Shape shape, Loc loc = Loc::Current());
 // A tensor with every element `value`, of any valid shape (kBatch included).
 Var Fill(Graph* graph, Shape shape, double value, DType dtype = DType::kFloat32,
          Loc loc = Loc::Current());
+
+// counter + 1, or the counter where it is the largest int32.
+Var CountUp(Var counter, Loc loc = Loc::Current());
+
+// `training` in plans for training, `inference` in plans for inference
+// (CompileOptions::mode); both of one type. It costs nothing when run, nor does
+// the other one. Its gradients follow: in a plan for training those by
+// `training`.
+Var ByMode(Var training, Var inference, Loc loc = Loc::Current());
 
 }  // namespace tape
 

@@ -47,13 +47,14 @@ std::vector<bool> DependsOn(const Graph& graph, int end,
   return depends;
 }
 
-// One backward sweep: d (sum over k of seeds[k] y[k]) / d x[i], which `what`
-// was asked for at `loc`. All Vars are valid and of `graph`, each seed of its
-// y's type. Mistakes are kept, every one; then all results are invalid.
-std::vector<Var> Sweep(Graph* graph, absl::string_view what,
-                       absl::Span<const Var> y, absl::Span<const Var> seeds,
-                       absl::Span<const Var> x, Unconnected unconnected,
-                       Loc loc) {
+// One backward sweep through the forms of `mode`: d (sum over k of seeds[k]
+// y[k]) / d x[i], which `what` was asked for at `loc`. All Vars are valid and of
+// `graph`, each seed of its y's type. Mistakes are kept, every one; then all
+// results are invalid.
+std::vector<Var> SweepIn(Mode mode, Graph* graph, absl::string_view what,
+                         absl::Span<const Var> y, absl::Span<const Var> seeds,
+                         absl::Span<const Var> x, Unconnected unconnected,
+                         Loc loc) {
   const FloatingPointScope environment;  // Rules compute constants.
   const std::vector<Var> invalid(x.size(), Var(graph, kNone));
   int end = -1;
@@ -79,6 +80,11 @@ std::vector<Var> Sweep(Graph* graph, absl::string_view what,
     bool needed = false;
     for (int input : node.inputs) needed |= depends[input];
     if (!needed) continue;
+    if (node.op->traits.by_mode) {
+      const int input = node.inputs[node.op->traits.Forwards(mode)];
+      if (depends[input]) adjoints[input].push_back(gy);
+      continue;
+    }
     if (node.op->gradient == nullptr) {
       graph->ReportError(
           node.loc, what,
@@ -160,6 +166,36 @@ std::vector<Var> Sweep(Graph* graph, absl::string_view what,
     gradients.push_back(Fill(graph, var.shape(), 0, DType::kFloat32, loc));
   }
   return failed ? invalid : gradients;
+}
+
+// Whether a y depends on what differs between modes.
+bool DependOnMode(const Graph& graph, absl::Span<const Var> y) {
+  const std::vector<bool> needed = NodesNeededBy(graph, y);
+  for (size_t id = 0; id < needed.size(); ++id) {
+    if (needed[id] && graph.node(static_cast<int>(id)).op->traits.by_mode) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// A sweep, or one for each mode, of whose results each plan has its own.
+std::vector<Var> Sweep(Graph* graph, absl::string_view what,
+                       absl::Span<const Var> y, absl::Span<const Var> seeds,
+                       absl::Span<const Var> x, Unconnected unconnected,
+                       Loc loc) {
+  const bool has_modes = DependOnMode(*graph, y);
+  std::vector<Var> gradients =
+      SweepIn(Mode::kTraining, graph, what, y, seeds, x, unconnected, loc);
+  if (!has_modes || !graph->status().ok()) return gradients;
+  const std::vector<Var> of_inference =
+      SweepIn(Mode::kInference, graph, what, y, seeds, x, unconnected, loc);
+  if (!graph->status().ok()) return of_inference;
+  const Graph::GradientScope scope(graph, y[0].id(), loc);
+  for (size_t i = 0; i < x.size(); ++i) {
+    gradients[i] = ByMode(gradients[i], of_inference[i]);
+  }
+  return gradients;
 }
 
 // Keeps what is wrong with the Vars of a call, every mistake of them; whether

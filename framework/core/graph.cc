@@ -41,6 +41,9 @@ const char* WrongDefinition(const OpDef& op, size_t operands) {
   if (traits.same_as >= count || traits.in_place >= count) {
     return "a trait of the op names an operand that it does not have";
   }
+  if (traits.by_mode && count != 2) {
+    return "an op with a form for each mode needs two operands";
+  }
   return traits.view && count == 0 ? "a view needs an operand" : nullptr;
 }
 
@@ -302,6 +305,15 @@ Var Graph::State(absl::string_view name, Shape shape,
                         Tag::kState, loc);
 }
 
+Var Graph::Step(Loc loc) {
+  if (!step_.empty()) return step_;
+  const TrainingScope of_training(this);
+  step_ = State("training_step", {}, Zeros(), DType::kInt32, loc);
+  const Var next = tape::Append(kCountUp, {step_}, {}, loc);
+  AddTrainingAssignment({.trigger = step_, .variable = step_, .value = next});
+  return step_;
+}
+
 std::vector<Var> Graph::parameters() {
   std::vector<Var> parameters;
   for (int id = 0; id < size(); ++id) {
@@ -549,8 +561,8 @@ Graph::LocScope::LocScope(Graph* graph, Loc loc)
 
 Graph::LocScope::~LocScope() { graph_->loc_scope_ = outer_; }
 
-std::vector<bool> NodesNeededBy(const Graph& graph,
-                                absl::Span<const Var> vars) {
+std::vector<bool> NodesNeededBy(const Graph& graph, absl::Span<const Var> vars,
+                                std::optional<Mode> mode) {
   std::vector<bool> needed(graph.size(), false);
   int end = 0;
   for (Var var : vars) {
@@ -560,7 +572,14 @@ std::vector<bool> NodesNeededBy(const Graph& graph,
   }
   for (int id = end; id-- > 0;) {
     if (!needed[id]) continue;
-    for (int input : graph.node(id).inputs) needed[input] = true;
+    const Node& node = graph.node(id);
+    const int forwards =
+        mode.has_value() ? node.op->traits.Forwards(*mode) : kNone;
+    if (forwards >= 0) {
+      needed[node.inputs[forwards]] = true;
+      continue;
+    }
+    for (int input : node.inputs) needed[input] = true;
   }
   return needed;
 }
@@ -570,6 +589,7 @@ Graph::Rollback::Rollback(Graph* graph)
       nodes_(graph->nodes_.size()),
       rules_(graph->rules_.size()),
       errors_(graph->errors_.size()),
+      training_assignments_(graph->training_assignments_.size()),
       variables_(graph->variables_->size()),
       errors_left_out_(graph->errors_left_out_) {}
 
@@ -584,6 +604,7 @@ Graph::Rollback::~Rollback() {
   }
   if (graph_->nodes_.size() == nodes_) graph_->rules_.resize(rules_);
   graph_->errors_.resize(errors_);
+  graph_->training_assignments_.resize(training_assignments_);
   graph_->errors_left_out_ = errors_left_out_;
 }
 

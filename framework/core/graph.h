@@ -159,6 +159,28 @@ class Graph {
   Var State(absl::string_view name, Shape shape, const Initializer& initializer,
             DType dtype = DType::kFloat32, Loc loc = Loc::Current());
 
+  // How many runs there were of plans for training that depend on it: int32 of
+  // rank 0, the State "training_step", which the first call declares, and which
+  // stays at the largest int32. What a declaration draws by it, such as Dropout,
+  // differs from run to run without an optimiser's counter.
+  Var Step(Loc loc = Loc::Current());
+
+  // An assignment that belongs to a declaration, such as that of a running
+  // statistic. Each run of a plan for training makes it that makes updates and
+  // depends on `trigger`; a chain has SkipIfNotFinite gate it
+  // (../optim/transform.h). Updates that assign to the variable take its place.
+  struct TrainingAssignment {
+    Var trigger;
+    Var variable;
+    Var value;
+  };
+  void AddTrainingAssignment(const TrainingAssignment& assignment) {
+    training_assignments_.push_back(assignment);
+  }
+  absl::Span<const TrainingAssignment> training_assignments() const {
+    return training_assignments_;
+  }
+
   const GraphHandle& handle() const { return handle_; }
   // Whether a Var is of this graph, valid or not.
   bool Has(Var var) const { return var.handle() == handle_; }
@@ -278,7 +300,7 @@ class Graph {
 
    private:
     Graph* graph_;
-    size_t nodes_, rules_, errors_;
+    size_t nodes_, rules_, errors_, training_assignments_;
     int variables_;
     int64_t errors_left_out_;
   };
@@ -320,10 +342,12 @@ class Graph {
   std::shared_ptr<OpStore> ops_;
   std::map<std::string, int, std::less<>> node_of_name_;
   std::deque<UserGradientRule> rules_;
+  std::vector<TrainingAssignment> training_assignments_;
   int gradient_of_ = kNone;
   Loc gradient_loc_;
   Loc loc_scope_;
   bool in_training_scope_ = false;
+  Var step_;  // Empty until it is asked for.
   std::vector<std::string> errors_;
   absl::StatusCode first_error_ = absl::StatusCode::kOk;
   int64_t errors_left_out_ = 0;
@@ -340,8 +364,10 @@ Var Append(const OpDef& op, absl::Span<const Var> inputs, Attributes attributes,
 Graph* GraphOf(absl::Span<const Var> inputs);
 
 // For each node of `graph`, whether one of `vars` depends on it or is it. Vars
-// that are not valid, or of another graph, count for nothing.
-std::vector<bool> NodesNeededBy(const Graph& graph, absl::Span<const Var> vars);
+// that are not valid, or of another graph, count for nothing. With a mode, what
+// plans of that mode depend on.
+std::vector<bool> NodesNeededBy(const Graph& graph, absl::Span<const Var> vars,
+                                std::optional<Mode> mode = std::nullopt);
 
 inline Var::Var(Graph* graph, int id) : id_(id) {
   if (graph != nullptr) handle_ = graph->handle();

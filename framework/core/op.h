@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "framework/core/kernel.h"
+#include "framework/core/mode.h"
 #include "framework/core/tensor.h"
 #include "framework/core/tensor_type.h"
 
@@ -193,6 +194,9 @@ struct Traits {
   // differs (StopGradient). Programs read that input in place of the node, so
   // the op costs nothing and needs no kernel. Negative: none.
   int same_as = -1;
+  // The first input in plans for training, the second in plans for inference
+  // (mode.h): forwarded as by same_as.
+  bool by_mode = false;
   // The numbers come from outside the plan: an input or a variable.
   bool source = false;
   // Every element is attributes.value.
@@ -216,6 +220,13 @@ struct Traits {
   // trial by Compile. Such ops run in no particular order unless one reads
   // another's result.
   bool side_effects = false;
+
+  // Index of the input that programs of `mode` read in place of the node;
+  // negative if there is none.
+  int Forwards(Mode mode) const {
+    if (!by_mode) return same_as;
+    return mode == Mode::kTraining ? 0 : 1;
+  }
 
   friend bool operator==(const Traits&, const Traits&) = default;
 };

@@ -85,7 +85,7 @@ absl::Status CheckObserved(const Graph& graph, int id,
 
 absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
     absl::Span<const Var> fetches, const ReferenceFeeds& feeds,
-    const ReferenceFeeds& held, ReferenceObserver* observer) {
+    const ReferenceFeeds& held, ReferenceObserver* observer, Mode mode) {
   Graph* const graph = GraphOf(fetches);
   if (graph == nullptr && fetches.empty()) return std::vector<Tensor>();
   if (graph == nullptr) {
@@ -122,7 +122,12 @@ absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
   }
   for (int id = end; id-- > 0;) {
     if (!needed[id] || is_held[id]) continue;
-    for (int input : graph->node(id).inputs) needed[input] = true;
+    const Node& node = graph->node(id);
+    if (node.op->traits.by_mode) {
+      needed[node.inputs[node.op->traits.Forwards(mode)]] = true;
+      continue;
+    }
+    for (int input : node.inputs) needed[input] = true;
   }
 
   // Give the sources their numbers, and the batch its size.
@@ -161,6 +166,10 @@ absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
       return absl::InvalidArgumentError(
           absl::StrCat(node.loc.ToString(), ": input \"", Printable(node.name),
                        "\" is needed and was not fed"));
+    }
+    if (node.op->traits.by_mode) {
+      values[id] = *values[node.inputs[node.op->traits.Forwards(mode)]];
+      continue;
     }
     std::vector<Tensor> inputs;
     for (int input : node.inputs) {
@@ -250,11 +259,12 @@ absl::StatusOr<std::vector<Tensor>> EvaluateOrThrow(
 
 absl::StatusOr<std::vector<Tensor>> EvaluateReference(
     absl::Span<const Var> fetches, const ReferenceFeeds& feeds,
-    const ReferenceFeeds& held, ReferenceObserver* observer, Loc loc) {
+    const ReferenceFeeds& held, ReferenceObserver* observer, Loc loc,
+    Mode mode) {
   constexpr char kName[] = "EvaluateReference";
   const FloatingPointScope environment;
   try {
-    auto values = EvaluateOrThrow(fetches, feeds, held, observer);
+    auto values = EvaluateOrThrow(fetches, feeds, held, observer, mode);
     if (values.ok()) return values;
     return AtCall(loc, kName, values.status());
   } catch (...) {

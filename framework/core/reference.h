@@ -45,11 +45,12 @@ class ReferenceObserver {
 // Denormals are kept. The caller's floating-point environment does not matter.
 //
 // What is in `held`, any nodes of the graph, each but once, has these values
-// (float64, of the node's bound shape) and is not computed.
+// (float64, of the node's bound shape) and is not computed. What differs between
+// training and inference (ByMode) has the form of `mode`.
 absl::StatusOr<std::vector<Tensor>> EvaluateReference(
     absl::Span<const Var> fetches, const ReferenceFeeds& feeds = {},
     const ReferenceFeeds& held = {}, ReferenceObserver* observer = nullptr,
-    Loc loc = Loc::Current());
+    Loc loc = Loc::Current(), Mode mode = Mode::kInference);
 
 // `value` in the range of int32, modulo 2^32: for OpDef::integer_reference.
 inline double WrapToInt32(int64_t value) {

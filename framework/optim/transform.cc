@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "framework/core/basic_ops.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 #include "ops/ops.h"
@@ -112,8 +112,22 @@ Var CountsOf(const GradientFlow& flow) {
 
 // The assignment that counts a step where `counts` holds, or always.
 Assignment CountStep(Var step, Var counts, Loc loc) {
-  const Var next = CountedUp(step, loc);
+  const Var next = CountUp(step, loc);
   return {step, counts.empty() ? next : Select(counts, next, step, loc)};
+}
+
+// Where steps are skipped: the assignments of the declarations that the gradients
+// depend on, which skip them, too. Otherwise the compiler adds them.
+void GateTrainingAssignments(const Graph& graph,
+                             absl::Span<const Var> gradients, Updates& updates,
+                             Loc loc) {
+  if (updates.not_skipped.empty()) return;
+  const std::vector<bool> needed =
+      NodesNeededBy(graph, gradients, Mode::kTraining);
+  for (const auto& [trigger, variable, value] : graph.training_assignments()) {
+    if (!trigger.valid() || !value.valid() || !needed[trigger.id()]) continue;
+    AddAssignments({{variable, value}}, updates, loc);
+  }
 }
 
 }  // namespace
@@ -124,13 +138,6 @@ std::string FreeName(const Graph& graph, absl::string_view name) {
     free = absl::StrCat(name, "/", i);
   }
   return free;
-}
-
-Var CountedUp(Var counter, Loc loc) {
-  const Var most =
-      Fill(counter.graph(), {}, std::numeric_limits<int32_t>::max(),
-           DType::kInt32, loc);
-  return Add(counter, Cast(Less(counter, most, loc), DType::kInt32, loc), loc);
 }
 
 void AddAssignments(absl::Span<const Assignment> assignments, Updates& updates,
@@ -299,6 +306,7 @@ Updates Chain::Apply(absl::Span<const Var> parameters,
     Apply(flow);
   }
   if (!graph->status().ok()) return Updates();
+  GateTrainingAssignments(*graph, gradients, flow.updates, loc);
   if (!flow.trained.empty()) {
     return fail(absl::StrCat("the chain has no optimiser for \"",
                              graph->NameOf(flow.trained[0].parameter), "\" (",

@@ -115,9 +115,6 @@ void ApplyIf(Var condition, const GradientTransform& transform,
 // `name`, or the first of "name/2", "name/3", … that no variable has.
 std::string FreeName(const Graph& graph, absl::string_view name);
 
-// counter + 1, or the counter where it is the largest int32.
-Var CountedUp(Var counter, Loc loc = Loc::Current());
-
 // Adds assignments to updates that were made by a chain, such as those of
 // BatchNorm: made in all runs but those that SkipIfNotFinite leaves out.
 void AddAssignments(absl::Span<const Assignment> assignments, Updates& updates,

@@ -97,7 +97,7 @@ class AccumulateTransform : public GradientTransform {
                              DType::kInt32, loc());
     // A batch without samples adds nothing, and is no run.
     const Var has_samples = HasSamples(flow);
-    const Var now = Select(has_samples, CountedUp(runs), runs);
+    const Var now = Select(has_samples, CountUp(runs), runs);
     // A checkpoint of more steps may have left a counter beyond `steps_`: then
     // the mean is over the runs that there were.
     const Var due = GreaterEqual(now, number(steps_, DType::kInt32));
@@ -145,7 +145,7 @@ class SkipIfNotFiniteTransform : public GradientTransform {
     const Var good = Equal(AddN(counts), Fill(&g, {}, 0));
     const std::string name = FreeName(g, "skipped");
     const Var old_skipped = g.State(name, {}, Zeros(), DType::kInt32, loc());
-    const Var skipped = Select(good, old_skipped, CountedUp(old_skipped));
+    const Var skipped = Select(good, old_skipped, CountUp(old_skipped));
     ApplyIf(good, *transform_, *this, flow);
     Updates& updates = flow.updates;
     updates.not_skipped =

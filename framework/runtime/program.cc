@@ -14,30 +14,20 @@ namespace tape {
 
 Program Extract(const Graph& graph, absl::Span<const Var> fetches,
                 absl::Span<const Assignment> assignments,
-                absl::Span<const Replacement> replace) {
-  std::vector<bool> needed(graph.size(), false);
-  for (Var fetch : fetches) needed[fetch.id()] = true;
+                absl::Span<const Replacement> replace, Mode mode) {
+  std::vector<Var> wanted(fetches.begin(), fetches.end());
   for (const Assignment& assignment : assignments) {
-    needed[assignment.value.id()] = true;
+    wanted.push_back(assignment.value);
   }
-  for (int id = graph.size(); id-- > 0;) {
-    if (!needed[id]) continue;
-    const Node& node = graph.node(id);
-    const int same_as = node.op->traits.same_as;
-    if (same_as >= 0) {
-      needed[node.inputs[same_as]] = true;
-      continue;
-    }
-    for (int input : node.inputs) needed[input] = true;
-  }
+  const std::vector<bool> needed = NodesNeededBy(graph, wanted, mode);
 
   Program program;
   std::vector<int> new_id(graph.size(), kNone);
   for (int id = 0; id < graph.size(); ++id) {
     if (!needed[id]) continue;
-    const int same_as = graph.node(id).op->traits.same_as;
-    if (same_as >= 0) {
-      new_id[id] = new_id[graph.node(id).inputs[same_as]];
+    const int forwards = graph.node(id).op->traits.Forwards(mode);
+    if (forwards >= 0) {
+      new_id[id] = new_id[graph.node(id).inputs[forwards]];
       continue;
     }
     new_id[id] = program.size();

@@ -48,11 +48,13 @@ struct Program {
   std::vector<int> Storages() const;
 };
 
-// The nodes that the fetches and the updates depend on, with the variables that
-// `replace` names replaced; what Traits::same_as names is left out.
+// The nodes that the fetches and the updates depend on in that mode, with the
+// variables that `replace` names replaced; what only forwards an input
+// (Traits::Forwards) is left out.
 Program Extract(const Graph& graph, absl::Span<const Var> fetches,
                 absl::Span<const Assignment> assignments,
-                absl::Span<const Replacement> replace = {});
+                absl::Span<const Replacement> replace = {},
+                Mode mode = Mode::kInference);
 
 // The program with every kBatch, in types and attributes, replaced by `batch`.
 Program Bind(const Program& program, int64_t batch);

@@ -137,7 +137,8 @@ std::vector<Var> VariablesOf(Graph& graph, absl::Span<const Var> outputs) {
 }
 
 std::vector<Var> ModelVariables(Graph& graph, absl::Span<const Var> outputs) {
-  const std::vector<bool> needed = NodesNeededBy(graph, outputs);
+  const std::vector<bool> needed =
+      NodesNeededBy(graph, outputs, Mode::kInference);
   std::vector<Var> model;
   for (int id = 0; id < graph.size(); ++id) {
     const int index = graph.node(id).variable;

@@ -312,6 +312,50 @@ void AddSourceErrors(SampleTable* table) {
                   "Fill: expected a value that uint8 has, found -1");
 }
 
+void AddCountUpRows(SampleTable* table) {
+  const auto count = [](const SampleOperands& in) {
+    return CountUp(in.x[0], in.loc);
+  };
+  table->Add({.op = "CountUp",
+              .name = "ordinary",
+              .inputs = {Ints({2, 3})},
+              .build = count,
+              .output = Int({2, 3})});
+  table->Add(
+      {.op = "CountUp",
+       .name = "extremes",
+       .inputs = {Given({kMinInt, -1, 0, kMaxInt - 1, kMaxInt}, DType::kInt32)},
+       .build = count,
+       .output = Int({5})});
+  table->AddError("CountUp", "float32", {Float({2})}, count,
+                  "CountUp: expected int32, found [2] (counter [2] is input "
+                  "\"x0\", x.cc:0)");
+}
+
+// As plans for inference have it; tests/core/mode_test.cc has both modes.
+void AddByModeRows(SampleTable* table) {
+  const auto by_mode = [](const SampleOperands& in) {
+    return ByMode(in.x[0], in.x[1], in.loc);
+  };
+  for (const Shape& shape : {Shape{}, Shape{2, 3}, Shape{kBatch, 2}}) {
+    table->Add({.op = "ByMode",
+                .name = "rank" + std::to_string(shape.rank()) + "_" +
+                        (shape.is_bound() ? "bound" : "batch"),
+                .inputs = {Floats(shape), Floats(shape)},
+                .build = by_mode,
+                .output = Float(shape)});
+  }
+  table->Add({.op = "ByMode",
+              .name = "int32",
+              .inputs = {Ints({4}), Ints({4})},
+              .build = by_mode,
+              .output = Int({4})});
+  table->AddError("ByMode", "two_types", {Float({2}), Int({2})}, by_mode,
+                  "ByMode: expected two of one type (training [2] is input "
+                  "\"x0\", x.cc:0; inference int32[2] is input \"x1\", "
+                  "x.cc:1)");
+}
+
 }  // namespace
 
 void AddCoreSamples(SampleTable* table) {
@@ -319,6 +363,8 @@ void AddCoreSamples(SampleTable* table) {
   AddSumErrors(table);
   AddSourceRows(table);
   AddSourceErrors(table);
+  AddCountUpRows(table);
+  AddByModeRows(table);
 }
 
 }  // namespace tape::samples
