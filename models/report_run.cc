@@ -200,7 +200,7 @@ void PutRows(const TensorView& rows, int64_t first, Tensor& all) {
 }
 
 absl::Status Predict(const FinishedRun& run, ReportInput& input) {
-  const Classifier model = run.model.ForInference();
+  const Classifier& model = run.model;
   const int64_t samples = run.data.test.size();
   const Var probabilities =
       model.logits.empty() ? Var() : Softmax(model.logits);

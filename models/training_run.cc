@@ -53,10 +53,8 @@ std::string DivergenceAtTheEnd(const EpochResult& kept) {
 
 absl::Status WriteModel(const std::string& path, const Classifier& model,
                         const Metadata& record) {
-  const Classifier inference = model.ForInference();
-  const absl::StatusOr<SavedWeights> weights =
-      SaveWeights(*model.graph, {},
-                  {inference.loss, inference.predicted, inference.logits});
+  const absl::StatusOr<SavedWeights> weights = SaveWeights(
+      *model.graph, {}, {model.loss, model.predicted, model.logits});
   if (!weights.ok()) return weights.status();
   return WriteSafetensors(path, weights->arrays, record);
 }

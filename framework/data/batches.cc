@@ -7,9 +7,12 @@
 #include <numeric>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "framework/core/random.h"
 #include "framework/core/tensor_type.h"
+#include "framework/core/text.h"
 
 namespace tape {
 namespace {
@@ -36,31 +39,73 @@ RandomStream RandomOf(int epoch, uint64_t seed) {
 
 }  // namespace
 
+int64_t Batches::Source::row_bytes() const {
+  const int64_t samples = std::max<int64_t>(type.shape[0], 1);
+  return static_cast<int64_t>(type.bytes()) / samples;
+}
+
+void Batches::Source::Gather(absl::Span<const uint32_t> samples) {
+  const auto* const from = static_cast<const std::byte*>(values->data());
+  const int64_t bytes = row_bytes();
+  const auto rows = static_cast<int64_t>(samples.size());
+  for (int64_t row = 0; row < rows; ++row) {
+    // SplitView lie anywhere in more memory than caches hold: ask for the one
+    // that comes kAhead rows later, so that it is there in time.
+    constexpr int64_t kAhead = 4, kCacheLine = 64;
+    if (row + kAhead < rows) {
+      const std::byte* const later = from + samples[row + kAhead] * bytes;
+      for (int64_t line = 0; line < bytes; line += kCacheLine) {
+        __builtin_prefetch(later + line);
+      }
+    }
+    std::copy_n(from + samples[row] * bytes, bytes,
+                gathered.data() + row * bytes);
+  }
+}
+
 Batches::Batches(const Dataset& dataset, BatchOptions options)
-    : dataset_(&dataset),
-      options_(options),
-      images_type_(dataset.images.type()),
-      labels_type_(dataset.labels.type()) {
-  status_ = CheckDataset(dataset);
-  if (options.batch_size < 1) {
+    : options_(options) {
+  sources_.push_back({&dataset.images, dataset.images.type(), "images"});
+  sources_.push_back({&dataset.labels, dataset.labels.type(), "labels"});
+  Begin(CheckDataset(dataset), dataset.size());
+}
+
+Batches::Batches(const DataTable& table, BatchOptions options)
+    : options_(options) {
+  for (const Column& column : table.columns) {
+    sources_.push_back({&column.values, column.values.type(), column.name});
+  }
+  Begin(CheckDataTable(table), table.size());
+}
+
+void Batches::Begin(absl::Status status, int64_t samples) {
+  status_ = std::move(status);
+  if (options_.batch_size < 1) {
     status_.Update(absl::InvalidArgumentError(
         absl::StrCat("expected batches of at least 1 sample, found a "
                      "batch_size of ",
-                     options.batch_size)));
+                     options_.batch_size)));
   }
   if (!status_.ok()) {
     options_ = {.batch_size = 1, .order = Order::kFixed};
-    end_ = 0;
     return;
   }
-  const int64_t samples = dataset.size();
-  end_ = SamplesPerEpoch(samples, options);
-  if (options.order != Order::kFixed) {
-    const int64_t rows = std::min(options.batch_size, samples);
+  end_ = SamplesPerEpoch(samples, options_);
+  if (options_.order != Order::kFixed) {
+    const int64_t rows = std::min(options_.batch_size, samples);
     order_.resize(samples);
-    images_.resize(rows * dataset.pixels() * SizeOf(dataset.images.dtype()));
-    labels_.resize(rows);
+    for (Source& source : sources_) {
+      source.gathered.resize(rows * source.row_bytes());
+    }
   }
+  for (Source& source : sources_) {
+    const absl::Span<const int64_t> dims = source.type.shape.dims();
+    absl::InlinedVector<int64_t, 4> batch(dims.begin(), dims.end());
+    batch[0] = kBatch;
+    source.batch_shape = Shape(batch);
+  }
+  columns_.assign(std::max<size_t>(sources_.size(), 2),
+                  TensorView(TensorType{}, nullptr));
   StartEpoch(0);
 }
 
@@ -129,52 +174,52 @@ void Batches::DrawToFront(int64_t size) {
   }
 }
 
+absl::Status Batches::CheckSources() const {
+  bool is_same = true;
+  std::vector<std::string> expected, found;
+  for (const Source& source : sources_) {
+    is_same = is_same && source.values->type() == source.type;
+    expected.push_back(
+        absl::StrCat(Printable(source.name), " ", source.type.ToString()));
+    found.push_back(source.values->type().ToString());
+  }
+  if (is_same) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("expected the data set that the batches were made of, ",
+                   absl::StrJoin(expected, " and "), ", found it changed to ",
+                   absl::StrJoin(found, " and ")));
+}
+
 std::optional<Batch> Batches::Next() {
   if (next_ == end_) return std::nullopt;
-  if (!(dataset_->images.type() == images_type_ &&
-        dataset_->labels.type() == labels_type_)) {
-    status_ = absl::FailedPreconditionError(absl::StrCat(
-        "expected the data set that the batches were made of, images ",
-        images_type_.ToString(), " and labels ", labels_type_.ToString(),
-        ", found it changed to ", dataset_->images.type().ToString(), " and ",
-        dataset_->labels.type().ToString()));
+  for (const Source& source : sources_) {
+    if (source.values->type() == source.type) continue;
+    status_ = CheckSources();
     next_ = end_ = 0;
     return std::nullopt;
   }
   const int64_t size = std::min(options_.batch_size, end_ - next_);
-  const DType dtype = dataset_->images.dtype();
-  const int64_t pixels = dataset_->pixels();
-  const int64_t bytes = pixels * static_cast<int64_t>(SizeOf(dtype));
-  const auto* images = static_cast<const std::byte*>(dataset_->images.data());
-  const int32_t* labels = dataset_->labels.values<int32_t>().data();
-  if (options_.order == Order::kFixed) {
-    images += next_ * bytes;
-    labels += next_;
-  } else {
-    const bool sampled = options_.order == Order::kSampled;
-    if (sampled) DrawToFront(size);
-    const uint32_t* samples = order_.data() + (sampled ? 0 : next_);
-    for (int64_t row = 0; row < size; ++row) {
-      const int64_t sample = samples[row];
-      // Samples lie anywhere in more memory than caches hold: ask for the one
-      // that comes kAhead rows later, so that it is there in time.
-      constexpr int64_t kAhead = 4, kCacheLine = 64;
-      if (row + kAhead < size) {
-        const std::byte* const later = images + samples[row + kAhead] * bytes;
-        for (int64_t line = 0; line < bytes; line += kCacheLine) {
-          __builtin_prefetch(later + line);
-        }
-      }
-      std::copy_n(images + sample * bytes, bytes, images_.data() + row * bytes);
-      labels_[row] = labels[sample];
+  const bool is_fixed = options_.order == Order::kFixed;
+  const bool is_sampled = options_.order == Order::kSampled;
+  if (is_sampled) DrawToFront(size);
+  for (size_t i = 0; i < sources_.size(); ++i) {
+    Source& source = sources_[i];
+    const std::byte* rows = source.gathered.data();
+    if (is_fixed) {
+      rows = static_cast<const std::byte*>(source.values->data()) +
+             next_ * source.row_bytes();
+    } else {
+      source.Gather(
+          absl::MakeConstSpan(order_).subspan(is_sampled ? 0 : next_, size));
     }
-    images = images_.data();
-    labels = labels_.data();
+    columns_[i] =
+        TensorView({source.type.dtype, source.batch_shape.Bind(size)}, rows);
   }
   next_ += size;
-  return Batch{.images = TensorView({dtype, {size, pixels}}, images),
-               .labels = TensorView({DType::kInt32, {size}}, labels),
-               .size = size};
+  return Batch{.images = columns_[0],
+               .labels = columns_[1],
+               .size = size,
+               .columns = absl::MakeConstSpan(columns_).first(sources_.size())};
 }
 
 }  // namespace tape

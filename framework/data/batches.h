@@ -15,12 +15,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "framework/core/random.h"
 #include "framework/core/tensor.h"
 #include "framework/data/dataset.h"
+#include "framework/data/table.h"
 
 namespace tape {
 
@@ -47,16 +50,20 @@ enum class LastBatch {
 };
 
 struct BatchOptions {
-  int64_t batch_size = 64;  // Samples, at least 1.
+  int64_t batch_size = 64;  // SplitView, at least 1.
   Order order = Order::kShuffled;
   LastBatch last = LastBatch::kKeep;
   uint64_t seed = 0;  // Of what is random.
 };
 
 struct Batch {
+  // Of a data set of images, which has these two columns; of a table its first.
   TensorView images;  // [size, pixels], of the data set's dtype
   TensorView labels;  // int32 [size]
-  int64_t size;       // Samples, at least 1.
+  int64_t size;       // SplitView, at least 1.
+  // Of a table's columns, in their order: [size, …]. Those of a data set of
+  // images are these two.
+  absl::Span<const TensorView> columns = {};
 };
 
 // Where an epoch stands between two batches: enough to go on from there, in
@@ -75,9 +82,12 @@ class Batches {
   // (kKeep) or none (any other LastBatch, or kSampled).
   Batches(const Dataset& dataset, BatchOptions options);
   Batches(Dataset&& dataset, BatchOptions options) = delete;  // Would dangle.
+  // The same of a table.
+  Batches(const DataTable& table, BatchOptions options);
+  Batches(DataTable&& table, BatchOptions options) = delete;
 
-  // An error if a data set is not as CheckDataset wants it, or a batch has no
-  // sample. Then there is no batch. kFailedPrecondition from the call of Next on
+  // An error if a data set is not as CheckDataset or CheckDataTable wants it, or a
+  // batch has no sample. Then there is no batch. kFailedPrecondition from the call of Next on
   // that finds a data set of other types than at the start: moved from, or
   // another one. Then there is none from that call on.
   const absl::Status& status() const { return status_; }
@@ -105,23 +115,34 @@ class Batches {
   absl::Status Restore(BatchesState state);
 
  private:
+  // A column of what the batches are made of.
+  struct Source {
+    const Tensor* values;
+    TensorType type;  // At the start.
+    std::string name;
+    Shape batch_shape = {};                // With kBatch for the samples.
+    std::vector<std::byte> gathered = {};  // Unless the order is fixed.
+
+    int64_t row_bytes() const;
+    void Gather(absl::Span<const uint32_t> samples);
+  };
+  void Begin(absl::Status status, int64_t samples);
   // Draws `size` distinct samples to the front of order_, which must be some
   // order of all samples, no matter which.
   void DrawToFront(int64_t size);
+  // An error if a source is not what it was.
+  absl::Status CheckSources() const;
 
-  const Dataset* dataset_;
+  std::vector<Source> sources_;
+  std::vector<TensorView> columns_;  // Of the last batch.
   BatchOptions options_;
-  // Of the data set that it was made of.
-  TensorType images_type_, labels_type_;
   absl::Status status_;
   int epoch_ = 0;
-  int64_t end_;       // Samples in the batches of an epoch.
+  int64_t end_ = 0;   // SplitView in the batches of an epoch.
   int64_t next_ = 0;  // How many of them there were so far.
   RandomStream random_{0, 0};
   // Empty if the order is fixed.
   std::vector<uint32_t> order_;
-  std::vector<std::byte> images_;
-  std::vector<int32_t> labels_;
 };
 
 }  // namespace tape

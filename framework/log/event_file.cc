@@ -146,6 +146,13 @@ std::string EpochRecord(const EpochResult& epoch, double time) {
   for (const Measurement& report : epoch.train.reports) {
     scalars.Add(report.name, report.value);
   }
+  const auto add_metrics = [&](const EpochMetrics& metrics) {
+    for (const Measurement& metric : metrics.reports) {
+      scalars.Add(absl::StrCat(metric.name, "/", metrics.split), metric.value);
+    }
+  };
+  if (epoch.validation.has_value()) add_metrics(*epoch.validation);
+  add_metrics(epoch.test);
   return Record(absl::StrCat(Field(kEventWallTime, time),
                              Field(kEventStep, int64_t{epoch.train.epoch}),
                              Field(kEventSummary, scalars.summary())));

@@ -328,22 +328,47 @@ std::vector<Progress::TableColumn> Progress::MeasuredColumns(
       [](const Epoch& e) { return absl::StrCat(e.train.epoch); });
   add("train loss", 10, kTrainLossColumn,
       [](const Epoch& e) { return ShortLossText(e.train.loss); });
-  add("train acc", 9, kTrainAccuracyColumn,
-      [](const Epoch& e) { return AccuracyText(e.train.accuracy); });
+  // What is no classifier has no accuracy in any split, however it is trained.
+  const bool has_accuracy = epoch.test.reports.empty() ||
+                            !std::isnan(epoch.train.accuracy) ||
+                            !std::isnan(epoch.test.accuracy);
+  if (has_accuracy) {
+    add("train acc", 9, kTrainAccuracyColumn,
+        [](const Epoch& e) { return AccuracyText(e.train.accuracy); });
+  }
   if (epoch.validation.has_value()) {
     add("valid loss", 10, kValidationLossColumn, [](const Epoch& e) {
       return e.validation ? ShortLossText(e.validation->loss) : "";
     });
-    add("valid acc", 9, kValidationAccuracyColumn, [](const Epoch& e) {
-      return e.validation ? AccuracyText(e.validation->accuracy) : "";
-    });
+    if (has_accuracy) {
+      add("valid acc", 9, kValidationAccuracyColumn, [](const Epoch& e) {
+        return e.validation ? AccuracyText(e.validation->accuracy) : "";
+      });
+    }
   }
   add("test loss", 9, kTestLossColumn,
       [](const Epoch& e) { return ShortLossText(e.test.loss); });
-  add("test acc", 8, kAlwaysShown,
-      [](const Epoch& e) { return AccuracyText(e.test.accuracy); });
+  if (has_accuracy) {
+    add("test acc", 8, kAlwaysShown,
+        [](const Epoch& e) { return AccuracyText(e.test.accuracy); });
+  }
+  // Metrics of the model (ModelMetric).
+  const auto add_metric = [&](absl::string_view split, const std::string& name,
+                              auto metrics_of) {
+    const std::string title = absl::StrCat(split, Printable(name));
+    const int width = std::max(static_cast<int>(title.size()), 9);
+    add(title, width, kReportColumn, [name, metrics_of](const Epoch& e) {
+      const EpochMetrics* const metrics = metrics_of(e);
+      return metrics == nullptr ? "" : ReportText(*metrics, name, 0);
+    });
+  };
   std::map<std::string, int> reports;  // So far, of each name.
   for (const Measurement& report : epoch.train.reports) {
+    // Of a pass without updates alone.
+    const bool is_elsewhere = std::any_of(
+        epoch.test.reports.begin(), epoch.test.reports.end(),
+        [&](const Measurement& other) { return other.name == report.name; });
+    if (is_elsewhere && std::isnan(report.value)) continue;
     const int others = reports[report.name]++;
     const std::string title = Printable(report.name);
     const int width = std::max(static_cast<int>(title.size()), 9);
@@ -351,6 +376,16 @@ std::vector<Progress::TableColumn> Progress::MeasuredColumns(
         [name = report.name, others](const Epoch& e) {
           return ReportText(e.train, name, others);
         });
+  }
+  if (epoch.validation.has_value()) {
+    for (const Measurement& metric : epoch.validation->reports) {
+      add_metric("valid ", metric.name, [](const Epoch& e) {
+        return e.validation.has_value() ? &*e.validation : nullptr;
+      });
+    }
+  }
+  for (const Measurement& metric : epoch.test.reports) {
+    add_metric("test ", metric.name, [](const Epoch& e) { return &e.test; });
   }
   add("rate", 8, kRateColumn,
       [](const Epoch& e) { return RateText(e.train.learning_rate); });

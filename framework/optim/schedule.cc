@@ -117,6 +117,10 @@ Var Schedule::AtStep(Var step, Loc loc) const {
   return At(Cast(step, DType::kFloat32, PlaceOf(step)), loc);
 }
 
+Schedule FromVariable(Var variable) {
+  return Schedule([variable](Var) { return variable; });
+}
+
 Schedule InverseTimeDecay(double rate, double decay) {
   return Make("InverseTimeDecay",
               {CheckRate(rate), CheckNotNegative("decay", decay)},

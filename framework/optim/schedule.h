@@ -50,6 +50,9 @@ class Schedule {
   std::string error_;
 };
 
+// What a variable holds, float32 of rank 0, such as a State whose value is set
+// between steps by Graph::SetValue.
+Schedule FromVariable(Var variable);
 // rate / (1 + decay t). Refused unless decay >= 0.
 Schedule InverseTimeDecay(double rate, double decay);
 // rate factor^(t / steps). Refused unless factor is in (0, 1].

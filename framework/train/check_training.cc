@@ -2,7 +2,10 @@
 // tests/train/trainer_test.cc.
 #include "framework/train/check_training.h"
 
+#include <algorithm>
 #include <cmath>
+#include <set>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -22,6 +25,13 @@ absl::Status CheckType(absl::string_view what, Var var,
       var.shape().ToString(), " (", var.graph()->Describe(var.id()), ")"));
 }
 
+// Whether a Var that is valid is a number, float32 or int32.
+absl::Status CheckNumber(absl::string_view what, Var var) {
+  const DType dtype =
+      var.dtype() == DType::kInt32 ? DType::kInt32 : DType::kFloat32;
+  return CheckType(what, var, {dtype, {}});
+}
+
 // Whether what is shown can be.
 absl::Status CheckShown(absl::Span<const ReportedSum> shown) {
   for (const ReportedSum& number : shown) {
@@ -31,11 +41,8 @@ absl::Status CheckShown(absl::Span<const ReportedSum> shown) {
                        Printable(number.name), "\""));
     }
     for (Var term : number.terms) {
-      const DType dtype =
-          term.dtype() == DType::kInt32 ? DType::kInt32 : DType::kFloat32;
-      absl::Status status =
-          CheckType(absl::StrCat("the report \"", Printable(number.name), "\""),
-                    term, {dtype, {}});
+      absl::Status status = CheckNumber(
+          absl::StrCat("the report \"", Printable(number.name), "\""), term);
       if (!status.ok()) return status;
     }
   }
@@ -53,6 +60,9 @@ absl::Status CheckOptions(const TrainOptions& options) {
   }
   if (options.evaluate_every < 1) {
     return fail("evaluate_every of at least 1", options.evaluate_every);
+  }
+  if (options.step_every < 1) {
+    return fail("step_every of at least 1", options.step_every);
   }
   const CheckpointEvery& every = options.checkpoint_every;
   if (every.steps < 0) {
@@ -91,23 +101,50 @@ absl::Status InTraining(const absl::Status& status) {
       absl::StrCat("Train: in training: ", status.message()));
 }
 
-absl::Status CheckModel(const Classifier& model) {
+absl::Status CheckModel(const Model& model) {
   if (model.graph == nullptr) {
     return absl::InvalidArgumentError("Train: the model has no graph");
   }
   const TensorType number, classes = {DType::kInt32, {kBatch}};
   absl::Status status = CheckType("a loss", model.loss, number);
-  status.Update(CheckType("predictions", model.predicted, classes));
-  status.Update(CheckType("a loss of inference", model.inference_loss, number));
-  status.Update(CheckType("predictions of inference", model.inference_predicted,
-                          classes));
+  if (model.classification.has_value()) {
+    status.Update(
+        CheckType("predictions", model.classification->predicted, classes));
+    if (model.classification->classes < 1) {
+      status.Update(absl::InvalidArgumentError(
+          absl::StrCat("Train: expected at least 1 class, found ",
+                       model.classification->classes)));
+    }
+  }
   status.Update(
       CheckType("a learning rate", model.updates.learning_rate, number));
+  std::set<absl::string_view> names;
+  for (const ModelMetric& metric : model.metrics) {
+    const std::string what =
+        absl::StrCat("the metric \"", Printable(metric.name), "\"");
+    if (metric.name.empty() || !IsUtf8(metric.name)) {
+      status.Update(absl::InvalidArgumentError(
+          absl::StrCat("Train: expected names of metrics in UTF-8, found \"",
+                       Printable(metric.name), "\"")));
+    }
+    if (!names.insert(metric.name).second) {
+      status.Update(absl::InvalidArgumentError(
+          absl::StrCat("Train: ", what, " is there twice")));
+    }
+    if (metric.accumulator) continue;
+    if (metric.values.size() != 1) {
+      status.Update(absl::InvalidArgumentError(
+          absl::StrCat("Train: expected one number for ", what, ", found ",
+                       metric.values.size())));
+      continue;
+    }
+    status.Update(CheckNumber(what, metric.values[0]));
+  }
   return status;
 }
 
-absl::Status CheckRun(const Batches& batches, const DataSplits& data,
-                      const TrainOptions& options,
+absl::Status CheckRun(const Batches& batches, const SplitViews& data,
+                      const Model& model, const TrainOptions& options,
                       absl::Span<const ReportedSum> shown) {
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   if (!batches.status().ok()) return InTraining(batches.status());
@@ -129,6 +166,15 @@ absl::Status CheckRun(const Batches& batches, const DataSplits& data,
       return absl::InvalidArgumentError(
           absl::StrCat("Train: early stopping watches the ", empty,
                        " set, which has no sample"));
+    }
+    const std::string& name = options.early_stopping->metric_name;
+    const bool is_known =
+        std::any_of(model.metrics.begin(), model.metrics.end(),
+                    [&](const ModelMetric& one) { return one.name == name; });
+    if (!name.empty() && !is_known) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Train: early stopping watches the metric \"",
+                       Printable(name), "\", which the model does not have"));
     }
   }
   return absl::OkStatus();

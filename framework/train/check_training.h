@@ -13,14 +13,11 @@
 
 namespace tape {
 
-// Returns an error unless the model's Vars that are valid have their types. What
-// is not valid, Compile or Run refuses.
-absl::Status CheckModel(const Classifier& model);
-
 // Returns an error unless the options are in their ranges, training has batches,
-// early stopping watches samples, and reports can be written.
-absl::Status CheckRun(const Batches& batches, const DataSplits& data,
-                      const TrainOptions& options,
+// early stopping watches samples and a metric that is there, and reports can be
+// written.
+absl::Status CheckRun(const Batches& batches, const SplitViews& data,
+                      const Model& model, const TrainOptions& options,
                       absl::Span<const ReportedSum> shown);
 
 // Returns an error of batches of the training set as one of Train.

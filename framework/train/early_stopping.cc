@@ -26,6 +26,13 @@ double Score(const EarlyStoppingOptions& options, const EpochResult& epoch) {
   if (metrics == nullptr) return kNotMeasured;
   double score =
       options.metric == Metric::kLoss ? -metrics->loss : metrics->accuracy;
+  if (!options.metric_name.empty()) {
+    score = kNotMeasured;
+    for (const Measurement& metric : metrics->reports) {
+      if (metric.name != options.metric_name) continue;
+      score = options.larger_is_better ? metric.value : -metric.value;
+    }
+  }
   if (options.decimals.has_value()) {
     const double scale = std::pow(10.0, *options.decimals);
     // To even, as NumPy rounds.

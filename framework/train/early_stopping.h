@@ -5,6 +5,7 @@
 #define TAPE_FRAMEWORK_TRAIN_EARLY_STOPPING_H_
 
 #include <optional>
+#include <string>
 
 #include "framework/metrics/metrics.h"
 
@@ -38,6 +39,9 @@ enum class Keep {
 struct EarlyStoppingOptions {
   DataSplit split = DataSplit::kValidation;
   Metric metric = Metric::kAccuracy;
+  // If not empty, a metric of the model (ModelMetric) in place of that.
+  std::string metric_name = {};
+  bool larger_is_better = true;  // Of the metric of that name.
   // An epoch is a new best if it beats the best so far by more than this, in
   // units of the metric (accuracies are fractions). At least 0.
   double min_change = 0;

@@ -4,22 +4,18 @@
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "framework/core/clock.h"
 #include "framework/core/floating_point.h"
+#include "framework/core/text.h"
 
 namespace tape {
 namespace {
-
-// A fetch of one element.
-double Number(const Plan& plan, Var fetch) {
-  const TensorView value = plan.Value(fetch);
-  return value.dtype() == DType::kInt32 ? value.values<int32_t>()[0]
-                                        : value.values<float>()[0];
-}
 
 // Whether all of `found` are classes of the data set, which has so many.
 absl::Status CheckClasses(absl::string_view what,
@@ -35,34 +31,131 @@ absl::Status CheckClasses(absl::string_view what,
 
 }  // namespace
 
-absl::Status AddBatch(const Plan& plan, const Batch& batch,
-                      const Classifier& model, Averaging averaging,
+double Number(const Plan& plan, Var fetch) {
+  const TensorView value = plan.Value(fetch);
+  return value.dtype() == DType::kInt32 ? value.values<int32_t>()[0]
+                                        : value.values<float>()[0];
+}
+
+std::vector<std::string> SplitView::columns() const {
+  if (images_ != nullptr) return {"images", "labels"};
+  std::vector<std::string> names;
+  for (const Column& column : table_->columns) names.push_back(column.name);
+  return names;
+}
+
+void FedColumns::Feed(const Model& model, const Batch& batch,
+                      std::vector<tape::Feed>& fed) const {
+  fed.clear();
+  for (size_t i = 0; i < feeds.size(); ++i) {
+    fed.push_back({model.feeds[i].input, batch.columns[feeds[i]]});
+  }
+}
+
+absl::StatusOr<FedColumns> FindColumns(const Model& model,
+                                       const SplitView& samples,
+                                       absl::string_view split) {
+  const std::vector<std::string> columns = samples.columns();
+  const auto find = [&](const std::string& name, int& index) -> absl::Status {
+    const auto found = std::find(columns.begin(), columns.end(), name);
+    index = static_cast<int>(found - columns.begin());
+    if (found != columns.end()) return absl::OkStatus();
+    std::vector<std::string> quoted;
+    for (const std::string& column : columns) {
+      quoted.push_back(absl::StrCat("\"", Printable(column), "\""));
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        "Train: in ", split, ": expected a column \"", Printable(name),
+        "\", found ",
+        quoted.empty() ? "no column" : absl::StrJoin(quoted, ", ")));
+  };
+  FedColumns fed;
+  for (const ModelFeed& feed : model.feeds) {
+    absl::Status status = find(feed.column, fed.feeds.emplace_back());
+    if (!status.ok()) return status;
+  }
+  if (model.classification.has_value()) {
+    absl::Status status = find(model.classification->labels, fed.labels);
+    if (!status.ok()) return status;
+  }
+  return fed;
+}
+
+std::vector<Var> FetchesOf(const Model& model, MetricKinds kinds) {
+  std::vector<Var> fetches = {model.loss};
+  if (model.classification.has_value()) {
+    fetches.push_back(model.classification->predicted);
+  }
+  for (const ModelMetric& metric : model.metrics) {
+    if (kinds == MetricKinds::kNumbers && metric.accumulator) continue;
+    fetches.insert(fetches.end(), metric.values.begin(), metric.values.end());
+  }
+  return fetches;
+}
+
+absl::Status AddBatch(const Plan& plan, const Batch& batch, int labels_column,
+                      const Model& model, Averaging averaging,
                       absl::Span<const ReportedSum> shown, PassSums& sums) {
   const FloatingPointScope environment;
-  const auto labels = batch.labels.values<int32_t>();
-  const auto predicted = plan.Value(model.predicted).values<int32_t>();
-  if (predicted.size() != labels.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Train: expected a prediction for each of the batch's ",
-                     labels.size(), " samples, found ", predicted.size()));
-  }
-  const int64_t right =
-      std::inner_product(labels.begin(), labels.end(), predicted.begin(),
-                         int64_t{0}, std::plus<>(), std::equal_to<>());
   const double weight = averaging == Averaging::kOverSamples
                             ? static_cast<double>(batch.size)
                             : 1;
+  if (model.classification.has_value()) {
+    const auto labels = batch.columns[labels_column].values<int32_t>();
+    const auto predicted =
+        plan.Value(model.classification->predicted).values<int32_t>();
+    if (predicted.size() != labels.size()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Train: expected a prediction for each of the batch's ",
+                       labels.size(), " samples, found ", predicted.size()));
+    }
+    const int64_t right =
+        std::inner_product(labels.begin(), labels.end(), predicted.begin(),
+                           int64_t{0}, std::plus<>(), std::equal_to<>());
+    sums.accuracy +=
+        weight * static_cast<double>(right) / static_cast<double>(batch.size);
+  }
   sums.samples += batch.size;
   sums.weight += weight;
   sums.loss += weight * plan.Scalar(model.loss);
-  sums.accuracy +=
-      weight * static_cast<double>(right) / static_cast<double>(batch.size);
   for (size_t i = 0; i < shown.size(); ++i) {
     for (Var term : shown[i].terms) {
       sums.reports[i] += weight * Number(plan, term);
     }
   }
+  sums.metrics.resize(model.metrics.size());
+  for (size_t i = 0; i < model.metrics.size(); ++i) {
+    const ModelMetric& metric = model.metrics[i];
+    if (metric.accumulator) continue;
+    const double value = Number(plan, metric.values[0]);
+    switch (metric.aggregation) {
+      case Aggregation::kMean:
+        sums.metrics[i] += weight * value;
+        break;
+      case Aggregation::kSum:
+        sums.metrics[i] += value;
+        break;
+      case Aggregation::kLast:
+        sums.metrics[i] = value;
+        break;
+    }
+  }
   return absl::OkStatus();
+}
+
+std::vector<Measurement> MetricsOf(const Model& model, const PassSums& sums) {
+  const FloatingPointScope environment;
+  std::vector<Measurement> metrics;
+  for (size_t i = 0; i < model.metrics.size(); ++i) {
+    const ModelMetric& metric = model.metrics[i];
+    Measurement& measured = metrics.emplace_back();
+    measured.name = metric.name;
+    if (metric.accumulator || i >= sums.metrics.size()) continue;
+    measured.value = metric.aggregation == Aggregation::kMean
+                         ? sums.metrics[i] / sums.weight
+                         : sums.metrics[i];
+  }
+  return metrics;
 }
 
 double MeanLoss(const PassSums& sums) {
@@ -74,60 +167,105 @@ double MeanAccuracy(const PassSums& sums) {
   return sums.accuracy / sums.weight;
 }
 
-Evaluation::Evaluation(const Dataset& dataset, const TrainOptions& options)
-    : classes_(std::max(dataset.classes, 1)),  // An empty one has none.
+Evaluation::Evaluation(const SplitView& samples, absl::string_view split,
+                       const PassOptions& options)
+    : samples_(samples),
+      split_(split),
       averaging_(options.averaging),
-      batches_(dataset, {.batch_size = options.evaluation_batch_size,
-                         .order = Order::kFixed}) {}
+      batches_(samples.MakeBatches(
+          {.batch_size = options.batch_size, .order = Order::kFixed})) {}
 
-absl::Status Evaluation::Check() const {
-  if (batches_.status().ok()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("Train: in evaluation: ", batches_.status().message()));
+absl::Status Evaluation::Check(const Model& model) {
+  if (!batches_.status().ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Train: in evaluation: ", batches_.status().message()));
+  }
+  // An empty split may be without columns.
+  if (samples_.size() == 0) return absl::OkStatus();
+  absl::StatusOr<FedColumns> columns = FindColumns(model, samples_, split_);
+  if (columns.ok()) columns_ = *std::move(columns);
+  return columns.status();
 }
 
-absl::StatusOr<EpochMetrics> Evaluation::Run(Plan& plan,
-                                             const Classifier& model) {
-  if (absl::Status status = Check(); !status.ok()) return status;
+absl::StatusOr<EpochMetrics> Evaluation::Run(Plan& plan, const Model& model) {
   const auto start = std::chrono::steady_clock::now();
   PassSums sums;
-  confusion_ = ConfusionMatrix(classes_);
+  const int classes =
+      model.classification.has_value() ? model.classification->classes : 1;
+  confusion_ = ConfusionMatrix(classes);
+  std::vector<std::unique_ptr<Accumulator>> accumulators;
+  for (const ModelMetric& metric : model.metrics) {
+    accumulators.push_back(metric.accumulator ? metric.accumulator() : nullptr);
+  }
   batches_.StartEpoch(0);
+  std::vector<Feed> feeds;
   while (std::optional<Batch> batch = batches_.Next()) {
-    absl::Status status = plan.Run(
-        {{model.images, batch->images}, {model.labels, batch->labels}}, Loc{});
+    columns_.Feed(model, *batch, feeds);
+    absl::Status status = plan.Run(feeds, Loc{});
     if (!status.ok()) return status;
-    status = AddBatch(plan, *batch, model, averaging_, {}, sums);
+    status =
+        AddBatch(plan, *batch, columns_.labels, model, averaging_, {}, sums);
     if (!status.ok()) return status;
-    const auto labels = batch->labels.values<int32_t>();
-    const auto predicted = plan.Value(model.predicted).values<int32_t>();
-    status = CheckClasses("labels", labels, classes_);
-    status.Update(CheckClasses("predictions", predicted, classes_));
+    for (size_t i = 0; i < accumulators.size(); ++i) {
+      if (accumulators[i] == nullptr) continue;
+      std::vector<TensorView> values;
+      for (Var value : model.metrics[i].values) {
+        values.push_back(plan.Value(value));
+      }
+      status = accumulators[i]->Add(values);
+      if (!status.ok()) return status;
+    }
+    if (!model.classification.has_value()) continue;
+    const auto labels = batch->columns[columns_.labels].values<int32_t>();
+    const auto predicted =
+        plan.Value(model.classification->predicted).values<int32_t>();
+    status = CheckClasses("labels", labels, classes);
+    status.Update(CheckClasses("predictions", predicted, classes));
     if (status.ok()) status = confusion_.Add(labels, predicted);
     if (!status.ok()) return status;
   }
-  return EpochMetrics{.loss = MeanLoss(sums),
-                      .accuracy = MeanAccuracy(sums),
-                      .seconds = SecondsSince(start)};
+  if (!batches_.status().ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Train: in evaluation: ", batches_.status().message()));
+  }
+  EpochMetrics metrics = {.loss = MeanLoss(sums),
+                          .seconds = SecondsSince(start),
+                          .reports = MetricsOf(model, sums)};
+  if (model.classification.has_value()) metrics.accuracy = MeanAccuracy(sums);
+  for (size_t i = 0; i < accumulators.size(); ++i) {
+    if (accumulators[i] == nullptr) continue;
+    metrics.reports[i].value = accumulators[i]->Result();
+  }
+  return metrics;
 }
 
-Evaluations::Evaluations(const DataSplits& data, const TrainOptions& options)
-    : test_(data.test, options) {
+namespace {
+
+PassOptions PassOf(const TrainOptions& options) {
+  return {.batch_size = options.evaluation_batch_size,
+          .averaging = options.averaging};
+}
+
+}  // namespace
+
+Evaluations::Evaluations(const SplitViews& data, const TrainOptions& options)
+    : test_(data.test, "the test set", PassOf(options)) {
   if (options.train_figures == TrainFigures::kAfterEpoch) {
-    train_.emplace(data.train, options);
+    train_.emplace(data.train, "the training set", PassOf(options));
   }
   if (data.validation.size() > 0) {
-    validation_.emplace(data.validation, options);
+    validation_.emplace(data.validation, "the validation set", PassOf(options));
   }
 }
 
-absl::Status Evaluations::Check() const {
-  absl::Status status = test_.Check();
-  if (validation_.has_value()) status.Update(validation_->Check());
+absl::Status Evaluations::Check(const Model& model) {
+  absl::Status status = test_.Check(model);
+  if (train_.has_value()) status.Update(train_->Check(model));
+  if (validation_.has_value()) status.Update(validation_->Check(model));
   return status;
 }
 
-absl::Status Evaluations::Run(Plan& plan, const Classifier& model,
+absl::Status Evaluations::Run(Plan& plan, const Model& model,
                               EpochResult& epoch) {
   const auto measure = [&](Evaluation& split, const char* name,
                            EpochMetrics& metrics) {
@@ -145,6 +283,9 @@ absl::Status Evaluations::Run(Plan& plan, const Classifier& model,
     if (!status.ok()) return status;
     epoch.train.loss = after.loss;
     epoch.train.accuracy = after.accuracy;
+    // The model's metrics are the last ones.
+    std::copy_backward(after.reports.begin(), after.reports.end(),
+                       epoch.train.reports.end());
   }
   if (validation_.has_value()) {
     absl::Status status =

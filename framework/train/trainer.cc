@@ -81,32 +81,38 @@ bool AllFinite(const Variables& variables) {
 class Training {
  public:
   // All arguments must outlive the object.
-  Training(const Classifier& model, const DataSplits& data,
+  Training(const Model& model, const SplitViews& data,
            const TrainOptions& options, Progress& progress, Loc loc)
       : model_(model),
-        inference_(model.ForInference()),
+        data_(data),
         options_(options),
         progress_(progress),
         loc_(loc),
         skips_(options.on_divergence == OnDivergence::kSkip),
         shown_(ShownBy(model.updates)),
-        batches_(data.train, options.batches),
-        evaluations_(data, options) {
+        batches_(data.train.MakeBatches(options.batches)),
+        evaluations_(data_, options) {
     state_.pass.reports.resize(shown_.size());
   }
 
   // Makes the plans, and goes to where the run is resumed.
-  absl::Status Start(const DataSplits& data) {
+  absl::Status Start() {
     absl::Status status = CheckModel(model_);
-    status.Update(CheckRun(batches_, data, options_, shown_));
-    status.Update(evaluations_.Check());
     if (!status.ok()) return status;
+    status.Update(CheckRun(batches_, data_, model_, options_, shown_));
+    absl::StatusOr<FedColumns> columns =
+        FindColumns(model_, data_.train, "the training set");
+    status.Update(columns.status());
+    status.Update(evaluations_.Check(model_));
+    if (!status.ok()) return status;
+    columns_ = *std::move(columns);
     status = CompileTraining();
     if (!status.ok()) return status;
     train_->Record(options_.profile);
     absl::StatusOr<Plan> evaluate =
         Compile(*model_.graph,
-                {.fetch = {inference_.loss, inference_.predicted},
+                {.fetch = FetchesOf(model_, MetricKinds::kAll),
+                 .mode = Mode::kInference,
                  .replace = options_.evaluate_with,
                  .threads = options_.threads,
                  .precision = options_.precision},
@@ -114,7 +120,7 @@ class Training {
     if (!evaluate.ok()) return evaluate.status();
     evaluate_ = *std::move(evaluate);
     kept_variables_ = KeptVariables();
-    return options_.resume_from == nullptr ? absl::OkStatus() : Resume(data);
+    return options_.resume_from == nullptr ? absl::OkStatus() : Resume();
   }
 
   absl::Status Run(
@@ -166,7 +172,8 @@ class Training {
           model_.graph->Input(kLossLimit, {}, DType::kFloat32, loc_);
       updates = SkipAbove(model_.loss, limit, std::move(updates));
     }
-    std::vector<Var> fetch = {model_.loss, model_.predicted};
+    std::vector<Var> fetch = FetchesOf(model_, MetricKinds::kNumbers);
+    for (const Report& watched : options_.watch) fetch.push_back(watched.value);
     if (!model_.updates.learning_rate.empty()) {
       fetch.push_back(model_.updates.learning_rate);
     }
@@ -176,6 +183,7 @@ class Training {
     absl::StatusOr<Plan> train = Compile(*model_.graph,
                                          {.fetch = fetch,
                                           .updates = std::move(updates),
+                                          .mode = Mode::kTraining,
                                           .threads = options_.threads,
                                           .precision = options_.precision,
                                           .batch_sizes = batches_.sizes()},
@@ -185,7 +193,7 @@ class Training {
     return absl::OkStatus();
   }
 
-  absl::Status Resume(const DataSplits& data) {
+  absl::Status Resume() {
     state_ = *options_.resume_from;
     losses_ = LossWatch(state_.losses);
     if (state_.pass.reports.size() != shown_.size()) {
@@ -193,7 +201,14 @@ class Training {
           "Train: expected a state with ", shown_.size(),
           " reports of a training pass, found ", state_.pass.reports.size()));
     }
-    const int classes = std::max(data.test.classes, 1);
+    const size_t metrics = state_.pass.metrics.size();
+    if (metrics != 0 && metrics != model_.metrics.size()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Train: expected a state with ", model_.metrics.size(),
+                       " metrics of a training pass, found ", metrics));
+    }
+    const int classes =
+        model_.classification.has_value() ? model_.classification->classes : 1;
     if (absl::Status status = CheckResults(classes); !status.ok()) {
       return status;
     }
@@ -261,10 +276,10 @@ class Training {
   // The model's variables, and those that evaluations read in place of them.
   std::vector<Var> KeptVariables() const {
     Graph& graph = *model_.graph;
+    std::vector<Var> outputs = FetchesOf(model_, MetricKinds::kAll);
+    for (const Output& output : model_.outputs) outputs.push_back(output.value);
     std::set<absl::string_view> read;
-    for (Var variable : ModelVariables(
-             graph,
-             {inference_.loss, inference_.predicted, inference_.logits})) {
+    for (Var variable : ModelVariables(graph, outputs)) {
       read.insert(graph.NameOf(variable));
     }
     for (const Replacement& replacement : options_.evaluate_with) {
@@ -290,9 +305,13 @@ class Training {
     while (std::optional<Batch> batch = batches_.Next()) {
       if (absl::Status status = Step(*batch); !status.ok()) return status;
       if (end_ == End::kDiverged) return absl::OkStatus();
-      progress_.Advance(batch->size, MeanLoss(sums), MeanAccuracy(sums));
+      progress_.Advance(batch->size, MeanLoss(sums),
+                        model_.classification.has_value() ? MeanAccuracy(sums)
+                                                          : kNotMeasured);
       const bool interrupted =
-          options_.interrupted && CallBack("interrupted", options_.interrupted);
+          (options_.interrupted &&
+           CallBack("interrupted", options_.interrupted)) ||
+          OnStep() == AfterStep::kStop;
       if (interrupted) end_ = End::kInterrupted;
       if (interrupted) return absl::OkStatus();
       if (IsDueAfterStep()) {
@@ -304,9 +323,24 @@ class Training {
     return status.ok() ? status : InTraining(status);
   }
 
+  // Tells on_step of the step that was made, if it is to know.
+  AfterStep OnStep() {
+    if (!options_.on_step || state_.step % options_.step_every != 0) {
+      return AfterStep::kGoOn;
+    }
+    StepResult made = {.step = state_.step,
+                       .epoch = state_.epoch,
+                       .loss = train_->Scalar(model_.loss),
+                       .learning_rate = state_.pass.learning_rate};
+    for (const Report& watched : options_.watch) {
+      made.watched.push_back({watched.name, Number(*train_, watched.value)});
+    }
+    return CallBack("on_step", options_.on_step, made);
+  }
+
   absl::Status Step(const Batch& batch) {
-    absl::InlinedVector<Feed, 3> feeds = {{model_.images, batch.images},
-                                          {model_.labels, batch.labels}};
+    std::vector<Feed>& feeds = feeds_;
+    columns_.Feed(model_, batch, feeds);
     float limit;
     if (skips_) {
       limit = losses_.limit();
@@ -339,8 +373,8 @@ class Training {
       Diverge(absl::StrCat(LossText(loss), ", after ", LossWatch::kMostSkipped,
                            " steps skipped in a row"));
     } else if (!is_skipped) {
-      status = AddBatch(*train_, batch, model_, options_.averaging, shown_,
-                        state_.pass);
+      status = AddBatch(*train_, batch, columns_.labels, model_,
+                        options_.averaging, shown_, state_.pass);
     }
     return status;
   }
@@ -387,13 +421,17 @@ class Training {
     state_.training_samples += sums.samples;
     if (IsEvaluated(state_.epoch, options_)) {
       EpochResult current = {.train = TrainMetrics()};
-      absl::Status status = evaluations_.Run(*evaluate_, inference_, current);
+      absl::Status status = evaluations_.Run(*evaluate_, model_, current);
       if (!status.ok()) return status;
       Choose(current);
       state_.history.push_back(current);
       progress_.FinishEpoch(current);
       if (on_epoch != nullptr) status = CallBack("on_epoch", on_epoch, current);
       if (!status.ok()) return status;
+      if (options_.after_epoch && CallBack("after_epoch", options_.after_epoch,
+                                           current) == AfterStep::kStop) {
+        state_.stopped_early = true;
+      }
     }
     sums = {.reports = std::vector<double>(shown_.size())};
     const int finished = state_.epoch++;
@@ -406,12 +444,17 @@ class Training {
     EpochMetrics metrics = {.epoch = state_.epoch,
                             .split = "train",
                             .loss = MeanLoss(sums),
-                            .accuracy = MeanAccuracy(sums),
+                            .accuracy = model_.classification.has_value()
+                                            ? MeanAccuracy(sums)
+                                            : kNotMeasured,
                             .learning_rate = sums.learning_rate,
                             .seconds = sums.seconds};
     for (size_t i = 0; i < shown_.size(); ++i) {
       metrics.reports.push_back(
           {shown_[i].name, sums.reports[i] / sums.weight});
+    }
+    for (Measurement& metric : MetricsOf(model_, sums)) {
+      metrics.reports.push_back(std::move(metric));
     }
     return metrics;
   }
@@ -483,14 +526,16 @@ class Training {
     return CallBack("save", options_.save, state);
   }
 
-  const Classifier& model_;
-  const Classifier inference_;
+  const Model& model_;
+  const SplitViews data_;
   const TrainOptions& options_;
   Progress& progress_;
   const Loc loc_;
   const bool skips_;  // Steps whose loss is above a limit that is fed.
   const std::vector<ReportedSum> shown_;
   Batches batches_;
+  FedColumns columns_;
+  std::vector<Feed> feeds_;  // Of a step; kept, so that none allocates.
   Evaluations evaluations_;
   std::optional<Plan> train_, evaluate_;
   // The model's, in order of declaration: what early stopping keeps the best of.
@@ -507,33 +552,60 @@ class Training {
 
 }  // namespace
 
-Classifier Classifier::ForInference() const {
-  Classifier inference = *this;
-  if (!inference_loss.empty()) inference.loss = inference_loss;
-  if (!inference_predicted.empty()) inference.predicted = inference_predicted;
-  return inference;
-}
-
 bool CheckpointEvery::IsPlanned(int64_t step, int64_t batches_per_epoch) const {
   return step == 0 || (steps > 0 && step % steps == 0) ||
          (epochs > 0 && step % (epochs * batches_per_epoch) == 0);
 }
 
-absl::StatusOr<TrainResult> Train(
-    const Classifier& model, const DataSplits& data,
-    const TrainOptions& options, Progress& progress,
+namespace {
+
+absl::StatusOr<TrainResult> TrainOn(
+    const Model& model, const SplitViews& data, const TrainOptions& options,
+    Progress& progress,
     const std::function<absl::Status(const EpochResult&)>& on_epoch, Loc loc) {
   const FloatingPointScope environment;
   absl::Status status;
   try {
     Training training(model, data, options, progress, loc);
-    status = training.Start(data);
+    status = training.Start();
     if (status.ok()) status = training.Run(on_epoch);
     if (status.ok()) return training.Result();
   } catch (...) {
     status = CaughtStatus("Train");
   }
   return AtCall(loc, "Train", status);
+}
+
+}  // namespace
+
+absl::StatusOr<TrainResult> Train(
+    const Model& model, const TableSplits& data, const TrainOptions& options,
+    Progress& progress,
+    const std::function<absl::Status(const EpochResult&)>& on_epoch, Loc loc) {
+  return TrainOn(
+      model,
+      {.train = data.train, .test = data.test, .validation = data.validation},
+      options, progress, on_epoch, loc);
+}
+
+absl::StatusOr<TrainResult> Train(
+    const Classifier& model, const DataSplits& data,
+    const TrainOptions& options, Progress& progress,
+    const std::function<absl::Status(const EpochResult&)>& on_epoch, Loc loc) {
+  // A test set that is empty has no classes.
+  Model of = {.graph = model.graph,
+              .feeds = {{model.images, "images"}, {model.labels, "labels"}},
+              .loss = model.loss,
+              .updates = model.updates,
+              .classification =
+                  Classification{.predicted = model.predicted,
+                                 .labels = "labels",
+                                 .classes = std::max(data.test.classes, 1)}};
+  if (!model.logits.empty()) of.outputs.push_back({"logits", model.logits});
+  return TrainOn(
+      of,
+      {.train = data.train, .test = data.test, .validation = data.validation},
+      options, progress, on_epoch, loc);
 }
 
 }  // namespace tape

@@ -1,5 +1,5 @@
-// The training loop: epochs of mini-batches over a labelled data set, with
-// evaluations between them. Tested by tests/train/trainer_test.cc.
+// The training loop: epochs of mini-batches over a data set, with evaluations
+// between them. Tested by tests/train/trainer_test.cc.
 #ifndef TAPE_FRAMEWORK_TRAIN_TRAINER_H_
 #define TAPE_FRAMEWORK_TRAIN_TRAINER_H_
 
@@ -16,17 +16,20 @@
 #include "framework/core/updates.h"
 #include "framework/data/batches.h"
 #include "framework/data/dataset.h"
+#include "framework/data/table.h"
 #include "framework/log/progress.h"
 #include "framework/metrics/classification.h"
 #include "framework/metrics/metrics.h"
 #include "framework/runtime/profile.h"
 #include "framework/train/divergence.h"
 #include "framework/train/early_stopping.h"
+#include "framework/train/model.h"
 #include "framework/train/training_state.h"
 
 namespace tape {
 
-// What the loop needs to know of a declared model.
+// A classifier of images, for data sets of labelled images (Dataset): a Model
+// with less to fill in.
 struct Classifier {
   Graph* graph = nullptr;
   Var images;     // Input [batch, pixels], of the data set's dtype: uint8, ….
@@ -40,16 +43,6 @@ struct Classifier {
   // the outputs of hidden layers, the first one first, [batch, units].
   Var logits = Var();
   std::vector<Var> hidden = {};
-  // The loss and the predictions of inference, where they differ from those of
-  // training above: without Dropout, with BatchNormInference. Empty: the same.
-  // Logits and hidden layers, which training does not use, are of inference
-  // too.
-  Var inference_loss = Var();
-  Var inference_predicted = Var();
-
-  // The model whose loss and predictions are those of inference: what
-  // evaluations, predictions and reports read.
-  Classifier ForInference() const;
 };
 
 // How the metrics of batches become those of an epoch. They differ if the last
@@ -78,9 +71,19 @@ struct CheckpointEvery {
   bool IsPlanned(int64_t step, int64_t batches_per_epoch) const;
 };
 
+// A training step that has been made.
+struct StepResult {
+  int64_t step = 0;  // The first is 1.
+  int epoch = 0;
+  double loss = kNotMeasured;  // Of the weights before it.
+  double learning_rate = kNotMeasured;
+  std::vector<Measurement> watched = {};  // TrainOptions::watch.
+};
+enum class AfterStep { kGoOn, kStop };
+
 struct TrainOptions {
-  int epochs = 1;        // At most, with early stopping.
-  BatchOptions batches;  // Of the training set.
+  int epochs = 1;             // At most, with early stopping.
+  BatchOptions batches = {};  // Of the training set.
   int64_t evaluation_batch_size =
       1000;  // Of passes without updates, which take all samples in order.
   // Variables that passes without updates read in place of others:
@@ -114,6 +117,18 @@ struct TrainOptions {
   // What these functions throw ends the run with an error that names the
   // function.
   std::function<bool()> interrupted = nullptr;
+  // Numbers of the training steps, float32 or int32 of rank 0, which on_step
+  // sees: norms of gradients, say. They are computed in each step.
+  std::vector<Report> watch = {};
+  // Called after each step, or each `step_every` of them; kStop leaves the rest
+  // of the run to another one, as `interrupted` does. It may set variables of
+  // the graph: the State that a Schedule reads, for one (FromVariable,
+  // ../optim/schedule.h).
+  std::function<AfterStep(const StepResult&)> on_step = nullptr;
+  int step_every = 1;
+  // Called after each epoch that is evaluated, after on_epoch. kStop ends the
+  // run as if it was the last epoch.
+  std::function<AfterStep(const EpochResult&)> after_epoch = nullptr;
 };
 
 // How a run ended.
@@ -148,20 +163,49 @@ struct TrainResult {
   double compile_seconds = 0;
 };
 
-// Trains `model` on data.train; evaluates it on data.validation, if that has
-// samples, and on data.test, whose metrics are NaN if it has none, and calls
-// `on_epoch`, whose error, or exception, ends the run. Draws on `progress`.
+// Trains `model` on data.train; evaluates it, in its form for inference, on
+// data.validation, if that has samples, and on data.test, whose metrics are NaN
+// if it has none, and calls `on_epoch`, whose error, or exception, ends the run. Draws on `progress`.
 // Errors: mistakes in the model's declaration, before anything is run; options
-// out of their range; early stopping that watches a set without samples; data
-// that CheckDataset refuses, of another type than the inputs, or changed during
-// the run; a state to go on from that is not of such a run. Those of the call
+// out of their range; early stopping that watches a set without samples or a
+// metric that is not there; data that CheckDataset or CheckDataTable refuses, without
+// a column that is fed, of another type than the inputs, or changed during the
+// run; a state to go on from that is not of such a run. Those of the call
 // have its line. All computes in the framework's floating-point environment,
 // the functions of the options too.
+absl::StatusOr<TrainResult> Train(
+    const Model& model, const TableSplits& data, const TrainOptions& options,
+    Progress& progress,
+    const std::function<absl::Status(const EpochResult&)>& on_epoch = nullptr,
+    Loc loc = Loc::Current());
 absl::StatusOr<TrainResult> Train(
     const Classifier& model, const DataSplits& data,
     const TrainOptions& options, Progress& progress,
     const std::function<absl::Status(const EpochResult&)>& on_epoch,
     Loc loc = Loc::Current());
+
+// For passes without updates.
+struct PassOptions {
+  int64_t batch_size = 1000;
+  Averaging averaging = Averaging::kOverSamples;
+  std::vector<Replacement> replace = {};  // As CompileOptions::replace.
+  int threads = 0;                        // As CompileOptions::threads.
+  Precision precision = Precision::kFloat32;
+};
+
+// Measures the model's loss, metrics and accuracy on a table, in its order.
+// Errors: those of Train.
+absl::StatusOr<EpochMetrics> Evaluate(const Model& model,
+                                      const DataTable& table,
+                                      const PassOptions& options = {},
+                                      Loc loc = Loc::Current());
+
+// A table with a column for each output of the model, of all samples of `table`
+// in its order; columns that the outputs do not depend on, such as targets, may
+// be missing. Errors: those of Train; an output that is not [batch, …].
+absl::StatusOr<DataTable> Predict(const Model& model, const DataTable& table,
+                                  const PassOptions& options = {},
+                                  Loc loc = Loc::Current());
 
 }  // namespace tape
 

@@ -56,6 +56,7 @@ void ForEachMember(Value& value, Visit visit) {
   visit("loss", value.loss);
   visit("accuracy", value.accuracy);
   visit("reports", value.reports);
+  visit("metrics", value.metrics);
   visit("seconds", value.seconds);
   visit("learning_rate", value.learning_rate);
 }

@@ -24,7 +24,8 @@ namespace tape {
 struct PassSums {
   int64_t samples = 0;
   double weight = 0, loss = 0, accuracy = 0;
-  std::vector<double> reports = {};     // Of each number that training shows.
+  std::vector<double> reports = {};     // Of each number that training shows,
+  std::vector<double> metrics = {};     // and of each metric of the model.
   double seconds = 0;                   // Of a training pass,
   double learning_rate = kNotMeasured;  // and of its last step.
 };

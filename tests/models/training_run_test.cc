@@ -215,8 +215,8 @@ TEST_F(TrainingRunTest, TheModelFileHasTheStatesThatItsOutputsRead) {
                             const Settings& settings, int64_t updates) {
     Classifier model = declare(graph, pixels, settings, updates);
     const Var mean = graph.State("running_mean", {pixels}, Constant(3));
-    model.inference_predicted =
-        ArgMax(Cast(model.images, DType::kFloat32) - mean);
+    model.predicted = ByMode(
+        model.predicted, ArgMax(Cast(model.images, DType::kFloat32) - mean));
     return model;
   };
   good_rate_ = 4;

@@ -1184,37 +1184,35 @@ struct Network {
     const BatchNormResult norm =
         BatchNorm(h, scale, shift, running, {.decay = 0.5});
     const Var logits = MatMul(Dropout(Relu(norm.y), 0.5, drawn), w2);
-    model.loss = Mean(SoftmaxCrossEntropy(logits, model.labels));
-    model.predicted = ArgMax(logits);
     const Var inferred =
         MatMul(Relu(BatchNormInference(h, scale, shift, running)), w2);
-    model.inference_loss = Mean(SoftmaxCrossEntropy(inferred, model.labels));
-    model.inference_predicted = ArgMax(inferred);
+    const Var either = ByMode(logits, inferred);
+    model.loss = Mean(SoftmaxCrossEntropy(either, model.labels));
+    model.predicted = ArgMax(either);
     model.updates =
         Chain(AverageWeights(0.9), Sgd({.learning_rate = std::move(rate)}))
             .Apply(graph.parameters(),
                    Gradients(model.loss, graph.parameters()));
     AddAssignments(norm.assignments, model.updates);
-    AddAssignments({{drawn, CountedUp(drawn)}}, model.updates);
+    AddAssignments({{drawn, CountUp(drawn)}}, model.updates);
   }
 
   // Loss and accuracy of inference on the test set.
   std::pair<double, double> Test(std::vector<Replacement> replace = {}) {
-    const Classifier inference = model.ForInference();
     absl::StatusOr<Plan> plan =
-        Compile(graph, {.fetch = {inference.loss, inference.predicted},
+        Compile(graph, {.fetch = {model.loss, model.predicted},
                         .replace = std::move(replace)});
     EXPECT_TRUE(plan.ok()) << plan.status();
     const Dataset& test = TwoClassSplits().test;
     EXPECT_TRUE(
         plan->Run({{model.images, test.images}, {model.labels, test.labels}})
             .ok());
-    const auto predicted = plan->Value(inference.predicted).values<int32_t>();
+    const auto predicted = plan->Value(model.predicted).values<int32_t>();
     int right = 0;
     for (int i = 0; i < 64; ++i) {
       right += predicted[i] == test.labels.values<int32_t>()[i];
     }
-    return {plan->Scalar(inference.loss), right / 64.0};
+    return {plan->Scalar(model.loss), right / 64.0};
   }
 
   Graph graph{{.seed = 1}};
