@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto bazel-skylib
-  g++ pkgconf libabsl-dev libbenchmark-dev libdnnl-dev libgmock-dev libgraphviz-dev libgtest-dev libhwy-dev libisal-dev
+  g++ pkgconf libabsl-dev libbenchmark-dev libcsv-dev libdnnl-dev libgmock-dev libgraphviz-dev libgtest-dev libhwy-dev libisal-dev
   libpng-dev librsvg2-dev libzip-dev nlohmann-json3-dev zlib1g-dev
   ca-certificates dataset-fashion-mnist
 )

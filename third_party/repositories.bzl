@@ -22,6 +22,7 @@ _LIBRARIES = {
     "com_google_googletest": "googletest",
     "graphviz": "graphviz",
     "isal": "isal",
+    "libcsv": "libcsv",
     "libpng": "libpng",
     "librsvg": "librsvg",
     "libtorch": "libtorch",

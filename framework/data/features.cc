@@ -1,0 +1,301 @@
+// Transforms of tables (features.h). Tested by tests/data/features_test.cc.
+#include "framework/data/features.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "framework/core/exceptions.h"
+#include "framework/core/floating_point.h"
+#include "framework/io/files.h"
+#include "nlohmann/json.hpp"
+
+namespace tape {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+absl::StatusOr<const TabularColumn*> FindColumn(const Tabular& table,
+                                                absl::string_view name) {
+  const TabularColumn* const column = table.Find(name);
+  if (column != nullptr) return column;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "expected a column ", Quoted(name, 40), ", found ", table.ColumnNames()));
+}
+
+// A header and the rows from 1 on: what an editor shows, if no cell has a line
+// break.
+std::string RowText(const TabularColumn& column, int64_t row) {
+  return absl::StrCat("column ", Quoted(column.name, 40), ", row ", row + 2);
+}
+
+Features::Source FitNumbers(const TabularColumn& column, Scaling scaling) {
+  Features::Source source = {.column = column.name};
+  double sum = 0, least = 0, most = 0;
+  int64_t count = 0;
+  for (const float number : column.numbers) {
+    if (std::isnan(number)) continue;
+    least = count == 0 ? number : std::min<double>(least, number);
+    most = count == 0 ? number : std::max<double>(most, number);
+    sum += number;
+    ++count;
+  }
+  if (count == 0) return source;
+  source.fill = sum / static_cast<double>(count);
+  if (scaling == Scaling::kMinMax) {
+    source.shift = least;
+    source.scale = most > least ? most - least : 1;
+  }
+  if (scaling != Scaling::kStandardise) return source;
+  // Of the rows as they are fed, those that were filled in among them.
+  double squares = 0;
+  for (const float number : column.numbers) {
+    if (std::isnan(number)) continue;
+    squares += (number - source.fill) * (number - source.fill);
+  }
+  const double deviation =
+      std::sqrt(squares / static_cast<double>(column.numbers.size()));
+  source.shift = source.fill;
+  source.scale = deviation > 0 ? deviation : 1;
+  return source;
+}
+
+// Enough digits for any float32.
+std::string NumberText(float number) { return absl::StrFormat("%.9g", number); }
+
+}  // namespace
+
+absl::StatusOr<Features> Features::Fit(const Tabular& training,
+                                       const FeatureOptions& options) {
+  const FloatingPointScope environment;
+  std::set<std::string> left_out;
+  for (const std::string& name : options.leave_out) {
+    const auto column = FindColumn(training, name);
+    if (!column.ok()) return column.status();
+    left_out.insert(name);
+  }
+  Features features;
+  for (const TabularColumn& column : training.columns) {
+    if (left_out.contains(column.name)) continue;
+    if (column.has_numbers()) {
+      features.sources_.push_back(FitNumbers(column, options.scaling));
+      continue;
+    }
+    // A table that is part of another one may lack some of its categories.
+    std::set<std::string> categories;
+    for (const int32_t category : column.categories) {
+      if (category >= 0) categories.insert(column.values[category]);
+    }
+    if (static_cast<int64_t>(categories.size()) > options.most_categories) {
+      features.left_out_.push_back(column.name);
+      continue;
+    }
+    features.sources_.push_back(
+        {.column = column.name,
+         .categories = {categories.begin(), categories.end()}});
+  }
+  if (features.width() == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expected a column of numbers, or of at most ", options.most_categories,
+        " categories, to learn from, found none in ", training.ColumnNames()));
+  }
+  return features;
+}
+
+absl::StatusOr<Features> Features::FromJson(absl::string_view json) try {
+  Features features;
+  const Json sources = Json::parse(json.begin(), json.end());
+  for (const Json& one : sources) {
+    features.sources_.push_back({.column = one.at("column"),
+                                 .fill = one.at("fill"),
+                                 .shift = one.at("shift"),
+                                 .scale = one.at("scale"),
+                                 .categories = one.at("categories")});
+  }
+  return features;
+} catch (const Json::exception& error) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("expected the features of a model, found ", error.what()));
+} catch (...) {
+  return CaughtStatus("Features::FromJson");
+}
+
+std::string Features::ToJson() const {
+  Json sources = Json::array();
+  for (const Source& source : sources_) {
+    sources.push_back({{"column", source.column},
+                       {"fill", source.fill},
+                       {"shift", source.shift},
+                       {"scale", source.scale},
+                       {"categories", source.categories}});
+  }
+  return sources.dump();
+}
+
+absl::StatusOr<Tensor> Features::Apply(const Tabular& table) const {
+  const FloatingPointScope environment;
+  const int64_t width = this->width();
+  absl::StatusOr<Tensor> made =
+      Tensor::Make({DType::kFloat32, {table.rows, width}});
+  if (!made.ok()) return made.status();
+  Tensor features = *std::move(made);
+  const absl::Span<float> to = features.values<float>();
+  std::fill(to.begin(), to.end(), 0.0f);
+  int64_t place = 0;
+  for (const Source& source : sources_) {
+    const auto found = FindColumn(table, source.column);
+    if (!found.ok()) return found.status();
+    const TabularColumn& column = **found;
+    const bool is_of_numbers = source.categories.empty();
+    const bool all_missing =
+        column.has_numbers() &&
+        std::all_of(column.numbers.begin(), column.numbers.end(),
+                    [](float number) { return std::isnan(number); });
+    if (!is_of_numbers && column.has_numbers() && !all_missing) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "column ", Quoted(column.name, 40),
+          ": expected categories, as the training rows had, found numbers "
+          "(TabularOptions::categories)"));
+    }
+    if (is_of_numbers && !column.has_numbers()) {
+      int64_t row = 0;
+      while (column.categories[row] < 0) ++row;
+      return absl::InvalidArgumentError(
+          absl::StrCat(RowText(column, row),
+                       ": expected numbers, as the training rows had, found ",
+                       Quoted(column.values[column.categories[row]], 40)));
+    }
+    if (is_of_numbers) {
+      for (int64_t row = 0; row < table.rows; ++row) {
+        const float number = column.numbers[row];
+        const double filled = std::isnan(number) ? source.fill : number;
+        to[row * width + place] =
+            static_cast<float>((filled - source.shift) / source.scale);
+      }
+      ++place;
+      continue;
+    }
+    std::vector<int64_t> places;  // Of this table's categories.
+    for (const std::string& value : column.values) {
+      const auto at = std::lower_bound(source.categories.begin(),
+                                       source.categories.end(), value);
+      places.push_back(at != source.categories.end() && *at == value
+                           ? at - source.categories.begin()
+                           : -1);
+    }
+    for (int64_t row = 0; row < table.rows && !all_missing; ++row) {
+      const int32_t category = column.categories[row];
+      if (category < 0 || places[category] < 0) continue;
+      to[row * width + place + places[category]] = 1;
+    }
+    place += static_cast<int64_t>(source.categories.size());
+  }
+  return features;
+}
+
+std::vector<std::string> Features::names() const {
+  std::vector<std::string> names;
+  for (const Source& source : sources_) {
+    if (source.categories.empty()) names.push_back(source.column);
+    for (const std::string& category : source.categories) {
+      names.push_back(absl::StrCat(source.column, "=", category));
+    }
+  }
+  return names;
+}
+
+int64_t Features::width() const {
+  int64_t width = 0;
+  for (const Source& source : sources_) {
+    width +=
+        std::max<int64_t>(1, static_cast<int64_t>(source.categories.size()));
+  }
+  return width;
+}
+
+absl::StatusOr<std::vector<std::string>> ClassesOf(const Tabular& table,
+                                                   absl::string_view column) {
+  const FloatingPointScope environment;
+  const auto found = FindColumn(table, column);
+  if (!found.ok()) return found.status();
+  std::vector<std::string> classes;
+  if (!(*found)->has_numbers()) {
+    std::set<std::string> values;
+    for (const int32_t category : (*found)->categories) {
+      if (category >= 0) values.insert((*found)->values[category]);
+    }
+    return std::vector<std::string>(values.begin(), values.end());
+  }
+  std::set<float> numbers;
+  for (int64_t row = 0; row < table.rows; ++row) {
+    const float number = (*found)->numbers[row];
+    if (std::isnan(number)) continue;
+    if (number != std::floor(number)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          RowText(**found, row),
+          ": expected a class, a word or a whole number, found ", number));
+    }
+    numbers.insert(number);
+  }
+  for (const float number : numbers) classes.push_back(NumberText(number));
+  return classes;
+}
+
+absl::StatusOr<Tensor> EncodeLabels(const Tabular& table,
+                                    absl::string_view column,
+                                    const std::vector<std::string>& classes) {
+  const FloatingPointScope environment;
+  const auto found = FindColumn(table, column);
+  if (!found.ok()) return found.status();
+  std::map<std::string, int32_t, std::less<>> places;
+  for (const std::string& name : classes) {
+    places.emplace(name, static_cast<int32_t>(places.size()));
+  }
+  std::vector<int32_t> labels;
+  for (int64_t row = 0; row < table.rows; ++row) {
+    std::string value;
+    if ((*found)->has_numbers()) {
+      const float number = (*found)->numbers[row];
+      if (!std::isnan(number)) value = NumberText(number);
+    } else if ((*found)->categories[row] >= 0) {
+      value = (*found)->values[(*found)->categories[row]];
+    }
+    const auto at = places.find(value);
+    if (at == places.end()) {
+      constexpr size_t kMost = 10;
+      const std::vector<std::string> some(
+          classes.begin(), classes.begin() + std::min(kMost, classes.size()));
+      return absl::InvalidArgumentError(absl::StrCat(
+          RowText(**found, row), ": expected one of the classes ",
+          absl::StrJoin(some, ", "), classes.size() > kMost ? ", …" : "",
+          ", found ", value.empty() ? "nothing" : Quoted(value, 40)));
+    }
+    labels.push_back(at->second);
+  }
+  return Tensor({table.rows}, labels);
+}
+
+absl::StatusOr<Tensor> NumbersOf(const Tabular& table,
+                                 absl::string_view column) {
+  const auto found = FindColumn(table, column);
+  if (!found.ok()) return found.status();
+  if (!(*found)->has_numbers()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "column ", Quoted(column, 40), ": expected numbers, found ",
+        (*found)->values.empty() ? "none" : Quoted((*found)->values[0], 40)));
+  }
+  for (int64_t row = 0; row < table.rows; ++row) {
+    if (!std::isnan((*found)->numbers[row])) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        RowText(**found, row), ": expected a number, found nothing"));
+  }
+  return Tensor({table.rows, 1}, (*found)->numbers);
+}
+
+}  // namespace tape

@@ -1,0 +1,165 @@
+// The programs of models/examples, run as a user does, held to figures that are
+// worked out here. tests/models/scikit_learn_tables.py holds them to
+// scikit-learn's on real tables.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "framework/core/random.h"
+#include "tests/file_testing.h"
+#include "tests/models/program_testing.h"
+
+namespace tape {
+namespace {
+
+std::string File(const std::string& name, const std::string& text) {
+  return WriteText(absl::StrCat(testing::TempDir(), "/", name), text);
+}
+
+// The numbers of a line such as "test rmse 3.76, r2 0.79".
+std::vector<double> NumbersIn(const std::string& line) {
+  std::vector<double> numbers;
+  for (absl::string_view word : absl::StrSplit(line, absl::ByAnyChar(" ,\n"))) {
+    double number = 0;
+    if (absl::SimpleAtod(word, &number)) numbers.push_back(number);
+  }
+  return numbers;
+}
+
+// ---- Regression ----
+
+struct House {
+  double area, rooms;
+  int place;  // 0 or 1.
+  double price;
+};
+
+std::vector<House> Houses(int count, uint64_t seed) {
+  RandomStream random(seed, 0);
+  std::vector<House> houses;
+  for (int i = 0; i < count; ++i) {
+    House house = {.area = std::round(50 + 100 * random.Uniform()),
+                   .rooms = 1.0 + random.Below(5),
+                   .place = static_cast<int>(random.Below(2)),
+                   .price = 0};
+    const double noise = 20 * (random.Uniform() - 0.5);
+    house.price = std::round(100 * (3 * house.area + 10 * house.rooms +
+                                    50 * house.place + noise)) /
+                  100;
+    houses.push_back(house);
+  }
+  return houses;
+}
+
+std::string Csv(const std::vector<House>& houses) {
+  std::string text = "price,\"area, m2\",rooms,place\n";
+  for (const House& house : houses) {
+    absl::StrAppend(&text, house.price, ",", house.area, ",", house.rooms, ",",
+                    house.place == 1 ? "\"by the \"\"sea\"\"\"" : "inland",
+                    "\n");
+  }
+  return text;
+}
+
+// The root mean squared error on `test` of the least-squares solution on
+// `train`, by its normal equations.
+double LeastSquaresError(const std::vector<House>& train,
+                         const std::vector<House>& test) {
+  constexpr int kSize = 4;
+  const auto row = [](const House& house) {
+    return std::vector<double>{house.area, house.rooms,
+                               static_cast<double>(house.place), 1};
+  };
+  double a[kSize][kSize + 1] = {};
+  for (const House& house : train) {
+    const std::vector<double> x = row(house);
+    for (int i = 0; i < kSize; ++i) {
+      for (int k = 0; k < kSize; ++k) a[i][k] += x[i] * x[k];
+      a[i][kSize] += x[i] * house.price;
+    }
+  }
+  for (int i = 0; i < kSize;
+       ++i) {  // Gauss and Jordan: a is positive definite.
+    for (int k = kSize; k >= i; --k) a[i][k] /= a[i][i];
+    for (int other = 0; other < kSize; ++other) {
+      if (other == i) continue;
+      for (int k = kSize; k >= i; --k) a[other][k] -= a[other][i] * a[i][k];
+    }
+  }
+  double squares = 0;
+  for (const House& house : test) {
+    const std::vector<double> x = row(house);
+    double predicted = 0;
+    for (int i = 0; i < kSize; ++i) predicted += a[i][kSize] * x[i];
+    squares += (predicted - house.price) * (predicted - house.price);
+  }
+  return std::sqrt(squares / static_cast<double>(test.size()));
+}
+
+TEST(ExamplesTest, TheLinearRegressionIsTheLeastSquaresSolution) {
+  const std::vector<House> train = Houses(200, 1), test = Houses(50, 2);
+  const Outcome outcome = RunProgram(
+      "models/examples/table_regression",
+      {File("train.csv", Csv(train)), File("test.csv", Csv(test)), "price"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::vector<double> found = NumbersIn(outcome.out);
+  ASSERT_EQ(found.size(), 2u) << outcome.out;
+  const double expected = LeastSquaresError(train, test);
+  EXPECT_NEAR(found[0], expected, 1e-4 * expected);
+  EXPECT_GT(found[1], 0.99);
+}
+
+TEST(ExamplesTest, MistakesAreOneLine) {
+  const std::string good = File("good.csv", Csv(Houses(20, 1)));
+  const std::string headless = File("headless.csv", "1,2\n3,4\n");
+  ExpectOneLineOfError(
+      RunProgram("models/examples/table_regression", {good, headless, "price"}),
+      {headless, "row 1: expected the name of column 1", "the number 1"});
+  ExpectOneLineOfError(
+      RunProgram("models/examples/table_regression", {good, good, "prize"}),
+      {"expected a column \"prize\", found \"price\", \"area, m2\""});
+  ExpectOneLineOfError(
+      RunProgram("models/examples/table_regression", {good, good, "place"}),
+      {"column \"place\": expected numbers, found"});
+}
+
+// ---- Classification ----
+
+// Exclusive or, in words, and a number that tells nothing.
+std::string Words(int count, uint64_t seed) {
+  RandomStream random(seed, 0);
+  std::string text = "left,right,noise,class\n";
+  for (int i = 0; i < count; ++i) {
+    const bool left = random.Below(2) == 1, right = random.Below(2) == 1;
+    absl::StrAppend(&text, left ? "yes" : "no", ",", right ? "on" : "off", ",",
+                    i % 7 == 0 ? "" : absl::StrCat(random.Below(100)), ",",
+                    left != right ? "odd" : "even", "\n");
+  }
+  return text;
+}
+
+TEST(ExamplesTest, TheTableClassifierLearnsExclusiveOr) {
+  const std::vector<std::string> arguments = {File("words.csv", Words(400, 1)),
+                                              File("more.csv", Words(100, 2)),
+                                              "class", "3"};
+  const Outcome outcome =
+      RunProgram("models/examples/table_classifier", arguments);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "test accuracy 1.0000, f1 1.0000\n");
+  EXPECT_TRUE(absl::StrContains(outcome.err, "test f1")) << outcome.err;
+  // The same bits again, Dropout and all.
+  const Outcome again =
+      RunProgram("models/examples/table_classifier", arguments);
+  EXPECT_EQ(again.out, outcome.out);
+}
+
+}  // namespace
+}  // namespace tape
