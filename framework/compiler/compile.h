@@ -24,9 +24,6 @@
 
 namespace tape {
 
-// More threads than this are taken for a slip of the finger.
-inline constexpr int kMaxThreads = 1024;
-
 // What a run computes for the caller to read by a name, in a program that has
 // kept neither Vars nor the graph: Plan::Value("probabilities").
 struct Output {

@@ -85,6 +85,24 @@ Plan::Impl::Impl(const Graph& graph, Program program, Options options)
   needed_.resize(needed.size());
 }
 
+Plan::Impl::Impl(const Impl& plan, int threads)
+    : graph_(plan.graph_),
+      program_(plan.program_),
+      fetches_(plan.fetches_),
+      variables_(plan.variables_),
+      ops_(plan.ops_),
+      team_(threads),
+      compile_(plan.compile_),
+      graph_size_(plan.graph_size_),
+      inputs_(plan.inputs_),
+      fed_(plan.fed_.size()),
+      needed_(plan.needed_.size()),
+      has_batch_(plan.has_batch_),
+      max_batch_sizes_(plan.max_batch_sizes_),
+      check_finite_(plan.check_finite_) {
+  team_.Run([](int) {});
+}
+
 // Writes what nobody has learned of.
 Plan::Impl::~Impl() {
   if (missed_.message.empty() || missed_.is_known) return;
@@ -144,8 +162,8 @@ absl::Status Plan::Impl::Run(absl::Span<const Feed> feeds, Loc loc) {
   if (is_running_.exchange(true, std::memory_order_acquire)) {
     return absl::FailedPreconditionError(
         WithLoc(loc,
-                "Run: another thread is running this plan; compile a plan of "
-                "the graph for each thread"));
+                "Run: another thread is running this plan; make a session of "
+                "it for each thread (NewSession)"));
   }
   try {
     last_run_ = RunExclusively(feeds, loc);
@@ -440,6 +458,26 @@ absl::Status Plan::status() const {
 void Plan::Record(Profile* profile) {
   if (impl_ != nullptr) impl_->Record(profile);
 }
+absl::StatusOr<Plan> Plan::NewSession(int threads, Loc loc) const {
+  const auto refuse = [&](absl::string_view what) {
+    return absl::InvalidArgumentError(
+        WithLoc(loc, absl::StrCat("NewSession: ", what)));
+  };
+  if (impl_ == nullptr) {
+    return absl::FailedPreconditionError(
+        WithLoc(loc, absl::StrCat("NewSession: ", kMovedFrom)));
+  }
+  if (threads < 1 || threads > kMaxThreads) {
+    return refuse(absl::StrCat("expected 1 to ", kMaxThreads,
+                               " threads, found ", threads));
+  }
+  try {
+    return Plan(std::make_unique<Impl>(*impl_, threads));
+  } catch (...) {
+    return CaughtStatus(CallText(loc, "NewSession"));
+  }
+}
+
 int Plan::threads() const { return impl_ != nullptr ? impl_->threads() : 0; }
 std::vector<StepCost> Plan::Steps() const {
   return impl_ != nullptr ? impl_->Steps() : std::vector<StepCost>();

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "framework/core/graph.h"
@@ -74,6 +75,9 @@ struct StepCost {
   double bytes_written = 0;
 };
 
+// More threads than this are taken for a slip of the finger.
+inline constexpr int kMaxThreads = 1024;
+
 class Plan {
  public:
   class Impl;
@@ -103,6 +107,14 @@ class Plan {
                    Loc loc = Loc::Current()) {
     return Run(absl::MakeConstSpan(feeds.begin(), feeds.size()), loc);
   }
+
+  // A plan of the same program for another thread, so that one model answers
+  // several at once: it shares the variables, reads them from where they are, and
+  // has memory, prepared batch sizes (CompileOptions::max_batch_sizes) and
+  // threads of its own. May be called from any thread, also while this plan
+  // runs. Plans that update variables run one at a time.
+  absl::StatusOr<Plan> NewSession(int threads = 1,
+                                  Loc loc = Loc::Current()) const;
 
   // What the last Run computed for a fetched Var, or for an output by its name:
   // valid until the next one, or, if it was also assigned to a variable, until

@@ -35,6 +35,8 @@ class Plan::Impl {
     size_t max_batch_sizes = 1;
   };
   Impl(const Graph& graph, Program program, Options options);
+  // A session of the same program, ready for no batch size.
+  Impl(const Impl& plan, int threads);
   ~Impl();
 
   // A batch size that a plan is ready for.

@@ -131,6 +131,14 @@ TEST(ExamplesTest, MistakesAreOneLine) {
       {"column \"place\": expected numbers, found"});
 }
 
+// ---- Serving ----
+
+TEST(ExamplesTest, FourThreadsAnswerAsOne) {
+  const Outcome outcome = RunProgram("models/examples/serving", {"4", "1000"});
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_EQ(outcome.out, "0 of 4000 answers differ\n");
+}
+
 // ---- Classification ----
 
 // Exclusive or, in words, and a number that tells nothing.

@@ -278,8 +278,8 @@ TEST(ThreadsTest, APlanIsRunByOneAtATime) {
   RunningPlan running(plan);
   EXPECT_EQ(plan.Run({}, At(7)),
             absl::FailedPreconditionError(
-                "net.cc:7: Run: another thread is running this plan; compile a "
-                "plan of the graph for each thread"));
+                "net.cc:7: Run: another thread is running this plan; make a "
+                "session of it for each thread (NewSession)"));
   EXPECT_TRUE(std::isnan(plan.Scalar(net.y)));  // Nor is it read.
   EXPECT_TRUE(running.LetGo().ok());
   EXPECT_EQ(plan.Scalar(net.y), 2);
