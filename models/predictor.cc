@@ -276,10 +276,10 @@ std::vector<ClassProbability> Predictions::Top(int64_t i, int count,
   for (int label = 0; label < columns; ++label) {
     all.push_back({label, row[label]});
   }
-  std::stable_sort(all.begin(), all.end(),
-                   [&](const ClassProbability& a, const ClassProbability& b) {
-                     return rank(a) > rank(b);
-                   });
+  std::sort(all.begin(), all.end(),
+            [&](const ClassProbability& a, const ClassProbability& b) {
+              return std::pair(rank(b), a.label) < std::pair(rank(a), b.label);
+            });
   all.resize(std::min<size_t>(all.size(), std::max(count, 0)));
   return all;
 }

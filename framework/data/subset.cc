@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -56,9 +57,9 @@ std::vector<uint64_t> Shares(const std::vector<uint64_t>& sizes,
   }
   std::vector<size_t> by_remainder(sizes.size());
   std::iota(by_remainder.begin(), by_remainder.end(), 0);
-  std::stable_sort(
-      by_remainder.begin(), by_remainder.end(),
-      [&](size_t a, size_t b) { return remainders[a] > remainders[b]; });
+  std::sort(by_remainder.begin(), by_remainder.end(), [&](size_t a, size_t b) {
+    return std::pair(remainders[b], a) < std::pair(remainders[a], b);
+  });
   // The remainders add up to this many times `total`, and each is below it: so
   // these are fewer than the strata that have one.
   const uint64_t missing =

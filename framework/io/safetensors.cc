@@ -10,6 +10,7 @@
 #include <cstring>
 #include <functional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -47,6 +48,7 @@ std::string ChecksumText(uint32_t crc) {
 
 struct Entry {
   StoredArray array;  // Still without bytes.
+  size_t index = 0;   // Its position in the header.
   uint64_t begin = 0;
   uint64_t end = 0;
 };
@@ -105,6 +107,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
     } else {
       place_ = Place::kArray;
       entries_.emplace_back().array.name = key_;
+      entries_.back().index = entries_.size() - 1;
       fields_found_ = 0;
     }
     return true;
@@ -280,10 +283,11 @@ absl::StatusOr<absl::string_view> HeaderOf(absl::string_view bytes,
 // Gives each entry its bytes of `data`, in whose order they become.
 absl::Status AssignBytes(std::vector<Entry>& entries, absl::string_view data,
                          absl::string_view path) {
-  std::stable_sort(
-      entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-        return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
-      });
+  // Arrays without elements may have equal offsets.
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::tuple(a.begin, a.end, a.index) <
+           std::tuple(b.begin, b.end, b.index);
+  });
   uint64_t offset = 0;
   for (Entry& entry : entries) {
     const uint64_t bytes =

@@ -59,10 +59,11 @@ std::vector<Mistake> MostConfidentMistakes(const ReportInput& input) {
     if (std::isnan(probability)) continue;
     mistakes.push_back({i, labels[i], predicted[i], probability});
   }
-  std::stable_sort(mistakes.begin(), mistakes.end(),
-                   [](const Mistake& a, const Mistake& b) {
-                     return a.probability > b.probability;
-                   });
+  std::sort(mistakes.begin(), mistakes.end(),
+            [](const Mistake& a, const Mistake& b) {
+              return std::pair(b.probability, a.sample) <
+                     std::pair(a.probability, b.sample);
+            });
   if (mistakes.size() > kMistakes) {
     mistakes.erase(mistakes.begin() + kMistakes, mistakes.end());
   }

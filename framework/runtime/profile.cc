@@ -6,6 +6,7 @@
 #include <new>
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -119,8 +120,8 @@ std::vector<Profile::Cost> Profile::Costliest(size_t most) const {
   }
   std::vector<size_t> order(steps_.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return totals[a].seconds > totals[b].seconds;
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return std::pair(totals[b].seconds, a) < std::pair(totals[a].seconds, b);
   });
   std::vector<Cost> costs;
   for (size_t i = 0; i < std::min(most, order.size()); ++i) {

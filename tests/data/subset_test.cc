@@ -256,6 +256,10 @@ TEST(SplitAtRandomTest, GivesEveryClassItsShareByLargestRemainders) {
   ExpectShares({40, 33, 27}, 0.1, {4, 3, 3});
   // 2 of 9: 2/3 each; of equal remainders the lower labels have it.
   ExpectShares({3, 3, 3}, 0.2, {1, 1, 0});
+  // 1.5 each, of so many classes that std::sort alone would mix equals.
+  std::vector<int64_t> shares(40, 1);
+  std::fill_n(shares.begin(), 20, 2);
+  ExpectShares(std::vector<int64_t>(40, 3), 0.5, shares);
   // 48.5, 0, 0.5, 1: a class without samples gives none.
   ExpectShares({97, 0, 1, 2}, 0.5, {49, 0, 0, 1});
   ExpectShares({1, 1}, 0.5, {1, 0});
