@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/experiment.h"
@@ -53,7 +54,7 @@ std::vector<double> FiguresOf(const Experiment& experiment,
   return figures;
 }
 
-const Experiment& Find(const std::string& name, const std::string& variant) {
+const Experiment& Find(absl::string_view name, absl::string_view variant) {
   return **FindExperiment(name, variant);
 }
 

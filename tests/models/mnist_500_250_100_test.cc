@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "framework/framework.h"
 #include "gtest/gtest.h"
 #include "models/experiment.h"
@@ -50,8 +52,8 @@ const std::map<std::string, Expected>& Table() {
   return *table;
 }
 
-const Experiment& Find(const std::string& name, const std::string& variant) {
-  return **FindExperiment("mnist_500_250_100_" + name, variant);
+const Experiment& Find(absl::string_view name, absl::string_view variant) {
+  return **FindExperiment(absl::StrCat("mnist_500_250_100_", name), variant);
 }
 
 // A mended slip is as the corrected variants have it.

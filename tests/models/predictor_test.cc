@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
 #include "framework/compiler/compile.h"
 #include "framework/core/graph.h"
 #include "framework/data/dataset.h"
@@ -84,7 +85,7 @@ void WriteModel(const std::string& path, const Declared& declared) {
           .ok());
 }
 
-const Experiment& Find(const std::string& name) {
+const Experiment& Find(absl::string_view name) {
   const absl::StatusOr<const Experiment*> experiment = FindExperiment(name);
   EXPECT_TRUE(experiment.ok()) << experiment.status();
   return **experiment;

@@ -302,7 +302,8 @@ TEST(NetworksTest, AGradientPenaltyIsTrainedToItsSmallest) {
   // No f gets below this in the mean over what is drawn; this draw may be a
   // little off that mean.
   EXPECT_NEAR(last, Critic::kSmallest, 0.02);
-  for (float norm : train->Value(net.norm).values<float>()) {
+  const TensorView norms = train->Value(net.norm);
+  for (float norm : norms.values<float>()) {
     EXPECT_NEAR(norm, 1.1, 0.1);
   }
 }
