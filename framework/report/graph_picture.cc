@@ -255,7 +255,7 @@ void DrawBox(const GraphBox& box, Point centre, Svg& svg) {
   }
 }
 
-void DrawEdge(std::vector<Point> curve, Svg& svg) {
+void DrawEdge(absl::Span<const Point> curve, Svg& svg) {
   const Point tip = curve.back();
   const Point from = curve[curve.size() - 2];
   const double length = std::hypot(tip.x - from.x, tip.y - from.y);
@@ -263,10 +263,10 @@ void DrawEdge(std::vector<Point> curve, Svg& svg) {
   const double x = length == 0 ? 0 : (tip.x - from.x) / length;
   const double y = length == 0 ? 1 : (tip.y - from.y) / length;
   const Point base = {tip.x - kArrowLength * x, tip.y - kArrowLength * y};
-  curve.back() = base;
   std::string d = absl::StrCat("M", At(curve[0].x, curve[0].y), "C");
   for (size_t i = 1; i < curve.size(); ++i) {
-    absl::StrAppend(&d, i == 1 ? "" : " ", At(curve[i].x, curve[i].y));
+    const Point to = i + 1 < curve.size() ? curve[i] : base;
+    absl::StrAppend(&d, i == 1 ? "" : " ", At(to.x, to.y));
   }
   svg.Path(d, {.classes = "edge"});
   constexpr double kHalf = kArrowWidth / 2;
