@@ -15,7 +15,7 @@ namespace {
 
 void NeedMemoryForLibraries(int, char**, char**) {
   // oneDNN 3.7 and Abseil 20240722 take 5 MB.
-  constexpr size_t kBytes = 16 << 20;
+  constexpr size_t kBytes = 8 << 20;
   void* const memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory != MAP_FAILED) {

@@ -9,9 +9,8 @@
 // within a product (see framework/README.md).
 //
 // A plan is for one thread at a time, which runs it and reads its values. To
-// serve several threads at a time, compile a plan of few threads for each of
-// them, of the same graph: they share its variables. Plans without updates may
-// run beside one another; one with updates, alone. A run that another one is in
+// serve several threads at a time, make a session of it for each of them
+// (NewSession): they share its variables. Plans without updates may run beside one another; one with updates, alone. A run that another one is in
 // the way of is refused (kFailedPrecondition), and changes nothing. Tested by
 // tests/runtime/plan_test.cc and tests/runtime/plan_misuse_test.cc.
 #ifndef TAPE_FRAMEWORK_RUNTIME_PLAN_H_
