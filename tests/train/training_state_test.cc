@@ -28,6 +28,7 @@ TrainingState Odd() {
                 .loss = 0.1 + 0.2,
                 .accuracy = 1e-310,
                 .reports = {kInfinity, -0.0},
+                .metrics = {0.25, 1e300},
                 .seconds = 1.5,
                 .learning_rate = 0.01};
   state.batches = {.epoch = 7,
@@ -72,6 +73,7 @@ TEST(TrainingStateTest, ComesBackToTheBit) {
   EXPECT_EQ(read->pass.loss, 0.1 + 0.2);
   EXPECT_EQ(read->pass.accuracy, 1e-310);
   EXPECT_THAT(read->pass.reports, ElementsAre(kInfinity, 0));
+  EXPECT_THAT(read->pass.metrics, ElementsAre(0.25, 1e300));
   EXPECT_TRUE(std::signbit(read->pass.reports[1]));
   EXPECT_EQ(read->batches.random, std::numeric_limits<uint64_t>::max());
   EXPECT_THAT(read->losses.recent, ElementsAre(0.1f, 3e-45f));
@@ -115,7 +117,8 @@ TEST(TrainingStateTest, HasAllItsMembers) {
   EXPECT_EQ(
       ToJson(TrainingState()),
       R"({"step":0,"epoch":1,"pass":{"samples":0,"weight":0.0,"loss":0.0,)"
-      R"("accuracy":0.0,"reports":[],"seconds":0.0,"learning_rate":"nan"},)"
+      R"("accuracy":0.0,"reports":[],"metrics":[],"seconds":0.0,)"
+      R"("learning_rate":"nan"},)"
       R"("batches":{"epoch":0,"samples":0,"random":0},)"
       R"("losses":{"recent":[],"first":0.0,"beginning":[],"bad":0,)"
       R"("bad_in_a_row":0},)"
