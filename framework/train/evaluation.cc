@@ -183,8 +183,9 @@ absl::Status Evaluation::Check(const Model& model) {
   // An empty split may be without columns.
   if (samples_.size() == 0) return absl::OkStatus();
   absl::StatusOr<FedColumns> columns = FindColumns(model, samples_, split_);
-  if (columns.ok()) columns_ = *std::move(columns);
-  return columns.status();
+  if (!columns.ok()) return columns.status();
+  columns_ = *std::move(columns);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<EpochMetrics> Evaluation::Run(Plan& plan, const Model& model) {
