@@ -165,7 +165,7 @@ Json Written(const std::optional<Value>& value) {
 // Whether states of earlier versions do not have the member, which then keeps
 // its default.
 bool IsNewer(absl::string_view name) {
-  return name == "beginning" || name == "not_good";
+  return name == "beginning" || name == "not_good" || name == "metrics";
 }
 
 bool Read(const Json& json, double& value) {
