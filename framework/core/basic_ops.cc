@@ -57,8 +57,6 @@ constinit const OpDef kCountUp = {
       return absl::InvalidArgumentError(
           absl::StrCat("expected int32, found ", x[0].ToString()));
     },
-    .gradient = [](absl::Span<const Var>, Var, Var,
-                   const Attributes&) -> Adjoints { return {}; },
     .reference = MapReference<[](double x) {
       return std::min<double>(x + 1, std::numeric_limits<int32_t>::max());
     }>,

@@ -320,13 +320,15 @@ void AddCountUpRows(SampleTable* table) {
               .name = "ordinary",
               .inputs = {Ints({2, 3})},
               .build = count,
-              .output = Int({2, 3})});
+              .output = Int({2, 3}),
+              .differentiated = Differentiated::kRefused});
   table->Add(
       {.op = "CountUp",
        .name = "extremes",
        .inputs = {Given({kMinInt, -1, 0, kMaxInt - 1, kMaxInt}, DType::kInt32)},
        .build = count,
-       .output = Int({5})});
+       .output = Int({5}),
+       .differentiated = Differentiated::kRefused});
   table->AddError("CountUp", "float32", {Float({2})}, count,
                   "CountUp: expected int32, found [2] (counter [2] is input "
                   "\"x0\", x.cc:0)");
