@@ -58,8 +58,10 @@ struct GradientCheckOptions {
 // wrong, the line names that op, its line and operand instead. A derivative may
 // be NaN there though y has a slope, as by Select(x > 0, 0, Exp(x)) at 1000.
 //
-// The graph is the same afterwards, whatever comes out. No threads may use it
-// meanwhile.
+// What differs between training and inference (ByMode) is checked in its form
+// for inference; of Dropout and BatchNorm check the calls that take a step or
+// statistics. The graph is the same afterwards, whatever comes out. No threads
+// may use it meanwhile.
 absl::Status CheckGradients(Var y, absl::Span<const Var> x,
                             const ReferenceFeeds& feeds = {},
                             const GradientCheckOptions& options = {},

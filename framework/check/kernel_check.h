@@ -38,6 +38,9 @@ struct KernelCheckOptions {
 // a value beyond float32 within), nothing is asked of an element. A denormal
 // within may be taken for 0, and what is beyond float32 for an infinity.
 //
+// What differs between training and inference (ByMode) has its form for
+// inference.
+//
 // The error names the worst element of the first plan that differs: its fetch,
 // both figures, its line; and, on a second line, the first node on the tape
 // that differs if it is fetched. An op whose shape rule refuses, or gives

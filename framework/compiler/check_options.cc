@@ -32,6 +32,12 @@ class OptionsChecker {
     for (size_t i = 0; i < options_.updates.assignments.size(); ++i) {
       CheckAssignment(i);
     }
+    if (const Var not_skipped = options_.updates.not_skipped;
+        !not_skipped.empty() && IsOfGraph(not_skipped, "not_skipped") &&
+        !(not_skipped.type() == TensorType{DType::kUint8, {}})) {
+      Add(absl::StrCat("expected a not_skipped of uint8 and rank 0, found ",
+                       graph_.Describe(not_skipped.id())));
+    }
     if (!options_.replace.empty() && !options_.updates.assignments.empty()) {
       Add("a plan with replacements cannot make updates");
     }

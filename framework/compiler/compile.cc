@@ -23,6 +23,7 @@
 #include "framework/compiler/passes.h"
 #include "framework/compiler/tile_batch.h"
 #include "framework/compiler/verify.h"
+#include "framework/core/basic_ops.h"
 #include "framework/core/clock.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
@@ -215,17 +216,14 @@ absl::Status AllOf(const std::vector<std::string>& mistakes) {
   return absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
 }
 
-// The assignments of the options and, for training, those that belong to
-// declarations which the plan depends on.
-std::vector<Assignment> AllAssignments(const Graph& graph,
-                                       const CompileOptions& options,
-                                       absl::Span<const Var> fetches,
-                                       Mode mode) {
-  std::vector<Assignment> assignments = options.updates.assignments;
-  if (mode != Mode::kTraining || assignments.empty() ||
-      graph.training_assignments().empty()) {
-    return assignments;
-  }
+// For training, the assignments that belong to declarations which the plan
+// depends on, but for variables that the options assign to.
+std::vector<Assignment> TrainingAssignments(const Graph& graph,
+                                            const CompileOptions& options,
+                                            absl::Span<const Var> fetches) {
+  std::vector<Assignment> added;
+  const std::vector<Assignment>& assignments = options.updates.assignments;
+  if (assignments.empty() || graph.training_assignments().empty()) return added;
   std::vector<Var> wanted(fetches.begin(), fetches.end());
   std::set<int> assigned;
   for (const Assignment& assignment : assignments) {
@@ -235,16 +233,59 @@ std::vector<Assignment> AllAssignments(const Graph& graph,
   // What is added may depend on further ones.
   for (size_t before = 0; before != wanted.size();) {
     before = wanted.size();
-    const std::vector<bool> needed = NodesNeededBy(graph, wanted, mode);
+    const std::vector<bool> needed =
+        NodesNeededBy(graph, wanted, Mode::kTraining);
     for (const auto& [trigger, variable, value] :
          graph.training_assignments()) {
-      if (!trigger.valid() || !value.valid() || !needed[trigger.id()]) continue;
+      if (!needed[trigger.id()]) continue;
       if (!assigned.insert(variable.id()).second) continue;
       wanted.push_back(value);
-      assignments.push_back({variable, value});
+      added.push_back({variable, value});
     }
   }
-  return assignments;
+  return added;
+}
+
+// Makes the last updates of the program only in runs where its last fetch holds.
+// That fetch and those of these updates' variables, `count` before it, are
+// fetched no more.
+void GateUpdates(size_t count, Program& program) {
+  const int condition = program.fetches.back();
+  program.fetches.pop_back();
+  for (size_t i = 0; i < count; ++i) {
+    Program::Update& update =
+        program.updates[program.updates.size() - count + i];
+    const int old = program.fetches[program.fetches.size() - count + i];
+    const Node& value = program.nodes[update.value];
+    program.nodes.push_back({.op = &kKeepUnless,
+                             .inputs = {condition, update.value, old},
+                             .type = value.type,
+                             .loc = value.loc});
+    program.tape_ids.push_back(kNone);
+    update.value = program.size() - 1;
+  }
+  program.fetches.resize(program.fetches.size() - count);
+}
+
+// The nodes that the options ask for.
+Program ExtractFor(const Graph& graph, const CompileOptions& options,
+                   std::vector<Var> fetches) {
+  const Mode mode = options.mode.value_or(
+      options.updates.assignments.empty() ? Mode::kInference : Mode::kTraining);
+  std::vector<Assignment> assignments = options.updates.assignments;
+  std::vector<Assignment> added;
+  if (mode == Mode::kTraining) {
+    added = TrainingAssignments(graph, options, fetches);
+    assignments.insert(assignments.end(), added.begin(), added.end());
+  }
+  const bool is_gated = !added.empty() && !options.updates.not_skipped.empty();
+  if (is_gated) {
+    for (const Assignment& one : added) fetches.push_back(one.variable);
+    fetches.push_back(options.updates.not_skipped);
+  }
+  Program program = Extract(graph, fetches, assignments, options.replace, mode);
+  if (is_gated) GateUpdates(added.size(), program);
+  return program;
 }
 
 absl::StatusOr<Plan> CompileOrThrow(const Graph& graph,
@@ -264,11 +305,7 @@ absl::StatusOr<Plan> CompileOrThrow(const Graph& graph,
     fetches.push_back(output.value);
     output_names.push_back(output.name);
   }
-  const Mode mode = options.mode.value_or(
-      options.updates.assignments.empty() ? Mode::kInference : Mode::kTraining);
-  Program program =
-      Extract(graph, fetches, AllAssignments(graph, options, fetches, mode),
-              options.replace, mode);
+  Program program = ExtractFor(graph, options, fetches);
   mistakes = WithoutKernels(program);
   if (!mistakes.empty()) return AllOf(mistakes);
   if (absl::Status status = CheckMachine(program, options.precision);

@@ -72,6 +72,36 @@ constinit const OpDef kCountUp = {
     .traits = {.elementwise = true},
 };
 
+// ---- KeepUnless: y = condition ? value : old, of float32 or int32 ----
+constinit const OpDef kKeepUnless = {
+    .name = "KeepUnless",
+    .operands = {"condition", "value", "old"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes&) -> absl::StatusOr<TensorType> {
+      if (x[0] == TensorType{DType::kUint8, {}} && x[1] == x[2] &&
+          SizeOf(x[1].dtype) == sizeof(int32_t)) {
+        return x[1];
+      }
+      return absl::InvalidArgumentError(
+          "expected a uint8 of rank 0, and two of one type, float32 or int32");
+    },
+    .reference = MapReference<[](double condition, double value, double old) {
+      return condition != 0 ? value : old;
+    }>,
+    .block = [](absl::Span<const DType>, DType) -> Block {
+      return [](const BlockArguments& block) {
+        const auto* const keep = static_cast<const uint8_t*>(block.inputs[0]);
+        const auto* const value = static_cast<const int32_t*>(block.inputs[1]);
+        const auto* const old = static_cast<const int32_t*>(block.inputs[2]);
+        auto* const y = static_cast<int32_t*>(block.output);
+        for (size_t i = 0; i < block.count; ++i) {
+          y[i] = keep[i] != 0 ? value[i] : old[i];
+        }
+      };
+    },
+    .traits = {.elementwise = true},
+};
+
 // ---- ByMode: y = training or inference, as a plan is for ----
 // Its gradient is the driver's (gradients.cc).
 constinit const OpDef kByMode = {

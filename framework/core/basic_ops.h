@@ -22,6 +22,9 @@ extern const OpDef kBroadcastTo;
 extern const OpDef kAddN;
 // The op of CountUp.
 extern const OpDef kCountUp;
+// y = value where the condition (uint8 of rank 0) holds, else old: how the
+// compiler has a run that is skipped leave variables as they are.
+extern const OpDef kKeepUnless;
 
 // y = x[0] + x[1] + …, all float32 and of one shape. At least one.
 Var AddN(absl::Span<const Var> x, Loc loc = Loc::Current());

@@ -305,6 +305,29 @@ Var Graph::State(absl::string_view name, Shape shape,
                         Tag::kState, loc);
 }
 
+void Graph::AddTrainingAssignment(const TrainingAssignment& assignment,
+                                  Loc loc) {
+  const auto& [trigger, variable, value] = assignment;
+  for (const Var var : {trigger, variable, value}) {
+    if (Has(var) && var.valid()) continue;
+    if (!Has(var)) {
+      ReportError(loc, "AddTrainingAssignment",
+                  var.empty() ? absl::StrCat("a Var is ", var.WhyEmpty())
+                              : "a Var is of another graph");
+    }
+    return;  // What is not valid has its mistake already.
+  }
+  if (node(variable).variable == kNone || !(variable.type() == value.type())) {
+    ReportError(
+        loc, "AddTrainingAssignment",
+        absl::StrCat("expected a variable and a value of its type, "
+                     "found ",
+                     Describe(variable.id()), " and ", Describe(value.id())));
+    return;
+  }
+  training_assignments_.push_back(assignment);
+}
+
 Var Graph::Step(Loc loc) {
   if (!step_.empty()) return step_;
   const TrainingScope of_training(this);

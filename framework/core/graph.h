@@ -159,24 +159,25 @@ class Graph {
   Var State(absl::string_view name, Shape shape, const Initializer& initializer,
             DType dtype = DType::kFloat32, Loc loc = Loc::Current());
 
-  // How many runs there were of plans for training that depend on it: int32 of
-  // rank 0, the State "training_step", which the first call declares, and which
-  // stays at the largest int32. What a declaration draws by it, such as Dropout,
-  // differs from run to run without an optimiser's counter.
+  // How many runs there were of plans for training that make updates and depend
+  // on it: int32 of rank 0, the State "training_step", which the first call
+  // declares, and which stays at the largest int32. What a declaration draws by
+  // it, such as Dropout, differs from run to run without an optimiser's counter.
   Var Step(Loc loc = Loc::Current());
 
   // An assignment that belongs to a declaration, such as that of a running
   // statistic. Each run of a plan for training makes it that makes updates and
-  // depends on `trigger`; a chain has SkipIfNotFinite gate it
-  // (../optim/transform.h). Updates that assign to the variable take its place.
+  // depends on `trigger`, unless the run is skipped (Updates::not_skipped).
+  // Updates that assign to the variable take its place.
   struct TrainingAssignment {
     Var trigger;
     Var variable;
     Var value;
   };
-  void AddTrainingAssignment(const TrainingAssignment& assignment) {
-    training_assignments_.push_back(assignment);
-  }
+  // A mistake, which the graph keeps: a Var that is of another graph; a variable
+  // that is none, or not of its value's type.
+  void AddTrainingAssignment(const TrainingAssignment& assignment,
+                             Loc loc = Loc::Current());
   absl::Span<const TrainingAssignment> training_assignments() const {
     return training_assignments_;
   }

@@ -116,20 +116,6 @@ Assignment CountStep(Var step, Var counts, Loc loc) {
   return {step, counts.empty() ? next : Select(counts, next, step, loc)};
 }
 
-// Where steps are skipped: the assignments of the declarations that the gradients
-// depend on, which skip them, too. Otherwise the compiler adds them.
-void GateTrainingAssignments(const Graph& graph,
-                             absl::Span<const Var> gradients, Updates& updates,
-                             Loc loc) {
-  if (updates.not_skipped.empty()) return;
-  const std::vector<bool> needed =
-      NodesNeededBy(graph, gradients, Mode::kTraining);
-  for (const auto& [trigger, variable, value] : graph.training_assignments()) {
-    if (!trigger.valid() || !value.valid() || !needed[trigger.id()]) continue;
-    AddAssignments({{variable, value}}, updates, loc);
-  }
-}
-
 }  // namespace
 
 std::string FreeName(const Graph& graph, absl::string_view name) {
@@ -306,7 +292,6 @@ Updates Chain::Apply(absl::Span<const Var> parameters,
     Apply(flow);
   }
   if (!graph->status().ok()) return Updates();
-  GateTrainingAssignments(*graph, gradients, flow.updates, loc);
   if (!flow.trained.empty()) {
     return fail(absl::StrCat("the chain has no optimiser for \"",
                              graph->NameOf(flow.trained[0].parameter), "\" (",

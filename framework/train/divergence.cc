@@ -90,6 +90,9 @@ Updates SkipAbove(Var loss, Var limit, Updates updates) {
   for (Assignment& assignment : updates.assignments) {
     assignment.value = Select(good, assignment.value, assignment.variable);
   }
+  // Nor are those of declarations made (Graph::training_assignments).
+  updates.not_skipped =
+      updates.not_skipped.empty() ? good : And(updates.not_skipped, good);
   return updates;
 }
 

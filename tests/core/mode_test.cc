@@ -271,6 +271,76 @@ TEST(ModeTest, SkippedStepsLeaveTheStatistics) {
   EXPECT_NEAR(net.Value("norm/running_mean")[0], 0.4, 1e-6);
 }
 
+TEST(ModeTest, SkippedStepsLeaveWhatTheGradientsDoNotReadToo) {
+  Graph graph;
+  const Var x = graph.Input("x", {kBatch, 1});
+  const Var w = graph.Parameter("w", {}, Constant(1));
+  const Var seen = graph.Input("seen", {kBatch, 1});
+  const Updates updates = Chain(SkipIfNotFinite(Sgd({.learning_rate = 0.125})))
+                              .Apply({w}, Gradients(Mean(x * w), {w}));
+  // Declared after the chain, and only fetched.
+  const Var norm = BatchNorm(seen, "norm");
+  Plan training = CompileIn(graph, {.fetch = {norm}, .updates = updates});
+  const Tensor good({4, 1}, Numbers{1, 3, 5, 7});
+  const Tensor bad({4, 1}, Numbers{1, 3, 5, std::nanf("")});
+  const int mean = graph.variables().Find("norm/running_mean");
+  ASSERT_TRUE(training.Run({{x, bad}, {seen, good}}).ok());
+  EXPECT_EQ(graph.variables()[mean].value.values<float>()[0], 0);
+  ASSERT_TRUE(training.Run({{x, good}, {seen, good}}).ok());
+  EXPECT_NEAR(graph.variables()[mean].value.values<float>()[0], 0.4, 1e-6);
+}
+
+TEST(ModeTest, TwoChainsInOnePlanShareADeclaration) {
+  Graph graph;
+  const Var x = graph.Input("x", {kBatch, 1});
+  const Var norm = BatchNorm(x, "norm");
+  const Var a = graph.Parameter("a", {}, Constant(1));
+  const Var b = graph.Parameter("b", {}, Constant(1));
+  const auto chain = [&](Var w) {
+    return Chain(SkipIfNotFinite(Sgd({.learning_rate = 0.125})))
+        .Apply({w}, Gradients(Mean(Square(norm) * w), {w}));
+  };
+  Updates both = chain(a);
+  const Updates other = chain(b);
+  both.assignments.insert(both.assignments.end(), other.assignments.begin(),
+                          other.assignments.end());
+  Plan training = CompileIn(graph, {.updates = both});
+  ASSERT_TRUE(training.Run({{x, Tensor({4, 1}, Numbers{1, 3, 5, 7})}}).ok());
+  const int mean = graph.variables().Find("norm/running_mean");
+  EXPECT_NEAR(graph.variables()[mean].value.values<float>()[0], 0.4, 1e-6);
+}
+
+TEST(ModeTest, WrongTrainingAssignmentsAreMistakes) {
+  const Loc line{"net.cc", 9};
+  const auto refusal = [&](auto make) {
+    Graph graph, other;
+    const Var w = graph.Parameter("w", {2}, Zeros());
+    const Var of_other = other.Parameter("w", {2}, Zeros());
+    graph.AddTrainingAssignment(make(w, of_other), line);
+    EXPECT_TRUE(graph.training_assignments().empty());
+    return std::string(graph.status().message());
+  };
+  using Assigned = Graph::TrainingAssignment;
+  EXPECT_EQ(refusal([](Var w, Var) {
+              return Assigned{Var(), w, w};
+            }),
+            "net.cc:9: AddTrainingAssignment: a Var is an empty Var");
+  EXPECT_EQ(refusal([](Var w, Var other) {
+              return Assigned{w, w, other};
+            }),
+            "net.cc:9: AddTrainingAssignment: a Var is of another graph");
+  EXPECT_NE(refusal([](Var w, Var) {
+              return Assigned{w, w, Sum(w)};
+            })
+                .find("net.cc:9: AddTrainingAssignment: expected a variable "
+                      "and a value of its type, found [2] is parameter"),
+            std::string::npos);
+  EXPECT_NE(refusal([](Var w, Var) {
+              return Assigned{w, w * 2, w * 3};
+            }).find("expected a variable and a value of its type"),
+            std::string::npos);
+}
+
 TEST(ModeTest, AModelHasWhatInferenceReads) {
   Graph graph;
   const Var x = graph.Input("x", {kBatch, 1});

@@ -334,6 +334,35 @@ void AddCountUpRows(SampleTable* table) {
                   "\"x0\", x.cc:0)");
 }
 
+// Which only the compiler appends.
+void AddKeepUnlessRows(SampleTable* table) {
+  const auto keep = [](const SampleOperands& in) {
+    return Append(kKeepUnless, {in.x[0], in.x[1], in.x[2]}, {}, in.loc);
+  };
+  for (const double condition : {0, 1}) {
+    table->Add({.op = "KeepUnless",
+                .name = condition == 0 ? "not" : "kept",
+                .inputs = {Given({}, {condition}, DType::kUint8),
+                           Given({4}, {1, kInf, kNan, -0.0}), Floats({4})},
+                .build = keep,
+                .output = Float({4}),
+                .differentiated = Differentiated::kRefused});
+    table->Add({.op = "KeepUnless",
+                .name = condition == 0 ? "int32_not" : "int32_kept",
+                .inputs = {Given({}, {condition}, DType::kUint8), Ints({2, 3}),
+                           Ints({2, 3})},
+                .build = keep,
+                .output = Int({2, 3}),
+                .differentiated = Differentiated::kRefused});
+  }
+  table->AddError(
+      "KeepUnless", "condition_of_many",
+      {TensorType{DType::kUint8, {2}}, Float({2}), Float({2})}, keep,
+      "KeepUnless: expected a uint8 of rank 0, and two of one type, float32 or "
+      "int32 (condition uint8[2] is input \"x0\", x.cc:0; value [2] is input "
+      "\"x1\", x.cc:1; old [2] is input \"x2\", x.cc:2)");
+}
+
 // As plans for inference have it; tests/core/mode_test.cc has both modes.
 void AddByModeRows(SampleTable* table) {
   const auto by_mode = [](const SampleOperands& in) {
@@ -366,6 +395,7 @@ void AddCoreSamples(SampleTable* table) {
   AddSourceRows(table);
   AddSourceErrors(table);
   AddCountUpRows(table);
+  AddKeepUnlessRows(table);
   AddByModeRows(table);
 }
 
