@@ -49,7 +49,7 @@ void Batches::Source::Gather(absl::Span<const uint32_t> samples) {
   const int64_t bytes = row_bytes();
   const auto rows = static_cast<int64_t>(samples.size());
   for (int64_t row = 0; row < rows; ++row) {
-    // SplitView lie anywhere in more memory than caches hold: ask for the one
+    // Samples lie anywhere in more memory than caches hold: ask for the one
     // that comes kAhead rows later, so that it is there in time.
     constexpr int64_t kAhead = 4, kCacheLine = 64;
     if (row + kAhead < rows) {
@@ -71,7 +71,7 @@ Batches::Batches(const Dataset& dataset, BatchOptions options)
 }
 
 Batches::Batches(const DataTable& table, BatchOptions options)
-    : options_(options) {
+    : table_(&table), options_(options) {
   for (const Column& column : table.columns) {
     sources_.push_back({&column.values, column.values.type(), column.name});
   }
@@ -174,27 +174,42 @@ void Batches::DrawToFront(int64_t size) {
   }
 }
 
-absl::Status Batches::CheckSources() const {
-  bool is_same = true;
+bool Batches::FindSources() {
+  if (table_ != nullptr && table_->columns.size() != sources_.size()) {
+    return false;
+  }
+  for (size_t i = 0; i < sources_.size(); ++i) {
+    if (table_ != nullptr) sources_[i].values = &table_->columns[i].values;
+    if (!(sources_[i].values->type() == sources_[i].type)) return false;
+  }
+  return true;
+}
+
+absl::Status Batches::Changed() const {
   std::vector<std::string> expected, found;
   for (const Source& source : sources_) {
-    is_same = is_same && source.values->type() == source.type;
     expected.push_back(
         absl::StrCat(Printable(source.name), " ", source.type.ToString()));
-    found.push_back(source.values->type().ToString());
   }
-  if (is_same) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("expected the data set that the batches were made of, ",
-                   absl::StrJoin(expected, " and "), ", found it changed to ",
-                   absl::StrJoin(found, " and ")));
+  if (table_ != nullptr) {
+    for (const Column& column : table_->columns) {
+      found.push_back(column.values.type().ToString());
+    }
+  } else {
+    for (const Source& source : sources_) {
+      found.push_back(source.values->type().ToString());
+    }
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "expected the data set that the batches were made of, ",
+      absl::StrJoin(expected, " and "), ", found it changed to ",
+      found.empty() ? "no column" : absl::StrJoin(found, " and ")));
 }
 
 std::optional<Batch> Batches::Next() {
   if (next_ == end_) return std::nullopt;
-  for (const Source& source : sources_) {
-    if (source.values->type() == source.type) continue;
-    status_ = CheckSources();
+  if (!FindSources()) {
+    status_ = Changed();
     next_ = end_ = 0;
     return std::nullopt;
   }

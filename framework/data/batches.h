@@ -50,7 +50,7 @@ enum class LastBatch {
 };
 
 struct BatchOptions {
-  int64_t batch_size = 64;  // SplitView, at least 1.
+  int64_t batch_size = 64;  // Samples, at least 1.
   Order order = Order::kShuffled;
   LastBatch last = LastBatch::kKeep;
   uint64_t seed = 0;  // Of what is random.
@@ -60,7 +60,7 @@ struct Batch {
   // Of a data set of images, which has these two columns; of a table its first.
   TensorView images;  // [size, pixels], of the data set's dtype
   TensorView labels;  // int32 [size]
-  int64_t size;       // SplitView, at least 1.
+  int64_t size;       // Samples, at least 1.
   // Of a table's columns, in their order: [size, …]. Those of a data set of
   // images are these two.
   absl::Span<const TensorView> columns = {};
@@ -130,15 +130,18 @@ class Batches {
   // Draws `size` distinct samples to the front of order_, which must be some
   // order of all samples, no matter which.
   void DrawToFront(int64_t size);
-  // An error if a source is not what it was.
-  absl::Status CheckSources() const;
+  // Whether the sources are what they were, wherever they lie now.
+  bool FindSources();
+  absl::Status Changed() const;
 
+  // Of a table, whose columns may move. Null: of a data set.
+  const DataTable* table_ = nullptr;
   std::vector<Source> sources_;
   std::vector<TensorView> columns_;  // Of the last batch.
   BatchOptions options_;
   absl::Status status_;
   int epoch_ = 0;
-  int64_t end_ = 0;   // SplitView in the batches of an epoch.
+  int64_t end_ = 0;   // Samples in the batches of an epoch.
   int64_t next_ = 0;  // How many of them there were so far.
   RandomStream random_{0, 0};
   // Empty if the order is fixed.

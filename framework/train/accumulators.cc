@@ -74,6 +74,7 @@ class Errors : public Accumulator {
     if (form_ == Form::kRootMeanSquare) {
       return std::sqrt(squares_ / static_cast<double>(count_));
     }
+    if (std::isnan(squares_)) return squares_;
     if (spread_ == 0) return squares_ == 0 ? 1 : 0;
     return 1 - squares_ / spread_;
   }

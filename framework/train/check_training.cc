@@ -94,6 +94,37 @@ absl::Status CheckOptions(const TrainOptions& options) {
   return absl::OkStatus();
 }
 
+// Whether early stopping watches what is measured.
+absl::Status CheckWatched(const Model& model, const TrainOptions& options) {
+  const EarlyStoppingOptions& stopping = *options.early_stopping;
+  if (stopping.metric_name.empty()) {
+    if (stopping.metric == Metric::kLoss || model.classification.has_value()) {
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(
+        "Train: early stopping watches the accuracy, which only classifiers "
+        "have: choose Metric::kLoss or a metric_name");
+  }
+  const auto metric = std::find_if(
+      model.metrics.begin(), model.metrics.end(),
+      [&](const ModelMetric& one) { return one.name == stopping.metric_name; });
+  const std::string watches =
+      absl::StrCat("Train: early stopping watches the metric \"",
+                   Printable(stopping.metric_name), "\"");
+  if (metric == model.metrics.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(watches, ", which the model does not have"));
+  }
+  if (metric->accumulator && stopping.split == DataSplit::kTrain &&
+      options.train_figures == TrainFigures::kDuringEpoch) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        watches,
+        " of the training set, which is measured after an epoch only "
+        "(TrainFigures::kAfterEpoch)"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status InTraining(const absl::Status& status) {
@@ -149,6 +180,12 @@ absl::Status CheckRun(const Batches& batches, const SplitViews& data,
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   if (!batches.status().ok()) return InTraining(batches.status());
   if (absl::Status status = CheckShown(shown); !status.ok()) return status;
+  for (const Report& watched : options.watch) {
+    absl::Status status = CheckNumber(
+        absl::StrCat("the watched \"", Printable(watched.name), "\""),
+        watched.value);
+    if (!status.ok()) return status;
+  }
   if (batches.batches_per_epoch() == 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         "Train: an epoch has no batch: one has ", options.batches.batch_size,
@@ -167,14 +204,8 @@ absl::Status CheckRun(const Batches& batches, const SplitViews& data,
           absl::StrCat("Train: early stopping watches the ", empty,
                        " set, which has no sample"));
     }
-    const std::string& name = options.early_stopping->metric_name;
-    const bool is_known =
-        std::any_of(model.metrics.begin(), model.metrics.end(),
-                    [&](const ModelMetric& one) { return one.name == name; });
-    if (!name.empty() && !is_known) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("Train: early stopping watches the metric \"",
-                       Printable(name), "\", which the model does not have"));
+    if (absl::Status status = CheckWatched(model, options); !status.ok()) {
+      return status;
     }
   }
   return absl::OkStatus();

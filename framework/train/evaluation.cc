@@ -52,6 +52,11 @@ void FedColumns::Feed(const Model& model, const Batch& batch,
   }
 }
 
+const TensorType& SplitView::type(int column) const {
+  if (table_ != nullptr) return table_->columns[column].values.type();
+  return (column == 0 ? images_->images : images_->labels).type();
+}
+
 absl::StatusOr<FedColumns> FindColumns(const Model& model,
                                        const SplitView& samples,
                                        absl::string_view split) {
@@ -77,6 +82,14 @@ absl::StatusOr<FedColumns> FindColumns(const Model& model,
   if (model.classification.has_value()) {
     absl::Status status = find(model.classification->labels, fed.labels);
     if (!status.ok()) return status;
+    const TensorType& type = samples.type(fed.labels);
+    const TensorType expected = {DType::kInt32, {samples.size()}};
+    if (!(type == expected)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "Train: in ", split, ": expected labels ", expected.ToString(),
+          " in column \"", Printable(model.classification->labels),
+          "\", found ", Name(type.dtype), type.shape.ToString()));
+    }
   }
   return fed;
 }
@@ -197,6 +210,11 @@ absl::StatusOr<EpochMetrics> Evaluation::Run(Plan& plan, const Model& model) {
   std::vector<std::unique_ptr<Accumulator>> accumulators;
   for (const ModelMetric& metric : model.metrics) {
     accumulators.push_back(metric.accumulator ? metric.accumulator() : nullptr);
+    if (metric.accumulator && accumulators.back() == nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Train: expected an accumulator of the metric \"",
+                       Printable(metric.name), "\", found null"));
+    }
   }
   batches_.StartEpoch(0);
   std::vector<Feed> feeds;

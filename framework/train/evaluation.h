@@ -49,6 +49,7 @@ class SplitView {
                               : Batches(*table_, options);
   }
   std::vector<std::string> columns() const;
+  const TensorType& type(int column) const;
 
  private:
   const Dataset* images_ = nullptr;

@@ -72,10 +72,11 @@ absl::StatusOr<Model> ForOutputs(const Model& model) {
   std::vector<Var> values;
   for (const Output& output : model.outputs) {
     const Var value = output.value;
-    if (value.valid() &&
-        (value.shape().rank() == 0 || value.shape()[0] != kBatch)) {
+    const absl::Span<const int64_t> dims = value.shape().dims();
+    if (value.valid() && (dims.empty() || dims[0] != kBatch ||
+                          std::count(dims.begin(), dims.end(), kBatch) > 1)) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "Predict: expected outputs [batch, …], found \"",
+          "Predict: expected outputs [batch, …], rows of one size, found \"",
           Printable(output.name), "\", ", model.graph->Describe(value.id())));
     }
     values.push_back(value);

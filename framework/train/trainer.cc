@@ -308,10 +308,12 @@ class Training {
       progress_.Advance(batch->size, MeanLoss(sums),
                         model_.classification.has_value() ? MeanAccuracy(sums)
                                                           : kNotMeasured);
+      // on_step sees each step, whatever else ends the run.
+      const bool is_stopped = OnStep() == AfterStep::kStop;
       const bool interrupted =
           (options_.interrupted &&
            CallBack("interrupted", options_.interrupted)) ||
-          OnStep() == AfterStep::kStop;
+          is_stopped;
       if (interrupted) end_ = End::kInterrupted;
       if (interrupted) return absl::OkStatus();
       if (IsDueAfterStep()) {

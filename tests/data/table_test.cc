@@ -97,5 +97,21 @@ TEST(DataTableTest, AChangedTableEndsItsBatches) {
             "int32[3] and uint8[4,1]");
 }
 
+TEST(DataTableTest, AColumnThatHasGoneEndsTheBatches) {
+  for (const size_t left : {0, 2}) {
+    DataTable table = Counting(4);
+    Batches batches(table, {.batch_size = 2});
+    ASSERT_TRUE(batches.Next().has_value());
+    table.columns.resize(left);
+    EXPECT_FALSE(batches.Next().has_value());
+    EXPECT_EQ(batches.status().code(), absl::StatusCode::kFailedPrecondition);
+  }
+  // Or lies elsewhere.
+  DataTable table = Counting(4);
+  Batches batches(table, {.batch_size = 2});
+  table.columns.reserve(100);
+  ASSERT_TRUE(batches.Next().has_value());
+}
+
 }  // namespace
 }  // namespace tape

@@ -217,6 +217,69 @@ TEST(ModelTest, CallbacksWatchSetTheRateAndStop) {
   EXPECT_EQ(rest->epochs, 3);
 }
 
+// BatchNorm and Dropout in a step that Train leaves out.
+TEST(ModelTest, SkippedStepsLeaveTheStatistics) {
+  Graph graph;
+  const Var x = graph.Input("x", {kBatch, 1});
+  const Var y = graph.Input("y", {kBatch, 1});
+  const Var norm = Dropout(BatchNorm(x, "norm"), 0.5);
+  const Var w = graph.Parameter("w", {1, 1}, Constant(1));
+  const Var loss = MeanSquaredError(MatMul(norm, w), y);
+  const Model model = {
+      .graph = &graph,
+      .feeds = {{x, "x"}, {y, "y"}},
+      .loss = loss,
+      .updates =
+          Chain(Sgd({.learning_rate = 0.1})).Apply({w}, Gradients(loss, {w}))};
+  std::vector<float> xs, ys;
+  for (int i = 0; i < 8; ++i) {
+    xs.push_back(static_cast<float>(i < 4 ? i : 1000 * i));
+    ys.push_back(i < 4 ? 0 : std::nanf(""));
+  }
+  const DataTable data = {
+      .columns = {{"x", Tensor({8, 1}, xs)}, {"y", Tensor({8, 1}, ys)}}};
+  Progress progress(nullptr, 1, 8);
+  const auto result =
+      Train(model, {.train = data},
+            {.batches = {.batch_size = 4, .order = Order::kFixed},
+             .on_divergence = OnDivergence::kSkip},
+            progress);
+  ASSERT_TRUE(result.ok()) << result.status();
+  const int mean = graph.variables().Find("norm/running_mean");
+  EXPECT_NEAR(graph.variables()[mean].value.values<float>()[0], 0.15, 1e-6);
+  EXPECT_EQ(graph.Value(graph.Step()).values<int32_t>()[0], 1);
+}
+
+TEST(ModelTest, OnStepSeesTheStepThatIsInterrupted) {
+  Regression net;
+  TrainOptions options = {.epochs = 2, .batches = {.batch_size = 10}};
+  std::vector<int64_t> seen;
+  options.on_step = [&](const StepResult& step) {
+    seen.push_back(step.step);
+    return AfterStep::kGoOn;
+  };
+  options.interrupted = [&] { return seen.size() == 3; };
+  const auto result = net.Train({.train = Plane(70)}, options);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->step, 3);
+  EXPECT_EQ(seen, (std::vector<int64_t>{1, 2, 3}));
+}
+
+TEST(ModelTest, EarlyStoppingWatchesWhatIsMeasured) {
+  const auto refusal = [](EarlyStoppingOptions stopping) {
+    Regression net;
+    const auto result = net.Train({.train = Plane(70), .validation = Plane(35)},
+                                  {.early_stopping = std::move(stopping)});
+    return std::string(result.status().message());
+  };
+  EXPECT_NE(refusal({}).find("early stopping watches the accuracy, which only "
+                             "classifiers have"),
+            std::string::npos);
+  EXPECT_NE(refusal({.split = DataSplit::kTrain, .metric_name = "rmse"})
+                .find("of the training set, which is measured after an epoch"),
+            std::string::npos);
+}
+
 TEST(ModelTest, MistakesAreNamed) {
   struct Case {
     const char* expected;
@@ -274,11 +337,16 @@ TEST(ModelTest, MistakesAreNamed) {
 
 TEST(ModelTest, OutputsThatAreNoRowsAreRefused) {
   Regression net;
-  net.model.outputs.push_back({"loss", net.model.loss});
+  net.model.outputs = {
+      {"gram", MatMul(net.predicted, net.predicted, {.rhs = true})}};
+  EXPECT_NE(Predict(net.model, Plane(3)).status().message().find("\"gram\""),
+            std::string::npos);
+  net.model.outputs = {{"loss", net.model.loss}};
   EXPECT_NE(Predict(net.model, Plane(3))
                 .status()
                 .message()
-                .find("Predict: expected outputs [batch, …], found \"loss\""),
+                .find("Predict: expected outputs [batch, …], rows of one "
+                      "size, found \"loss\""),
             std::string::npos);
 }
 
