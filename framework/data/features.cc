@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <set>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
+#include "framework/core/text.h"
 #include "framework/io/files.h"
 #include "nlohmann/json.hpp"
 
@@ -21,8 +23,31 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// An error unless the table's columns have what its rows ask for, as those that
+// were read do.
+absl::Status CheckTabular(const Tabular& table) {
+  const auto rows = static_cast<size_t>(table.rows);
+  for (const TabularColumn& column : table.columns) {
+    const size_t found =
+        column.has_numbers() ? column.numbers.size() : column.categories.size();
+    if (table.rows < 0 || found != rows) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "column ", Quoted(column.name, 40), ": expected a cell for each of ",
+          table.rows, " rows, found ", found));
+    }
+    for (const int32_t category : column.categories) {
+      if (category < static_cast<int64_t>(column.values.size())) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "column ", Quoted(column.name, 40), ": expected categories below ",
+          column.values.size(), ", found ", category));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<const TabularColumn*> FindColumn(const Tabular& table,
                                                 absl::string_view name) {
+  if (absl::Status status = CheckTabular(table); !status.ok()) return status;
   const TabularColumn* const column = table.Find(name);
   if (column != nullptr) return column;
   return absl::InvalidArgumentError(absl::StrCat(
@@ -67,13 +92,21 @@ Features::Source FitNumbers(const TabularColumn& column, Scaling scaling) {
 }
 
 // Enough digits for any float32.
-std::string NumberText(float number) { return absl::StrFormat("%.9g", number); }
+std::string NumberText(float number) {
+  return absl::StrFormat("%.9g", number == 0 ? 0 : number);  // Not -0.
+}
+
+// From here on float32 does not have all whole numbers.
+constexpr float kExact = 1 << 24;
 
 }  // namespace
 
 absl::StatusOr<Features> Features::Fit(const Tabular& training,
                                        const FeatureOptions& options) {
   const FloatingPointScope environment;
+  if (absl::Status status = CheckTabular(training); !status.ok()) {
+    return status;
+  }
   std::set<std::string> left_out;
   for (const std::string& name : options.leave_out) {
     const auto column = FindColumn(training, name);
@@ -92,13 +125,15 @@ absl::StatusOr<Features> Features::Fit(const Tabular& training,
     for (const int32_t category : column.categories) {
       if (category >= 0) categories.insert(column.values[category]);
     }
-    if (static_cast<int64_t>(categories.size()) > options.most_categories) {
+    if (categories.empty() ||
+        static_cast<int64_t>(categories.size()) > options.most_categories) {
       features.left_out_.push_back(column.name);
       continue;
     }
     features.sources_.push_back(
         {.column = column.name,
-         .categories = {categories.begin(), categories.end()}});
+         .categories = {categories.begin(), categories.end()},
+         .has_numbers = false});
   }
   if (features.width() == 0) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -109,19 +144,39 @@ absl::StatusOr<Features> Features::Fit(const Tabular& training,
 }
 
 absl::StatusOr<Features> Features::FromJson(absl::string_view json) try {
+  const auto refuse = [](absl::string_view found) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected the features of a model, found ", found));
+  };
   Features features;
+  std::set<std::string> columns;
   const Json sources = Json::parse(json.begin(), json.end());
+  if (!sources.is_array() || sources.empty()) return refuse("no list of them");
   for (const Json& one : sources) {
-    features.sources_.push_back({.column = one.at("column"),
-                                 .fill = one.at("fill"),
-                                 .shift = one.at("shift"),
-                                 .scale = one.at("scale"),
-                                 .categories = one.at("categories")});
+    Source source = {.column = one.at("column"),
+                     .fill = one.at("fill"),
+                     .shift = one.at("shift"),
+                     .scale = one.at("scale"),
+                     .categories = one.at("categories"),
+                     .has_numbers = one.at("has_numbers")};
+    const std::vector<std::string>& categories = source.categories;
+    const bool is_sorted =
+        std::adjacent_find(categories.begin(), categories.end(),
+                           std::greater_equal<>()) == categories.end();
+    if (!is_sorted || source.has_numbers != categories.empty() ||
+        !(source.scale > 0)) {
+      return refuse(absl::StrCat("another source ", Quoted(source.column, 40)));
+    }
+    if (!columns.insert(source.column).second) {
+      return refuse(
+          absl::StrCat("column ", Quoted(source.column, 40), " twice"));
+    }
+    features.sources_.push_back(std::move(source));
   }
   return features;
 } catch (const Json::exception& error) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("expected the features of a model, found ", error.what()));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "expected the features of a model, found ", Printable(error.what())));
 } catch (...) {
   return CaughtStatus("Features::FromJson");
 }
@@ -133,9 +188,12 @@ std::string Features::ToJson() const {
                        {"fill", source.fill},
                        {"shift", source.shift},
                        {"scale", source.scale},
-                       {"categories", source.categories}});
+                       {"categories", source.categories},
+                       {"has_numbers", source.has_numbers}});
   }
-  return sources.dump();
+  // What is read is UTF-8; names given by hand must not throw.
+  return sources.dump(/*indent=*/-1, /*indent_char=*/' ',
+                      /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
 absl::StatusOr<Tensor> Features::Apply(const Tabular& table) const {
@@ -152,7 +210,7 @@ absl::StatusOr<Tensor> Features::Apply(const Tabular& table) const {
     const auto found = FindColumn(table, source.column);
     if (!found.ok()) return found.status();
     const TabularColumn& column = **found;
-    const bool is_of_numbers = source.categories.empty();
+    const bool is_of_numbers = source.has_numbers;
     const bool all_missing =
         column.has_numbers() &&
         std::all_of(column.numbers.begin(), column.numbers.end(),
@@ -163,9 +221,11 @@ absl::StatusOr<Tensor> Features::Apply(const Tabular& table) const {
           ": expected categories, as the training rows had, found numbers "
           "(TabularOptions::categories)"));
     }
-    if (is_of_numbers && !column.has_numbers()) {
-      int64_t row = 0;
-      while (column.categories[row] < 0) ++row;
+    const auto known =
+        std::find_if(column.categories.begin(), column.categories.end(),
+                     [](int32_t category) { return category >= 0; });
+    if (is_of_numbers && known != column.categories.end()) {
+      const auto row = known - column.categories.begin();
       return absl::InvalidArgumentError(
           absl::StrCat(RowText(column, row),
                        ": expected numbers, as the training rows had, found ",
@@ -173,7 +233,8 @@ absl::StatusOr<Tensor> Features::Apply(const Tabular& table) const {
     }
     if (is_of_numbers) {
       for (int64_t row = 0; row < table.rows; ++row) {
-        const float number = column.numbers[row];
+        // Of categories all are missing here.
+        const float number = column.has_numbers() ? column.numbers[row] : NAN;
         const double filled = std::isnan(number) ? source.fill : number;
         to[row * width + place] =
             static_cast<float>((filled - source.shift) / source.scale);
@@ -202,7 +263,7 @@ absl::StatusOr<Tensor> Features::Apply(const Tabular& table) const {
 std::vector<std::string> Features::names() const {
   std::vector<std::string> names;
   for (const Source& source : sources_) {
-    if (source.categories.empty()) names.push_back(source.column);
+    if (source.has_numbers) names.push_back(source.column);
     for (const std::string& category : source.categories) {
       names.push_back(absl::StrCat(source.column, "=", category));
     }
@@ -214,7 +275,7 @@ int64_t Features::width() const {
   int64_t width = 0;
   for (const Source& source : sources_) {
     width +=
-        std::max<int64_t>(1, static_cast<int64_t>(source.categories.size()));
+        source.has_numbers ? 1 : static_cast<int64_t>(source.categories.size());
   }
   return width;
 }
@@ -236,10 +297,11 @@ absl::StatusOr<std::vector<std::string>> ClassesOf(const Tabular& table,
   for (int64_t row = 0; row < table.rows; ++row) {
     const float number = (*found)->numbers[row];
     if (std::isnan(number)) continue;
-    if (number != std::floor(number)) {
+    if (number != std::floor(number) || std::fabs(number) >= kExact) {
       return absl::InvalidArgumentError(absl::StrCat(
           RowText(**found, row),
-          ": expected a class, a word or a whole number, found ", number));
+          ": expected a class, a word or a whole number below 2^24, found ",
+          NumberText(number)));
     }
     numbers.insert(number);
   }

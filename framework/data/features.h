@@ -44,12 +44,15 @@ class Features {
     std::string column;
     double fill = 0, shift = 0, scale = 1;     // Of numbers.
     std::vector<std::string> categories = {};  // Sorted; empty of numbers.
+    bool has_numbers = true;
   };
 
-  // Errors: no column is left; a column to leave out is not there.
+  // Errors: no column is left; a column to leave out is not there; a table whose
+  // columns do not have a number or category for each row, as all calls here
+  // refuse it.
   static absl::StatusOr<Features> Fit(const Tabular& training,
                                       const FeatureOptions& options = {});
-  // Of sources as they were kept.
+  // Of sources as they were kept. An error: what ToJson would not have written.
   static absl::StatusOr<Features> FromJson(absl::string_view json);
   std::string ToJson() const;
 

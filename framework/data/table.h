@@ -24,7 +24,7 @@ struct Column {
 struct DataTable {
   std::vector<Column> columns = {};
 
-  // SplitView; 0 without columns.
+  // Samples; 0 without columns.
   int64_t size() const;
   // The column of that name, or null.
   const Tensor* Find(absl::string_view name) const;

@@ -68,6 +68,9 @@ int main(int argc, char** argv) {
       model, data,
       {.epochs = 100, .batches = {.seed = seed}, .evaluate_every = 20},
       progress));
+  if (result.end != tape::End::kFinished) {
+    return tape::Fail(absl::OutOfRangeError(result.divergence));
+  }
   const tape::EpochMetrics& kept = result.kept.test;
   std::printf("test accuracy %.4f, f1 %.4f\n", kept.accuracy,
               kept.reports[0].value);

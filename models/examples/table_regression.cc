@@ -2,8 +2,7 @@
 //
 //   bazel run //models/examples:table_regression -- TRAIN.csv TEST.csv TARGET [UNITS]
 //
-// With UNITS, a perceptron with a hidden layer of so many. Errors are in the
-// target's own units.
+// With UNITS, a perceptron with a hidden layer of so many.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -23,8 +22,7 @@ T OrExit(absl::StatusOr<T> value) {
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::fprintf(stderr, "usage: %s TRAIN.csv TEST.csv TARGET [UNITS]\n",
-                 *argv);
+    std::fprintf(stderr, "usage: %s TRAIN TEST TARGET [UNITS]\n", *argv);
     return 2;
   }
   const std::string target = argv[3];
@@ -69,11 +67,14 @@ int main(int argc, char** argv) {
       .metrics = {tape::RootMeanSquaredError("rmse", predicted, y),
                   tape::R2("r2", predicted, y)}};
   const int epochs = units > 0 ? 200 : 5000;
-  const int64_t batch = units > 0 ? 32 : data.train.size();
-  tape::Progress progress(stderr, epochs, data.train.size());
+  const int64_t count = data.train.size(), batch = units > 0 ? 32 : count;
+  tape::Progress progress(stderr, epochs, count);
   const auto result = OrExit(tape::Train(
       model, data, {.epochs = epochs, .batches = {.batch_size = batch}},
       progress));
-  const auto& metrics = result.kept.test.reports;
-  std::printf("test rmse %.6g, r2 %.6f\n", metrics[0].value, metrics[1].value);
+  if (result.end != tape::End::kFinished) {
+    return tape::Fail(absl::OutOfRangeError(result.divergence));
+  }
+  const auto& m = result.kept.test.reports;
+  std::printf("test rmse %.6g, r2 %.6f\n", m[0].value, m[1].value);
 }

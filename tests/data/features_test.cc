@@ -108,11 +108,52 @@ TEST(FeaturesTest, MistakesNameTheColumn) {
   EXPECT_EQ(error(features->Apply(other)),
             "expected a column \"colour\", found \"id\", \"height\", "
             "\"constant\"");
-  for (const char* json : {"", "{}", "[{}]", "[{\"column\":1}]", "3"}) {
+  const std::string number =
+      R"({"column":"a","fill":0,"shift":0,"scale":1,"categories":[],)"
+      R"("has_numbers":true})";
+  EXPECT_TRUE(Features::FromJson("[" + number + "]").ok());
+  for (const std::string& json :
+       {std::string(), std::string("{}"), std::string("[]"),
+        std::string("null"), std::string("[{}]"),
+        std::string(R"([{"column":1}])"), "[" + number + "," + number + "]",
+        std::string(R"([{"column":"a","fill":0,"shift":0,"scale":0,)"
+                    R"("categories":[],"has_numbers":true}])"),
+        std::string(R"([{"column":"a","fill":0,"shift":0,"scale":1,)"
+                    R"("categories":["y","x"],"has_numbers":false}])")}) {
     const auto read = Features::FromJson(json);
-    if (std::string(json) == "{}") continue;  // No column: refused by its use.
-    EXPECT_FALSE(read.ok()) << json;
+    EXPECT_EQ(read.status().code(), absl::StatusCode::kInvalidArgument) << json;
   }
+}
+
+TEST(FeaturesTest, ColumnsMayBeMissingAltogether) {
+  const Tabular table = {
+      .columns = {{.name = "zip", .categories = {-1, -1}, .values = {}},
+                  {.name = "b", .numbers = {1, 3}}},
+      .rows = 2};
+  const auto features = Features::Fit(table);
+  ASSERT_TRUE(features.ok()) << features.status();
+  EXPECT_EQ(features->left_out(), Texts{"zip"});
+  EXPECT_EQ(Values(features->Apply(table)), (Numbers{-1, 1}));
+  // Numbers at training, all missing among categories later.
+  Tabular later = table;
+  later.columns[1] = {.name = "b", .categories = {-1, -1}};
+  EXPECT_EQ(Values(features->Apply(later)), (Numbers{0, 0}));
+}
+
+TEST(FeaturesTest, TablesThatDoNotAgreeWithThemselvesAreRefused) {
+  Tabular table = Training();
+  table.rows = 5;
+  const std::string expected =
+      "column \"id\": expected a cell for each of 5 rows, found 4";
+  EXPECT_EQ(Features::Fit(table).status().message(), expected);
+  EXPECT_EQ(NumbersOf(table, "height").status().message(), expected);
+  EXPECT_EQ(EncodeLabels(table, "colour", {"red"}).status().message(),
+            expected);
+  EXPECT_EQ(ClassesOf(table, "colour").status().message(), expected);
+  table = Training();
+  table.columns[3].categories[0] = 2;
+  EXPECT_EQ(Features::Fit(table).status().message(),
+            "column \"colour\": expected categories below 2, found 2");
 }
 
 TEST(FeaturesTest, LabelsAreClasses) {
@@ -142,7 +183,16 @@ TEST(FeaturesTest, LabelsAreClasses) {
   table.columns[1].numbers[1] = 2.5f;
   EXPECT_EQ(error(ClassesOf(table, "height")),
             "column \"height\", row 3: expected a class, a word or a whole "
-            "number, found 2.5");
+            "number below 2^24, found 2.5");
+  table.columns[1].numbers = {-0.0f, 0, 1, 16777216};
+  EXPECT_EQ(error(ClassesOf(table, "height")),
+            "column \"height\", row 5: expected a class, a word or a whole "
+            "number below 2^24, found 16777216");
+  table.columns[1].numbers[3] = 1;
+  const auto signed_zero = ClassesOf(table, "height");
+  ASSERT_TRUE(signed_zero.ok());
+  EXPECT_EQ(*signed_zero, (Texts{"0", "1"}));
+  EXPECT_TRUE(EncodeLabels(table, "height", *signed_zero).ok());
 }
 
 TEST(FeaturesTest, TargetsAreNumbers) {

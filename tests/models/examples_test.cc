@@ -131,6 +131,14 @@ TEST(ExamplesTest, MistakesAreOneLine) {
       {"column \"place\": expected numbers, found"});
 }
 
+TEST(ExamplesTest, ADivergedRegressionSaysSo) {
+  // All targets are alike: there is no unit.
+  const std::string constant = File("constant.csv", "a,y\n1,5\n2,5\n3,5\n");
+  ExpectOneLineOfError(
+      RunProgram("models/examples/table_regression", {constant, constant, "y"}),
+      {"step 1, in epoch 1: the loss is nan"});
+}
+
 // ---- Serving ----
 
 TEST(ExamplesTest, FourThreadsAnswerAsOne) {
