@@ -72,7 +72,8 @@ constinit const OpDef kCountUp = {
     .traits = {.elementwise = true},
 };
 
-// ---- KeepUnless: y = condition ? value : old, of float32 or int32 ----
+// ---- KeepUnless: y = condition ? value : old, of float32 or int32;
+// ---- dy/dvalue = condition, dy/dold = its opposite ----
 constinit const OpDef kKeepUnless = {
     .name = "KeepUnless",
     .operands = {"condition", "value", "old"},
@@ -84,6 +85,12 @@ constinit const OpDef kKeepUnless = {
       }
       return absl::InvalidArgumentError(
           "expected a uint8 of rank 0, and two of one type, float32 or int32");
+    },
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes&) -> Adjoints {
+      const Var zero = Fill(gy.graph(), gy.shape(), 0);
+      return {Var(), Append(kKeepUnless, {x[0], gy, zero}, {}, Loc::Current()),
+              Append(kKeepUnless, {x[0], zero, gy}, {}, Loc::Current())};
     },
     .reference = MapReference<[](double condition, double value, double old) {
       return condition != 0 ? value : old;

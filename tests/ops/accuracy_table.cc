@@ -212,6 +212,17 @@ void AddArithmetic(std::vector<AccuracyRow>* table) {
            kZero,
            kZero,
            kZero}));
+  add(Row("KeepUnless",
+          [](Var a, Var b) {
+            const Var condition = Fill(a.graph(), {}, 1, DType::kUint8);
+            return Append(kKeepUnless, {condition, a, b}, {}, Loc::Current());
+          },
+          {{[](Real a, Real) { return a; }},
+           {[](Real, Real) -> Real { return 1; }},
+           kZero,
+           kZero,
+           kZero,
+           kZero}));
   add(Row("Select", [](Var a, Var b) { return Select(Greater(a, b), a, b); },
           {{[](Real a, Real b) { return a > b ? a : b; }},
            {[](Real a, Real b) -> Real { return a > b; }},

@@ -343,10 +343,16 @@ void AddKeepUnlessRows(SampleTable* table) {
     table->Add({.op = "KeepUnless",
                 .name = condition == 0 ? "not" : "kept",
                 .inputs = {Given({}, {condition}, DType::kUint8),
+                           Floats({kBatch, 3}), Floats({kBatch, 3})},
+                .build = keep,
+                .output = Float({kBatch, 3})});
+    table->Add({.op = "KeepUnless",
+                .name = condition == 0 ? "extremes_not" : "extremes_kept",
+                .inputs = {Given({}, {condition}, DType::kUint8),
                            Given({4}, {1, kInf, kNan, -0.0}), Floats({4})},
                 .build = keep,
                 .output = Float({4}),
-                .differentiated = Differentiated::kRefused});
+                .differentiated = Differentiated::kCompiled});
     table->Add({.op = "KeepUnless",
                 .name = condition == 0 ? "int32_not" : "int32_kept",
                 .inputs = {Given({}, {condition}, DType::kUint8), Ints({2, 3}),
