@@ -47,11 +47,17 @@ absl::Status CheckTabular(const Tabular& table) {
 
 absl::StatusOr<const TabularColumn*> FindColumn(const Tabular& table,
                                                 absl::string_view name) {
-  if (absl::Status status = CheckTabular(table); !status.ok()) return status;
   const TabularColumn* const column = table.Find(name);
   if (column != nullptr) return column;
   return absl::InvalidArgumentError(absl::StrCat(
       "expected a column ", Quoted(name, 40), ", found ", table.ColumnNames()));
+}
+
+// The same of a table that nobody has checked yet.
+absl::StatusOr<const TabularColumn*> CheckAndFindColumn(
+    const Tabular& table, absl::string_view name) {
+  if (absl::Status status = CheckTabular(table); !status.ok()) return status;
+  return FindColumn(table, name);
 }
 
 // A header and the rows from 1 on: what an editor shows, if no cell has a line
@@ -198,6 +204,7 @@ std::string Features::ToJson() const {
 
 absl::StatusOr<Tensor> Features::Apply(const Tabular& table) const {
   const FloatingPointScope environment;
+  if (absl::Status status = CheckTabular(table); !status.ok()) return status;
   const int64_t width = this->width();
   absl::StatusOr<Tensor> made =
       Tensor::Make({DType::kFloat32, {table.rows, width}});
@@ -283,7 +290,7 @@ int64_t Features::width() const {
 absl::StatusOr<std::vector<std::string>> ClassesOf(const Tabular& table,
                                                    absl::string_view column) {
   const FloatingPointScope environment;
-  const auto found = FindColumn(table, column);
+  const auto found = CheckAndFindColumn(table, column);
   if (!found.ok()) return found.status();
   std::vector<std::string> classes;
   if (!(*found)->has_numbers()) {
@@ -313,7 +320,7 @@ absl::StatusOr<Tensor> EncodeLabels(const Tabular& table,
                                     absl::string_view column,
                                     const std::vector<std::string>& classes) {
   const FloatingPointScope environment;
-  const auto found = FindColumn(table, column);
+  const auto found = CheckAndFindColumn(table, column);
   if (!found.ok()) return found.status();
   std::map<std::string, int32_t, std::less<>> places;
   for (const std::string& name : classes) {
@@ -345,7 +352,7 @@ absl::StatusOr<Tensor> EncodeLabels(const Tabular& table,
 
 absl::StatusOr<Tensor> NumbersOf(const Tabular& table,
                                  absl::string_view column) {
-  const auto found = FindColumn(table, column);
+  const auto found = CheckAndFindColumn(table, column);
   if (!found.ok()) return found.status();
   if (!(*found)->has_numbers()) {
     return absl::InvalidArgumentError(absl::StrCat(

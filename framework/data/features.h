@@ -2,7 +2,8 @@
 // that are fitted on the training rows and kept with the model: missing values
 // filled in, numbers scaled, categories one-hot, labels encoded.
 //
-//   const absl::StatusOr<Features> features = Features::Fit(training, {"weather"});
+//   const absl::StatusOr<Features> features = Features::Fit(
+//       training, {.leave_out = {"weather"}});
 //   const absl::StatusOr<Tensor> x = features->Apply(test);
 //
 // Tested by tests/data/features_test.cc.
