@@ -11,14 +11,10 @@
 #include "framework/data/features.h"
 #include "framework/data/tabular.h"
 #include "framework/framework.h"
+#include "models/examples/or_exit.h"
 #include "ops/ops.h"
 
-// The value, or the program ends with the error.
-template <typename T>
-T OrExit(absl::StatusOr<T> value) {
-  if (!value.ok()) std::exit(tape::Fail(value.status()));
-  return *std::move(value);
-}
+using tape::OrExit;
 
 int main(int argc, char** argv) {
   if (argc < 4) {
