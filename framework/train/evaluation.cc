@@ -175,9 +175,13 @@ double MeanLoss(const PassSums& sums) {
   const FloatingPointScope environment;
   return sums.loss / sums.weight;
 }
-double MeanAccuracy(const PassSums& sums) {
+double MeanAccuracy(const Model& model, const PassSums& sums) {
+  if (!model.classification.has_value()) return kNotMeasured;
   const FloatingPointScope environment;
   return sums.accuracy / sums.weight;
+}
+int ClassesOf(const Model& model) {
+  return model.classification.has_value() ? model.classification->classes : 1;
 }
 
 Evaluation::Evaluation(const SplitView& samples, absl::string_view split,
@@ -188,11 +192,14 @@ Evaluation::Evaluation(const SplitView& samples, absl::string_view split,
       batches_(samples.MakeBatches(
           {.batch_size = options.batch_size, .order = Order::kFixed})) {}
 
+absl::Status Evaluation::CheckBatches() const {
+  if (batches_.status().ok()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("Train: in evaluation: ", batches_.status().message()));
+}
+
 absl::Status Evaluation::Check(const Model& model) {
-  if (!batches_.status().ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Train: in evaluation: ", batches_.status().message()));
-  }
+  if (absl::Status status = CheckBatches(); !status.ok()) return status;
   // An empty split may be without columns.
   if (samples_.size() == 0) return absl::OkStatus();
   absl::StatusOr<FedColumns> columns = FindColumns(model, samples_, split_);
@@ -204,8 +211,7 @@ absl::Status Evaluation::Check(const Model& model) {
 absl::StatusOr<EpochMetrics> Evaluation::Run(Plan& plan, const Model& model) {
   const auto start = std::chrono::steady_clock::now();
   PassSums sums;
-  const int classes =
-      model.classification.has_value() ? model.classification->classes : 1;
+  const int classes = ClassesOf(model);
   confusion_ = ConfusionMatrix(classes);
   std::vector<std::unique_ptr<Accumulator>> accumulators;
   for (const ModelMetric& metric : model.metrics) {
@@ -243,14 +249,11 @@ absl::StatusOr<EpochMetrics> Evaluation::Run(Plan& plan, const Model& model) {
     if (status.ok()) status = confusion_.Add(labels, predicted);
     if (!status.ok()) return status;
   }
-  if (!batches_.status().ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Train: in evaluation: ", batches_.status().message()));
-  }
+  if (absl::Status status = CheckBatches(); !status.ok()) return status;
   EpochMetrics metrics = {.loss = MeanLoss(sums),
+                          .accuracy = MeanAccuracy(model, sums),
                           .seconds = SecondsSince(start),
                           .reports = MetricsOf(model, sums)};
-  if (model.classification.has_value()) metrics.accuracy = MeanAccuracy(sums);
   for (size_t i = 0; i < accumulators.size(); ++i) {
     if (accumulators[i] == nullptr) continue;
     metrics.reports[i].value = accumulators[i]->Result();

@@ -92,7 +92,10 @@ std::vector<Measurement> MetricsOf(const Model& model, const PassSums& sums);
 
 // Of the batches added; NaN of none.
 double MeanLoss(const PassSums& sums);
-double MeanAccuracy(const PassSums& sums);
+// NaN of a model that is no classifier, too.
+double MeanAccuracy(const Model& model, const PassSums& sums);
+// Of the confusion matrix: 1 of a model that is no classifier.
+int ClassesOf(const Model& model);
 
 // Passes without updates, over one split in its order.
 class Evaluation {
@@ -112,6 +115,9 @@ class Evaluation {
   const ConfusionMatrix& confusion() const { return confusion_; }
 
  private:
+  // What is wrong with the batches, now.
+  absl::Status CheckBatches() const;
+
   const SplitView samples_;
   const std::string split_;
   const Averaging averaging_;

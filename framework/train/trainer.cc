@@ -207,9 +207,7 @@ class Training {
           absl::StrCat("Train: expected a state with ", model_.metrics.size(),
                        " metrics of a training pass, found ", metrics));
     }
-    const int classes =
-        model_.classification.has_value() ? model_.classification->classes : 1;
-    if (absl::Status status = CheckResults(classes); !status.ok()) {
+    if (absl::Status status = CheckResults(ClassesOf(model_)); !status.ok()) {
       return status;
     }
     if (absl::Status status = CheckBest(); !status.ok()) return status;
@@ -306,8 +304,7 @@ class Training {
       if (absl::Status status = Step(*batch); !status.ok()) return status;
       if (end_ == End::kDiverged) return absl::OkStatus();
       progress_.Advance(batch->size, MeanLoss(sums),
-                        model_.classification.has_value() ? MeanAccuracy(sums)
-                                                          : kNotMeasured);
+                        MeanAccuracy(model_, sums));
       // on_step sees each step, whatever else ends the run.
       const bool is_stopped = OnStep() == AfterStep::kStop;
       const bool interrupted =
@@ -446,9 +443,7 @@ class Training {
     EpochMetrics metrics = {.epoch = state_.epoch,
                             .split = "train",
                             .loss = MeanLoss(sums),
-                            .accuracy = model_.classification.has_value()
-                                            ? MeanAccuracy(sums)
-                                            : kNotMeasured,
+                            .accuracy = MeanAccuracy(model_, sums),
                             .learning_rate = sums.learning_rate,
                             .seconds = sums.seconds};
     for (size_t i = 0; i < shown_.size(); ++i) {
