@@ -351,8 +351,8 @@ Var RandomUniform(Var step, Shape shape, RandomKey key = {},
                   Loc loc = Loc::Current());
 // In plans for training (CompileOptions::mode), sets each element to 0 with
 // probability `rate`, else to x / (1 - rate), others in each run that makes
-// updates, by Graph::Step; in plans for inference x itself. Srivastava et al., "Dropout: A
-// Simple Way to Prevent Neural Networks from Overfitting", 2014.
+// updates, by Graph::Step; in plans for inference x itself. Srivastava et al.,
+// "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", 2014.
 Var Dropout(Var x, double rate, RandomKey key = {}, Loc loc = Loc::Current());
 // The same by a step of one's own, in plans of either mode.
 Var Dropout(Var x, double rate, Var step, RandomKey key = {},

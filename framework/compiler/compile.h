@@ -83,9 +83,8 @@ struct CompileOptions {
 // An error lists the graph's recorded errors and the invalid options, one a
 // line; the latter have the line of the call, `loc`, unless it is empty. If
 // memory runs out, the error is kResourceExhausted and names the bytes. The
-// caller's
-// floating-point environment (rounding mode, traps, flush modes) does not
-// matter, and stays as it is.
+// caller's floating-point environment (rounding mode, traps, flush modes) does
+// not matter, and stays as it is.
 absl::StatusOr<Plan> Compile(const Graph& graph, const CompileOptions& options,
                              Loc loc = Loc::Current());
 

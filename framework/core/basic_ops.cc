@@ -97,12 +97,12 @@ constinit const OpDef kKeepUnless = {
     }>,
     .block = [](absl::Span<const DType>, DType) -> Block {
       return [](const BlockArguments& block) {
-        const auto* const keep = static_cast<const uint8_t*>(block.inputs[0]);
+        const auto* const holds = static_cast<const uint8_t*>(block.inputs[0]);
         const auto* const value = static_cast<const int32_t*>(block.inputs[1]);
         const auto* const old = static_cast<const int32_t*>(block.inputs[2]);
         auto* const y = static_cast<int32_t*>(block.output);
         for (size_t i = 0; i < block.count; ++i) {
-          y[i] = keep[i] != 0 ? value[i] : old[i];
+          y[i] = holds[i] != 0 ? value[i] : old[i];
         }
       };
     },

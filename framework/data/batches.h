@@ -87,9 +87,9 @@ class Batches {
   Batches(DataTable&& table, BatchOptions options) = delete;
 
   // An error if a data set is not as CheckDataset or CheckDataTable wants it, or a
-  // batch has no sample. Then there is no batch. kFailedPrecondition from the call of Next on
-  // that finds a data set of other types than at the start: moved from, or
-  // another one. Then there is none from that call on.
+  // batch has no sample. Then there is no batch. kFailedPrecondition from the call
+  // of Next on that finds a data set of other types than at the start: moved from,
+  // or another one. Then there is none from that call on.
   const absl::Status& status() const { return status_; }
 
   int64_t batches_per_epoch() const;

@@ -73,9 +73,10 @@ class Progress {
   //
   // The columns are those of what is measured when the header is printed:
   // epoch, losses and accuracies of all splits, the reports of the training
-  // pass, the model's metrics of the others, rate, seconds, samples per second. A narrow terminal gets those that
-  // fit then. The first to be left out are samples per second, seconds, rate,
-  // and the reports, the last one first; epoch and test accuracy never are.
+  // pass, the model's metrics of the others, rate, seconds, samples per second.
+  // A narrow terminal gets those that fit then. The first to be left out are
+  // samples per second, seconds, rate, and the reports, the last one first; epoch
+  // and test accuracy never are.
   // Several reports of one name have a column each, in their order. A cell is
   // empty if its row has no such number.
   void FinishEpoch(const EpochResult& epoch);

@@ -10,9 +10,10 @@
 //
 // A plan is for one thread at a time, which runs it and reads its values. To
 // serve several threads at a time, make a session of it for each of them
-// (NewSession): they share its variables. Plans without updates may run beside one another; one with updates, alone. A run that another one is in
-// the way of is refused (kFailedPrecondition), and changes nothing. Tested by
-// tests/runtime/plan_test.cc and tests/runtime/plan_misuse_test.cc.
+// (NewSession): they share its variables. Plans without updates may run beside
+// one another; one with updates, alone. A run that another one is in the way of
+// is refused (kFailedPrecondition), and changes nothing. Tested by
+// tests/runtime/plan_test.cc, plan_misuse_test.cc and sessions_test.cc.
 #ifndef TAPE_FRAMEWORK_RUNTIME_PLAN_H_
 #define TAPE_FRAMEWORK_RUNTIME_PLAN_H_
 

@@ -165,13 +165,13 @@ struct TrainResult {
 
 // Trains `model` on data.train; evaluates it, in its form for inference, on
 // data.validation, if that has samples, and on data.test, whose metrics are NaN
-// if it has none, and calls `on_epoch`, whose error, or exception, ends the run. Draws on `progress`.
-// Errors: mistakes in the model's declaration, before anything is run; options
-// out of their range; early stopping that watches a set without samples or a
-// metric that is not there; data that CheckDataset or CheckDataTable refuses, without
-// a column that is fed, of another type than the inputs, or changed during the
-// run; a state to go on from that is not of such a run. Those of the call
-// have its line. All computes in the framework's floating-point environment,
+// if it has none, and calls `on_epoch`, whose error, or exception, ends the run.
+// Draws on `progress`. Errors: mistakes in the model's declaration, before
+// anything is run; options out of their range; early stopping that watches a set
+// without samples or a metric that is not there; data that CheckDataset or
+// CheckDataTable refuses, without a column that is fed, of another type than the
+// inputs, or changed during the run; a state to go on from that is not of such a
+// run. Those of the call have its line. All computes in the framework's floating-point environment,
 // the functions of the options too.
 absl::StatusOr<TrainResult> Train(
     const Model& model, const TableSplits& data, const TrainOptions& options,
