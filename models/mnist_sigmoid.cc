@@ -106,11 +106,13 @@ std::string NoteCorrected(const Row& row) {
 }
 
 // The best model as the document chooses it.
-constexpr EarlyStoppingOptions kBestModel = {.split = DataSplit::kValidation,
-                                             .metric = Metric::kAccuracy,
-                                             .min_change = 0.001,
-                                             .decimals = 3,
-                                             .keep = Keep::kBest};
+EarlyStoppingOptions BestModel() {
+  return {.split = DataSplit::kValidation,
+          .metric = Metric::kAccuracy,
+          .min_change = 0.001,
+          .decimals = 3,
+          .keep = Keep::kBest};
+}
 
 // The document's loss and its gradient by the logits, as formulas.
 struct LossAsWritten {
@@ -217,7 +219,7 @@ std::vector<Experiment> MnistSigmoid() {
                                   .batches = {.batch_size = 1000},
                                   .evaluation_batch_size = 1000,
                                   .averaging = Averaging::kOverBatches,
-                                  .early_stopping = kBestModel}},
+                                  .early_stopping = BestModel()}},
            .published = row.published,
            .note = variant == Variant::kCorrected ? NoteCorrected(row) : "",
            .declare = [=](Graph& graph, int64_t pixels,

@@ -101,8 +101,9 @@ TEST(EarlyStoppingTest, ABestMustBeatTheLastByMoreThanMinChange) {
 }
 
 // Document E's rule.
-constexpr EarlyStoppingOptions kDocumentE = {.min_change = 0.001,
-                                             .decimals = 3};
+EarlyStoppingOptions DocumentE() {
+  return {.min_change = 0.001, .decimals = 3};
+}
 
 TEST(EarlyStoppingTest, RoundingDecidesInBothDirections) {
   // 0.001 more as they are, 0.002 more when rounded.
@@ -159,7 +160,7 @@ TEST(EarlyStoppingTest, ChoosesTheBestModelsThatDocumentEPrints) {
                            1000);
       expected.push_back(printed.is_best[i] ? kBest : kNotBest);
     }
-    EXPECT_EQ(VerdictsOn(kDocumentE, accuracies), expected)
+    EXPECT_EQ(VerdictsOn(DocumentE(), accuracies), expected)
         << printed.experiment;
   }
 }
