@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/reference.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
 #include "ops/vector.h"
@@ -362,6 +363,14 @@ Var HardTanh(Var x, Loc loc) {
   const CompositeScope hard_tanh(kHardTanh, {x}, loc);
   if (!hard_tanh.ok()) return hard_tanh.mistake();
   return Clip(x, -1, 1);
+}
+
+absl::Span<const OpDef* const> OpsOfActivation() {
+  static constexpr const OpDef* kOps[] = {
+      &kLeakyReluGradient, &kRelu,     &kLeakyRelu, &kSigmoidSlope, &kSigmoid,
+      &kTanhSlope,         &kTanh,     &kSoftplus,  &kGeluSlope,    &kGelu,
+      &kGeluTanhSlope,     &kGeluTanh, &kSiluSlope, &kSilu,         &kSoftsign};
+  return kOps;
 }
 
 }  // namespace tape

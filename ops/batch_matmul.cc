@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "framework/core/reference.h"
 #include "ops/onednn.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
 
@@ -192,6 +193,12 @@ constexpr OpDef kMatMulOfRows = {
     .shape = [](absl::Span<const TensorType> x,
                 const Attributes&) -> absl::StatusOr<TensorType> {
       if (absl::Status status = ExpectFactors(x); !status.ok()) return status;
+      if (x[0].shape.rank() == 0 || x[1].shape.rank() == 0 ||
+          !(Leading(x[0].shape, 1) == Leading(x[1].shape, 1))) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "expected two of as many rows, found ", x[0].shape.ToString(),
+            " and ", x[1].shape.ToString()));
+      }
       return TensorType{DType::kFloat32,
                         {FromEnd(x[0].shape, 1), FromEnd(x[1].shape, 1)}};
     },
@@ -302,6 +309,11 @@ Var Outer(Var a, Var b, Loc loc) {
   const CompositeScope product(kOuter, {a, b}, loc);
   if (!product.ok()) return product.mistake();
   return ExpandDims(a, -1) * ExpandDims(b, -2);
+}
+
+absl::Span<const OpDef* const> OpsOfBatchMatmul() {
+  static constexpr const OpDef* kOps[] = {&kBatchMatMul, &kMatMulOfRows};
+  return kOps;
 }
 
 }  // namespace tape

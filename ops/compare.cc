@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/reference.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
 #include "ops/vector.h"
@@ -286,6 +287,13 @@ Var Select(Var condition, Var a, Var b, Loc loc) {
 Var Cast(Var x, DType dtype, Loc loc) {
   if (x.valid() && x.dtype() == dtype) return x;
   return Append(kCast, {x}, {.dtype = dtype}, loc);
+}
+
+absl::Span<const OpDef* const> OpsOfCompare() {
+  static constexpr const OpDef* kOps[] = {
+      &kMaximum, &kMinimum,   &kEqual,    &kGreater, &kNotEqual, &kGreaterEqual,
+      &kLess,    &kLessEqual, &kIsFinite, &kIsNan,   &kSelect,   &kCast};
+  return kOps;
 }
 
 }  // namespace tape

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ops/lines.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/ranges.h"
 #include "ops/rules.h"
@@ -171,6 +172,11 @@ std::vector<Var> Split(Var x, int axis, int parts, Loc loc) {
   const std::vector<int64_t> lengths(parts,
                                      LengthAlong(x.shape(), axis) / parts);
   return Split(x, axis, lengths, loc);
+}
+
+absl::Span<const OpDef* const> OpsOfConcat() {
+  static constexpr const OpDef* kOps[] = {&kConcat};
+  return kOps;
 }
 
 }  // namespace tape

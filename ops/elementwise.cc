@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/reference.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
 #include "ops/vector.h"
@@ -359,5 +360,13 @@ Var operator/(const Operand& a, const Operand& b) {
   return Div(a.Resolve(b), b.Resolve(a), a.loc());
 }
 Var operator-(const Operand& x) { return Neg(x.Resolve(x), x.loc()); }
+
+absl::Span<const OpDef* const> OpsOfElementwise() {
+  static constexpr const OpDef* kOps[] = {
+      &kAdd, &kSub,   &kMul,   &kDiv,   &kNeg,   &kSquare,  &kSqrt,
+      &kExp, &kExpm1, &kLog,   &kLog1p, &kErf,   &kSign,    &kAbs,
+      &kSin, &kCos,   &kFloor, &kCeil,  &kRound, &kGaussian};
+  return kOps;
+}
 
 }  // namespace tape

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ops/lines.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/reduce.h"
 #include "ops/rules.h"
@@ -98,8 +99,14 @@ constexpr OpDef kAtIndex = {
     .name = "AtIndex",
     .operands = {"x", "index"},
     .shape = [](absl::Span<const TensorType> x,
-                const Attributes&) -> absl::StatusOr<TensorType> {
-      return TensorType{DType::kUint8, x[0].shape};
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      const absl::StatusOr<TensorType> places =
+          ExtremeRule<DType::kInt32>(x, attributes);
+      if (!places.ok()) return places.status();
+      if (x[1] == *places) return TensorType{DType::kUint8, x[0].shape};
+      return absl::InvalidArgumentError(
+          absl::StrCat("expected the index ", places->ToString(), ", found ",
+                       x[1].ToString()));
     },
     .gradient = ZeroGradient,
     .reference =
@@ -182,6 +189,12 @@ Var ArgMax(Var x, int axis, Axes reduced, Loc loc) {
 }
 Var ArgMin(Var x, int axis, Axes reduced, Loc loc) {
   return ReduceEach(kArgMin, x, {axis}, reduced, loc);
+}
+
+absl::Span<const OpDef* const> OpsOfExtremum() {
+  static constexpr const OpDef* kOps[] = {&kAtIndex, &kArgMax, &kArgMin, &kMax,
+                                          &kMin};
+  return kOps;
 }
 
 }  // namespace tape

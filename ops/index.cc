@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ops/lines.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/ranges.h"
 #include "ops/rules.h"
@@ -398,9 +399,25 @@ constexpr OpDef kGatherAlong = {
 constexpr OpDef kScatterAddAlong = {
     .name = "ScatterAddAlong",
     .operands = {"updates", "indices"},
-    .shape = [](absl::Span<const TensorType>,
+    .shape = [](absl::Span<const TensorType> x,
                 const Attributes& attributes) -> absl::StatusOr<TensorType> {
-      return TensorType{DType::kFloat32, attributes.shape};
+      if (absl::Status status = ExpectFloat32(x[0]); !status.ok()) {
+        return status;
+      }
+      if (absl::Status status = ExpectIndices(x[1]); !status.ok()) {
+        return status;
+      }
+      const Shape& y = attributes.shape;
+      const auto axis = ResolveAxis(attributes.axis, y.rank());
+      if (!axis.ok()) return axis.status();
+      if (!(x[0].shape == x[1].shape) || x[0].shape.rank() != y.rank() ||
+          !(WithLength(x[0].shape, *axis, 0) == WithLength(y, *axis, 0))) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "expected updates and indices of the result's shape ", y.ToString(),
+            " but along axis ", attributes.axis, ", found ",
+            x[0].shape.ToString(), " and ", x[1].shape.ToString()));
+      }
+      return TensorType{DType::kFloat32, y};
     },
     .gradient = [](absl::Span<const Var> x, Var, Var gy,
                    const Attributes& attributes) -> Adjoints {
@@ -462,6 +479,12 @@ Var ScatterAdd(Var updates, Var indices, Shape shape, int axis, Loc loc) {
 
 Var GatherAlong(Var x, Var indices, int axis, Loc loc) {
   return Append(kGatherAlong, {x, indices}, {.axis = axis}, loc);
+}
+
+absl::Span<const OpDef* const> OpsOfIndex() {
+  static constexpr const OpDef* kOps[] = {&kOneHot, &kGather, &kScatterAdd,
+                                          &kGatherAlong, &kScatterAddAlong};
+  return kOps;
 }
 
 }  // namespace tape

@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
 
@@ -149,6 +150,11 @@ Var ExpandDims(Var x, int axis, Loc loc) {
 Var Reshape(Var x, Shape shape, Loc loc) {
   if (x.valid() && x.shape() == shape) return x;
   return Append(kReshape, {x}, {.shape = std::move(shape)}, loc);
+}
+
+absl::Span<const OpDef* const> OpsOfLayout() {
+  static constexpr const OpDef* kOps[] = {&kReshape};
+  return kOps;
 }
 
 }  // namespace tape

@@ -3,6 +3,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/reference.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
 #include "ops/vector.h"
@@ -74,5 +75,10 @@ Var And(Var a, Var b, Loc loc) { return Append(kAnd, {a, b}, {}, loc); }
 Var Or(Var a, Var b, Loc loc) { return Append(kOr, {a, b}, {}, loc); }
 Var Xor(Var a, Var b, Loc loc) { return Append(kXor, {a, b}, {}, loc); }
 Var Not(Var x, Loc loc) { return Append(kNot, {x}, {}, loc); }
+
+absl::Span<const OpDef* const> OpsOfLogical() {
+  static constexpr const OpDef* kOps[] = {&kAnd, &kOr, &kXor, &kNot};
+  return kOps;
+}
 
 }  // namespace tape

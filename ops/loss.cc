@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/reference.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/ranges.h"
 #include "ops/rules.h"
@@ -459,6 +460,13 @@ Var Hinge(Var prediction, Var target, Reduction reduction, Loc loc) {
   const CompositeScope loss(kHinge, {prediction, target}, loc);
   if (!loss.ok()) return loss.mistake();
   return Reduce(Relu(1 - target * prediction), reduction);
+}
+
+absl::Span<const OpDef* const> OpsOfLoss() {
+  static constexpr const OpDef* kOps[] = {&kSoftmaxCrossEntropySlope,
+                                          &kSoftmaxCrossEntropy, &kSigmoidError,
+                                          &kSigmoidCrossEntropy};
+  return kOps;
 }
 
 }  // namespace tape

@@ -3,6 +3,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ops/onednn.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
 
@@ -205,6 +206,11 @@ Var MatMulAdd(Var lhs, Var rhs, Var addend, MatMulAddOptions options, Loc loc) {
                  .transpose_lhs = options.transposes.lhs,
                  .transpose_rhs = options.transposes.rhs},
                 loc);
+}
+
+absl::Span<const OpDef* const> OpsOfMatmul() {
+  static constexpr const OpDef* kOps[] = {&kMatMulAdd, &kMatMul};
+  return kOps;
 }
 
 }  // namespace tape

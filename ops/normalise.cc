@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "framework/core/basic_ops.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/ranges.h"
 #include "ops/reduce.h"
@@ -144,6 +145,7 @@ constexpr OpDef kRowScale = {
     .operands = {"x"},
     .shape = [](absl::Span<const TensorType> x,
                 const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      if (const auto rows = RowsRule(x, attributes); !rows.ok()) return rows;
       absl::InlinedVector<int64_t, 4> dims(x[0].shape.dims().begin(),
                                            x[0].shape.dims().end());
       std::fill(dims.begin() + attributes.axis, dims.end(), 1);
@@ -170,7 +172,7 @@ constexpr OpDef kRowScale = {
 constexpr OpDef kNormaliseRows = {
     .name = "NormaliseRows",
     .operands = {"x"},
-    .shape = SameAsFloatInput,
+    .shape = RowsRule,
     .gradient = [](absl::Span<const Var> x, Var y, Var gy,
                    const Attributes& attributes) -> Adjoints {
       const Var scale = Append(kRowScale, {x[0]}, attributes, Loc::Current());
@@ -329,6 +331,11 @@ Var BatchNorm(Var x, absl::string_view name, BatchNormOptions options,
   return ByMode(training.y,
                 BatchNormInference(x, scale, shift, running, options, loc),
                 loc);
+}
+
+absl::Span<const OpDef* const> OpsOfNormalise() {
+  static constexpr const OpDef* kOps[] = {&kRowScale, &kNormaliseRows};
+  return kOps;
 }
 
 }  // namespace tape

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "framework/core/reference.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
 #include "ops/vector.h"
@@ -92,6 +93,11 @@ Var Pow(Var base, double exponent, Loc loc) {
     if (exponent == -1) return Reciprocal(base, loc);
   }
   return Pow(base, Fill(base.graph(), {}, exponent, DType::kFloat32, loc), loc);
+}
+
+absl::Span<const OpDef* const> OpsOfPower() {
+  static constexpr const OpDef* kOps[] = {&kReciprocal, &kRsqrt, &kPow};
+  return kOps;
 }
 
 }  // namespace tape

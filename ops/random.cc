@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/basic_ops.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
 
@@ -177,6 +178,11 @@ Var Dropout(Var x, double rate, RandomKey key, Loc loc) {
   if (x.graph() == nullptr) return Var::WithoutGraph("Dropout", loc);
   const Var kept = Dropout(x, rate, x.graph()->Step(loc), key, loc);
   return kept.valid() ? ByMode(kept, x, loc) : kept;
+}
+
+absl::Span<const OpDef* const> OpsOfRandom() {
+  static constexpr const OpDef* kOps[] = {&kRandomNormal, &kRandomUniform};
+  return kOps;
 }
 
 }  // namespace tape

@@ -12,6 +12,7 @@
 #include "framework/core/calculus.h"
 #include "framework/core/reference.h"
 #include "framework/core/sum_kernels.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/ranges.h"
 #include "ops/rules.h"
@@ -60,9 +61,40 @@ constexpr OpDef kElementCount = {
 // ---- Functions of a sum (framework/core/sum_kernels.h) ----
 // attributes.shape is the output's.
 
-absl::StatusOr<TensorType> AttributeShape(absl::Span<const TensorType>,
-                                          const Attributes& attributes) {
-  return TensorType{DType::kFloat32, attributes.shape};
+// The rule of a sum over the axes in which x is larger than attributes.shape. Its
+// divisor, where there is one, is a number, or one for each sum.
+absl::StatusOr<TensorType> ReductionRule(absl::Span<const TensorType> x,
+                                         const Attributes& attributes) {
+  for (const TensorType& type : x) {
+    if (absl::Status status = ExpectFloat32(type); !status.ok()) return status;
+  }
+  const Shape& y = attributes.shape;
+  if (!BroadcastsTo(y, x[0].shape)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("shape ", x[0].shape.ToString(), " does not sum to shape ",
+                     y.ToString()));
+  }
+  if (x.size() > 1 && x[1].shape.rank() != 0 && !(x[1].shape == y)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected a divisor of rank 0 or of shape ", y.ToString(),
+                     ", found ", x[1].shape.ToString()));
+  }
+  return TensorType{DType::kFloat32, y};
+}
+
+// The same, of two numbers for each sum, along a last axis.
+absl::StatusOr<TensorType> PartsRule(absl::Span<const TensorType> x,
+                                     const Attributes& attributes) {
+  const Shape& y = attributes.shape;
+  if (y.rank() == 0 || y[y.rank() - 1] != 2) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expected a result with a last axis of 2, found ", y.ToString()));
+  }
+  Attributes sums = attributes;
+  sums.shape = Shape(y.dims().first(y.rank() - 1));
+  const absl::StatusOr<TensorType> type = ReductionRule(x, sums);
+  if (!type.ok()) return type.status();
+  return TensorType{DType::kFloat32, y};
 }
 
 // Each reduces rows, which are apart, or all of them. A sum over all is a sum
@@ -106,7 +138,7 @@ double RootQuotient(double sum, double divisor) {
 constexpr OpDef kMeanTo = {
     .name = "MeanTo",
     .operands = {"x", "count"},
-    .shape = AttributeShape,
+    .shape = ReductionRule,
     .gradient = [](absl::Span<const Var> x, Var, Var gy,
                    const Attributes&) -> Adjoints {
       return {BroadcastTo(gy / x[1], x[0].shape()), Var()};
@@ -120,7 +152,7 @@ constexpr OpDef kMeanTo = {
 constexpr OpDef kMeanSquareTo = {
     .name = "MeanSquareTo",
     .operands = {"x", "count"},
-    .shape = AttributeShape,
+    .shape = ReductionRule,
     .gradient = [](absl::Span<const Var> x, Var, Var gy,
                    const Attributes&) -> Adjoints {
       return {x[0] * (gy * (2 / x[1])), Var()};
@@ -135,7 +167,7 @@ constexpr OpDef kMeanSquareTo = {
 constexpr OpDef kNormTo = {
     .name = "NormTo",
     .operands = {"x", "unit"},
-    .shape = AttributeShape,
+    .shape = ReductionRule,
     .gradient = [](absl::Span<const Var> x, Var y, Var gy,
                    const Attributes&) -> Adjoints {
       // A choice on either side keeps 0 / 0 away from all derivatives.
@@ -163,7 +195,7 @@ Shape WithoutLastAxis(const Shape& shape) {
 constexpr OpDef kMeanParts = {
     .name = "MeanParts",
     .operands = {"x", "count"},
-    .shape = AttributeShape,
+    .shape = PartsRule,
     .gradient = [](absl::Span<const Var> x, Var, Var gy,
                    const Attributes& attributes) -> Adjoints {
       const Var of_mean = MeanPart(gy, 0, WithoutLastAxis(attributes.shape));
@@ -190,7 +222,7 @@ int64_t RowLength(const Shape& shape, const Attributes& attributes) {
 constexpr OpDef kCenterRows = {
     .name = "CenterRows",
     .operands = {"x"},
-    .shape = SameAsFloatInput,
+    .shape = RowsRule,
     .gradient = [](absl::Span<const Var>, Var, Var gy,
                    const Attributes& attributes) -> Adjoints {
       return {CenterRows(gy, attributes.axis)};
@@ -233,7 +265,7 @@ constexpr OpDef kCenterRows = {
 constexpr OpDef kScaleTo = {
     .name = "ScaleTo",
     .operands = {"x"},
-    .shape = AttributeShape,
+    .shape = ReductionRule,
     .gradient = ZeroGradient,
     .reference =
         [](const Attributes&, absl::Span<const Tensor> x, Tensor& y) {
@@ -442,6 +474,13 @@ Var NormScale(Var x, absl::Span<const int> axes, Loc loc) {
 Var NormOverScale(Var x, Var scale, Loc loc) {
   if (!x.valid() || !scale.valid()) return x.valid() ? scale : x;
   return Append(kNormTo, {x, scale}, {.shape = scale.shape()}, loc);
+}
+
+absl::Span<const OpDef* const> OpsOfReduce() {
+  static constexpr const OpDef* kOps[] = {
+      &kElementCount, &kMeanTo,     &kMeanSquareTo, &kNormTo,
+      &kMeanParts,    &kCenterRows, &kScaleTo};
+  return kOps;
 }
 
 }  // namespace tape

@@ -30,6 +30,16 @@ absl::StatusOr<TensorType> SameAsFloatInput(absl::Span<const TensorType> inputs,
   return inputs[0];
 }
 
+absl::StatusOr<TensorType> RowsRule(absl::Span<const TensorType> inputs,
+                                    const Attributes& attributes) {
+  if (attributes.axis < 0 || attributes.axis > inputs[0].shape.rank()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expected rows from an axis of ", inputs[0].shape.ToString(),
+        " on, found axis ", attributes.axis));
+  }
+  return SameAsFloatInput(inputs, attributes);
+}
+
 absl::StatusOr<TensorType> BroadcastNumbers(absl::Span<const TensorType> inputs,
                                             const Attributes&) {
   const DType dtype = inputs[0].dtype;

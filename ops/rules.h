@@ -31,6 +31,11 @@ Simplification SimplifyTransposed(const SimplifyQuery& query);
 absl::StatusOr<TensorType> SameAsFloatInput(absl::Span<const TensorType> inputs,
                                             const Attributes& attributes);
 
+// The same, of rows: all axes from attributes.axis on, which counts from the
+// front and may be the rank.
+absl::StatusOr<TensorType> RowsRule(absl::Span<const TensorType> inputs,
+                                    const Attributes& attributes);
+
 // The shape of all inputs broadcast together. All must have one dtype, float32
 // or int32, which is the output's.
 absl::StatusOr<TensorType> BroadcastNumbers(absl::Span<const TensorType> inputs,

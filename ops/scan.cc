@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ops/lines.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/reduce.h"
 #include "ops/rules.h"
@@ -26,7 +27,7 @@ absl::StatusOr<TensorType> SameLines(absl::Span<const TensorType> x,
   if (absl::Status status = ExpectAxis(x[0], attributes.axis); !status.ok()) {
     return status;
   }
-  return x[0];
+  return SameFloats(x, attributes);
 }
 
 // ---- CumSum: y[i] = x[0] + … + x[i]; dx = the same of gy, from the end ----
@@ -187,6 +188,11 @@ Var CumSum(Var x, int axis, CumSumOptions options, Loc loc) {
 }
 Var Prod(Var x, absl::Span<const int> axes, Axes reduced, Loc loc) {
   return ReduceEach(kProd, x, axes, reduced, loc);
+}
+
+absl::Span<const OpDef* const> OpsOfScan() {
+  static constexpr const OpDef* kOps[] = {&kCumSum, &kRecurrence, &kProd};
+  return kOps;
 }
 
 }  // namespace tape

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ops/lines.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/ranges.h"
 #include "ops/rules.h"
@@ -323,6 +324,11 @@ Var Tile(Var x, absl::Span<const int64_t> repeats, Loc loc) {
   }
   return Reshape(BroadcastTo(Reshape(x, Shape(apart)), Shape(repeated)),
                  Shape(tiled));
+}
+
+absl::Span<const OpDef* const> OpsOfSlice() {
+  static constexpr const OpDef* kOps[] = {&kSlice, &kPad, &kReverse};
+  return kOps;
 }
 
 }  // namespace tape

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ops/lines.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/reduce.h"
 #include "ops/rules.h"
@@ -122,6 +123,11 @@ Var LogSoftmax(Var x, int axis, Loc loc) {
 }
 Var LogSumExp(Var x, absl::Span<const int> axes, Axes reduced, Loc loc) {
   return ReduceEach(kLogSumExp, x, axes, reduced, loc);
+}
+
+absl::Span<const OpDef* const> OpsOfSoftmax() {
+  static constexpr const OpDef* kOps[] = {&kSoftmax, &kLogSoftmax, &kLogSumExp};
+  return kOps;
 }
 
 }  // namespace tape

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ops/lines.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/ranges.h"
 #include "ops/rules.h"
@@ -93,6 +94,11 @@ Var TopKIndices(Var x, int64_t k, int axis, Loc loc) {
 TopKResult TopK(Var x, int64_t k, int axis, Loc loc) {
   const Var indices = TopKIndices(x, k, axis, loc);
   return {GatherAlong(x, indices, axis, loc), indices};
+}
+
+absl::Span<const OpDef* const> OpsOfTopK() {
+  static constexpr const OpDef* kOps[] = {&kTopKIndices};
+  return kOps;
 }
 
 }  // namespace tape

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/ranges.h"
 #include "ops/rules.h"
@@ -244,6 +245,11 @@ Var Transpose(Var x, absl::Span<const int> axes, Loc loc) {
     if (axis < 0 && axis >= -rank) axis += rank;
   }
   return Append(kTranspose, {x}, {.axes = order}, loc);
+}
+
+absl::Span<const OpDef* const> OpsOfTranspose() {
+  static constexpr const OpDef* kOps[] = {&kTranspose};
+  return kOps;
 }
 
 }  // namespace tape

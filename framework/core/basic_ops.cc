@@ -279,4 +279,11 @@ Var ByMode(Var training, Var inference, Loc loc) {
   return Append(kByMode, {training, inference}, {}, loc);
 }
 
+absl::Span<const OpDef* const> BasicOps() {
+  static constexpr const OpDef* kOps[] = {
+      &kCountUp, &kKeepUnless,  &kByMode, &kAddN,
+      &kSumTo,   &kBroadcastTo, &kFill};
+  return kOps;
+}
+
 }  // namespace tape

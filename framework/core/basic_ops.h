@@ -26,6 +26,10 @@ extern const OpDef kCountUp;
 // compiler has a run that is skipped leave variables as they are.
 extern const OpDef kKeepUnless;
 
+// The ops of this file that are appended to graphs: all but inputs and
+// variables.
+absl::Span<const OpDef* const> BasicOps();
+
 // y = x[0] + x[1] + …, all float32 and of one shape. At least one.
 Var AddN(absl::Span<const Var> x, Loc loc = Loc::Current());
 

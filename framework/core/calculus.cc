@@ -431,4 +431,10 @@ Var Jacobian(Var y, Var x, Loc loc) {
   return Stack(gradients, shape);
 }
 
+absl::Span<const OpDef* const> CalculusOps() {
+  static constexpr const OpDef* kOps[] = {&kStopGradient, &kStack, &kBlockOf,
+                                          &kPlaceBlock};
+  return kOps;
+}
+
 }  // namespace tape

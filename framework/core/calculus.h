@@ -16,6 +16,10 @@ namespace tape {
 extern const OpDef kStopGradient;
 extern const OpDef kWithGradient;
 
+// The ops of this file whose meaning is in their attributes: all but
+// WithGradient, which calls a rule of its graph.
+absl::Span<const OpDef* const> CalculusOps();
+
 // x, of any dtype and shape, which Gradients takes for a constant.
 // CheckGradients does, too. It costs nothing when run.
 Var StopGradient(Var x, Loc loc = Loc::Current());
