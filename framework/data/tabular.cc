@@ -129,7 +129,7 @@ class Reader {
         return WrongRow(expected, name.empty() ? "nothing" : Quoted(name));
       }
       if (absl::SimpleAtof(name, &number)) {
-        return WrongRow(expected, absl::StrCat("the number ", name));
+        return WrongRow(expected, absl::StrCat("the number ", Printable(name)));
       }
       if (!names.insert(name).second) {
         return WrongRow("each name once", absl::StrCat(Quoted(name), " twice"));

@@ -10,10 +10,10 @@
 #define ZLIB_CONST  // Lets zlib read from memory that is const.
 #include <zlib.h>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "framework/core/check.h"
+#include "framework/core/text.h"
 
 // libFuzzer's.
 extern "C" __attribute__((weak)) size_t LLVMFuzzerMutate(uint8_t* data,
@@ -64,8 +64,7 @@ void CheckError(const absl::Status& error,
   const absl::string_view message = error.message();
   const bool holds =
       !error.ok() &&
-      std::all_of(message.begin(), message.end(),
-                  [](char c) { return absl::ascii_isprint(c); }) &&
+      Printable(message) == message &&
       std::any_of(paths.begin(), paths.end(), [&](absl::string_view path) {
         return absl::StrContains(message, path);
       });
