@@ -24,9 +24,10 @@ constexpr char kVersionKey[] = "tape";
 // Of the JSON. A reader refuses a later one.
 constexpr int kFormat = 1;
 
-absl::Status WrongCall(Loc loc, absl::string_view message) {
+absl::Status WrongCall(Loc loc, const char* function,
+                       absl::string_view message) {
   return absl::InvalidArgumentError(
-      absl::StrCat(CallText(loc, "SaveModel"), ": ", message));
+      absl::StrCat(CallText(loc, function), ": ", message));
 }
 
 // ---- The card ----
@@ -184,9 +185,12 @@ absl::StatusOr<std::vector<StoredArray>> ArraysOf(
   return arrays;
 }
 
-absl::Status SaveOrThrow(const std::string& path, const Model& model,
-                         const ModelCard& card,
-                         const SaveModelOptions& options) {
+struct Written {
+  StoredNodes nodes;
+  Metadata metadata;  // But for the version.
+};
+
+absl::StatusOr<Written> Write(const Model& model, const ModelCard& card) {
   if (model.graph == nullptr) {
     return absl::InvalidArgumentError("the model has no graph");
   }
@@ -197,7 +201,9 @@ absl::Status SaveOrThrow(const std::string& path, const Model& model,
   if (!status.ok()) return status;
   std::vector<Var> outputs;
   for (const Output& output : model.outputs) outputs.push_back(output.value);
-  const StoredNodes stored = StoreNodes(graph, outputs);
+  Written written = {.nodes = StoreNodes(graph, outputs),
+                     .metadata = card.notes};
+  const StoredNodes& stored = written.nodes;
 
   std::vector<ModelFeed> inputs;
   Json feeds = Json::array();
@@ -220,10 +226,6 @@ absl::Status SaveOrThrow(const std::string& path, const Model& model,
                      Quoted(stored.list[i]["name"].get<std::string>(), 40)));
   }
   if (status = CheckCard(card, inputs); !status.ok()) return status;
-  absl::StatusOr<std::vector<StoredArray>> arrays =
-      ArraysOf(graph, stored, options.replace);
-  if (!arrays.ok()) return arrays.status();
-
   Json json = {{"format", kFormat}, {"nodes", stored.list}, {"inputs", feeds}};
   Json& named = json["outputs"] = Json::array();
   for (const Output& output : model.outputs) {
@@ -231,10 +233,23 @@ absl::Status SaveOrThrow(const std::string& path, const Model& model,
         {{"name", output.name}, {"node", stored.PlaceOf(graph, output.value)}});
   }
   AddCard(card, json);
-  Metadata metadata = {{kVersionKey, kVersion}};
-  metadata.insert(metadata.end(), card.notes.begin(), card.notes.end());
-  metadata.emplace_back(kModelKey, json.dump());
-  return WriteSafetensors(path, *arrays, metadata);
+  written.metadata.emplace_back(kModelKey, json.dump());
+  return written;
+}
+
+// The same; an error has the line of the call.
+absl::StatusOr<Written> WriteFor(Loc loc, const char* function,
+                                 const Model& model,
+                                 const ModelCard& card) try {
+  absl::StatusOr<Written> written = Write(model, card);
+  if (written.ok()) return written;
+  return WrongCall(loc, function, written.status().message());
+} catch (const nlohmann::json::exception& error) {
+  return WrongCall(
+      loc, function,
+      absl::StrCat("expected text in UTF-8, found ", Printable(error.what())));
+} catch (...) {
+  return CaughtStatus(CallText(loc, function));
 }
 
 // ---- Reading ----
@@ -375,16 +390,26 @@ absl::StatusOr<SavedModel> ParseOrThrow(const SafetensorsFile& file,
 
 absl::Status SaveModel(const std::string& path, const Model& model,
                        const ModelCard& card, const SaveModelOptions& options,
-                       Loc loc) try {
-  const absl::Status status = SaveOrThrow(path, model, card, options);
-  // The system's errors name the file.
-  if (!absl::IsInvalidArgument(status)) return status;
-  return WrongCall(loc, status.message());
-} catch (const nlohmann::json::exception& error) {
-  return WrongCall(loc, absl::StrCat("expected text in UTF-8, found ",
-                                     Printable(error.what())));
-} catch (...) {
-  return CaughtStatus(CallText(loc, "SaveModel"));
+                       Loc loc) {
+  const absl::StatusOr<Written> written =
+      WriteFor(loc, "SaveModel", model, card);
+  if (!written.ok()) return written.status();
+  const absl::StatusOr<std::vector<StoredArray>> arrays =
+      ArraysOf(*model.graph, written->nodes, options.replace);
+  if (!arrays.ok()) {
+    return WrongCall(loc, "SaveModel", arrays.status().message());
+  }
+  Metadata metadata = {{kVersionKey, kVersion}};
+  metadata.insert(metadata.end(), written->metadata.begin(),
+                  written->metadata.end());
+  return WriteSafetensors(path, *arrays, metadata);
+}
+
+absl::StatusOr<Metadata> ModelMetadata(const Model& model,
+                                       const ModelCard& card, Loc loc) {
+  absl::StatusOr<Written> written = WriteFor(loc, "ModelMetadata", model, card);
+  if (!written.ok()) return written.status();
+  return std::move(written->metadata);
 }
 
 absl::StatusOr<SavedModel> ParseModel(const SafetensorsFile& file,

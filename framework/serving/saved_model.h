@@ -76,6 +76,13 @@ absl::Status SaveModel(const std::string& path, const Model& model,
                        const SaveModelOptions& options = {},
                        Loc loc = Loc::Current());
 
+// The metadata that makes a file of the model's variables, under their names, a
+// saved model too: "model" and the card's notes. For files that hold more, such
+// as checkpoints (CheckpointFolder::Save). Errors: those of SaveModel.
+absl::StatusOr<Metadata> ModelMetadata(const Model& model,
+                                       const ModelCard& card = {},
+                                       Loc loc = Loc::Current());
+
 // A loaded model. May be compiled, trained further with updates of one's own, or
 // given to a Predictor.
 struct SavedModel {
