@@ -48,6 +48,7 @@ namespace {
 
 using internal::AddData;
 using internal::AddMistakes;
+using internal::AddRegression;
 using internal::AddTwoUnits;
 using internal::AddWeights;
 using internal::ChecksumTable;
@@ -82,6 +83,22 @@ Interval AccuracyInterval(const ConfusionMatrix& confusion) {
   return WilsonInterval(Right(confusion), confusion.total());
 }
 
+// The model's own metrics of the test set, of the epoch whose weights are kept.
+std::vector<Measurement> TestMetrics(const ReportInput& input) {
+  for (const EpochResult& epoch : input.history) {
+    if (epoch.test.epoch == input.run.kept_epoch) return epoch.test.reports;
+  }
+  return {};
+}
+
+// What a pass has measured under a name; NaN if it has not.
+double MetricOf(const EpochMetrics& metrics, absl::string_view name) {
+  for (const Measurement& metric : metrics.reports) {
+    if (metric.name == name) return metric.value;
+  }
+  return kNotMeasured;
+}
+
 std::vector<KeyFigure> Tiles(const ReportInput& input) {
   const RunSummary& run = input.run;
   std::vector<KeyFigure> tiles;
@@ -98,7 +115,12 @@ std::vector<KeyFigure> Tiles(const ReportInput& input) {
           absl::StrCat(of_samples, " of all samples, ", accuracy.note);
     }
   }
-  tiles.push_back(accuracy);
+  // A regression has its metrics in place of it.
+  if (!input.regression.has_value()) tiles.push_back(accuracy);
+  for (const Measurement& metric : TestMetrics(input)) {
+    tiles.push_back({.name = absl::StrCat("Test ", metric.name),
+                     .value = ValueText(metric.value, Unit::kNumber)});
+  }
   if (std::isfinite(input.published_test_accuracy)) {
     tiles.push_back({.name = "In the document",
                      .value = Percent(input.published_test_accuracy),
@@ -226,8 +248,24 @@ void AddCurves(const ReportInput& input, Page& page) {
   const size_t reports = history.front().train.reports.size();
   for (size_t i = 0; i < reports; ++i) {
     const std::string& name = history.front().train.reports[i].name;
+    const std::string id = absl::StrCat("report-", i + 1, "-", IdText(name));
+    // A metric of the model is measured in all passes.
+    const std::vector<Measurement>& tested = history.front().test.reports;
+    if (std::any_of(tested.begin(), tested.end(),
+                    [&](const Measurement& one) { return one.name == name; })) {
+      page.AddEpochChart(
+          {.id = id,
+           .title = Capitalized(name),
+           .y_label = name,
+           .series = SplitSeries(history,
+                                 [&](const EpochMetrics& metrics) {
+                                   return MetricOf(metrics, name);
+                                 })},
+          "epoch");
+      continue;
+    }
     page.AddEpochChart(
-        {.id = absl::StrCat("report-", i + 1, "-", IdText(name)),
+        {.id = id,
          .title = Capitalized(name),
          .caption = "Mean over the batches of each epoch of training.",
          .y_label = name,
@@ -246,11 +284,13 @@ void AddConfusion(const ReportInput& input, Page& page) {
   const ConfusionMatrix& confusion = input.confusion;
   if (confusion.total() == 0) return;
   const ClassificationReport report = MakeClassificationReport(confusion);
+  const char* const samples = input.data != nullptr ? "images" : "samples";
   MatrixChart chart = {
       .id = "confusion",
       .title = "Confusion matrix",
       .caption = absl::StrCat(
-          "Test images by what they are and what they were taken for. Blue is "
+          "Test ", samples,
+          " by what they are and what they were taken for. Blue is "
           "right, orange is wrong: the stronger, the larger its share of the "
           "row; the strongest orange is the most frequent mistake."),
       .row_label = "label",
@@ -279,9 +319,9 @@ void AddConfusion(const ReportInput& input, Page& page) {
       .id = "classification-report",
       .title = "Classification report",
       .caption = absl::StrFormat(
-          "%s of %s test images are right: an accuracy of %s, with a 95 %% "
+          "%s of %s test %s are right: an accuracy of %s, with a 95 %% "
           "confidence interval of %.2f to %.2f %% (Wilson's score interval).",
-          CountText(Right(confusion)), CountText(confusion.total()),
+          CountText(Right(confusion)), CountText(confusion.total()), samples,
           Percent(confusion.accuracy()), 100 * interval.low,
           100 * interval.high),
       .header = {"class", "precision", "recall", "f1", "support"}};
@@ -347,6 +387,7 @@ Page MakeReport(const ReportInput& input) {
 
   page.BeginSection("test", "Test set");
   AddConfusion(input, page);
+  AddRegression(input, page);
   page.EndSection();
 
   page.BeginSection("model", "Model");

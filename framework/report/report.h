@@ -23,6 +23,14 @@ struct Fact {
   std::string name, value;
 };
 
+// What a regression made of the test set: for each sample its number and the
+// prediction, in the target's units.
+struct RegressionResult {
+  std::string target;  // What the numbers are, for axes: "price".
+  std::vector<float> targets = {};
+  std::vector<float> predicted = {};
+};
+
 // What is missing or empty is left out of the page, and so is what has not the
 // type and shape told here.
 struct ReportInput {
@@ -35,6 +43,7 @@ struct ReportInput {
 
   std::vector<EpochResult> history = {};
   ConfusionMatrix confusion = ConfusionMatrix(1);  // On the test set.
+  std::optional<RegressionResult> regression = std::nullopt;
   // The name of each class; by default its number.
   std::vector<std::string> class_names = {};
 

@@ -33,6 +33,11 @@ Table ChecksumTable(const DataSplits& data);
 // What a layer of two units makes of the test samples.
 void AddTwoUnits(const ReportInput& input, Page& page);
 
+// ---- Regressions (report_regression.cc) ----
+
+// Predictions against targets, residuals, and how large the errors are.
+void AddRegression(const ReportInput& input, Page& page);
+
 // ---- Weights (report_weights.cc) ----
 
 // The first layer's weights as images.
