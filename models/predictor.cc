@@ -20,8 +20,9 @@
 #include "framework/core/misuse.h"
 #include "framework/io/files.h"
 #include "framework/io/safetensors.h"
-#include "framework/train/checkpoint.h"
 #include "framework/train/weights.h"
+#include "models/model_file.h"
+#include "models/run.h"
 #include "models/run_record.h"
 #include "models/training_run.h"
 #include "ops/ops.h"
@@ -31,79 +32,6 @@ namespace {
 
 // So many images at a time, as evaluations have it: a result is the same bits.
 constexpr int64_t kBatchSize = 1000;
-
-// ---- The file ----
-
-struct ModelFile {
-  std::string path;
-  SafetensorsFile content;
-  std::vector<absl::Status> skipped_checkpoints = {};
-  std::vector<std::string> notes = {};
-};
-
-// "step 441, in epoch 147".
-std::string PlaceOf(const Checkpoint& checkpoint) {
-  return absl::StrCat("step ", checkpoint.state.step, ", in epoch ",
-                      checkpoint.state.epoch);
-}
-
-// The newest checkpoint of a run that is sound.
-absl::StatusOr<ModelFile> ReadNewestCheckpoint(const std::string& run) {
-  const CheckpointFolder checkpoints(CheckpointsIn(run), /*keep=*/1);
-  std::vector<absl::Status> damaged;
-  absl::StatusOr<std::optional<Checkpoint>> newest =
-      checkpoints.Newest(damaged);
-  if (!newest.ok()) return newest.status();
-  if (newest->has_value()) {
-    const std::string note = absl::StrCat("a checkpoint of ", PlaceOf(**newest),
-                                          ": the run has not finished");
-    return ModelFile{std::move((*newest)->path),
-                     std::move((*newest)->file),
-                     std::move(damaged),
-                     {note}};
-  }
-  if (!damaged.empty()) return damaged.front();
-  return absl::NotFoundError(
-      absl::StrCat(run, ": expected the folder of a run, with its model or ",
-                   "checkpoints, found neither"));
-}
-
-absl::StatusOr<ModelFile> ReadFinishedModel(std::string path) {
-  absl::StatusOr<SafetensorsFile> file = ReadSafetensors(path);
-  if (!file.ok()) return file.status();
-  return ModelFile{std::move(path), *std::move(file)};
-}
-
-absl::StatusOr<ModelFile> ReadModelFile(const std::string& path) {
-  std::error_code ignored;  // What we may not look at, its reader names.
-  if (!std::filesystem::is_directory(path, ignored)) {
-    return ReadFinishedModel(path);
-  }
-  const std::string model = ModelFileIn(path);
-  if (!std::filesystem::exists(model, ignored)) {
-    return ReadNewestCheckpoint(path);
-  }
-  absl::StatusOr<ModelFile> file = ReadFinishedModel(model);
-  if (!file.ok()) return file;
-  // A run that was made longer keeps its model until it has the next one.
-  std::vector<absl::Status> damaged;
-  const absl::StatusOr<std::optional<Checkpoint>> newest =
-      CheckpointFolder(CheckpointsIn(path), /*keep=*/1).Newest(damaged);
-  if (!newest.ok() || !newest->has_value()) return file;
-  const auto epochs_of = [](const Metadata& record) {
-    int epochs = 0;  // Of a file that does not tell.
-    return absl::SimpleAtoi(ValueOf(record, "epochs"), &epochs) ? epochs : 0;
-  };
-  const int finished = epochs_of(file->content.metadata);
-  const int planned = epochs_of((*newest)->file.metadata);
-  if (planned == finished) return file;
-  file->notes.push_back(absl::StrCat(
-      "of the finished run of ", finished, " epochs; ",
-      planned > finished ? "it has gone on, to a checkpoint of "
-                         : "its newest checkpoint is an older one, of ",
-      PlaceOf(**newest)));
-  return file;
-}
 
 // ---- The model ----
 
@@ -193,49 +121,6 @@ absl::Status LoadVariables(const ModelFile& file, const Experiment& experiment,
   return absl::OkStatus();
 }
 
-// Whether the row of `output` for an image follows from that image alone, and
-// not from others of the batch.
-bool IsOfOneImage(const Graph& graph, Var images, Var output) {
-  std::vector<bool> in_rows(graph.size(), false);
-  in_rows[images.id()] = true;
-  const std::vector<bool> needed =
-      NodesNeededBy(graph, {output}, Mode::kInference);
-  for (int id = 0; id <= output.id(); ++id) {
-    const Node& node = graph.node(id);
-    const bool reads_rows =
-        std::any_of(node.inputs.begin(), node.inputs.end(),
-                    [&](int input) { return in_rows[input]; });
-    if (!needed[id] || !reads_rows) continue;
-    const Traits& traits = node.op->traits;
-    if (const int from = traits.Forwards(Mode::kInference); from >= 0) {
-      in_rows[id] = in_rows[node.inputs[from]];
-      continue;
-    }
-    if (traits.elementwise || traits.view) {
-      // Axis 0 must stay what it is.
-      if (node.type.shape.rank() == 0 || node.type.shape[0] != kBatch) {
-        return false;
-      }
-    } else {
-      std::vector<TensorType> types;
-      absl::InlinedVector<bool, 3> inputs_in_rows;
-      for (int input : node.inputs) {
-        types.push_back(graph.node(input).type);
-        inputs_in_rows.push_back(in_rows[input]);
-      }
-      if (node.op->rows == nullptr ||
-          node.op->rows({.attributes = node.attributes,
-                         .inputs = types,
-                         .in_rows = inputs_in_rows,
-                         .output = node.type}) != RowRole::kApart) {
-        return false;
-      }
-    }
-    in_rows[id] = true;
-  }
-  return true;
-}
-
 // A plan for predictions with the products that the run had; `notes` tells if
 // the processor has none.
 absl::StatusOr<Plan> CompilePredictions(const Graph& graph,
@@ -284,8 +169,8 @@ std::vector<ClassProbability> Predictions::Top(int64_t i, int count,
   return all;
 }
 
-absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
-                                          PredictorOptions options) try {
+absl::StatusOr<ImagePredictor> ImagePredictor::Load(
+    const std::string& path, ImagePredictorOptions options) try {
   absl::StatusOr<ModelFile> file = ReadModelFile(path);
   if (!file.ok()) return file.status();
   const absl::StatusOr<const Experiment*> experiment = ExperimentOf(*file);
@@ -301,7 +186,7 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
   absl::Status status = LoadVariables(*file, **experiment, graph,
                                       {model.logits, model.predicted});
   if (!status.ok()) return status;
-  if (!IsOfOneImage(graph, model.images, model.logits)) {
+  if (!ScoresImagesApart(model)) {
     return absl::FailedPreconditionError(absl::StrCat(
         file->path, ": ", (*experiment)->name, " (", (*experiment)->variant,
         ") scores an image by the other images of its batch, as its document "
@@ -314,8 +199,8 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
       *file);
   if (!plan.ok()) return plan.status();
 
-  Predictor predictor(std::move(declared->graph), model, probabilities,
-                      *std::move(plan));
+  ImagePredictor predictor(std::move(declared->graph), model, probabilities,
+                           *std::move(plan));
   predictor.experiment_ = *experiment;
   if (!absl::SimpleAtoi(ValueOf(file->content.metadata, "rows"),
                         &predictor.rows_)) {
@@ -329,7 +214,7 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
   return CaughtStatus(path);
 }
 
-absl::StatusOr<Predictions> Predictor::Predict(const Tensor& images) try {
+absl::StatusOr<Predictions> ImagePredictor::Predict(const Tensor& images) try {
   if (graph_ == nullptr) {
     return absl::FailedPreconditionError(
         "Predict: the predictor has been moved from");
@@ -377,9 +262,9 @@ absl::StatusOr<Predictions> Predictor::Predict(const Tensor& images) try {
   return CaughtStatus(path_);
 }
 
-int64_t Predictor::pixels() const { return model_.images.shape()[1]; }
+int64_t ImagePredictor::pixels() const { return model_.images.shape()[1]; }
 
-int Predictor::classes() const {
+int ImagePredictor::classes() const {
   return static_cast<int>(model_.logits.shape()[1]);
 }
 

@@ -1,7 +1,7 @@
 // A trained model, from the file that a run left, that takes images for
 // classes:
 //
-//   absl::StatusOr<Predictor> model = Predictor::Load("run/model.safetensors");
+//   absl::StatusOr<ImagePredictor> model = ImagePredictor::Load("run/model.safetensors");
 //   absl::StatusOr<Images> images = ReadImages("digits.png");
 //   absl::StatusOr<Predictions> found = model->Predict(images->pixels);
 //
@@ -43,12 +43,12 @@ struct Predictions {
                                     Loc loc = Loc::Current()) const;
 };
 
-struct PredictorOptions {
+struct ImagePredictorOptions {
   int threads = 0;  // As CompileOptions::threads.
 };
 
 // For one thread.
-class Predictor {
+class ImagePredictor {
  public:
   // The model of a safetensors file, be it a run's model or a checkpoint: its
   // metadata's "experiment", "variant" and "pixels" say what to declare
@@ -63,8 +63,8 @@ class Predictor {
   // parameter is missing, or of another shape or type than the model's;
   // kFailedPrecondition if a parameter is not finite, or if the model scores an
   // image by the other images of its batch.
-  static absl::StatusOr<Predictor> Load(const std::string& path,
-                                        PredictorOptions options = {});
+  static absl::StatusOr<ImagePredictor> Load(
+      const std::string& path, ImagePredictorOptions options = {});
 
   // Of uint8 [n, pixels], grey levels 0 to 255 as the model was trained on.
   // kInvalidArgument if they are of another type or number of pixels;
@@ -87,8 +87,8 @@ class Predictor {
   int classes() const;
 
  private:
-  Predictor(std::unique_ptr<Graph> graph, const Classifier& model,
-            Var probabilities, Plan plan)
+  ImagePredictor(std::unique_ptr<Graph> graph, const Classifier& model,
+                 Var probabilities, Plan plan)
       : graph_(std::move(graph)),
         model_(model),
         probabilities_(probabilities),

@@ -23,6 +23,7 @@
 #include "framework/report/plot.h"
 #include "hwy/targets.h"
 #include "models/run.h"
+#include "models/user_mlp.h"
 #include "oneapi/dnnl/dnnl.h"
 #include "ops/ops.h"
 
@@ -89,6 +90,45 @@ std::string EarlyStoppingText(
   return text;
 }
 
+// What there is to say of a user's data and perceptron.
+std::vector<Fact> UserFacts(const FinishedRun& run) {
+  const UserRun& user = *run.run->user;
+  const auto rows = [](const DataTable& table) {
+    return CountText(table.size());
+  };
+  const TableSplits& splits = run.data.user->splits;
+  std::vector<Fact> facts = {
+      {"task", Name(run.data.user->task)},
+      {"rows", absl::StrCat(rows(splits.train), " for training, ",
+                            rows(splits.validation), " for validation, ",
+                            rows(splits.test), " for the test")},
+      {"layers", absl::StrJoin(user.mlp.layers, ", ")},
+      {"activation", user.mlp.activation},
+      {"dropout", Number(user.mlp.dropout)},
+      {"optimiser", user.mlp.optimizer},
+      {"schedule", user.mlp.schedule},
+  };
+  const ModelCard& card = run.declared->card;
+  if (!card.target.empty()) facts.push_back({"target", card.target});
+  if (!card.features.has_value()) return facts;
+  facts.push_back({"features", CountText(card.features->width())});
+  std::vector<std::string> columns;
+  for (const Features::Source& source : card.features->sources()) {
+    columns.push_back(source.column);
+  }
+  facts.push_back({"columns", absl::StrJoin(columns, ", ")});
+  if (!card.features->left_out().empty()) {
+    facts.push_back({"columns left out, of too many categories",
+                     absl::StrJoin(card.features->left_out(), ", ")});
+  }
+  return facts;
+}
+
+Graph& GraphOf(const FinishedRun& run) {
+  return run.data.user != nullptr ? *run.declared->model.graph
+                                  : *run.model.graph;
+}
+
 std::vector<Fact> SettingFacts(const FinishedRun& run) {
   const Settings& settings = run.settings;
   const TrainOptions& train = settings.train;
@@ -106,10 +146,15 @@ std::vector<Fact> SettingFacts(const FinishedRun& run) {
     facts.push_back(
         {"validation",
          absl::StrCat(Number(100 * settings.validation),
-                      " % of the training set",
+                      run.data.user != nullptr ? " % of all rows"
+                                               : " % of the training set",
                       settings.stratification == Stratification::kByLabel
                           ? ", by label"
                           : ", at random")});
+  }
+  if (run.data.user != nullptr) {
+    const std::vector<Fact> of_user = UserFacts(run);
+    facts.insert(facts.end(), of_user.begin(), of_user.end());
   }
   const std::vector<Fact> of_training = {
       {"epochs",
@@ -138,8 +183,8 @@ std::vector<Fact> SettingFacts(const FinishedRun& run) {
       {"threads", absl::StrCat(run.result.threads)},
       {"parameters", [&] {
          int64_t elements = 0;
-         for (Var parameter : run.model.graph->parameters()) {
-           elements += run.model.graph->Value(parameter).elements();
+         for (Var parameter : GraphOf(run).parameters()) {
+           elements += GraphOf(run).Value(parameter).elements();
          }
          return CountText(elements);
        }()}};
@@ -201,7 +246,8 @@ void PutRows(const TensorView& rows, int64_t first, Tensor& all) {
 
 absl::Status Predict(const FinishedRun& run, ReportInput& input) {
   const Classifier& model = run.model;
-  const int64_t samples = run.data.test.size();
+  const Dataset& test = run.data.images->test;
+  const int64_t samples = test.size();
   const Var probabilities =
       model.logits.empty() ? Var() : Softmax(model.logits);
   struct Wanted {
@@ -222,9 +268,8 @@ absl::Status Predict(const FinishedRun& run, ReportInput& input) {
   }
   absl::StatusOr<Plan> plan = Compile(*model.graph, options, Loc{});
   if (!plan.ok()) return plan.status();
-  Batches batches(run.data.test,
-                  {.batch_size = run.settings.train.evaluation_batch_size,
-                   .order = Order::kFixed});
+  Batches batches(test, {.batch_size = run.settings.train.evaluation_batch_size,
+                         .order = Order::kFixed});
   batches.StartEpoch(0);
   int64_t first = 0;
   while (const std::optional<Batch> batch = batches.Next()) {
@@ -245,7 +290,7 @@ std::optional<Tensor> FirstLayer(const FinishedRun& run) {
   for (Var parameter : graph.parameters()) {
     const Tensor& value = graph.Value(parameter);
     if (value.shape().rank() == 2 &&
-        value.shape()[0] == run.data.train.pixels()) {
+        value.shape()[0] == run.data.images->train.pixels()) {
       return value;
     }
   }
@@ -263,22 +308,63 @@ std::vector<std::string> ClassNames(const Experiment& experiment) {
   return {};
 }
 
+namespace {
+
+// Of a regression on a table: the test set's targets and predictions.
+absl::Status PredictNumbers(const FinishedRun& run, ReportInput& input) {
+  const DataTable& test = run.data.user->splits.test;
+  if (run.data.user->task != Task::kRegression || test.size() == 0) {
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<DataTable> found =
+      tape::Predict(run.declared->model, test,
+                    {.threads = run.settings.train.threads,
+                     .precision = run.settings.train.precision},
+                    Loc{});
+  if (!found.ok()) return found.status();
+  const auto targets = test.Find("y")->values<float>();
+  const auto values = found->Find("value")->values<float>();
+  input.regression =
+      RegressionResult{.target = run.declared->card.target,
+                       .targets = {targets.begin(), targets.end()},
+                       .predicted = {values.begin(), values.end()}};
+  return absl::OkStatus();
+}
+
+std::vector<GraphResult> PicturedOutputs(const FinishedRun& run) {
+  if (run.data.user == nullptr) {
+    return {{"predicted", run.model.predicted}, {"loss", run.model.loss}};
+  }
+  const Model& model = run.declared->model;
+  return {{model.outputs[0].name, model.outputs[0].value},
+          {"loss", model.loss}};
+}
+
+}  // namespace
+
 absl::StatusOr<ReportInput> GatherReport(const FinishedRun& run) {
+  const bool is_users = run.data.user != nullptr;
   ReportInput input = {
       .run = Summarize(run.experiment, run.seed, run.result),
-      .description = run.experiment.description,
+      .description = is_users
+                         ? DescriptionOf(run.run->user->mlp, *run.data.user)
+                         : run.experiment.description,
       .published_test_accuracy = run.experiment.published.test_accuracy,
       .settings = SettingFacts(run),
       .versions = VersionFacts(),
       .history = run.result.history,
       .confusion = run.result.confusion,
-      .class_names = ClassNames(run.experiment),
-      .data = &run.data,
-      .weights = FirstLayer(run),
+      .class_names =
+          is_users ? run.declared->card.classes : ClassNames(run.experiment),
+      .data = run.data.images,
+      .weights = is_users ? std::nullopt : FirstLayer(run),
       .costliest = run.profile.Costliest()};
-  if (absl::Status status = Predict(run, input); !status.ok()) return status;
-  absl::StatusOr<Figure> graph = MakeGraphPicture(
-      {{"predicted", run.model.predicted}, {"loss", run.model.loss}});
+  if (absl::Status status =
+          is_users ? PredictNumbers(run, input) : Predict(run, input);
+      !status.ok()) {
+    return status;
+  }
+  absl::StatusOr<Figure> graph = MakeGraphPicture(PicturedOutputs(run));
   if (graph.ok()) {
     input.graph = *std::move(graph);
   } else {

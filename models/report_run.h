@@ -14,6 +14,8 @@
 #include "framework/runtime/profile.h"
 #include "framework/train/trainer.h"
 #include "models/experiment.h"
+#include "models/run.h"
+#include "models/run_record.h"
 
 namespace tape {
 
@@ -27,10 +29,13 @@ struct FinishedRun {
   const Settings& settings;
   uint64_t seed;
   std::string data_dir;
-  const DataSplits& data;
-  const Classifier& model;
+  RunData data;
+  const Classifier& model;  // Of an experiment.
   const TrainResult& result;
   const Profile& profile;  // Of training; may be empty.
+  // Of a run on a user's data.
+  const DeclaredRun* declared = nullptr;
+  const RunSettings* run = nullptr;
 };
 
 // Makes a pass over the test set, for which it appends a node to the graph.

@@ -9,8 +9,12 @@
 #include "framework/core/graph.h"
 #include "framework/data/dataset.h"
 #include "framework/metrics/metrics.h"
+#include "framework/serving/saved_model.h"
+#include "framework/train/model.h"
 #include "framework/train/trainer.h"
 #include "models/experiment.h"
+#include "models/run_record.h"
+#include "models/user_data.h"
 
 namespace tape {
 
@@ -27,6 +31,22 @@ absl::StatusOr<DataSplits> SelectData(const Experiment& experiment,
 absl::StatusOr<Classifier> DeclareModel(const Experiment& experiment,
                                         const Settings& settings,
                                         const DataSplits& data, Graph& graph);
+
+// A run's model as it was declared.
+struct DeclaredRun {
+  // With the outputs "class" and "probabilities" of a classifier, "value" of a
+  // regression.
+  Model model;
+  Classifier classifier = {};  // Of an experiment.
+  ModelCard card = {};
+};
+// Declares it. Errors: those of DeclareModel and DeclareUserMlp.
+absl::StatusOr<DeclaredRun> DeclareRun(const RunSettings& run,
+                                       const RunData& data, Graph& graph);
+
+// Whether the model's logits of an image follow from that image alone, and not
+// from others of its batch. False without logits.
+bool ScoresImagesApart(const Classifier& model);
 
 // What is kept of a run.
 RunSummary Summarize(const Experiment& experiment, uint64_t seed,

@@ -10,6 +10,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "framework/core/check.h"
 #include "framework/core/version.h"
 #include "framework/io/checksum.h"
@@ -38,6 +40,18 @@ void ForEachNumberOfGoingBack(Run& run, Visit visit) {
   visit("back_to_steps", run.back_to.steps);
   visit("back_to_epochs", run.back_to.epochs);
   visit("back_to_newest", run.back_to_newest);
+}
+
+// Of a run on a user's data.
+template <typename Run, typename Visit>
+void ForEachOfUser(Run& user, Visit visit) {
+  visit("data", user.data.path);
+  visit("target", user.data.target);
+  visit("test", user.data.test);
+  visit("activation", user.mlp.activation);
+  visit("dropout", user.mlp.dropout);
+  visit("optimizer", user.mlp.optimizer);
+  visit("schedule", user.mlp.schedule);
 }
 
 struct NamedPolicy {
@@ -92,14 +106,46 @@ std::string EarlyStoppingText(
       static_cast<int>(options->ties), static_cast<int>(options->keep));
 }
 
-std::string DataText(const Dataset& data) {
+std::string DataText(const Tensor& samples, const Tensor& labels) {
   const auto bytes = [](const Tensor& tensor) {
     return absl::string_view(static_cast<const char*>(tensor.data()),
                              tensor.type().bytes());
   };
-  return absl::StrFormat(
-      "%d samples, CRC-32C %08x", data.size(),
-      Crc32c(bytes(data.labels), Crc32c(bytes(data.images))));
+  return absl::StrFormat("%d samples, CRC-32C %08x", samples.shape()[0],
+                         Crc32c(bytes(labels), Crc32c(bytes(samples))));
+}
+std::string DataText(const Dataset& data) {
+  return DataText(data.images, data.labels);
+}
+std::string DataText(const DataTable& data) {
+  return DataText(*data.Find("x"), *data.Find("y"));
+}
+
+// The splits of either kind of data.
+template <typename Splits>
+void AddSplits(const Splits& splits, Metadata& record) {
+  record.emplace_back("train_data", DataText(splits.train));
+  if (splits.validation.size() > 0) {
+    record.emplace_back("validation_data", DataText(splits.validation));
+  }
+  record.emplace_back("test_data", DataText(splits.test));
+}
+
+std::string Text(const std::string& text) { return text; }
+bool Read(absl::string_view text, std::string& value) {
+  value = std::string(text);
+  return true;
+}
+
+void AddUser(const UserRun& user, const UserData& data, Metadata& record) {
+  ForEachOfUser(user, [&](const char* key, const auto& value) {
+    record.emplace_back(key, Text(value));
+  });
+  record.emplace_back("task", Name(data.task));
+  record.emplace_back("layers", absl::StrJoin(user.mlp.layers, ","));
+  if (user.patience.has_value()) {
+    record.emplace_back("patience", Text(*user.patience));
+  }
 }
 
 }  // namespace
@@ -108,6 +154,15 @@ Settings RunSettings::now() const {
   Settings now = settings;
   now.learning_rate = std::ldexp(settings.learning_rate, -returns);
   return now;
+}
+
+void SetEarlyStopping(RunSettings& run) {
+  if (!run.user.has_value() || !run.user->patience.has_value()) return;
+  run.settings.train.early_stopping =
+      EarlyStoppingOptions{.split = DataSplit::kValidation,
+                           .metric = Metric::kLoss,
+                           .patience = *run.user->patience,
+                           .keep = Keep::kBest};
 }
 
 const char* NameOfOnDivergence(const RunSettings& run) {
@@ -130,15 +185,20 @@ bool SetOnDivergence(absl::string_view name, RunSettings& run) {
   return false;
 }
 
-Metadata RunRecord(const RunSettings& run, const DataSplits& data) {
+Metadata RunRecord(const RunSettings& run, const RunData& data) {
   Metadata record = {{"tape", kVersion},
                      {"experiment", run.experiment->name},
                      {"variant", run.experiment->variant}};
   ForEachNumber(run, [&](const char* key, const auto& number) {
     record.emplace_back(key, Text(number));
   });
-  record.emplace_back("pixels", Text(data.train.pixels()));
-  if (data.train.rows > 0) record.emplace_back("rows", Text(data.train.rows));
+  if (data.user != nullptr) {
+    AddUser(*run.user, *data.user, record);
+  } else {
+    const Dataset& images = data.images->train;
+    record.emplace_back("pixels", Text(images.pixels()));
+    if (images.rows > 0) record.emplace_back("rows", Text(images.rows));
+  }
   const Settings& settings = run.settings;
   record.emplace_back(
       "stratified",
@@ -155,11 +215,11 @@ Metadata RunRecord(const RunSettings& run, const DataSplits& data) {
   record.emplace_back("sampling", SamplingText(settings.train));
   record.emplace_back("early_stopping",
                       EarlyStoppingText(settings.train.early_stopping));
-  record.emplace_back("train_data", DataText(data.train));
-  if (data.validation.size() > 0) {
-    record.emplace_back("validation_data", DataText(data.validation));
+  if (data.user != nullptr) {
+    AddSplits(data.user->splits, record);
+  } else {
+    AddSplits(*data.images, record);
   }
-  record.emplace_back("test_data", DataText(data.test));
   return record;
 }
 
@@ -168,8 +228,12 @@ absl::StatusOr<RunSettings> RunOfRecord(const Metadata& record,
   const auto wrong = [&](absl::string_view message) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", message));
   };
-  const absl::StatusOr<const Experiment*> experiment =
-      FindExperiment(ValueOf(record, "experiment"), ValueOf(record, "variant"));
+  const bool is_users = ValueOf(record, "experiment") == UserExperiment().name;
+  absl::StatusOr<const Experiment*> experiment = &UserExperiment();
+  if (!is_users) {
+    experiment = FindExperiment(ValueOf(record, "experiment"),
+                                ValueOf(record, "variant"));
+  }
   if (!experiment.ok()) return wrong(experiment.status().message());
   RunSettings run = {.experiment = *experiment,
                      .settings = (*experiment)->defaults};
@@ -189,6 +253,27 @@ absl::StatusOr<RunSettings> RunOfRecord(const Metadata& record,
       status.Update(wrong("expected a plan of going back, found none"));
     }
   }
+  if (is_users) {
+    UserRun& user = run.user.emplace();
+    ForEachOfUser(user, read);
+    user.data.task = TaskOf(ValueOf(record, "task"));
+    user.mlp.layers.clear();
+    for (const absl::string_view text :
+         absl::StrSplit(ValueOf(record, "layers"), ',', absl::SkipEmpty())) {
+      int64_t& units = user.mlp.layers.emplace_back();
+      if (!Read(text, units) || units < 1) {
+        status.Update(wrong("expected units for \"layers\", found others"));
+      }
+    }
+    if (!ValueOf(record, "patience").empty()) {
+      read("patience", user.patience.emplace());
+    }
+    if (!user.data.task.has_value() || !IsActivation(user.mlp.activation) ||
+        !IsOptimizer(user.mlp.optimizer) || !IsSchedule(user.mlp.schedule)) {
+      status.Update(
+          wrong("expected the record of a perceptron, found another"));
+    }
+  }
   if (!status.ok()) return status;
   const absl::string_view policy = ValueOf(record, "on_divergence");
   if (!SetOnDivergence(policy, run)) {
@@ -199,6 +284,7 @@ absl::StatusOr<RunSettings> RunOfRecord(const Metadata& record,
   }
   Settings& settings = run.settings;
   settings.train.batches.seed = run.seed;
+  SetEarlyStopping(run);
   settings.stratification = ValueOf(record, "stratified") == "true"
                                 ? Stratification::kByLabel
                                 : Stratification::kNone;

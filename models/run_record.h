@@ -5,6 +5,7 @@
 #define TAPE_MODELS_RUN_RECORD_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -12,12 +13,15 @@
 #include "framework/data/dataset.h"
 #include "framework/io/safetensors.h"
 #include "models/experiment.h"
+#include "models/user_data.h"
+#include "models/user_mlp.h"
 
 namespace tape {
 
 // A run of an experiment: what its bits depend on, but for the data.
 struct RunSettings {
-  const Experiment* experiment = nullptr;
+  const Experiment* experiment = nullptr;  // UserExperiment() of a user's data.
+  std::optional<UserRun> user = std::nullopt;
   Settings settings;  // As the run began.
   uint64_t seed = 0;
   // With OnDivergence::kStop, a run that diverges goes back to the last good
@@ -33,6 +37,10 @@ struct RunSettings {
   Settings now() const;
 };
 
+// Gives the settings of a run on a user's data the early stopping that its
+// patience asks for.
+void SetEarlyStopping(RunSettings& run);
+
 // "stop", "skip", "go_back" or "go_on".
 const char* NameOfOnDivergence(const RunSettings& run);
 // Sets it; false if the name is none of these.
@@ -40,11 +48,12 @@ bool SetOnDivergence(absl::string_view name, RunSettings& run);
 
 // As keys and values: "tape", the version of this program; "experiment" and
 // "variant"; "seed" and the settings by the names of train's flags; of a run
+// a user's data, the flags that name them and the perceptron; of a run
 // that goes back, "back_to_steps", "back_to_epochs" and "back_to_newest";
 // "sampling" and "early_stopping", which are the experiment's; "pixels" of an
 // image, and "rows", if the data tell; and "train_data", "validation_data" and "test_data", the samples of
 // each split and the CRC-32C of its images and labels.
-Metadata RunRecord(const RunSettings& run, const DataSplits& data);
+Metadata RunRecord(const RunSettings& run, const RunData& data);
 
 // The run of such a record. Errors, which call it `path`: an experiment that
 // nobody knows; a setting that is missing or no number.

@@ -6,12 +6,14 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "framework/core/check.h"
 #include "framework/log/progress.h"
 #include "framework/metrics/classification.h"
@@ -64,9 +66,11 @@ bool IsOfOneClass(const ConfusionMatrix& confusion) {
 // probability is 0.
 absl::Status CheckModel(const TrainedRun& trained) {
   const EpochResult& kept = trained.result.kept;
-  bool diverged =
-      (!std::isfinite(kept.test.loss) || !std::isfinite(kept.train.loss)) &&
-      IsOfOneClass(trained.result.confusion);
+  // A run on a user's data may be without a test set.
+  const bool has_test = trained.model.graph != nullptr;
+  bool diverged = ((has_test && !std::isfinite(kept.test.loss)) ||
+                   !std::isfinite(kept.train.loss)) &&
+                  IsOfOneClass(trained.result.confusion);
   for (Var parameter : trained.graph->parameters()) {
     for (const float value : trained.graph->Value(parameter).values<float>()) {
       diverged |= !std::isfinite(value);
@@ -84,13 +88,15 @@ absl::Status CheckModel(const TrainedRun& trained) {
       "no use; a smaller --learning_rate may help");
 }
 
-void PrintHead(const TrainingRun& training, const DataSplits& data) {
+void PrintHead(const TrainingRun& training, const RunData& data) {
   const RunSettings& run = training.run;
   const Experiment& experiment = *run.experiment;
   absl::PrintF("%s (%s): %s\nseed %d, %s of %d samples in batches of %d\n",
-               experiment.name, experiment.variant, experiment.description,
+               experiment.name, experiment.variant,
+               data.user == nullptr ? experiment.description
+                                    : DescriptionOf(run.user->mlp, *data.user),
                run.seed, Count(run.settings.train.epochs, "epoch"),
-               data.train.size(), run.settings.train.batches.batch_size);
+               data.training_samples(), run.settings.train.batches.batch_size);
   if (training.from.has_value()) {
     const TrainingState& state = training.from->state;
     absl::PrintF("going on after step %d, in epoch %d\n", state.step,
@@ -98,6 +104,16 @@ void PrintHead(const TrainingRun& training, const DataSplits& data) {
   } else if (absl::GetFlag(FLAGS_resume)) {
     absl::PrintF("there is no run yet to go on with: from the start\n");
   }
+}
+
+// The model's own figures: "test rmse 2.9, r2 0.86, loss 0.14".
+std::string MetricsText(const EpochMetrics& test) {
+  std::vector<std::string> parts;
+  for (const Measurement& metric : test.reports) {
+    parts.push_back(absl::StrFormat("%s %.4g", metric.name, metric.value));
+  }
+  parts.push_back(absl::StrCat("loss ", LossText(test.loss)));
+  return absl::StrCat("test ", absl::StrJoin(parts, ", "));
 }
 
 void PrintResult(const Experiment& experiment, const TrainedRun& trained) {
@@ -109,17 +125,31 @@ void PrintResult(const Experiment& experiment, const TrainedRun& trained) {
   if (kept.test.epoch < result.epochs) {
     absl::PrintF("kept the model of epoch %d, the best\n", kept.test.epoch);
   }
-  if (absl::GetFlag(FLAGS_report)) {
+  const bool is_users = trained.model.graph == nullptr;
+  const bool is_classifier =
+      !is_users || trained.declared.model.classification.has_value();
+  const std::vector<std::string> names =
+      is_users ? trained.declared.card.classes : ClassNames(experiment);
+  if (absl::GetFlag(FLAGS_report) && is_classifier) {
     absl::PrintF("\n%s\n%s\n", result.confusion.ToString(),
                  MakeClassificationReport(result.confusion)
-                     .ToString({.class_names = ClassNames(experiment)}));
+                     .ToString({.class_names = names}));
+  }
+  std::string figures;
+  if (is_users && !std::isfinite(kept.test.loss)) {
+    figures =
+        absl::StrCat("no test set, training loss ", LossText(kept.train.loss));
+  } else if (is_classifier) {
+    figures = absl::StrFormat("test accuracy %.4f, test loss %s",
+                              kept.test.accuracy, LossText(kept.test.loss));
+  } else {
+    figures = MetricsText(kept.test);
   }
   absl::PrintF(
-      "test accuracy %.4f, test loss %s, after %.1f s (%.0f training samples a "
+      "%s, after %.1f s (%.0f training samples a "
       "second, %s, plans made in %.0f ms)\n",
-      kept.test.accuracy, LossText(kept.test.loss), result.seconds,
-      result.samples_per_second, Count(result.threads, "thread"),
-      result.compile_seconds * 1e3);
+      figures, result.seconds, result.samples_per_second,
+      Count(result.threads, "thread"), result.compile_seconds * 1e3);
   if (trained.settings.proximal_l1 > 0) {
     absl::PrintF("exact zeros among the weights: %.4f\n",
                  ZeroShare(*trained.graph));
@@ -149,7 +179,7 @@ absl::Status WriteTraceAsAsked(const Profile& profile) {
 // What is left to do when a run has come to its end: to tell of it, and to
 // write what its folder is to have.
 absl::Status Finish(const TrainingRun& training, const TrainedRun& trained,
-                    const DataSplits& data, const Profile& profile) {
+                    const RunData& data, const Profile& profile) {
   PrintResult(*training.run.experiment, trained);
   absl::Status status = WriteTraceAsAsked(profile);
   if (training.files == nullptr) return status;
@@ -160,7 +190,7 @@ absl::Status Finish(const TrainingRun& training, const TrainedRun& trained,
   if (!status.ok() || !absl::GetFlag(FLAGS_html_report)) return status;
   return ReportRun(
       {*run.experiment, trained.settings, run.seed, DataFolder(run), data,
-       trained.model, trained.result, profile},
+       trained.model, trained.result, profile, &trained.declared, &run},
       directory.path());
 }
 
@@ -168,9 +198,10 @@ absl::Status TrainAsAsked(int& signal) {
   absl::StatusOr<TrainingRun> training = RunFromFlags();
   if (!training.ok()) return training.status();
   const RunSettings& run = training->run;
-  const absl::StatusOr<DataSplits> data = ReadData(run);
-  if (!data.ok()) return data.status();
-  absl::Status status = CheckRun(*training, *data);
+  const absl::StatusOr<OwnedRunData> owned = ReadData(run);
+  if (!owned.ok()) return owned.status();
+  const RunData data = owned->view();
+  absl::Status status = CheckRun(*training, data);
   if (!status.ok()) return status;
   absl::StatusOr<std::optional<RunFiles>> files = OpenFiles(*training);
   if (!files.ok()) return files.status();
@@ -189,13 +220,13 @@ absl::Status TrainAsAsked(int& signal) {
     }
   }
 
-  PrintHead(*training, *data);
+  PrintHead(*training, data);
   absl::StatusOr<TrainedRun> trained;
   {
     const InterruptScope interrupt;
     options.interrupted = [&] { return interrupt.signal() != 0; };
-    Progress progress(stdout, options.epochs, data->train.size());
-    trained = RunTraining(*training, *data, progress, stderr);
+    Progress progress(stdout, options.epochs, data.training_samples());
+    trained = RunTraining(*training, data, progress, stderr);
     if (trained.ok() && trained->result.end == End::kInterrupted) {
       signal = interrupt.signal();
     }
@@ -208,7 +239,7 @@ absl::Status TrainAsAsked(int& signal) {
   const TrainResult& result = trained->result;
   switch (result.end) {
     case End::kFinished:
-      status = Finish(*training, *trained, *data, profile);
+      status = Finish(*training, *trained, data, profile);
       status.Update(CheckModel(*trained));
       return status;
     case End::kInterrupted:

@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "framework/compiler/compile.h"
 #include "framework/data/batches.h"
 #include "framework/io/files.h"
@@ -35,6 +36,41 @@ ABSL_FLAG(
     "folder of the data set: IDX files, plain or gzipped, CSV files or PNG "
     "images by label (see //models:convert_dataset); by default where "
     "third_party/install.sh puts the experiment's data set");
+ABSL_FLAG(
+    std::string, data, "",
+    "your own data, in place of an experiment's: a CSV file with a header; "
+    "a perceptron is trained on them");
+ABSL_FLAG(std::string, target, "",
+          "with --data: the column of the CSV file to predict");
+ABSL_FLAG(std::string, task, "",
+          "with --data: classification or regression; by default regression if "
+          "the target is of numbers");
+ABSL_FLAG(
+    std::optional<double>, test, std::nullopt,
+    "with --data: share of the rows to hold out as test set, at random by "
+    "the seed; by default 0.2");
+ABSL_FLAG(std::optional<std::string>, layers, std::nullopt,
+          "with --data: units of the hidden layers; by default 256,128; "
+          "--layers=none has no hidden layer");
+ABSL_FLAG(std::string, activation, "",
+          "with --data: after each hidden layer: relu, leaky_relu, elu, selu, "
+          "gelu, silu, tanh, sigmoid or softplus; by default relu");
+ABSL_FLAG(
+    std::optional<double>, dropout, std::nullopt,
+    "with --data: share of the hidden units to leave out in each training "
+    "step; by default 0");
+ABSL_FLAG(
+    std::string, optimizer, "",
+    "with --data: adam, adamw, nadam, rmsprop, adagrad, lion, sgd, momentum "
+    "or nesterov; by default adam");
+ABSL_FLAG(
+    std::string, schedule, "",
+    "with --data: how the learning rate goes on: constant, linear, cosine "
+    "or one_cycle; by default constant");
+ABSL_FLAG(std::optional<int>, patience, std::nullopt,
+          "with --data and --validation: stop after so many epochs without a "
+          "smaller validation loss, with the best epoch's weights; by default "
+          "all epochs are made");
 ABSL_FLAG(std::optional<int>, epochs, std::nullopt,
           "times to go through the training set; by default the experiment's");
 ABSL_FLAG(std::optional<int64_t>, batch_size, std::nullopt,
@@ -107,7 +143,8 @@ constexpr char kUsage[] =
     "Trains a model and prints how it went.\n\n"
     "  train                                  fashion_mlp on Fashion-MNIST\n"
     "  train --list                           the names of the experiments\n"
-    "  train --experiment=NAME --run_dir=DIR  another; keep the figures\n\n"
+    "  train --experiment=NAME --run_dir=DIR  another; keep the figures\n"
+    "  train --data=FILE.csv --target=COLUMN  your own data\n\n"
     "Exits with 0 if the run has finished with a model that is of use; with 1\n"
     "after an error, which stderr tells, and if the run has diverged; with "
     "128\n"
@@ -117,6 +154,16 @@ constexpr ShownFlag kFlags[] = {{"experiment", "NAME"},
                                 {"variant", "NAME"},
                                 {"list", ""},
                                 {"data_dir", "DIR"},
+                                {"data", "FILE"},
+                                {"target", "COLUMN"},
+                                {"task", "NAME"},
+                                {"test", "X"},
+                                {"layers", "N,N"},
+                                {"activation", "NAME"},
+                                {"dropout", "X"},
+                                {"optimizer", "NAME"},
+                                {"schedule", "NAME"},
+                                {"patience", "N"},
                                 {"epochs", "N"},
                                 {"batch_size", "N"},
                                 {"learning_rate", "X"},
@@ -159,6 +206,107 @@ absl::Status ReadStrength(absl::string_view flag,
   if (*value > std::numeric_limits<float>::max())
     return NotOfFloat32(flag, *value);
   strength = *value;
+  return absl::OkStatus();
+}
+
+// A share of at least 0 and below 1, if the flag is given.
+absl::Status ReadShare(absl::string_view flag,
+                       const std::optional<double>& value, double& share) {
+  if (!value.has_value()) return absl::OkStatus();
+  if (!(*value >= 0 && *value < 1)) {
+    return WrongFlag(flag, "at least 0 and below 1", absl::StrCat(*value));
+  }
+  share = *value;
+  return absl::OkStatus();
+}
+
+// A name that `is_known`, if the flag is given.
+absl::Status ReadName(absl::string_view flag, const std::string& value,
+                      bool (*is_known)(absl::string_view),
+                      const std::string& names, std::string& name) {
+  if (value.empty()) return absl::OkStatus();
+  if (!is_known(value)) return WrongFlag(flag, names, value);
+  name = value;
+  return absl::OkStatus();
+}
+
+absl::Status ReadLayers(std::vector<int64_t>& layers) {
+  constexpr int64_t kMostUnits = 1 << 20;
+  const std::optional<std::string> text = absl::GetFlag(FLAGS_layers);
+  if (!text.has_value()) return absl::OkStatus();
+  layers.clear();
+  if (*text == "none") return absl::OkStatus();
+  for (const absl::string_view units : absl::StrSplit(*text, ',')) {
+    int64_t& layer = layers.emplace_back();
+    if (!absl::SimpleAtoi(units, &layer) || layer < 1 || layer > kMostUnits) {
+      return WrongFlag("layers",
+                       absl::StrCat("units such as 256,128, each 1 to ",
+                                    kMostUnits, ", or none"),
+                       *text);
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The flags of a run on a user's own data, or that there are none without.
+absl::Status ReadUserFlags(RunSettings& run) {
+  const std::pair<const char*, bool> given[] = {
+      {"target", !absl::GetFlag(FLAGS_target).empty()},
+      {"task", !absl::GetFlag(FLAGS_task).empty()},
+      {"test", absl::GetFlag(FLAGS_test).has_value()},
+      {"layers", absl::GetFlag(FLAGS_layers).has_value()},
+      {"activation", !absl::GetFlag(FLAGS_activation).empty()},
+      {"dropout", absl::GetFlag(FLAGS_dropout).has_value()},
+      {"optimizer", !absl::GetFlag(FLAGS_optimizer).empty()},
+      {"schedule", !absl::GetFlag(FLAGS_schedule).empty()},
+      {"patience", absl::GetFlag(FLAGS_patience).has_value()}};
+  if (!run.user.has_value()) {
+    for (const auto& [flag, is_given] : given) {
+      if (is_given) return WrongFlag(flag, "--data, which it is for", "none");
+    }
+    return absl::OkStatus();
+  }
+  if (!absl::GetFlag(FLAGS_data_dir).empty()) {
+    return WrongFlag("data_dir", "--data alone", "both");
+  }
+  UserRun& user = *run.user;
+  if (const std::string path = absl::GetFlag(FLAGS_data); !path.empty()) {
+    user.data.path = path;
+  }
+  if (const std::string target = absl::GetFlag(FLAGS_target); !target.empty()) {
+    user.data.target = target;
+  }
+  if (const std::string task = absl::GetFlag(FLAGS_task); !task.empty()) {
+    user.data.task = TaskOf(task);
+    if (!user.data.task.has_value()) {
+      return WrongFlag("task", "classification or regression", task);
+    }
+  }
+  absl::Status status =
+      ReadShare("test", absl::GetFlag(FLAGS_test), user.data.test);
+  status.Update(
+      ReadShare("dropout", absl::GetFlag(FLAGS_dropout), user.mlp.dropout));
+  status.Update(ReadLayers(user.mlp.layers));
+  status.Update(ReadName("activation", absl::GetFlag(FLAGS_activation),
+                         IsActivation, ActivationNames(), user.mlp.activation));
+  status.Update(ReadName("optimizer", absl::GetFlag(FLAGS_optimizer),
+                         IsOptimizer, OptimizerNames(), user.mlp.optimizer));
+  status.Update(ReadName("schedule", absl::GetFlag(FLAGS_schedule), IsSchedule,
+                         ScheduleNames(), user.mlp.schedule));
+  if (!status.ok()) return status;
+  if (const auto patience = absl::GetFlag(FLAGS_patience)) {
+    if (*patience < 1) {
+      return WrongFlag("patience", "at least 1", absl::StrCat(*patience));
+    }
+    if (run.settings.validation == 0) {
+      return WrongFlag("patience", "a share with --validation", "none");
+    }
+    user.patience = patience;
+  }
+  user.data.validation = run.settings.validation;
+  user.data.stratification = run.settings.stratification;
+  user.data.seed = run.seed;
+  SetEarlyStopping(run);
   return absl::OkStatus();
 }
 
@@ -252,7 +400,8 @@ absl::Status CheckAgainst(const Metadata& record, const Metadata& now,
                           const std::string& path) {
   for (const auto& [key, value] : now) {
     const absl::string_view then = ValueOf(record, key);
-    if (key == "epochs" || key == "on_divergence" ||
+    // Data may have moved; the splits' checksums tell whether they are the same.
+    if (key == "epochs" || key == "on_divergence" || key == "data" ||
         absl::StartsWith(key, "back_to_") || then == value) {
       continue;
     }
@@ -263,7 +412,9 @@ absl::Status CheckAgainst(const Metadata& record, const Metadata& now,
     return absl::InvalidArgumentError(absl::StrCat(
         "--resume: ", path, ": expected ", key, " ",
         then.empty() ? "(none)" : then, ", as the run began, found ", value,
-        of_data ? "; --data_dir names the data" : ""));
+        !of_data                          ? ""
+        : ValueOf(record, "data").empty() ? "; --data_dir names the data"
+                                          : "; --data names the data"));
   }
   return absl::OkStatus();
 }
@@ -328,15 +479,15 @@ absl::Status ReadPlanOfGoingBack(RunSettings& run) {
 }
 
 // Whether this machine can train the model as the flags ask for.
-absl::Status CheckModel(const RunSettings& run, const DataSplits& data) {
+absl::Status CheckModel(const RunSettings& run, const RunData& data) {
   Graph graph({.seed = run.seed});
-  const absl::StatusOr<Classifier> model =
-      DeclareModel(*run.experiment, run.settings, data, graph);
+  const absl::StatusOr<DeclaredRun> model = DeclareRun(run, data, graph);
   if (!model.ok()) return model.status();
   const Precision precision = run.settings.train.precision;
   if (precision == Precision::kFloat32) return absl::OkStatus();
   const absl::Status status =
-      Compile(graph, {.fetch = {model->loss}, .precision = precision}, Loc{})
+      Compile(graph, {.fetch = {model->model.loss}, .precision = precision},
+              Loc{})
           .status();
   if (status.ok()) return status;
   return WrongFlag(
@@ -401,6 +552,12 @@ absl::StatusOr<TrainingRun> RunFromFlags() {
                          *asked);
       }
     }
+  } else if (!absl::GetFlag(FLAGS_data).empty()) {
+    if (!name.empty()) return WrongFlag("experiment", "--data alone", "both");
+    if (!variant.empty()) return WrongFlag("variant", "--data alone", "both");
+    run = {.experiment = &UserExperiment(),
+           .user = UserRun(),
+           .settings = UserExperiment().defaults};
   } else {
     const absl::StatusOr<const Experiment*> experiment =
         FindExperiment(name.empty() ? "fashion_mlp" : name, variant);
@@ -413,9 +570,8 @@ absl::StatusOr<TrainingRun> RunFromFlags() {
     run = {.experiment = *experiment, .settings = (*experiment)->defaults};
   }
   absl::Status status = ReadFlags(run);
-  if (status.ok()) {
-    status = ReadOnDivergence(run);
-  }
+  if (status.ok()) status = ReadUserFlags(run);
+  if (status.ok()) status = ReadOnDivergence(run);
   if (status.ok()) status = CheckFileFlags();
   if (status.ok()) status = ReadPlanOfGoingBack(run);
   if (!status.ok()) return status;
@@ -432,30 +588,39 @@ absl::StatusOr<TrainingRun> RunFromFlags() {
 }
 
 std::string DataFolder(const RunSettings& run) {
+  if (run.user.has_value()) return run.user->data.path;
   const std::string folder = absl::GetFlag(FLAGS_data_dir);
   return folder.empty() ? run.experiment->data_dir : folder;
 }
 
-absl::StatusOr<DataSplits> ReadData(const RunSettings& run) {
-  absl::StatusOr<DataSplits> all = ReadDatasetFolder(DataFolder(run));
-  if (!all.ok()) return all.status();
-  absl::StatusOr<DataSplits> data =
-      SelectData(*run.experiment, run.settings, run.seed, *std::move(all));
-  if (!data.ok()) {
-    const auto share = absl::GetFlag(FLAGS_validation);
-    if (!share.has_value() || !absl::IsInvalidArgument(data.status())) {
-      return data.status();
+absl::StatusOr<OwnedRunData> ReadData(const RunSettings& run) {
+  OwnedRunData data;
+  if (run.user.has_value()) {
+    absl::StatusOr<UserData> user = ReadUserData(run.user->data);
+    if (!user.ok()) return user.status();
+    data.user = *std::move(user);
+  } else {
+    absl::StatusOr<DataSplits> all = ReadDatasetFolder(DataFolder(run));
+    if (!all.ok()) return all.status();
+    absl::StatusOr<DataSplits> splits =
+        SelectData(*run.experiment, run.settings, run.seed, *std::move(all));
+    if (!splits.ok()) {
+      const auto share = absl::GetFlag(FLAGS_validation);
+      if (!share.has_value() || !absl::IsInvalidArgument(splits.status())) {
+        return splits.status();
+      }
+      return WrongFlag("validation", "a share that can be split off",
+                       absl::StrCat(*share, ": ", splits.status().message()));
     }
-    return WrongFlag("validation", "a share that can be split off",
-                     absl::StrCat(*share, ": ", data.status().message()));
+    data.images = *std::move(splits);
   }
   // The experiment's own batch size may exceed what --validation leaves: a full
   // batch is then that.
   const BatchOptions& batches = run.settings.train.batches;
-  const int64_t samples = data->train.size();
+  const int64_t samples = data.view().training_samples();
   if (batches.batch_size > samples &&
       (absl::GetFlag(FLAGS_batch_size).has_value() ||
-       Batches(data->train, batches).batches_per_epoch() == 0)) {
+       data.view().batches_per_epoch(batches) == 0)) {
     return WrongFlag("batch_size",
                      absl::StrCat("at most the ", samples, " training samples"),
                      absl::StrCat(batches.batch_size));
@@ -463,7 +628,7 @@ absl::StatusOr<DataSplits> ReadData(const RunSettings& run) {
   return data;
 }
 
-absl::Status CheckRun(const TrainingRun& training, const DataSplits& data) {
+absl::Status CheckRun(const TrainingRun& training, const RunData& data) {
   absl::Status status = CheckModel(training.run, data);
   if (!status.ok() || !training.from.has_value()) return status;
   return CheckAgainst(training.from->file.metadata,

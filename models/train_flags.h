@@ -38,16 +38,16 @@ absl::StatusOr<CheckpointEvery> CheckpointEveryFromFlag();
 // What --keep_checkpoints says.
 int KeepCheckpoints();
 
-// The folder of its data.
+// The folder or file of its data.
 std::string DataFolder(const RunSettings& run);
-// Its data. Errors: those of ReadDatasetFolder and SelectData; a batch that
-// they do not fill.
-absl::StatusOr<DataSplits> ReadData(const RunSettings& run);
+// Its data. Errors: those of ReadDatasetFolder and SelectData, or of
+// ReadUserData; a batch that they do not fill.
+absl::StatusOr<OwnedRunData> ReadData(const RunSettings& run);
 
 // Whether this machine can train the model, on these data, and, if the run is
 // resumed, whether model and data are those it began with (but that it may be
 // made longer): known before anything is written.
-absl::Status CheckRun(const TrainingRun& training, const DataSplits& data);
+absl::Status CheckRun(const TrainingRun& training, const RunData& data);
 
 // Makes or opens the run's folder, if it has one (train_files.cc). Errors: those
 // of RunDirectory; a checkpoint newer than the one the run is to go on from;

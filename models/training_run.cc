@@ -42,21 +42,43 @@ absl::Status Append(RunFiles& files, const EpochResult& epoch) {
 
 // A run may end without a bad step, and yet with a model whose losses are not
 // finite: that its last steps have ruined.
-std::string DivergenceAtTheEnd(const EpochResult& kept) {
+std::string DivergenceAtTheEnd(const EpochResult& kept, bool has_test) {
   for (const EpochMetrics* metrics : {&kept.train, &kept.test}) {
-    if (std::isfinite(metrics->loss)) continue;
+    if (std::isfinite(metrics->loss) || (metrics == &kept.test && !has_test)) {
+      continue;
+    }
     return absl::StrCat("epoch ", metrics->epoch, ": the loss on the ",
                         metrics->split, " set is no longer finite");
   }
   return "";
 }
 
-absl::Status WriteModel(const std::string& path, const Classifier& model,
+absl::Status WriteModel(const std::string& path, const DeclaredRun& declared,
                         const Metadata& record) {
-  const absl::StatusOr<SavedWeights> weights = SaveWeights(
-      *model.graph, {}, {model.loss, model.predicted, model.logits});
+  std::vector<Var> outputs = {declared.model.loss};
+  for (const Output& output : declared.model.outputs) {
+    outputs.push_back(output.value);
+  }
+  const absl::StatusOr<SavedWeights> weights =
+      SaveWeights(*declared.model.graph, {}, outputs);
   if (!weights.ok()) return weights.status();
   return WriteSafetensors(path, weights->arrays, record);
+}
+
+// The record of a run, and its model.
+absl::StatusOr<Metadata> MetadataOf(const RunSettings& run, const RunData& data,
+                                    const DeclaredRun& declared) {
+  Metadata record = RunRecord(run, data);
+  // A formula of a document that scores an image by the others of its batch is
+  // of no use to who predicts.
+  if (data.user == nullptr && !ScoresImagesApart(declared.classifier)) {
+    return record;
+  }
+  absl::StatusOr<Metadata> model =
+      ModelMetadata(declared.model, declared.card, Loc{});
+  if (!model.ok()) return model.status();
+  record.insert(record.end(), model->begin(), model->end());
+  return record;
 }
 
 // The checkpoint to go back to from a run that has diverged. The one made just
@@ -142,7 +164,7 @@ absl::StatusOr<std::optional<Checkpoint>> FindCheckpoint(
       run_dir, ": expected a run, found only ", absl::StrJoin(*names, ", ")));
 }
 
-absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
+absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const RunData& data,
                                        Progress& progress,
                                        std::FILE* messages) {
   RunFiles* const files = run.files;
@@ -154,7 +176,7 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
     every.steps = plan.steps;
     every.epochs = plan.epochs;
     const int64_t batches =
-        Batches(data.train, run.run.settings.train.batches).batches_per_epoch();
+        data.batches_per_epoch(run.run.settings.train.batches);
     files->checkpoints.KeepForGoingBack(
         [=](int64_t step) { return plan.IsPlanned(step, batches); });
   }
@@ -163,15 +185,19 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
     TrainedRun trained = {
         .graph = std::make_unique<Graph>(GraphOptions{.seed = run.run.seed}),
         .model = {},
+        .declared = {},
         .result = {},
         .settings = settings};
     Graph& graph = *trained.graph;
-    absl::StatusOr<Classifier> model =
-        DeclareModel(*run.run.experiment, settings, data, graph);
-    if (!model.ok()) return model.status();
-    trained.model = *std::move(model);
+    absl::StatusOr<DeclaredRun> declared = DeclareRun(run.run, data, graph);
+    if (!declared.ok()) return declared.status();
+    trained.declared = *std::move(declared);
+    trained.model = trained.declared.classifier;
 
-    const Metadata record = RunRecord(run.run, data);
+    const absl::StatusOr<Metadata> metadata =
+        MetadataOf(run.run, data, trained.declared);
+    if (!metadata.ok()) return metadata.status();
+    const Metadata& record = *metadata;
     TrainOptions options = settings.train;
     std::optional<TrainingState> state;
     if (run.from.has_value()) {
@@ -199,17 +225,21 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
         if (!status.ok()) return status;
       }
     }
-    absl::StatusOr<TrainResult> result = Train(
-        trained.model, data, options, progress,
-        [&](const EpochResult& epoch) {
-          return files == nullptr ? absl::OkStatus() : Append(*files, epoch);
-        },
-        Loc{});
+    const auto on_epoch = [&](const EpochResult& epoch) {
+      return files == nullptr ? absl::OkStatus() : Append(*files, epoch);
+    };
+    absl::StatusOr<TrainResult> result =
+        data.user != nullptr ? Train(trained.declared.model, data.user->splits,
+                                     options, progress, on_epoch, Loc{})
+                             : Train(trained.model, *data.images, options,
+                                     progress, on_epoch, Loc{});
     if (!result.ok()) return result.status();
     trained.result = *std::move(result);
     if (trained.result.end == End::kFinished &&
         options.on_divergence != OnDivergence::kGoOn) {
-      trained.result.divergence = DivergenceAtTheEnd(trained.result.kept);
+      trained.result.divergence = DivergenceAtTheEnd(
+          trained.result.kept,
+          data.user == nullptr || data.user->splits.test.size() > 0);
       if (!trained.result.divergence.empty()) {
         trained.result.end = End::kDiverged;
         trained.result.first_bad_step = trained.result.step;
@@ -217,7 +247,7 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
     }
     if (trained.result.end == End::kFinished && files != nullptr) {
       absl::Status status = WriteModel(ModelFileIn(files->directory.path()),
-                                       trained.model, record);
+                                       trained.declared, record);
       if (!status.ok()) return status;
     }
     if (trained.result.end != End::kDiverged || !run.run.goes_back ||

@@ -20,6 +20,7 @@
 #include "framework/log/run_directory.h"
 #include "framework/train/checkpoint.h"
 #include "framework/train/trainer.h"
+#include "models/run.h"
 #include "models/run_record.h"
 
 namespace tape {
@@ -44,7 +45,9 @@ CheckpointEvery PlanOfGoingBack(CheckpointEvery every);
 std::string CheckpointsIn(const std::string& run_dir);
 // The model that a run ends with, as safetensors: its parameters and the states
 // that its loss, predictions and logits read (ModelVariables, weights.h), by
-// their names; RunRecord as metadata.
+// their names; RunRecord and, for programs that know no experiments,
+// ModelMetadata (../framework/serving/saved_model.h) as metadata, as checkpoints
+// have them too.
 std::string ModelFileIn(const std::string& run_dir);
 
 // The newest good checkpoint of the run in `run_dir`, or none if there is no
@@ -64,7 +67,8 @@ struct TrainingRun {
 // A run at its end.
 struct TrainedRun {
   std::unique_ptr<Graph> graph;
-  Classifier model;
+  Classifier model;      // Of an experiment.
+  DeclaredRun declared;  // Of any run.
   TrainResult result;
   Settings settings;  // With the learning rate that it ended with.
 };
@@ -72,8 +76,9 @@ struct TrainedRun {
 // Trains, and keeps what is to be kept; says on `messages` what it does beyond
 // that. If the run is finished, the folder gets its model file, in the place of
 // an earlier one; the summary is the caller's. A run that ends with a loss that
-// is not finite has diverged, unless such losses are to be passed over. Errors: those of DeclareModel, Restore, Train and the files.
-absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const DataSplits& data,
+// is not finite has diverged, unless such losses are to be passed over. Errors:
+// those of DeclareRun, Restore, Train and the files.
+absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const RunData& data,
                                        Progress& progress, std::FILE* messages);
 
 }  // namespace tape

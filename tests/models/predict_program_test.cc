@@ -134,7 +134,8 @@ TEST_F(PredictProgramTest, TakesAnImageForTheSameWhateverItsForm) {
 TEST_F(PredictProgramTest, PrintsNameClassAndProbability) {
   const absl::StatusOr<Images> images = ReadImages(In("flat"));
   ASSERT_TRUE(images.ok()) << images.status();
-  absl::StatusOr<Predictor> model = Predictor::Load(In("model.safetensors"));
+  absl::StatusOr<ImagePredictor> model =
+      ImagePredictor::Load(In("model.safetensors"));
   ASSERT_TRUE(model.ok()) << model.status();
   const absl::StatusOr<Predictions> found = model->Predict(images->pixels);
   ASSERT_TRUE(found.ok()) << found.status();

@@ -126,7 +126,7 @@ TEST_F(PredictorTest, EveryExperimentPredictsWhatItsOwnGraphDoes) {
       const Declared declared = Declare(experiment, pixels, /*seed=*/3);
       const std::string path = In("model.safetensors");
       WriteModel(path, declared);
-      absl::StatusOr<Predictor> model = Predictor::Load(path);
+      absl::StatusOr<ImagePredictor> model = ImagePredictor::Load(path);
       // Document E's formula scores an image by the others of its batch.
       if (absl::StartsWith(experiment.name, "mnist_h") &&
           experiment.variant == "as_written") {
@@ -169,7 +169,7 @@ TEST_F(PredictorTest, PredictsTheAccuracyThatTheTrainerFound) {
   EXPECT_GT(result->kept.test.accuracy, 0.6);
   WriteModel(In("model"), declared);
 
-  absl::StatusOr<Predictor> model = Predictor::Load(In("model"));
+  absl::StatusOr<ImagePredictor> model = ImagePredictor::Load(In("model"));
   ASSERT_TRUE(model.ok()) << model.status();
   const absl::StatusOr<Predictions> found = model->Predict(data.test.images);
   ASSERT_TRUE(found.ok()) << found.status();
@@ -201,7 +201,7 @@ TEST_F(PredictorTest, NumberAndOrderOfTheImagesChangeNothing) {
   const Experiment& experiment = Find("fashion_mlp");
   const Declared declared = Declare(experiment, 9, /*seed=*/1);
   WriteModel(In("model"), declared);
-  absl::StatusOr<Predictor> model = Predictor::Load(In("model"));
+  absl::StatusOr<ImagePredictor> model = ImagePredictor::Load(In("model"));
   ASSERT_TRUE(model.ok()) << model.status();
   const Tensor images = SomeImages(2345, 9);  // Two batches and a part of one.
   const absl::StatusOr<Predictions> all = model->Predict(images);
@@ -258,7 +258,7 @@ TEST_F(PredictorTest, TheLikeliestClassesComeFirst) {
 
 TEST_F(PredictorTest, OfARunsFolderItIsTheModelOrElseTheNewestSoundCheckpoint) {
   const std::string model_path = In("model.safetensors");
-  EXPECT_EQ(std::string(Predictor::Load(folder_).status().message()),
+  EXPECT_EQ(std::string(ImagePredictor::Load(folder_).status().message()),
             absl::StrCat(folder_,
                          ": expected the folder of a run, with its model or "
                          "checkpoints, found neither"));
@@ -278,7 +278,7 @@ TEST_F(PredictorTest, OfARunsFolderItIsTheModelOrElseTheNewestSoundCheckpoint) {
   const auto expect = [&](const std::string& path, const std::string& file,
                           const Declared& declared,
                           size_t skipped_checkpoints) {
-    absl::StatusOr<Predictor> model = Predictor::Load(path);
+    absl::StatusOr<ImagePredictor> model = ImagePredictor::Load(path);
     ASSERT_TRUE(model.ok()) << model.status();
     EXPECT_EQ(model->path(), file);
     EXPECT_EQ(model->skipped_checkpoints().size(), skipped_checkpoints);
@@ -296,10 +296,12 @@ TEST_F(PredictorTest, OfARunsFolderItIsTheModelOrElseTheNewestSoundCheckpoint) {
   WriteText(checkpoint(3), bytes.substr(0, bytes.size() - 1));
   expect(folder_, checkpoint(2), steps[1], 1);
   EXPECT_THAT(
-      std::string(Predictor::Load(folder_)->skipped_checkpoints()[0].message()),
+      std::string(
+          ImagePredictor::Load(folder_)->skipped_checkpoints()[0].message()),
       HasSubstr(checkpoint(3)));
-  EXPECT_THAT(std::string(Predictor::Load(checkpoint(3)).status().message()),
-              HasSubstr(checkpoint(3)));
+  EXPECT_THAT(
+      std::string(ImagePredictor::Load(checkpoint(3)).status().message()),
+      HasSubstr(checkpoint(3)));
 
   WriteModel(model_path, steps[0]);
   expect(folder_, model_path, steps[0], 0);
@@ -307,11 +309,11 @@ TEST_F(PredictorTest, OfARunsFolderItIsTheModelOrElseTheNewestSoundCheckpoint) {
 
   // A model that is damaged is not silently replaced by a checkpoint.
   WriteText(model_path, "broken");
-  EXPECT_THAT(std::string(Predictor::Load(folder_).status().message()),
+  EXPECT_THAT(std::string(ImagePredictor::Load(folder_).status().message()),
               HasSubstr(model_path));
   fs::remove(model_path);
   for (int step = 1; step <= 3; ++step) WriteText(checkpoint(step), "broken");
-  EXPECT_THAT(std::string(Predictor::Load(folder_).status().message()),
+  EXPECT_THAT(std::string(ImagePredictor::Load(folder_).status().message()),
               HasSubstr(checkpoint(3)));
 }
 
@@ -322,7 +324,7 @@ TEST_F(PredictorTest, WhatIsNoModelIsRefusedWithItsReason) {
   const auto refusal = [&](const std::vector<StoredArray>& arrays,
                            const Metadata& metadata) {
     EXPECT_TRUE(WriteSafetensors(path, arrays, metadata).ok());
-    const absl::Status status = Predictor::Load(path).status();
+    const absl::Status status = ImagePredictor::Load(path).status();
     EXPECT_FALSE(status.ok());
     EXPECT_TRUE(absl::StartsWith(status.message(), path)) << status;
     return std::string(status.message().substr(
@@ -380,9 +382,9 @@ TEST_F(PredictorTest, WhatIsNoModelIsRefusedWithItsReason) {
                          "\": expected [10,256], as fashion_mlp has it, found "
                          "[9,256]"));
 
-  EXPECT_TRUE(absl::IsNotFound(Predictor::Load(In("none")).status()));
+  EXPECT_TRUE(absl::IsNotFound(ImagePredictor::Load(In("none")).status()));
   WriteText(path, "no safetensors");
-  EXPECT_THAT(std::string(Predictor::Load(path).status().message()),
+  EXPECT_THAT(std::string(ImagePredictor::Load(path).status().message()),
               testing::StartsWith(path));
 }
 
@@ -394,7 +396,7 @@ TEST_F(PredictorTest, AModelOfARunThatHasDivergedIsRefused) {
   values.values<float>()[3] = std::numeric_limits<float>::quiet_NaN();
   ASSERT_TRUE(declared.graph->SetValue(weights, values).ok());
   WriteModel(In("nan"), declared);
-  EXPECT_EQ(Predictor::Load(In("nan")).status(),
+  EXPECT_EQ(ImagePredictor::Load(In("nan")).status(),
             absl::FailedPreconditionError(absl::StrCat(
                 In("nan"), ": array \"", declared.graph->NameOf(weights),
                 "\": expected finite numbers, found nan: the run has "
@@ -408,7 +410,7 @@ TEST_F(PredictorTest, AModelOfARunThatHasDivergedIsRefused) {
     ASSERT_TRUE(declared.graph->SetValue(parameter, huge).ok());
   }
   WriteModel(In("huge"), declared);
-  absl::StatusOr<Predictor> model = Predictor::Load(In("huge"));
+  absl::StatusOr<ImagePredictor> model = ImagePredictor::Load(In("huge"));
   ASSERT_TRUE(model.ok()) << model.status();
   const absl::Status status = model->Predict(SomeImages(3, 9)).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
@@ -426,7 +428,7 @@ TEST_F(PredictorTest, PredictsInThePrecisionOfTheRun) {
   metadata.push_back({"precision", "bf16"});
   ASSERT_TRUE(
       WriteSafetensors(In("model"), ArraysOf(*declared.graph), metadata).ok());
-  absl::StatusOr<Predictor> model = Predictor::Load(In("model"));
+  absl::StatusOr<ImagePredictor> model = ImagePredictor::Load(In("model"));
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ(model->notes().size(), HasBFloat16Products() ? 0u : 1u);
   const Tensor images = SomeImages(5, 9);
@@ -449,7 +451,7 @@ TEST_F(PredictorTest, ImagesOfAnotherSizeOrTypeAreRefused) {
   const Experiment& experiment = Find("fashion_mlp");
   const Declared declared = Declare(experiment, 9, /*seed=*/1);
   WriteModel(In("model"), declared);
-  absl::StatusOr<Predictor> model = Predictor::Load(In("model"));
+  absl::StatusOr<ImagePredictor> model = ImagePredictor::Load(In("model"));
   ASSERT_TRUE(model.ok()) << model.status();
   const auto refusal = [&](const Tensor& images) {
     return std::string(model->Predict(images).status().message());
@@ -466,9 +468,9 @@ TEST_F(PredictorTest, CanBeMoved) {
   const Experiment& experiment = Find("fashion_mlp");
   const Declared declared = Declare(experiment, 9, /*seed=*/1);
   WriteModel(In("model"), declared);
-  absl::StatusOr<Predictor> model = Predictor::Load(In("model"));
+  absl::StatusOr<ImagePredictor> model = ImagePredictor::Load(In("model"));
   ASSERT_TRUE(model.ok()) << model.status();
-  Predictor moved = *std::move(model);
+  ImagePredictor moved = *std::move(model);
   EXPECT_EQ(model->Predict(SomeImages(3, 9)).status().message(),
             "Predict: the predictor has been moved from");
   const Tensor images = SomeImages(3, 9);

@@ -98,8 +98,8 @@ TEST(RunRecordTest, TellsDataApart) {
 }
 
 TEST(RunRecordTest, RefusesWhatIsNoRecord) {
-  const Metadata record =
-      RunRecord(OddRun(), {.train = Samples({1}), .test = Samples({3})});
+  const Metadata record = RunRecord(
+      OddRun(), DataSplits{.train = Samples({1}), .test = Samples({3})});
   const auto error = [&](const std::string& key, const std::string& value) {
     Metadata changed = record;
     for (auto& [name, text] : changed) {

@@ -1,0 +1,276 @@
+// A user's own table through the programs train, predict and evaluate, as a user
+// meets them: run as processes, wrong flags included.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "framework/core/random.h"
+#include "tests/file_testing.h"
+#include "tests/models/program_testing.h"
+
+namespace tape {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+constexpr char kTrain[] = "models/train";
+constexpr char kPredict[] = "models/predict";
+constexpr char kEvaluate[] = "models/evaluate";
+
+std::string In(const std::string& name) {
+  return testing::TempDir() + "/" +
+         testing::UnitTest::GetInstance()->current_test_info()->name() + "_" +
+         name;
+}
+
+std::string NewRun(const std::string& name) {
+  fs::remove_all(In(name));
+  return In(name);
+}
+
+// 300 fruits: a text column with quotes, a category, numbers, some of each
+// missing; the kind follows from size and colour, the price from size and weight.
+std::string Fruits() {
+  std::string text = "name,size,\"the colour\",weight,kind,price\r\n";
+  RandomStream random(1, 0);
+  for (int i = 0; i < 300; ++i) {
+    const double size = 1 + 9 * random.Uniform();
+    const double weight = 100 + 50 * random.Uniform();
+    const bool is_red = random.Uniform() < 0.5;
+    const char* const kind = is_red     ? (size < 4 ? "cherry" : "apple")
+                             : size < 4 ? "grape"
+                                        : "melon";
+    absl::StrAppendFormat(&text,
+                          "\"no. %d, \"\"ripe\"\"\",%s,%s,%.3f,%s,%.4f\r\n", i,
+                          i % 29 == 7 ? "" : absl::StrFormat("%.3f", size),
+                          i % 31 == 5 ? "NA"
+                          : is_red    ? "red"
+                                      : "green",
+                          weight, kind, 3 * size - 0.1 * weight);
+  }
+  return WriteText(In("fruits.csv"), "\xef\xbb\xbf" + text);
+}
+
+// The number behind `name` in a text.
+double NumberAfter(const std::string& text, const std::string& name) {
+  const size_t at = text.rfind(name + " ");
+  if (at == std::string::npos) return NAN;
+  double number = NAN;
+  const std::string rest = text.substr(at + name.size() + 1);
+  EXPECT_TRUE(absl::SimpleAtod(
+      rest.substr(0, rest.find_first_not_of("0123456789.-e+")), &number))
+      << rest;
+  return number;
+}
+
+std::string Printed(const std::string& program,
+                    const std::vector<std::string>& arguments) {
+  const Outcome outcome = RunProgram(program, arguments);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  return outcome.out;
+}
+
+TEST(UserDataProgramTest, ATableOfWordsAndNumbersIsLearntAndPredicted) {
+  const std::string data = Fruits(), run = NewRun("run");
+  const std::string trained =
+      Printed(kTrain, {"--data=" + data, "--target=kind", "--layers=32",
+                       "--epochs=60", "--validation=0.1", "--stratified",
+                       "--dropout=0.05", "--learning_rate=0.01",
+                       "--schedule=cosine", "--run_dir=" + run});
+  EXPECT_THAT(trained, HasSubstr("5-32-4 relu, adam, classification"));
+  const double accuracy = NumberAfter(trained, "test accuracy");
+  EXPECT_GT(accuracy, 0.85);
+  const std::string report = ReadText(run + "/report.html");
+  for (const char* const part : {"cherry", "melon", "f1", "the colour"}) {
+    EXPECT_THAT(report, HasSubstr(part));
+  }
+
+  // From the model's file alone.
+  const std::string model = In("model.safetensors");
+  fs::remove(model);
+  fs::rename(run + "/model.safetensors", model);
+  const std::string all =
+      Printed(kPredict, {"--model=" + model, "--data=" + data, "--top=2"});
+  const std::vector<std::string> lines =
+      absl::StrSplit(all, '\n', absl::SkipEmpty());
+  ASSERT_EQ(lines.size(), 300u);
+  EXPECT_EQ(all, Printed(kPredict, {"--checkpoint=" + model, "--images=" + data,
+                                    "--top=2", "--threads=1"}));
+  EXPECT_THAT(
+      Printed(kPredict, {"--model=" + model, "--data=" + data, "--json"}),
+      HasSubstr("{\"row\":\"0\",\"class\":\""));
+  const std::string evaluated =
+      Printed(kEvaluate, {"--model=" + model, "--data=" + data, "--report"});
+  EXPECT_GT(NumberAfter(evaluated, "\naccuracy"), 0.85);
+  EXPECT_THAT(evaluated, HasSubstr("grape"));
+
+  // Without its target, and with one more column.
+  const std::string rows =
+      WriteText(In("rows.csv"),
+                "the colour,weight,size,taste,price\nred,120,2,good,-6\n");
+  EXPECT_THAT(Printed(kPredict, {"--model=" + model, "--data=" + rows}),
+              HasSubstr("0  cherry 0."));
+  ExpectOneLineOfError(
+      RunProgram(kEvaluate, {"--model=" + model, "--data=" + rows}),
+      {rows, "expected a column \"kind\", found \"the colour\", \"weight\""});
+  const std::string unknown =
+      WriteText(In("unknown.csv"),
+                "the colour,weight,size,kind,price\nred,120,2,nut,-6\n");
+  ExpectOneLineOfError(
+      RunProgram(kEvaluate, {"--model=" + model, "--data=" + unknown}),
+      {unknown, "row 2", "nut"});
+}
+
+TEST(UserDataProgramTest, ARegressionIsLearntInTheUnitsOfItsTarget) {
+  const std::string data = Fruits(), run = NewRun("run");
+  const std::string trained = Printed(
+      kTrain, {"--data=" + data, "--target=price", "--layers=32,16",
+               "--activation=tanh", "--optimizer=momentum",
+               "--learning_rate=0.02", "--epochs=80", "--run_dir=" + run});
+  EXPECT_GT(NumberAfter(trained, "r2"), 0.8);
+  const std::string report = ReadText(run + "/report.html");
+  for (const char* const part :
+       {"Predicted against true", "Residuals", "Test rmse", "mean absolute"}) {
+    EXPECT_THAT(report, HasSubstr(part));
+  }
+  EXPECT_THAT(report, testing::Not(HasSubstr("Test accuracy")));
+  const std::string evaluated =
+      Printed(kEvaluate, {"--model=" + run, "--data=" + data});
+  EXPECT_GT(NumberAfter(evaluated, "r2"), 0.8);
+  double first = 0;
+  const std::string predicted = Printed(
+      kPredict, {"--model=" + run + "/model.safetensors", "--data=" + data});
+  ASSERT_TRUE(
+      absl::SimpleAtod(predicted.substr(3, predicted.find('\n') - 3), &first));
+  EXPECT_GT(first, -20);
+  EXPECT_LT(first, 30);
+}
+
+// Whatever the file system and the clock have seen of it, a run that is resumed
+// ends with the bits of one that was not interrupted.
+TEST(UserDataProgramTest, AKilledRunGoesOnToTheSameBits) {
+  const std::string data = Fruits();
+  const std::vector<std::string> flags = {
+      "--data=" + data,   "--target=kind",
+      "--layers=16",      "--epochs=6",
+      "--validation=0.2", "--patience=4",
+      "--dropout=0.3",    "--checkpoint_every=3steps",
+      "--nohtml_report",  "--optimizer=adamw"};
+  const auto with = [&](const std::string& run,
+                        std::vector<std::string> more = {}) {
+    std::vector<std::string> all = flags;
+    all.push_back("--run_dir=" + run);
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  const std::string whole = NewRun("whole");
+  Calls calls;
+  ASSERT_EQ(RunProgram(kTrain, with(whole), {.calls = &calls}).exit_code, 0);
+  const std::string model = ReadText(whole + "/model.safetensors");
+  ASSERT_FALSE(model.empty());
+  constexpr int kKills = 8;
+  int interrupted = 0;
+  for (int i = 1; i <= kKills; ++i) {
+    SCOPED_TRACE(i);
+    const std::string run = NewRun("killed");
+    const Outcome killed =
+        RunProgram(kTrain, with(run),
+                   {.signals_at = {{.signal = SIGKILL,
+                                    .call = calls.files * i / (kKills + 1),
+                                    .calls = SignalAt::kFiles,
+                                    .and_end = true}}});
+    interrupted += killed.exit_code == -SIGKILL;
+    // The record knows the flags.
+    const Outcome resumed =
+        RunProgram(kTrain, {"--resume", "--run_dir=" + run, "--nohtml_report"});
+    if (resumed.exit_code != 0) {  // There was no checkpoint yet.
+      ASSERT_EQ(RunProgram(kTrain, with(run, {"--resume"})).exit_code, 0)
+          << resumed.err;
+    }
+    EXPECT_EQ(ReadText(run + "/model.safetensors"), model);
+  }
+  EXPECT_EQ(interrupted, kKills);
+
+  ExpectOneLineOfError(
+      RunProgram(kTrain, {"--resume", "--run_dir=" + whole, "--epochs=9",
+                          "--activation=tanh"}),
+      {"expected activation relu, as the run began, found tanh"});
+}
+
+TEST(UserDataProgramTest, ACheckpointPredicts) {
+  const std::string data = Fruits(), run = NewRun("run");
+  Printed(kTrain, {"--data=" + data, "--target=kind", "--layers=8",
+                   "--epochs=2", "--run_dir=" + run});
+  fs::remove(run + "/model.safetensors");
+  const Outcome outcome =
+      RunProgram(kPredict, {"--model=" + run, "--data=" + data});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("a checkpoint of step 16"));
+}
+
+TEST(UserDataProgramTest, RefusesWhatDoesNotFit) {
+  const std::string data = Fruits();
+  const auto refused = [&](std::vector<std::string> arguments,
+                           const std::vector<std::string>& parts) {
+    ExpectOneLineOfError(RunProgram(kTrain, std::move(arguments)), parts);
+  };
+  refused({"--data=" + data},
+          {data,
+           "--target: expected the column to predict, one of \"name\", "
+           "\"size\", \"the colour\""});
+  refused({"--data=" + data, "--target=Kind"}, {"found \"Kind\""});
+  refused({"--data=" + data, "--target=kind", "--task=regression"},
+          {data, "column \"kind\": expected numbers, found \"melon\""});
+  refused({"--data=" + data, "--target=price", "--task=classification"},
+          {data,
+           "column \"price\", row 2: expected a class, a word or a whole "
+           "number"});
+  refused({"--data=" + data, "--target=kind", "--layers=8,"},
+          {"--layers: expected units such as 256,128"});
+  refused({"--data=" + data, "--target=kind", "--activation=rlu"},
+          {"--activation: expected relu, leaky_relu", "found rlu"});
+  refused({"--data=" + data, "--target=kind", "--optimizer=addam"},
+          {"--optimizer: expected adam, adamw", "found addam"});
+  refused({"--data=" + data, "--target=kind", "--schedule=cos"},
+          {"--schedule: expected constant, linear, cosine or one_cycle"});
+  refused({"--data=" + data, "--target=kind", "--dropout=1"},
+          {"--dropout: expected at least 0 and below 1, found 1"});
+  refused({"--data=" + data, "--target=kind", "--test=-1"},
+          {"--test: expected at least 0 and below 1, found -1"});
+  refused({"--data=" + data, "--target=kind", "--patience=3"},
+          {"--patience: expected a share with --validation, found none"});
+  refused({"--data=" + data, "--target=kind", "--experiment=fashion_mlp"},
+          {"--experiment: expected --data alone, found both"});
+  refused({"--data=" + data, "--target=kind", "--batch_size=500"},
+          {"--batch_size: expected at most the 240 training samples"});
+  refused({"--layers=8"}, {"--layers: expected --data"});
+  refused({"--data=" + In("none.csv"), "--target=kind"},
+          {In("none.csv"), "no such file"});
+  const std::string bare = WriteText(In("bare.csv"), "178,13,1\n1,2,3\n");
+  refused({"--data=" + bare, "--target=kind"},
+          {bare,
+           "row 1: expected the name of column 1 (a header), found the "
+           "number 178"});
+}
+
+TEST(UserDataProgramTest, ATestSetIsOptional) {
+  const std::string data = Fruits(), run = NewRun("run");
+  const std::string trained =
+      Printed(kTrain, {"--data=" + data, "--target=kind", "--layers=none",
+                       "--epochs=2", "--test=0", "--run_dir=" + run});
+  EXPECT_THAT(trained, HasSubstr("no test set, training loss "));
+  EXPECT_TRUE(fs::exists(run + "/report.html"));
+}
+
+}  // namespace
+}  // namespace tape
