@@ -2,10 +2,14 @@
 // tests/models/user_data_program_test.cc.
 #include "models/model_data.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "framework/data/image_tree.h"
 #include "framework/data/images.h"
+#include "framework/io/decode_image.h"
 #include "framework/io/files.h"
 
 namespace tape {
@@ -34,26 +38,54 @@ absl::StatusOr<ModelData> ReadTable(const SavedModel& model,
   return data;
 }
 
+// "28 by 28", "28 by 28 in colour".
+std::string SizeText(int64_t rows, int64_t columns, int64_t channels) {
+  return absl::StrCat(rows, " by ", columns,
+                      channels == 3 ? " pixels in colour" : " pixels");
+}
+
+// Whether a path is a folder, or a PNG or JPEG file.
+bool IsOfPictures(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return true;
+  const absl::StatusOr<FileBytes> bytes = ReadWholeFile(path, "images");
+  return bytes.ok() && IsImageFile(bytes->view());
+}
+
 absl::StatusOr<ModelData> ReadPictures(const SavedModel& model,
                                        const std::string& path) {
-  absl::StatusOr<Images> images = ReadImages(path);
-  if (!images.ok()) return images.status();
   const ImageLayout& layout = *model.card.images;
-  const int64_t pixels = layout.rows * layout.columns * layout.channels;
-  const int64_t found = images->pixels.shape()[1];
-  if (found != pixels || (images->rows > 0 && images->rows != layout.rows)) {
-    return WrongData(
-        path,
-        absl::StrCat("images of ", layout.rows, " by ", layout.columns,
-                     " pixels, as the model takes them"),
-        images->rows > 0
-            ? absl::StrCat(images->rows, " by ", found / images->rows)
-            : absl::StrCat(found, " pixels"));
-  }
+  const std::string expected = absl::StrCat(
+      "images of ", SizeText(layout.rows, layout.columns, layout.channels),
+      ", as the model takes them");
   ModelData data;
-  data.names = std::move(images->names);
-  data.inputs.columns.push_back(
-      {model.inputs[0].column, std::move(images->pixels)});
+  Tensor pixels = Tensor(TensorType{DType::kUint8, {0, 0}});
+  if (IsOfPictures(path)) {
+    absl::StatusOr<ColorImages> images =
+        ReadColorImages(path, {.channels = static_cast<int>(layout.channels)});
+    if (!images.ok()) return images.status();
+    if (images->rows != layout.rows || images->columns != layout.columns) {
+      return WrongData(
+          path, expected,
+          SizeText(images->rows, images->columns, layout.channels));
+    }
+    data.names = std::move(images->names);
+    pixels = std::move(images->pixels);
+  } else {
+    absl::StatusOr<Images> images = ReadImages(path);
+    if (!images.ok()) return images.status();
+    const int64_t found = images->pixels.shape()[1];
+    if (layout.channels != 1 || found != layout.rows * layout.columns ||
+        (images->rows > 0 && images->rows != layout.rows)) {
+      return WrongData(path, expected,
+                       images->rows > 0
+                           ? SizeText(images->rows, found / images->rows, 1)
+                           : absl::StrCat(found, " pixels"));
+    }
+    data.names = std::move(images->names);
+    pixels = std::move(images->pixels);
+  }
+  data.inputs.columns.push_back({model.inputs[0].column, std::move(pixels)});
   return data;
 }
 

@@ -310,18 +310,21 @@ std::vector<std::string> ClassNames(const Experiment& experiment) {
 
 namespace {
 
-// Of a regression on a table: the test set's targets and predictions.
-absl::Status PredictNumbers(const FinishedRun& run, ReportInput& input) {
+// Of a user's data: what the model makes of the test set.
+absl::Status PredictOfUser(const FinishedRun& run, ReportInput& input) {
   const DataTable& test = run.data.user->splits.test;
-  if (run.data.user->task != Task::kRegression || test.size() == 0) {
-    return absl::OkStatus();
-  }
-  const absl::StatusOr<DataTable> found =
+  if (test.size() == 0) return absl::OkStatus();
+  absl::StatusOr<DataTable> found =
       tape::Predict(run.declared->model, test,
                     {.threads = run.settings.train.threads,
                      .precision = run.settings.train.precision},
                     Loc{});
   if (!found.ok()) return found.status();
+  if (run.data.user->task == Task::kClassification) {
+    input.predicted = std::move(found->columns[0].values);
+    input.probabilities = std::move(found->columns[1].values);
+    return absl::OkStatus();
+  }
   const auto targets = test.Find("y")->values<float>();
   const auto values = found->Find("value")->values<float>();
   input.regression =
@@ -360,7 +363,7 @@ absl::StatusOr<ReportInput> GatherReport(const FinishedRun& run) {
       .weights = is_users ? std::nullopt : FirstLayer(run),
       .costliest = run.profile.Costliest()};
   if (absl::Status status =
-          is_users ? PredictNumbers(run, input) : Predict(run, input);
+          is_users ? PredictOfUser(run, input) : Predict(run, input);
       !status.ok()) {
     return status;
   }
@@ -374,9 +377,32 @@ absl::StatusOr<ReportInput> GatherReport(const FinishedRun& run) {
   return input;
 }
 
+namespace {
+
+// A user's images as a data set.
+Dataset ImagesOf(const DataTable& table, const ModelCard& card) {
+  if (table.size() == 0) return Dataset();
+  return {.images = *table.Find("x"),
+          .labels = *table.Find("y"),
+          .classes = static_cast<int>(card.classes.size()),
+          .rows = card.images->rows};
+}
+
+}  // namespace
+
 absl::Status ReportRun(const FinishedRun& run, const std::string& folder) {
-  const absl::StatusOr<ReportInput> input = GatherReport(run);
+  absl::StatusOr<ReportInput> input = GatherReport(run);
   if (!input.ok()) return input.status();
+  DataSplits images;
+  if (run.data.user != nullptr && run.data.user->card.images.has_value()) {
+    const TableSplits& splits = run.data.user->splits;
+    const ModelCard& card = run.data.user->card;
+    images = {.train = ImagesOf(splits.train, card),
+              .test = ImagesOf(splits.test, card),
+              .validation = ImagesOf(splits.validation, card)};
+    input->data = &images;
+    input->channels = static_cast<int>(card.images->channels);
+  }
   return WriteReport(MakeReport(*input), folder);
 }
 

@@ -15,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "framework/core/check.h"
+#include "framework/core/text.h"
 #include "framework/log/progress.h"
 #include "framework/metrics/classification.h"
 #include "framework/runtime/profile.h"
@@ -221,6 +222,11 @@ absl::Status TrainAsAsked(int& signal) {
   }
 
   PrintHead(*training, data);
+  if (data.user != nullptr) {
+    for (const std::string& note : data.user->notes) {
+      absl::PrintF("%s\n", Printable(note));
+    }
+  }
   absl::StatusOr<TrainedRun> trained;
   {
     const InterruptScope interrupt;

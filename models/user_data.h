@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -45,10 +46,20 @@ struct UserData {
   TableSplits splits = {};
   // Classes, target, features or images.
   ModelCard card = {};
+  // What a user should know of the reading, a line each.
+  std::vector<std::string> notes = {};
 };
 
-// Reads a table, or a folder of images (../framework/data/image_folder.h).
-// Errors name the file, or the flag that must change.
+// Reads one of these:
+//
+//   a CSV file with a header    tabular.h
+//   a folder of IDX files       images and labels under the customary names, with
+//                               any prefix: (train|t10k|test)-images…idx3…, and
+//                               …labels…idx1…; labels may begin at any number
+//   a folder of images          image_tree.h, perhaps below "train" and "test"
+//
+// A folder with a test set of its own is not split for one. Errors name the file,
+// or the flag that must change.
 absl::StatusOr<UserData> ReadUserData(const UserDataOptions& options);
 
 // What a run trains on: an experiment's images, or a user's data. Not owned.

@@ -26,6 +26,7 @@ _LIBRARIES = {
     "libpng": "libpng",
     "librsvg": "librsvg",
     "libtorch": "libtorch",
+    "libturbojpeg": "libturbojpeg",
     "libxml2": "libxml2",
     "libzip": "libzip",
     "nlohmann_json": "nlohmann_json",

@@ -139,13 +139,15 @@ bool IsEncodable(ImageSize size) {
 }
 
 // False if libpng gives up. In a function of its own, as told above.
-bool TryEncode(png_structp png, png_infop info, ImageSize size,
+bool TryEncode(png_structp png, png_infop info, ImageSize size, int channels,
                const uint8_t* pixels, absl::Span<const png_color> palette,
                std::string* bytes) {
   if (setjmp(png_jmpbuf(png)) != 0) return false;
   png_set_write_fn(png, bytes, Append, Flush);
   png_set_IHDR(png, info, size.columns, size.rows, /*bit_depth=*/8,
-               palette.empty() ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_PALETTE,
+               channels == 3     ? PNG_COLOR_TYPE_RGB
+               : palette.empty() ? PNG_COLOR_TYPE_GRAY
+                                 : PNG_COLOR_TYPE_PALETTE,
                PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                PNG_FILTER_TYPE_DEFAULT);
   if (!palette.empty()) {
@@ -153,22 +155,23 @@ bool TryEncode(png_structp png, png_infop info, ImageSize size,
   }
   png_write_info(png, info);
   for (int64_t row = 0; row < size.rows; ++row) {
-    png_write_row(png, pixels + row * size.columns);
+    png_write_row(png, pixels + row * size.columns * channels);
   }
   png_write_end(png, nullptr);
   return true;
 }
 
-// An image of bytes: levels of grey or, given a palette, its colours.
-std::string Encode(ImageSize size, const uint8_t* pixels,
+// An image of bytes: levels of grey, three channels or, given a palette, its
+// colours.
+std::string Encode(ImageSize size, int channels, const uint8_t* pixels,
                    absl::Span<const png_color> palette) {
   if (!IsEncodable(size)) return "";
   std::string bytes;
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr,
                                             FailToEncode, IgnoreWarning);
   png_infop info = png == nullptr ? nullptr : png_create_info_struct(png);
-  const bool encoded =
-      info != nullptr && TryEncode(png, info, size, pixels, palette, &bytes);
+  const bool encoded = info != nullptr && TryEncode(png, info, size, channels,
+                                                    pixels, palette, &bytes);
   png_destroy_write_struct(&png, &info);
   // Of an image of this size there is nothing else that libpng could refuse.
   if (!encoded) throw std::bad_alloc();
@@ -178,7 +181,11 @@ std::string Encode(ImageSize size, const uint8_t* pixels,
 }  // namespace
 
 std::string EncodePng(ImageSize size, const uint8_t* pixels) {
-  return Encode(size, pixels, {});
+  return Encode(size, 1, pixels, {});
+}
+
+std::string EncodeRgbPng(ImageSize size, const uint8_t* pixels) {
+  return Encode(size, 3, pixels, {});
 }
 
 std::string EncodePalettePng(ImageSize size, const uint8_t* pixels,
@@ -191,7 +198,7 @@ std::string EncodePalettePng(ImageSize size, const uint8_t* pixels,
   for (const Rgb& color : palette) {
     colors.push_back({color.red, color.green, color.blue});
   }
-  return Encode(size, pixels, colors);
+  return Encode(size, 1, pixels, colors);
 }
 
 }  // namespace tape

@@ -74,6 +74,9 @@ struct Rgb {
   uint8_t red = 0, green = 0, blue = 0;
 };
 
+// The same of size.pixels() colours: red, green and blue side by side.
+std::string EncodeRgbPng(ImageSize size, const uint8_t* pixels);
+
 // The bytes of a PNG file in colour, whose pixel i is palette[pixels[i]]. Empty
 // unless the size is as above, the palette has 1 to 256 colours, and each pixel
 // one of them.

@@ -47,7 +47,10 @@ struct ReportInput {
   // The name of each class; by default its number.
   std::vector<std::string> class_names = {};
 
-  const DataSplits* data = nullptr;  // Grey levels. Not owned.
+  const DataSplits* data = nullptr;  // Images of bytes. Not owned.
+  // Of their pixels: 1 of grey images; 3 of colour images, red, green and blue
+  // side by side.
+  int channels = 1;
   // Of each sample of data->test, in its order: the class it is taken for,
   // int32 [n]; how probable each class is, float32 [n, classes]; and the
   // outputs of a hidden layer of two units, float32 [n, 2].

@@ -32,10 +32,25 @@ bool IsFloatMatrix(const std::optional<Tensor>& tensor) {
          tensor->shape().rank() == 2;
 }
 
-std::string SampleImage(const Dataset& dataset, int64_t sample,
-                        ImageSize size) {
-  return EncodePng(size, dataset.images.values<uint8_t>().data() +
-                             sample * dataset.pixels());
+// Rows and columns of the images, in pixels of any number of channels.
+absl::StatusOr<ImageSize> SampleSize(const ReportInput& input,
+                                     const Dataset& dataset) {
+  absl::StatusOr<ImageSize> size = SizeOfImages(dataset);
+  if (!size.ok() || input.channels == 1) return size;
+  // What SizeOfImages takes for a column is a channel of a pixel.
+  if (input.channels != 3 || size->columns % 3 != 0) {
+    return absl::InvalidArgumentError("expected 1 or 3 channels");
+  }
+  size->columns /= 3;
+  return size;
+}
+
+std::string SampleImage(const ReportInput& input, const Dataset& dataset,
+                        int64_t sample, ImageSize size) {
+  const uint8_t* const pixels =
+      dataset.images.values<uint8_t>().data() + sample * dataset.pixels();
+  return input.channels == 3 ? EncodeRgbPng(size, pixels)
+                             : EncodePng(size, pixels);
 }
 
 // The test samples that the model got wrong and was surest of, surest first.
@@ -102,7 +117,7 @@ void AddMistakes(const ReportInput& input, Page& page) {
       input.probabilities->shape()[0] != test.size()) {
     return;
   }
-  const absl::StatusOr<ImageSize> size = SizeOfImages(test);
+  const absl::StatusOr<ImageSize> size = SampleSize(input, test);
   if (!size.ok()) return;
   ImageGrid grid = {
       .id = "mistakes",
@@ -122,7 +137,7 @@ void AddMistakes(const ReportInput& input, Page& page) {
             ? "> 99.9 %"
             : Percent(mistake.probability, 1);
     grid.images.push_back(
-        {.png = SampleImage(test, mistake.sample, *size),
+        {.png = SampleImage(input, test, mistake.sample, *size),
          .title = absl::StrFormat(
              "test image %s: taken for %s with probability %.6f, is %s",
              CountText(mistake.sample), taken, mistake.probability, is),
@@ -165,7 +180,7 @@ void AddData(const ReportInput& input, Page& page) {
     page.Add(*figure);
   }
 
-  const absl::StatusOr<ImageSize> size = SizeOfImages(train);
+  const absl::StatusOr<ImageSize> size = SampleSize(input, train);
   if (size.ok()) {
     ImageGrid samples = {.id = "samples",
                          .title = "Samples",
@@ -184,7 +199,7 @@ void AddData(const ReportInput& input, Page& page) {
         if (all[i] != label) continue;
         ++found;
         samples.images.push_back(
-            {.png = SampleImage(train, i, *size),
+            {.png = SampleImage(input, train, i, *size),
              .title = absl::StrCat("training image ", CountText(i), ": ",
                                    ClassName(input, label))});
       }

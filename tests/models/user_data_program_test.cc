@@ -3,10 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <cstdint>
 #include <filesystem>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -14,6 +18,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "framework/core/random.h"
+#include "framework/io/grey_png.h"
+#include "framework/io/idx.h"
 #include "tests/file_testing.h"
 #include "tests/models/program_testing.h"
 
@@ -154,6 +160,90 @@ TEST(UserDataProgramTest, ARegressionIsLearntInTheUnitsOfItsTarget) {
       absl::SimpleAtod(predicted.substr(3, predicted.find('\n') - 3), &first));
   EXPECT_GT(first, -20);
   EXPECT_LT(first, 30);
+}
+
+// Images of one of three colours, with noise, under names of any language.
+std::string Colours() {
+  const std::string folder = NewRun("colours");
+  RandomStream random(2, 0);
+  int i = 0;
+  for (const auto& [name, red, green, blue] :
+       {std::tuple("grün", 60, 170, 70), std::tuple("rose red", 200, 40, 60),
+        std::tuple("sky", 80, 140, 230)}) {
+    fs::create_directories(folder + "/" + name);
+    for (int k = 0; k < 40; ++k) {
+      std::vector<uint8_t> pixels;
+      for (int p = 0; p < 5 * 7; ++p) {
+        for (const int level : {red, green, blue}) {
+          pixels.push_back(static_cast<uint8_t>(
+              std::clamp(level + 100 * (random.Uniform() - 0.5), 0.0, 255.0)));
+        }
+      }
+      WriteText(absl::StrCat(folder, "/", name, "/", i++, ".png"),
+                EncodeRgbPng({5, 7}, pixels.data()));
+    }
+  }
+  return folder;
+}
+
+TEST(UserDataProgramTest, ColourImagesOfNamedClassesAreLearnt) {
+  const std::string data = Colours(), run = NewRun("run");
+  const std::string trained =
+      Printed(kTrain, {"--data=" + data, "--layers=16", "--epochs=20",
+                       "--report", "--run_dir=" + run});
+  EXPECT_THAT(trained, HasSubstr("105-16-3 relu"));
+  EXPECT_GT(NumberAfter(trained, "test accuracy"), 0.95);
+  EXPECT_THAT(trained, HasSubstr("rose red"));
+  const std::string report = ReadText(run + "/report.html");
+  for (const char* const part : {"grün", "Samples", "test images"}) {
+    EXPECT_THAT(report, HasSubstr(part));
+  }
+  EXPECT_THAT(Printed(kPredict, {"--model=" + run + "/model.safetensors",
+                                 "--data=" + data}),
+              HasSubstr("rose red/41.png  rose red "));
+  ExpectOneLineOfError(RunProgram(kTrain, {"--data=" + data, "--target=kind"}),
+                       {"--target: expected none for a folder of images"});
+}
+
+// The letters of EMNIST have labels from 1 to 26.
+TEST(UserDataProgramTest, LabelsMayBeginAtOne) {
+  const std::string data = NewRun("letters"), run = NewRun("run");
+  fs::create_directories(data);
+  RandomStream random(3, 0);
+  std::vector<std::vector<double>> letters(26, std::vector<double>(64));
+  for (auto& letter : letters) {
+    for (double& pixel : letter) pixel = random.Uniform() < 0.5 ? 0 : 200;
+  }
+  for (const auto& [split, count] :
+       {std::pair("train", 520), std::pair("test", 260)}) {
+    std::vector<uint8_t> images, labels;
+    for (int i = 0; i < count; ++i) {
+      labels.push_back(static_cast<uint8_t>(1 + i % 26));
+      for (const double pixel : letters[i % 26]) {
+        images.push_back(static_cast<uint8_t>(pixel + 55 * random.Uniform()));
+      }
+    }
+    const std::string prefix =
+        absl::StrCat(data, "/emnist-letters-", split, "-");
+    ASSERT_TRUE(
+        WriteIdx(prefix + "images-idx3-ubyte", {count, 8, 8}, images).ok());
+    ASSERT_TRUE(WriteIdx(prefix + "labels-idx1-ubyte", {count}, labels).ok());
+  }
+  const std::string trained = Printed(
+      kTrain,
+      {"--data=" + data, "--layers=32", "--epochs=15", "--run_dir=" + run});
+  EXPECT_THAT(trained, HasSubstr("64-32-26 relu"));
+  EXPECT_THAT(trained, HasSubstr("15 epochs of 520 samples"));
+  EXPECT_GT(NumberAfter(trained, "test accuracy"), 0.95);
+  const std::string predicted = Printed(
+      kPredict, {"--model=" + run + "/model.safetensors",
+                 "--data=" + data + "/emnist-letters-test-images-idx3-ubyte"});
+  EXPECT_THAT(predicted, testing::StartsWith("0    1 "));
+  EXPECT_THAT(predicted, HasSubstr("\n25   26 "));
+  fs::remove(data + "/emnist-letters-test-labels-idx1-ubyte");
+  ExpectOneLineOfError(
+      RunProgram(kTrain, {"--data=" + data}),
+      {data, "expected the labels of \"emnist-letters-test-images"});
 }
 
 // Whatever the file system and the clock have seen of it, a run that is resumed
