@@ -1,14 +1,14 @@
 #!/usr/bin/python3
-"""Holds models/examples to scikit-learn on two real tables of Debian's python3-vega-datasets, fold by fold:
+"""Holds models/examples, and train --data, to scikit-learn on two real tables of Debian's python3-vega-datasets, fold by fold:
 
-  bazel build //models/examples/...
+  bazel build //models/...
   tests/models/scikit_learn_tables.py
 
 Five folds, every fifth row being held out; the same layers, optimiser, scaling, batches and epochs; needs
 python3-sklearn too. Printed on 2026-11-29 with scikit-learn 1.2.1:
 
-  weather: accuracy 0.6564, scikit-learn 0.6509
-  cars: r2 0.7697, scikit-learn 0.7568
+  weather: accuracy 0.6564, train --data 0.6530, scikit-learn 0.6509
+  cars: r2 0.7697, train --data 0.7663, scikit-learn 0.7568
   cars, linear: rmse within 1.1e-06 of least squares
 
 The third figure is relative, to NumPy's least-squares solution.
@@ -17,6 +17,7 @@ The third figure is relative, to NumPy's least-squares solution.
 import csv
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import warnings
@@ -26,7 +27,8 @@ import vega_datasets
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'bazel-bin', 'models', 'examples')
+MODELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'bazel-bin', 'models')
+PROGRAMS = os.path.join(MODELS, 'examples')
 DATA = os.path.join(os.path.dirname(vega_datasets.__file__), '_data')
 FOLDS = 5
 NUMBERS = ['Cylinders', 'Displacement', 'Horsepower', 'Weight_in_lbs', 'Acceleration']
@@ -38,8 +40,14 @@ def folds(rows):
                [row for i, row in enumerate(rows) if i % FOLDS == fold])
 
 
-def ours(program, work, train, test, *arguments):
-    """The numbers that the program prints of the two lists of rows."""
+def numbers(command):
+    """The numbers that a program prints."""
+    printed = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True).stdout
+    return [float(word) for word in printed.replace(',', ' ').split() if word[0] in '-0123456789']
+
+
+def write(work, train, test):
+    """The two lists of rows as CSV files; their paths."""
     paths = []
     for name, rows in ('train', train), ('test', test):
         paths.append(os.path.join(work, name + '.csv'))
@@ -47,9 +55,23 @@ def ours(program, work, train, test, *arguments):
             writer = csv.DictWriter(file, rows[0].keys())
             writer.writeheader()
             writer.writerows(rows)
-    printed = subprocess.run([os.path.join(PROGRAMS, program), *paths, *arguments], stdout=subprocess.PIPE,
-                             stderr=subprocess.DEVNULL, check=True, text=True).stdout
-    return [float(word) for word in printed.replace(',', ' ').split() if word[0] in '-0123456789']
+    return paths
+
+
+def ours(program, work, train, test, *arguments):
+    """The numbers that an example prints of the two lists of rows."""
+    return numbers([os.path.join(PROGRAMS, program), *write(work, train, test), *arguments])
+
+
+def by_flags(work, train, test, target, units, batch, epochs, seed):
+    """The numbers that evaluate prints of the test rows and the model that train made of the others."""
+    paths = write(work, train, test)
+    run = os.path.join(work, 'run')
+    shutil.rmtree(run, ignore_errors=True)
+    subprocess.run([os.path.join(MODELS, 'train'), '--data=' + paths[0], '--target=' + target, '--test=0',
+                    f'--layers={units}', f'--batch_size={batch}', f'--epochs={epochs}', f'--seed={seed}',
+                    '--nohtml_report', '--run_dir=' + run], stdout=subprocess.DEVNULL, check=True)
+    return numbers([os.path.join(MODELS, 'evaluate'), '--model=' + run, '--data=' + paths[1]])
 
 
 def network(kind, units, batch, epochs, seed):
@@ -61,15 +83,17 @@ def weather(work):
     with open(os.path.join(DATA, 'seattle-weather.csv'), newline='') as file:
         rows = list(csv.DictReader(file))
     names = ['precipitation', 'temp_max', 'temp_min', 'wind']
-    found, theirs = [], []
+    found, flags, theirs = [], [], []
     for seed, (train, test) in enumerate(folds(rows)):
+        flags.append(by_flags(work, train, test, 'weather', 64, 64, 100, seed)[0])
         found.append(ours('table_classifier', work, train, test, 'weather', str(seed))[0])
         x = [np.array([[float(row[name]) for name in names] for row in part]) for part in (train, test)]
         y = [[row['weather'] for row in part] for part in (train, test)]
         scale = StandardScaler().fit(x[0])
         model = network(MLPClassifier, 64, 64, 100, seed).fit(scale.transform(x[0]), y[0])
         theirs.append(model.score(scale.transform(x[1]), y[1]))
-    print(f'weather: accuracy {np.mean(found):.4f}, scikit-learn {np.mean(theirs):.4f}')
+    print(f'weather: accuracy {np.mean(found):.4f}, train --data {np.mean(flags):.4f}, '
+          f'scikit-learn {np.mean(theirs):.4f}')
 
 
 def cars(work):
@@ -77,8 +101,9 @@ def cars(work):
         rows = [row for row in json.load(file) if row['Miles_per_Gallon'] is not None]
     rows = [{name: row[name] for name in [*NUMBERS, 'Origin', 'Miles_per_Gallon']} for row in rows]
     origins = sorted({row['Origin'] for row in rows})
-    found, theirs, errors = [], [], []
+    found, flags, theirs, errors = [], [], [], []
     for seed, (train, test) in enumerate(folds(rows)):
+        flags.append(by_flags(work, train, test, 'Miles_per_Gallon', 32, 32, 200, seed)[2])
         found.append(ours('table_regression', work, train, test, 'Miles_per_Gallon', '32')[1])
         rmse = ours('table_regression', work, train, test, 'Miles_per_Gallon')[0]
 
@@ -97,7 +122,7 @@ def cars(work):
         solution = np.linalg.lstsq(with_one[0], y[0], rcond=None)[0]
         expected = np.sqrt(np.mean((with_one[1] @ solution - y[1])**2))
         errors.append(abs(rmse - expected) / expected)
-    print(f'cars: r2 {np.mean(found):.4f}, scikit-learn {np.mean(theirs):.4f}')
+    print(f'cars: r2 {np.mean(found):.4f}, train --data {np.mean(flags):.4f}, scikit-learn {np.mean(theirs):.4f}')
     print(f'cars, linear: rmse within {max(errors):.1e} of least squares')
 
 

@@ -13,10 +13,13 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "framework/core/random.h"
 #include "framework/io/grey_png.h"
 #include "framework/io/idx.h"
@@ -295,6 +298,35 @@ TEST(UserDataProgramTest, AKilledRunGoesOnToTheSameBits) {
       RunProgram(kTrain, {"--resume", "--run_dir=" + whole, "--epochs=9",
                           "--activation=tanh"}),
       {"expected activation relu, as the run began, found tanh"});
+}
+
+// The commands of the README's section, on a table of the same target.
+TEST(UserDataProgramTest, WhatTheReadmeShowsWorks) {
+  std::string table = ReadText(Fruits());
+  table.replace(table.find("kind"), 4, "weather");
+  const std::string data = WriteText(In("weather.csv"), table);
+  const std::string run = NewRun("run");
+  const std::string readme = ReadText("README.md");
+  const size_t begin = readme.find("## Train on your own data");
+  ASSERT_NE(begin, std::string::npos);
+  const std::string section =
+      readme.substr(begin, readme.find("\n## ", begin + 1) - begin);
+  int commands = 0;
+  for (const absl::string_view line : absl::StrSplit(section, '\n')) {
+    if (!absl::StartsWith(line, "bazel run //models:")) continue;
+    std::vector<std::string> words = absl::StrSplit(
+        absl::StrReplaceAll(
+            line, {{"$PWD/weather.csv", data}, {"/tmp/weather", run}}),
+        ' ');
+    const std::string program =
+        absl::StrReplaceAll(words[2], {{"//models:", "models/"}});
+    words.erase(words.begin(), words.begin() + 4);  // Up to "--".
+    Printed(program, words);
+    ++commands;
+  }
+  EXPECT_EQ(commands, 3);
+  EXPECT_THAT(Printed("tests/readme_serve", {run + "/model.safetensors", data}),
+              HasSubstr("cherry\n"));
 }
 
 TEST(UserDataProgramTest, ACheckpointPredicts) {
