@@ -104,6 +104,7 @@ std::vector<Fact> UserFacts(const FinishedRun& run) {
                             rows(splits.test), " for the test")},
       {"layers", absl::StrJoin(user.mlp.layers, ", ")},
       {"activation", user.mlp.activation},
+      {"BatchNorm", user.mlp.batch_norm ? "before each activation" : "none"},
       {"dropout", Number(user.mlp.dropout)},
       {"optimiser", user.mlp.optimizer},
       {"schedule", user.mlp.schedule},

@@ -49,6 +49,7 @@ void ForEachOfUser(Run& user, Visit visit) {
   visit("target", user.data.target);
   visit("test", user.data.test);
   visit("activation", user.mlp.activation);
+  visit("batch_norm", user.mlp.batch_norm);
   visit("dropout", user.mlp.dropout);
   visit("optimizer", user.mlp.optimizer);
   visit("schedule", user.mlp.schedule);
@@ -132,6 +133,11 @@ void AddSplits(const Splits& splits, Metadata& record) {
 }
 
 std::string Text(const std::string& text) { return text; }
+std::string Text(bool value) { return value ? "true" : "false"; }
+bool Read(absl::string_view text, bool& value) {
+  value = text == "true";
+  return value || text == "false";
+}
 bool Read(absl::string_view text, std::string& value) {
   value = std::string(text);
   return true;

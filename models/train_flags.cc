@@ -55,6 +55,8 @@ ABSL_FLAG(std::optional<std::string>, layers, std::nullopt,
 ABSL_FLAG(std::string, activation, "",
           "with --data: after each hidden layer: relu, leaky_relu, elu, selu, "
           "gelu, silu, tanh, sigmoid or softplus; by default relu");
+ABSL_FLAG(bool, batch_norm, false,
+          "with --data: BatchNorm before each activation");
 ABSL_FLAG(
     std::optional<double>, dropout, std::nullopt,
     "with --data: share of the hidden units to leave out in each training "
@@ -160,6 +162,7 @@ constexpr ShownFlag kFlags[] = {{"experiment", "NAME"},
                                 {"test", "X"},
                                 {"layers", "N,N"},
                                 {"activation", "NAME"},
+                                {"batch_norm", ""},
                                 {"dropout", "X"},
                                 {"optimizer", "NAME"},
                                 {"schedule", "NAME"},
@@ -256,6 +259,7 @@ absl::Status ReadUserFlags(RunSettings& run) {
       {"test", absl::GetFlag(FLAGS_test).has_value()},
       {"layers", absl::GetFlag(FLAGS_layers).has_value()},
       {"activation", !absl::GetFlag(FLAGS_activation).empty()},
+      {"batch_norm", absl::GetFlag(FLAGS_batch_norm)},
       {"dropout", absl::GetFlag(FLAGS_dropout).has_value()},
       {"optimizer", !absl::GetFlag(FLAGS_optimizer).empty()},
       {"schedule", !absl::GetFlag(FLAGS_schedule).empty()},
@@ -286,6 +290,7 @@ absl::Status ReadUserFlags(RunSettings& run) {
       ReadShare("test", absl::GetFlag(FLAGS_test), user.data.test);
   status.Update(
       ReadShare("dropout", absl::GetFlag(FLAGS_dropout), user.mlp.dropout));
+  user.mlp.batch_norm |= absl::GetFlag(FLAGS_batch_norm);
   status.Update(ReadLayers(user.mlp.layers));
   status.Update(ReadName("activation", absl::GetFlag(FLAGS_activation),
                          IsActivation, ActivationNames(), user.mlp.activation));

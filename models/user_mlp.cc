@@ -131,7 +131,8 @@ std::string DescriptionOf(const UserMlp& mlp, const UserData& data) {
   std::vector<int64_t> units = {data.splits.train.Find("x")->shape()[1]};
   units.insert(units.end(), mlp.layers.begin(), mlp.layers.end());
   units.push_back(OutputUnits(data));
-  return absl::StrCat(absl::StrJoin(units, "-"), " ", mlp.activation, ", ",
+  return absl::StrCat(absl::StrJoin(units, "-"), " ", mlp.activation,
+                      mlp.batch_norm ? " with BatchNorm, " : ", ",
                       mlp.optimizer, ", ", Name(data.task));
 }
 
@@ -148,9 +149,13 @@ absl::StatusOr<Model> DeclareUserMlp(const UserMlp& mlp, const UserData& data,
   std::vector<int64_t> units = mlp.layers;
   units.push_back(OutputUnits(data));
   const auto activation = Find(kActivations, mlp.activation);
+  int layer = 0;
   const Var output =
       Mlp(features.dtype == DType::kUint8 ? ScaledPixels(x) : x,
           {.units = units, .activation = [&](Var sum) {
+             if (mlp.batch_norm) {
+               sum = BatchNorm(sum, absl::StrCat("layer", ++layer, "/norm"));
+             }
              const Var hidden = activation(sum);
              return mlp.dropout > 0 ? Dropout(hidden, mlp.dropout) : hidden;
            }});

@@ -20,7 +20,8 @@ namespace tape {
 struct UserMlp {
   std::vector<int64_t> layers = {256, 128};  // Units of the hidden layers.
   std::string activation = "relu";
-  double dropout = 0;  // After each hidden layer; at least 0, below 1.
+  bool batch_norm = false;  // Before each activation.
+  double dropout = 0;       // After each hidden layer; at least 0, below 1.
   std::string optimizer = "adam";
   std::string schedule = "constant";
 };

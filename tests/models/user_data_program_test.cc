@@ -258,7 +258,8 @@ TEST(UserDataProgramTest, AKilledRunGoesOnToTheSameBits) {
       "--layers=16",      "--epochs=6",
       "--validation=0.2", "--patience=4",
       "--dropout=0.3",    "--checkpoint_every=3steps",
-      "--nohtml_report",  "--optimizer=adamw"};
+      "--nohtml_report",  "--optimizer=adamw",
+      "--batch_norm"};
   const auto with = [&](const std::string& run,
                         std::vector<std::string> more = {}) {
     std::vector<std::string> all = flags;
