@@ -19,6 +19,7 @@
 #include "framework/core/updates.h"
 #include "framework/data/batches.h"
 #include "framework/data/csv.h"
+#include "framework/data/data_source.h"
 #include "framework/data/dataset.h"
 #include "framework/data/image_folder.h"
 #include "framework/data/images.h"

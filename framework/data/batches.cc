@@ -15,9 +15,16 @@
 #include "framework/core/text.h"
 
 namespace tape {
-namespace {
+namespace internal {
 
-// How many samples the batches of an epoch over `samples` have together.
+absl::Status CheckBatchSize(int64_t batch_size) {
+  if (batch_size >= 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("expected batches of at least 1 sample, found a "
+                   "batch_size of ",
+                   batch_size));
+}
+
 int64_t SamplesPerEpoch(int64_t samples, const BatchOptions& options) {
   const int64_t full = samples / options.batch_size;
   if (options.order == Order::kSampled) return full * options.batch_size;
@@ -31,6 +38,26 @@ int64_t SamplesPerEpoch(int64_t samples, const BatchOptions& options) {
   }
   return 0;
 }
+
+std::vector<int64_t> BatchSizes(int64_t samples, int64_t batch_size) {
+  std::vector<int64_t> sizes;
+  if (samples >= batch_size) sizes.push_back(batch_size);
+  const int64_t rest = samples % batch_size;
+  if (rest > 0) sizes.push_back(rest);
+  return sizes;
+}
+
+absl::Status CheckPlace(int64_t place, int64_t samples, int64_t batch_size) {
+  const bool at_a_batch = place % batch_size == 0 || place == samples;
+  if (place >= 0 && place <= samples && at_a_batch) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("expected a place between the batches of ", samples,
+                   " samples by ", batch_size, ", found ", place));
+}
+
+}  // namespace internal
+
+namespace {
 
 // What an epoch's order and draws are drawn from.
 RandomStream RandomOf(int epoch, uint64_t seed) {
@@ -80,17 +107,12 @@ Batches::Batches(const DataTable& table, BatchOptions options)
 
 void Batches::Begin(absl::Status status, int64_t samples) {
   status_ = std::move(status);
-  if (options_.batch_size < 1) {
-    status_.Update(absl::InvalidArgumentError(
-        absl::StrCat("expected batches of at least 1 sample, found a "
-                     "batch_size of ",
-                     options_.batch_size)));
-  }
+  status_.Update(internal::CheckBatchSize(options_.batch_size));
   if (!status_.ok()) {
     options_ = {.batch_size = 1, .order = Order::kFixed};
     return;
   }
-  end_ = SamplesPerEpoch(samples, options_);
+  end_ = internal::SamplesPerEpoch(samples, options_);
   if (options_.order != Order::kFixed) {
     const int64_t rows = std::min(options_.batch_size, samples);
     order_.resize(samples);
@@ -115,11 +137,7 @@ int64_t Batches::batches_per_epoch() const {
 }
 
 std::vector<int64_t> Batches::sizes() const {
-  std::vector<int64_t> sizes;
-  if (end_ >= options_.batch_size) sizes.push_back(options_.batch_size);
-  const int64_t rest = end_ % options_.batch_size;
-  if (rest > 0) sizes.push_back(rest);
-  return sizes;
+  return internal::BatchSizes(end_, options_.batch_size);
 }
 
 void Batches::StartEpoch(int epoch) {
@@ -140,12 +158,10 @@ BatchesState Batches::state() const {
 }
 
 absl::Status Batches::Restore(BatchesState state) {
-  const bool at_a_batch =
-      state.samples % options_.batch_size == 0 || state.samples == end_;
-  if (state.samples < 0 || state.samples > end_ || !at_a_batch) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "expected a place between the batches of ", end_, " samples by ",
-        options_.batch_size, ", found ", state.samples));
+  if (absl::Status status =
+          internal::CheckPlace(state.samples, end_, options_.batch_size);
+      !status.ok()) {
+    return status;
   }
   std::vector<bool> seen(order_.size());
   for (const uint32_t sample : state.order) {

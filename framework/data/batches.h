@@ -75,7 +75,31 @@ struct BatchesState {
   std::vector<uint32_t> order = {};  // Of all samples; empty if it is fixed.
 };
 
-class Batches {
+// The batches of a training set, whatever they are read from.
+class BatchSequence {
+ public:
+  virtual ~BatchSequence() = default;
+  // OK, or why there is no batch.
+  virtual const absl::Status& status() const = 0;
+  virtual int64_t batches_per_epoch() const = 0;
+  // The sizes that an epoch's batches have, each once, the first batch's first.
+  virtual std::vector<int64_t> sizes() const = 0;
+  // Goes to the start of an epoch. What is random of it depends on
+  // (seed, epoch) alone, so a resumed training sees what an uninterrupted one
+  // would have seen.
+  virtual void StartEpoch(int epoch) = 0;
+  // The next batch of the epoch, which the next call may overwrite, or nothing at
+  // its end.
+  virtual std::optional<Batch> Next() = 0;
+  // How many samples the batches of the epoch had so far.
+  virtual int64_t samples() const = 0;
+  virtual BatchesState state() const = 0;
+  // Goes to where another object with the same options and as many samples was.
+  // The error, which changes nothing: `state` is not of such an object.
+  virtual absl::Status Restore(BatchesState state) = 0;
+};
+
+class Batches : public BatchSequence {
  public:
   // Stands at the start of epoch 0. `dataset` must outlive this object. The
   // batch_size may exceed the data set: then an epoch is one smaller batch
@@ -90,29 +114,21 @@ class Batches {
   // batch has no sample. Then there is no batch. kFailedPrecondition from the call
   // of Next on that finds a data set of other types than at the start: moved from,
   // or another one. Then there is none from that call on.
-  const absl::Status& status() const { return status_; }
+  const absl::Status& status() const override { return status_; }
 
-  int64_t batches_per_epoch() const;
-  // The sizes that an epoch's batches have, each once, the first batch's first.
-  std::vector<int64_t> sizes() const;
-
-  // Goes to the start of an epoch. What is random of it depends on
-  // (seed, epoch) alone, so a resumed training sees what an uninterrupted one
-  // would have seen.
-  void StartEpoch(int epoch);
+  int64_t batches_per_epoch() const override;
+  std::vector<int64_t> sizes() const override;
+  void StartEpoch(int epoch) override;
 
   // The next batch of the epoch, or nothing at its end. Never allocates, and
   // takes no longer for a larger data set. If the order is fixed, the batch is
   // a view of the data set; otherwise it is a copy that the next call of Next
   // overwrites.
-  std::optional<Batch> Next();
+  std::optional<Batch> Next() override;
 
-  // How many samples the batches of the epoch had so far.
-  int64_t samples() const { return next_; }
-  BatchesState state() const;
-  // Goes to where another object with the same options and as many samples was.
-  // The error, which changes nothing: `state` is not of such an object.
-  absl::Status Restore(BatchesState state);
+  int64_t samples() const override { return next_; }
+  BatchesState state() const override;
+  absl::Status Restore(BatchesState state) override;
 
  private:
   // A column of what the batches are made of.
@@ -147,6 +163,20 @@ class Batches {
   // Empty if the order is fixed.
   std::vector<uint32_t> order_;
 };
+
+namespace internal {
+
+// What all kinds of batches have in common.
+// An error unless a batch has at least one sample.
+absl::Status CheckBatchSize(int64_t batch_size);
+// How many samples the batches of an epoch over `samples` have together.
+int64_t SamplesPerEpoch(int64_t samples, const BatchOptions& options);
+// BatchSequence::sizes of an epoch of so many samples.
+std::vector<int64_t> BatchSizes(int64_t samples, int64_t batch_size);
+// An error unless `place` is between two batches, or at an end, of the epoch.
+absl::Status CheckPlace(int64_t place, int64_t samples, int64_t batch_size);
+
+}  // namespace internal
 
 }  // namespace tape
 

@@ -128,8 +128,8 @@ absl::Status CheckWatched(const Model& model, const TrainOptions& options) {
 }  // namespace
 
 absl::Status InTraining(const absl::Status& status) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("Train: in training: ", status.message()));
+  return absl::Status(status.code(),
+                      absl::StrCat("Train: in training: ", status.message()));
 }
 
 absl::Status CheckModel(const Model& model) {
@@ -174,7 +174,7 @@ absl::Status CheckModel(const Model& model) {
   return status;
 }
 
-absl::Status CheckRun(const Batches& batches, const SplitViews& data,
+absl::Status CheckRun(const BatchSequence& batches, const SplitViews& data,
                       const Model& model, const TrainOptions& options,
                       absl::Span<const ReportedSum> shown) {
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;

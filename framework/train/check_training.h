@@ -16,7 +16,7 @@ namespace tape {
 // Returns an error unless the options are in their ranges, training has batches,
 // early stopping watches samples and a metric that is there, and reports can be
 // written.
-absl::Status CheckRun(const Batches& batches, const SplitViews& data,
+absl::Status CheckRun(const BatchSequence& batches, const SplitViews& data,
                       const Model& model, const TrainOptions& options,
                       absl::Span<const ReportedSum> shown);
 

@@ -37,9 +37,29 @@ double Number(const Plan& plan, Var fetch) {
                                         : value.values<float>()[0];
 }
 
+int64_t SplitView::size() const {
+  if (source_ != nullptr) return source_->size();
+  return images_ != nullptr ? images_->size() : table_->size();
+}
+
+std::unique_ptr<BatchSequence> SplitView::MakeBatches(
+    const BatchOptions& options) const {
+  if (source_ != nullptr) {
+    return std::make_unique<SourceBatches>(*source_, window_, options);
+  }
+  return images_ != nullptr ? std::make_unique<Batches>(*images_, options)
+                            : std::make_unique<Batches>(*table_, options);
+}
+
 std::vector<std::string> SplitView::columns() const {
   if (images_ != nullptr) return {"images", "labels"};
   std::vector<std::string> names;
+  if (source_ != nullptr) {
+    for (const SourceColumn& column : source_->columns()) {
+      names.push_back(column.name);
+    }
+    return names;
+  }
   for (const Column& column : table_->columns) names.push_back(column.name);
   return names;
 }
@@ -53,6 +73,7 @@ void FedColumns::Feed(const Model& model, const Batch& batch,
 }
 
 const TensorType& SplitView::type(int column) const {
+  if (source_ != nullptr) return source_->columns()[column].type;
   if (table_ != nullptr) return table_->columns[column].values.type();
   return (column == 0 ? images_->images : images_->labels).type();
 }
@@ -193,9 +214,9 @@ Evaluation::Evaluation(const SplitView& samples, absl::string_view split,
           {.batch_size = options.batch_size, .order = Order::kFixed})) {}
 
 absl::Status Evaluation::CheckBatches() const {
-  if (batches_.status().ok()) return absl::OkStatus();
+  if (batches_->status().ok()) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("Train: in evaluation: ", batches_.status().message()));
+      absl::StrCat("Train: in evaluation: ", batches_->status().message()));
 }
 
 absl::Status Evaluation::Check(const Model& model) {
@@ -222,9 +243,9 @@ absl::StatusOr<EpochMetrics> Evaluation::Run(Plan& plan, const Model& model) {
                        Printable(metric.name), "\", found null"));
     }
   }
-  batches_.StartEpoch(0);
+  batches_->StartEpoch(0);
   std::vector<Feed> feeds;
-  while (std::optional<Batch> batch = batches_.Next()) {
+  while (std::optional<Batch> batch = batches_->Next()) {
     columns_.Feed(model, *batch, feeds);
     absl::Status status = plan.Run(feeds, Loc{});
     if (!status.ok()) return status;

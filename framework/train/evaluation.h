@@ -5,6 +5,7 @@
 #define TAPE_FRAMEWORK_TRAIN_EVALUATION_H_
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "framework/data/batches.h"
+#include "framework/data/data_source.h"
 #include "framework/data/dataset.h"
 #include "framework/data/table.h"
 #include "framework/metrics/classification.h"
@@ -35,25 +37,24 @@ struct ReportedSum {
 };
 
 // The samples of one split: a data set of images, with the columns "images" and
-// "labels", or a table. What it is of must outlive it.
+// "labels", a table, or a source. What it is of must outlive it.
 class SplitView {
  public:
   SplitView(const Dataset& images) : images_(&images) {}  // NOLINT: implicit.
   SplitView(const DataTable& table) : table_(&table) {}   // NOLINT: implicit.
+  SplitView(DataSource& source, int64_t window)
+      : source_(&source), window_(window) {}
 
-  int64_t size() const {
-    return images_ != nullptr ? images_->size() : table_->size();
-  }
-  Batches MakeBatches(const BatchOptions& options) const {
-    return images_ != nullptr ? Batches(*images_, options)
-                              : Batches(*table_, options);
-  }
+  int64_t size() const;
+  std::unique_ptr<BatchSequence> MakeBatches(const BatchOptions& options) const;
   std::vector<std::string> columns() const;
   const TensorType& type(int column) const;
 
  private:
   const Dataset* images_ = nullptr;
   const DataTable* table_ = nullptr;
+  DataSource* source_ = nullptr;
+  int64_t window_ = 0;
 };
 
 struct SplitViews {
@@ -121,7 +122,7 @@ class Evaluation {
   const SplitView samples_;
   const std::string split_;
   const Averaging averaging_;
-  Batches batches_;
+  std::unique_ptr<BatchSequence> batches_;
   FedColumns columns_;
   ConfusionMatrix confusion_ = ConfusionMatrix(1);
 };

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -99,7 +100,7 @@ class Training {
   absl::Status Start() {
     absl::Status status = CheckModel(model_);
     if (!status.ok()) return status;
-    status.Update(CheckRun(batches_, data_, model_, options_, shown_));
+    status.Update(CheckRun(*batches_, data_, model_, options_, shown_));
     absl::StatusOr<FedColumns> columns =
         FindColumns(model_, data_.train, "the training set");
     status.Update(columns.status());
@@ -186,7 +187,7 @@ class Training {
                                           .mode = Mode::kTraining,
                                           .threads = options_.threads,
                                           .precision = options_.precision,
-                                          .batch_sizes = batches_.sizes()},
+                                          .batch_sizes = batches_->sizes()},
                                          loc_);
     if (!train.ok()) return train.status();
     train_ = *std::move(train);
@@ -218,7 +219,7 @@ class Training {
           " epochs that the state has begun, found ", options_.epochs));
     }
     if (!in_epoch_) return absl::OkStatus();
-    absl::Status status = batches_.Restore(state_.batches);
+    absl::Status status = batches_->Restore(state_.batches);
     return status.ok() ? status
                        : absl::InvalidArgumentError(
                              absl::StrCat("Train: ", status.message()));
@@ -296,11 +297,11 @@ class Training {
   // One pass with updates over the training set, or the rest of one.
   absl::Status TrainEpoch() {
     PassSums& sums = state_.pass;
-    if (!in_epoch_) batches_.StartEpoch(state_.epoch);
+    if (!in_epoch_) batches_->StartEpoch(state_.epoch);
     in_epoch_ = true;
-    progress_.StartEpoch(state_.epoch, batches_.samples());
+    progress_.StartEpoch(state_.epoch, batches_->samples());
     pass_start_ = Clock::now();
-    while (std::optional<Batch> batch = batches_.Next()) {
+    while (std::optional<Batch> batch = batches_->Next()) {
       if (absl::Status status = Step(*batch); !status.ok()) return status;
       if (end_ == End::kDiverged) return absl::OkStatus();
       progress_.Advance(batch->size, MeanLoss(sums),
@@ -318,7 +319,7 @@ class Training {
         if (end_ == End::kDiverged) return absl::OkStatus();
       }
     }
-    const absl::Status& status = batches_.status();
+    const absl::Status& status = batches_->status();
     return status.ok() ? status : InTraining(status);
   }
 
@@ -380,7 +381,7 @@ class Training {
 
   bool IsPlanned(int64_t step) const {
     return options_.checkpoint_every.IsPlanned(step,
-                                               batches_.batches_per_epoch());
+                                               batches_->batches_per_epoch());
   }
 
   // Each state that is kept has the list: no more of it than is of use.
@@ -515,7 +516,7 @@ class Training {
     state.batches = {};
     if (in_epoch_) {
       state.pass.seconds += SecondsSince(pass_start_);
-      state.batches = batches_.state();
+      state.batches = batches_->state();
     }
     state.seconds += SecondsSince(start_);
     state.losses = losses_.state();
@@ -530,7 +531,7 @@ class Training {
   const Loc loc_;
   const bool skips_;  // Steps whose loss is above a limit that is fed.
   const std::vector<ReportedSum> shown_;
-  Batches batches_;
+  const std::unique_ptr<BatchSequence> batches_;
   FedColumns columns_;
   std::vector<Feed> feeds_;  // Of a step; kept, so that none allocates.
   Evaluations evaluations_;
@@ -583,6 +584,21 @@ absl::StatusOr<TrainResult> Train(
       model,
       {.train = data.train, .test = data.test, .validation = data.validation},
       options, progress, on_epoch, loc);
+}
+
+absl::StatusOr<TrainResult> Train(
+    const Model& model, const SourceSplits& data, const TrainOptions& options,
+    Progress& progress,
+    const std::function<absl::Status(const EpochResult&)>& on_epoch, Loc loc) {
+  if (data.train == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        CallText(loc, "Train"), ": expected a source to train on, found null"));
+  }
+  return TrainOn(model,
+                 {.train = SplitView(*data.train, data.window),
+                  .test = data.test,
+                  .validation = data.validation},
+                 options, progress, on_epoch, loc);
 }
 
 absl::StatusOr<TrainResult> Train(

@@ -15,6 +15,7 @@
 #include "framework/core/graph.h"
 #include "framework/core/updates.h"
 #include "framework/data/batches.h"
+#include "framework/data/data_source.h"
 #include "framework/data/dataset.h"
 #include "framework/data/table.h"
 #include "framework/log/progress.h"
@@ -175,6 +176,13 @@ struct TrainResult {
 // the functions of the options too.
 absl::StatusOr<TrainResult> Train(
     const Model& model, const TableSplits& data, const TrainOptions& options,
+    Progress& progress,
+    const std::function<absl::Status(const EpochResult&)>& on_epoch = nullptr,
+    Loc loc = Loc::Current());
+// The same on a source (../data/data_source.h), whose columns feed the model.
+// TrainFigures::kAfterEpoch reads it once more for each epoch that is evaluated.
+absl::StatusOr<TrainResult> Train(
+    const Model& model, const SourceSplits& data, const TrainOptions& options,
     Progress& progress,
     const std::function<absl::Status(const EpochResult&)>& on_epoch = nullptr,
     Loc loc = Loc::Current());
