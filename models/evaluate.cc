@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "framework/core/text.h"
 #include "framework/data/features.h"
 #include "framework/metrics/classification.h"
 #include "framework/serving/predictor.h"
@@ -113,6 +114,9 @@ absl::Status Evaluate(const ModelFile& file, const std::string& path,
   const absl::StatusOr<Predictor> predictor =
       Predictor::Make(*std::move(loaded), {.threads = threads});
   if (!predictor.ok()) return predictor.status();
+  for (const std::string& note : data->notes) {
+    absl::FPrintF(stderr, "%s: %s\n", Printable(path), Printable(note));
+  }
   const SavedModel& model = predictor->model();
   if (!data->table.has_value() || model.card.target.empty()) {
     return absl::FailedPreconditionError(absl::StrCat(

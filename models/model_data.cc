@@ -2,6 +2,7 @@
 // tests/models/user_data_program_test.cc.
 #include "models/model_data.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -14,6 +15,31 @@
 
 namespace tape {
 namespace {
+
+// Categories that the training rows did not have count as missing: which columns
+// have them.
+std::vector<std::string> UnknownNotes(const Features& features,
+                                      const Tabular& table) {
+  std::vector<std::string> notes;
+  for (const Features::Source& source : features.sources()) {
+    const TabularColumn* const column = table.Find(source.column);
+    if (source.has_numbers || column == nullptr) continue;
+    std::vector<bool> is_known;
+    for (const std::string& value : column->values) {
+      is_known.push_back(std::binary_search(source.categories.begin(),
+                                            source.categories.end(), value));
+    }
+    int64_t unknown = 0;
+    for (const int32_t category : column->categories) {
+      unknown += category >= 0 && !is_known[category];
+    }
+    if (unknown == 0) continue;
+    notes.push_back(absl::StrCat(
+        "column ", Quoted(source.column, 40), ": ", unknown, " of ", table.rows,
+        " cells are of categories that the training rows did not have"));
+  }
+  return notes;
+}
 
 absl::StatusOr<ModelData> ReadTable(const SavedModel& model,
                                     const std::string& path) {
@@ -34,6 +60,7 @@ absl::StatusOr<ModelData> ReadTable(const SavedModel& model,
   for (int64_t row = 0; row < table->rows; ++row) {
     data.names.push_back(absl::StrCat(row));
   }
+  data.notes = UnknownNotes(features, *table);
   data.table = *std::move(table);
   return data;
 }

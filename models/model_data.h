@@ -18,6 +18,8 @@ namespace tape {
 struct ModelData {
   DataTable inputs;                // The columns that the model is fed.
   std::vector<std::string> names;  // Of each sample: its file or its index.
+  // What a user should know of them, a line each.
+  std::vector<std::string> notes = {};
   // What the file holds beside features, of a table.
   std::optional<Tabular> table = std::nullopt;
 };

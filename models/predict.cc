@@ -39,9 +39,11 @@ ABSL_FLAG(std::string, images, "",
           "passed over, and perhaps below a header; a greyscale PNG file; or a "
           "folder of these");
 ABSL_FLAG(std::string, model, "", "the same as --checkpoint");
-ABSL_FLAG(std::string, data, "",
-          "the same as --images; for a model of a table, a CSV file with the "
-          "columns that the model was trained on, in any order");
+ABSL_FLAG(
+    std::string, data, "",
+    "the same as --images, and JPEG and colour images for models of train "
+    "--data; for a model of a table, a CSV file with the columns that the "
+    "model was trained on, in any order");
 ABSL_FLAG(int, top, 1,
           "how many classes to print for each image, the likeliest first; by "
           "default 1");
@@ -112,8 +114,7 @@ void PrintJson(const Images& images, const Predictions& predictions, int top) {
 // The class that a number names.
 std::string ClassText(const ModelCard& card, int32_t label) {
   const auto i = static_cast<size_t>(label);
-  return i < card.classes.size() ? Printable(card.classes[i])
-                                 : absl::StrCat(label);
+  return i < card.classes.size() ? card.classes[i] : absl::StrCat(label);
 }
 
 // The likeliest classes of a row of probabilities, of equal ones the lower first.
@@ -167,7 +168,7 @@ void PrintText(const Found& found, int top) {
     if (found.probabilities != nullptr) {
       const auto probabilities = RowOf(*found.probabilities, row);
       for (const int32_t label : Likeliest(probabilities, top)) {
-        absl::PrintF("  %s %.4f", ClassText(found.model.card, label),
+        absl::PrintF("  %s %.4f", Printable(ClassText(found.model.card, label)),
                      probabilities[label]);
       }
     } else {
@@ -267,6 +268,9 @@ absl::Status PredictByCard(const ModelFile& file, const std::string& asked,
   absl::Status status = CheckFinite(file.path, *outputs);
   if (!status.ok()) return status;
   PrintNotes(asked, file.path, file.skipped_checkpoints, file.notes);
+  for (const std::string& note : data->notes) {
+    absl::FPrintF(stderr, "%s: %s\n", Printable(path), Printable(note));
+  }
   const Found found = {.model = predictor->model(),
                        .outputs = *outputs,
                        .names = data->names,

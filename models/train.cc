@@ -117,7 +117,8 @@ std::string MetricsText(const EpochMetrics& test) {
   return absl::StrCat("test ", absl::StrJoin(parts, ", "));
 }
 
-void PrintResult(const Experiment& experiment, const TrainedRun& trained) {
+void PrintResult(const Experiment& experiment, const TrainedRun& trained,
+                 const RunData& data) {
   const TrainResult& result = trained.result;
   const EpochResult& kept = result.kept;
   if (result.epochs < trained.settings.train.epochs) {
@@ -131,13 +132,15 @@ void PrintResult(const Experiment& experiment, const TrainedRun& trained) {
       !is_users || trained.declared.model.classification.has_value();
   const std::vector<std::string> names =
       is_users ? trained.declared.card.classes : ClassNames(experiment);
-  if (absl::GetFlag(FLAGS_report) && is_classifier) {
+  const bool has_test =
+      data.user == nullptr || data.user->splits.test.size() > 0;
+  if (absl::GetFlag(FLAGS_report) && is_classifier && has_test) {
     absl::PrintF("\n%s\n%s\n", result.confusion.ToString(),
                  MakeClassificationReport(result.confusion)
                      .ToString({.class_names = names}));
   }
   std::string figures;
-  if (is_users && !std::isfinite(kept.test.loss)) {
+  if (!has_test) {
     figures =
         absl::StrCat("no test set, training loss ", LossText(kept.train.loss));
   } else if (is_classifier) {
@@ -181,7 +184,7 @@ absl::Status WriteTraceAsAsked(const Profile& profile) {
 // write what its folder is to have.
 absl::Status Finish(const TrainingRun& training, const TrainedRun& trained,
                     const RunData& data, const Profile& profile) {
-  PrintResult(*training.run.experiment, trained);
+  PrintResult(*training.run.experiment, trained, data);
   absl::Status status = WriteTraceAsAsked(profile);
   if (training.files == nullptr) return status;
   const RunSettings& run = training.run;

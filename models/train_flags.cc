@@ -308,6 +308,7 @@ absl::Status ReadUserFlags(RunSettings& run) {
     }
     user.patience = patience;
   }
+  user.data.test_is_given = absl::GetFlag(FLAGS_test).has_value();
   user.data.validation = run.settings.validation;
   user.data.stratification = run.settings.stratification;
   user.data.seed = run.seed;
@@ -543,6 +544,13 @@ absl::StatusOr<TrainingRun> RunFromFlags() {
         FindCheckpoint(run_dir, stderr);
     if (!found.ok()) return found.status();
     training.from = *std::move(found);
+    if (!training.from.has_value() && name.empty() &&
+        absl::GetFlag(FLAGS_data).empty()) {
+      return WrongFlag("resume",
+                       absl::StrCat("a run with a checkpoint in ", run_dir,
+                                    ", or --experiment or --data to begin one"),
+                       "none");
+    }
   }
   if (training.from.has_value()) {
     absl::StatusOr<RunSettings> kept =

@@ -2,11 +2,13 @@
 #include "models/user_data.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <string>
 #include <system_error>
@@ -55,7 +57,11 @@ absl::StatusOr<std::vector<int32_t>> SplitOff(
       SplitAtRandom(numbered, {.fraction = share,
                                .seed = seed,
                                .stratification = options.stratification});
-  if (!split.ok()) return split.status();
+  if (!split.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected a share that leaves rows on both sides, found ",
+                     share, " of ", size, " rows"));
+  }
   const auto values = [](const Dataset& side) {
     const auto numbers = side.images.values<int32_t>();
     return std::vector<int32_t>(numbers.begin(), numbers.end());
@@ -126,6 +132,38 @@ TableSplits TakeSplits(const Tensor& x, const Tensor& y, const Rows& rows) {
 
 // ---- Tables ----
 
+// What a user may not expect of the columns.
+void AddNotes(const Tabular& table, UserData& data) {
+  for (const TabularColumn& column : table.columns) {
+    if (column.name == data.card.target || column.has_numbers()) continue;
+    if (const std::optional<OddCell> odd = FindOddCell(column)) {
+      data.notes.push_back(absl::StrCat(
+          "column ", Quoted(column.name, 40), " is not of numbers, though ",
+          odd->numbers, " of ", odd->cells, " cells are: row ", odd->row,
+          " is ", Quoted(odd->text, 40)));
+    }
+  }
+  const std::vector<std::string>& left_out = data.card.features->left_out();
+  if (!left_out.empty()) {
+    std::vector<std::string> names;
+    for (const std::string& name : left_out) names.push_back(Quoted(name, 40));
+    data.notes.push_back(absl::StrCat(
+        "left out, of more than ", FeatureOptions().most_categories,
+        " categories: ", absl::StrJoin(names, ", ")));
+  }
+  if (data.task != Task::kRegression) return;
+  const auto y = data.splits.train.Find("y")->values<float>();
+  const auto [low, high] = std::minmax_element(y.begin(), y.end());
+  if (low == y.end()) return;
+  const double largest = std::max(std::fabs(*low), std::fabs(*high));
+  if (*high - *low < 1e-4 * largest) {
+    data.notes.push_back(absl::StrCat(
+        "column ", Quoted(data.card.target, 40), ": its numbers lie within ",
+        *high - *low, " of one another near ", largest,
+        ", and are rounded to float32: subtract a constant from them"));
+  }
+}
+
 absl::StatusOr<UserData> OfTable(const Tabular& table,
                                  const UserDataOptions& options) {
   const TabularColumn* const target = table.Find(options.target);
@@ -134,6 +172,15 @@ absl::StatusOr<UserData> OfTable(const Tabular& table,
         "--target: expected the column to predict, one of ",
         table.ColumnNames(), ", found ",
         options.target.empty() ? "none" : Quoted(options.target, 40)));
+  }
+  if (!options.task.has_value() && !target->has_numbers()) {
+    if (const std::optional<OddCell> odd = FindOddCell(*target)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "column ", Quoted(options.target, 40), ", row ", odd->row,
+          ": expected numbers, as in ", odd->numbers, " of ", odd->cells,
+          " cells, found ", Quoted(odd->text, 40),
+          "; --task=classification takes all cells for classes"));
+    }
   }
   UserData data = {.task = options.task.value_or(target->has_numbers()
                                                      ? Task::kRegression
@@ -171,6 +218,7 @@ absl::StatusOr<UserData> OfTable(const Tabular& table,
   if (!x.ok()) return x.status();
   data.card.features = *std::move(features);
   data.splits = TakeSplits(*x, *y, *rows);
+  AddNotes(table, data);
   return data;
 }
 
@@ -220,6 +268,11 @@ absl::StatusOr<UserData> OfImages(Labelled images,
 // A set with a test set of its own.
 absl::StatusOr<UserData> OfImages(Labelled images, Labelled test,
                                   UserDataOptions options) {
+  if (options.test_is_given) {
+    return absl::InvalidArgumentError(
+        "--test: expected none for data with a test set of their own, found "
+        "one");
+  }
   options.test = 0;
   absl::StatusOr<UserData> data = OfImages(std::move(images), options);
   if (!data.ok()) return data;
@@ -457,6 +510,14 @@ absl::StatusOr<UserData> ReadUserData(const UserDataOptions& options) try {
   }
   const absl::StatusOr<Tabular> table = ReadTabular(options.path);
   if (!table.ok()) return table.status();
+  if (table->columns.size() == 1) {
+    for (const char separator : {';', '\t'}) {
+      if (!absl::StrContains(table->columns[0].name, separator)) continue;
+      return WrongData(
+          options.path, "columns separated by commas",
+          absl::StrCat("one column ", Quoted(table->columns[0].name, 40)));
+    }
+  }
   absl::StatusOr<UserData> data = OfTable(*table, options);
   if (data.ok()) return data;
   return WithPath(options.path, data.status());

@@ -34,6 +34,8 @@ struct UserDataOptions {
   std::optional<Task> task = std::nullopt;
   // The shares of all rows that are held out, drawn at random by the seed.
   double test = 0.2;
+  // Whether a user has asked for `test`, which data with a test set refuse.
+  bool test_is_given = false;
   double validation = 0;
   Stratification stratification = Stratification::kNone;
   uint64_t seed = 0;

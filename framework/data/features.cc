@@ -2,9 +2,11 @@
 #include "framework/data/features.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -66,11 +68,30 @@ std::string RowText(const TabularColumn& column, int64_t row) {
   return absl::StrCat("column ", Quoted(column.name, 40), ", row ", row + 2);
 }
 
+// The error of a column of categories where numbers are expected: its first cell
+// that is no number. OK if all cells are missing.
+absl::Status NoNumbers(const TabularColumn& column, absl::string_view why) {
+  const auto error = [&](absl::string_view row, const std::string& text) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("column ", Quoted(column.name, 40), row,
+                     ": expected numbers", why, ", found ", Quoted(text, 40)));
+  };
+  if (const std::optional<OddCell> odd = FindOddCell(column)) {
+    return error(absl::StrCat(", row ", odd->row), odd->text);
+  }
+  for (size_t row = 0; row < column.categories.size(); ++row) {
+    if (column.categories[row] < 0) continue;
+    return error(absl::StrCat(", row ", row + 2),
+                 column.values[column.categories[row]]);
+  }
+  return absl::OkStatus();
+}
+
 Features::Source FitNumbers(const TabularColumn& column, Scaling scaling) {
   Features::Source source = {.column = column.name};
   double sum = 0, least = 0, most = 0;
   int64_t count = 0;
-  for (const float number : column.numbers) {
+  for (const double number : column.numbers) {
     if (std::isnan(number)) continue;
     least = count == 0 ? number : std::min<double>(least, number);
     most = count == 0 ? number : std::max<double>(most, number);
@@ -86,7 +107,7 @@ Features::Source FitNumbers(const TabularColumn& column, Scaling scaling) {
   if (scaling != Scaling::kStandardise) return source;
   // Of the rows as they are fed, those that were filled in among them.
   double squares = 0;
-  for (const float number : column.numbers) {
+  for (const double number : column.numbers) {
     if (std::isnan(number)) continue;
     squares += (number - source.fill) * (number - source.fill);
   }
@@ -97,13 +118,16 @@ Features::Source FitNumbers(const TabularColumn& column, Scaling scaling) {
   return source;
 }
 
-// Enough digits for any float32.
-std::string NumberText(float number) {
-  return absl::StrFormat("%.9g", number == 0 ? 0 : number);  // Not -0.
+// As few digits as tell it from other doubles.
+std::string NumberText(double number) {
+  char text[32];
+  const std::to_chars_result end = std::to_chars(
+      text, text + sizeof(text), number == 0 ? 0 : number);  // Not -0.
+  return std::string(text, end.ptr);
 }
 
-// From here on float32 does not have all whole numbers.
-constexpr float kExact = 1 << 24;
+// From here on double does not have all whole numbers.
+constexpr double kExact = int64_t{1} << 53;
 
 }  // namespace
 
@@ -221,27 +245,22 @@ absl::StatusOr<Tensor> Features::Apply(const Tabular& table) const {
     const bool all_missing =
         column.has_numbers() &&
         std::all_of(column.numbers.begin(), column.numbers.end(),
-                    [](float number) { return std::isnan(number); });
+                    [](double number) { return std::isnan(number); });
     if (!is_of_numbers && column.has_numbers() && !all_missing) {
       return absl::InvalidArgumentError(absl::StrCat(
           "column ", Quoted(column.name, 40),
           ": expected categories, as the training rows had, found numbers "
           "(TabularOptions::categories)"));
     }
-    const auto known =
-        std::find_if(column.categories.begin(), column.categories.end(),
-                     [](int32_t category) { return category >= 0; });
-    if (is_of_numbers && known != column.categories.end()) {
-      const auto row = known - column.categories.begin();
-      return absl::InvalidArgumentError(
-          absl::StrCat(RowText(column, row),
-                       ": expected numbers, as the training rows had, found ",
-                       Quoted(column.values[column.categories[row]], 40)));
+    if (is_of_numbers && !column.has_numbers()) {
+      const absl::Status status =
+          NoNumbers(column, ", as the training rows had");
+      if (!status.ok()) return status;
     }
     if (is_of_numbers) {
       for (int64_t row = 0; row < table.rows; ++row) {
         // Of categories all are missing here.
-        const float number = column.has_numbers() ? column.numbers[row] : NAN;
+        const double number = column.has_numbers() ? column.numbers[row] : NAN;
         const double filled = std::isnan(number) ? source.fill : number;
         to[row * width + place] =
             static_cast<float>((filled - source.shift) / source.scale);
@@ -300,19 +319,19 @@ absl::StatusOr<std::vector<std::string>> ClassesOf(const Tabular& table,
     }
     return std::vector<std::string>(values.begin(), values.end());
   }
-  std::set<float> numbers;
+  std::set<double> numbers;
   for (int64_t row = 0; row < table.rows; ++row) {
-    const float number = (*found)->numbers[row];
+    const double number = (*found)->numbers[row];
     if (std::isnan(number)) continue;
     if (number != std::floor(number) || std::fabs(number) >= kExact) {
       return absl::InvalidArgumentError(absl::StrCat(
           RowText(**found, row),
-          ": expected a class, a word or a whole number below 2^24, found ",
+          ": expected a class, a word or a whole number below 2^53, found ",
           NumberText(number)));
     }
     numbers.insert(number);
   }
-  for (const float number : numbers) classes.push_back(NumberText(number));
+  for (const double number : numbers) classes.push_back(NumberText(number));
   return classes;
 }
 
@@ -330,7 +349,7 @@ absl::StatusOr<Tensor> EncodeLabels(const Tabular& table,
   for (int64_t row = 0; row < table.rows; ++row) {
     std::string value;
     if ((*found)->has_numbers()) {
-      const float number = (*found)->numbers[row];
+      const double number = (*found)->numbers[row];
       if (!std::isnan(number)) value = NumberText(number);
     } else if ((*found)->categories[row] >= 0) {
       value = (*found)->values[(*found)->categories[row]];
@@ -355,16 +374,20 @@ absl::StatusOr<Tensor> NumbersOf(const Tabular& table,
   const auto found = CheckAndFindColumn(table, column);
   if (!found.ok()) return found.status();
   if (!(*found)->has_numbers()) {
+    if (absl::Status status = NoNumbers(**found, ""); !status.ok()) {
+      return status;
+    }
     return absl::InvalidArgumentError(absl::StrCat(
-        "column ", Quoted(column, 40), ": expected numbers, found ",
-        (*found)->values.empty() ? "none" : Quoted((*found)->values[0], 40)));
+        "column ", Quoted(column, 40), ": expected numbers, found none"));
   }
   for (int64_t row = 0; row < table.rows; ++row) {
     if (!std::isnan((*found)->numbers[row])) continue;
     return absl::InvalidArgumentError(absl::StrCat(
         RowText(**found, row), ": expected a number, found nothing"));
   }
-  return Tensor({table.rows, 1}, (*found)->numbers);
+  const std::vector<double>& numbers = (*found)->numbers;
+  return Tensor({table.rows, 1},
+                std::vector<float>(numbers.begin(), numbers.end()));
 }
 
 }  // namespace tape

@@ -75,7 +75,7 @@ class Features {
 };
 
 // The classes of a column: its distinct values, sorted; of numbers, all of which
-// must be whole, by value.
+// must be whole numbers below 2^53, by value.
 absl::StatusOr<std::vector<std::string>> ClassesOf(const Tabular& table,
                                                    absl::string_view column);
 

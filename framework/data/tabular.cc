@@ -26,10 +26,12 @@ namespace {
 
 constexpr char kByteOrderMark[] = "\xef\xbb\xbf";
 
-bool IsNumber(const std::string& cell, float& number) {
+// Finite as float32, which features are.
+bool IsNumber(const std::string& cell, double& number) {
   // absl takes hexadecimal numbers for numbers too.
   return cell.find_first_of("xX") == std::string::npos &&
-         absl::SimpleAtof(cell, &number) && std::isfinite(number);
+         absl::SimpleAtod(cell, &number) &&
+         std::isfinite(static_cast<float>(number));
 }
 
 // Takes the cells from libcsv, which calls it back. What is thrown must not pass
@@ -124,11 +126,11 @@ class Reader {
       const std::string& name = row_[i];
       const std::string expected =
           absl::StrCat("the name of column ", i + 1, " (a header)");
-      float number = 0;
+      double number = 0;
       if (missing_.contains(name)) {
         return WrongRow(expected, name.empty() ? "nothing" : Quoted(name));
       }
-      if (absl::SimpleAtof(name, &number)) {
+      if (absl::SimpleAtod(name, &number)) {
         return WrongRow(expected, absl::StrCat("the number ", Printable(name)));
       }
       if (!names.insert(name).second) {
@@ -157,9 +159,9 @@ class Reader {
   TabularColumn MakeColumn(size_t index) const {
     const std::vector<std::string>& cells = cells_[index];
     TabularColumn column = {.name = names_[index]};
-    constexpr float kMissing = std::numeric_limits<float>::quiet_NaN();
+    constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
     for (const std::string& cell : cells) {
-      float number = kMissing;
+      double number = kMissing;
       if (categories_.contains(column.name)) break;
       if (!missing_.contains(cell) && !IsNumber(cell, number)) break;
       column.numbers.push_back(number);
@@ -203,6 +205,28 @@ std::string Tabular::ColumnNames() const {
     names.push_back(Quoted(column.name));
   }
   return absl::StrJoin(names, ", ");
+}
+
+std::optional<OddCell> FindOddCell(const TabularColumn& column) {
+  std::vector<bool> is_number;
+  for (const std::string& value : column.values) {
+    double number;
+    is_number.push_back(IsNumber(value, number));
+  }
+  OddCell odd;
+  for (size_t row = 0; row < column.categories.size(); ++row) {
+    const int32_t category = column.categories[row];
+    if (category < 0) continue;
+    ++odd.cells;
+    if (is_number[category]) {
+      ++odd.numbers;
+    } else if (odd.row == 0) {
+      odd.row = static_cast<int64_t>(row) + 2;
+      odd.text = column.values[category];
+    }
+  }
+  if (odd.row == 0 || 2 * odd.numbers <= odd.cells) return std::nullopt;
+  return odd;
 }
 
 absl::StatusOr<Tabular> ReadTabular(const std::string& path,

@@ -8,6 +8,7 @@
 #define TAPE_FRAMEWORK_DATA_TABULAR_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ namespace tape {
 struct TabularColumn {
   std::string name;
   // Of numbers: each row's, NaN where it is missing. Empty for categories.
-  std::vector<float> numbers = {};
+  std::vector<double> numbers = {};
   // Of categories: each row's place in `values`, -1 where it is missing. Empty
   // for numbers.
   std::vector<int32_t> categories = {};
@@ -38,10 +39,23 @@ struct Tabular {
   std::string ColumnNames() const;
 };
 
+// What keeps a column from being one of numbers.
+struct OddCell {
+  int64_t row = 0;   // As errors count them: the header is row 1.
+  std::string text;  // Of the first cell that is no number.
+  int64_t numbers = 0,
+          cells = 0;  // How many are; of cells, missing ones aside.
+};
+// If most cells of a column of categories are numbers, its first one that is none.
+std::optional<OddCell> FindOddCell(const TabularColumn& column);
+
 struct TabularOptions {
   char separator = ',';
   // What a cell that is missing may hold; an empty one always is.
-  std::vector<std::string> missing = {"NA", "N/A", "NaN", "nan", "null", "?"};
+  // These are pandas' and "?".
+  std::vector<std::string> missing = {"NA",   "N/A",  "<NA>", "#NA",  "#N/A",
+                                      "n/a",  "NaN",  "nan",  "-NaN", "-nan",
+                                      "NULL", "null", "None", "?"};
   // Columns of categories whatever their cells look like, such as postcodes. The
   // table need not have them.
   std::vector<std::string> categories = {};

@@ -43,6 +43,13 @@ absl::Status CheckSize(const ImageInfo& info, absl::string_view bytes,
 
 // ---- PNG ----
 
+// Calls use(image), for which 16 bits are as 8 bits are, not linear light.
+template <typename Use>
+bool Use16Bits(png_image& image, const Use& use) {
+  image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
+  return use(image);
+}
+
 // Calls use(image), whose header has been read, and frees it.
 template <typename Use>
 absl::Status WithPng(absl::string_view bytes, absl::string_view path,
@@ -52,7 +59,7 @@ absl::Status WithPng(absl::string_view bytes, absl::string_view path,
   const absl::Cleanup free = [&] { png_image_free(&image); };
   if (png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) ==
           0 ||
-      !use(image)) {
+      !Use16Bits(image, use)) {
     return WrongData(path, "a PNG image", Printable(image.message));
   }
   return absl::OkStatus();

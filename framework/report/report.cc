@@ -24,11 +24,22 @@
 
 namespace tape {
 namespace internal {
+namespace {
+
+// What a picture has room for.
+constexpr size_t kMostNameBytes = 60;
+
+}  // namespace
 
 std::string ClassName(const ReportInput& input, int label) {
   const auto i = static_cast<size_t>(label);
-  return i < input.class_names.size() ? input.class_names[i]
-                                      : absl::StrCat(label);
+  if (i >= input.class_names.size()) return absl::StrCat(label);
+  const std::string& name = input.class_names[i];
+  if (name.size() <= kMostNameBytes) return name;
+  // Cut between two characters of UTF-8.
+  size_t end = kMostNameBytes;
+  while (end > 0 && (name[end] & 0xc0) == 0x80) --end;
+  return absl::StrCat(name.substr(0, end), "…");
 }
 
 std::string Percent(double fraction, int digits) {
@@ -118,6 +129,7 @@ std::vector<KeyFigure> Tiles(const ReportInput& input) {
   // A regression has its metrics in place of it.
   if (!input.regression.has_value()) tiles.push_back(accuracy);
   for (const Measurement& metric : TestMetrics(input)) {
+    if (!std::isfinite(metric.value)) continue;
     tiles.push_back({.name = absl::StrCat("Test ", metric.name),
                      .value = ValueText(metric.value, Unit::kNumber)});
   }
@@ -295,14 +307,21 @@ void AddConfusion(const ReportInput& input, Page& page) {
           "row; the strongest orange is the most frequent mistake."),
       .row_label = "label",
       .column_label = "taken for"};
-  for (const ClassScores& row : report.classes) {
-    chart.names.push_back(ClassName(input, row.label));
-    for (const ClassScores& column : report.classes) {
-      chart.counts.push_back(confusion.count(row.label, column.label));
+  // More could not be told apart.
+  constexpr size_t kMostInMatrix = 60, kMostInTable = 100;
+  if (report.classes.size() > kMostInMatrix) {
+    page.AddNote(absl::StrCat(
+        "Confusion matrix, not drawn: ", report.classes.size(), " classes"));
+  } else {
+    for (const ClassScores& row : report.classes) {
+      chart.names.push_back(ClassName(input, row.label));
+      for (const ClassScores& column : report.classes) {
+        chart.counts.push_back(confusion.count(row.label, column.label));
+      }
     }
-  }
-  if (const std::optional<Figure> figure = MakeMatrixChart(chart)) {
-    page.Add(*figure);
+    if (const std::optional<Figure> figure = MakeMatrixChart(chart)) {
+      page.Add(*figure);
+    }
   }
 
   const auto score = [](double value) {
@@ -325,7 +344,16 @@ void AddConfusion(const ReportInput& input, Page& page) {
           Percent(confusion.accuracy()), 100 * interval.low,
           100 * interval.high),
       .header = {"class", "precision", "recall", "f1", "support"}};
-  for (const ClassScores& scores : report.classes) {
+  std::vector<ClassScores> rows(report.classes.begin(), report.classes.end());
+  if (rows.size() > kMostInTable) {
+    std::stable_sort(
+        rows.begin(), rows.end(),
+        [](const ClassScores& a, const ClassScores& b) { return a.f1 < b.f1; });
+    rows.erase(rows.begin() + kMostInTable, rows.end());
+    absl::StrAppend(&table.caption, " Shown are the ", kMostInTable,
+                    " classes of the lowest f1.");
+  }
+  for (const ClassScores& scores : rows) {
     table.rows.push_back(
         {{ClassName(input, scores.label), score(scores.precision),
           score(scores.recall), score(scores.f1), CountText(scores.support)}});

@@ -176,7 +176,11 @@ void AddData(const ReportInput& input, Page& page) {
       labels.groups[split].counts.push_back(of_label[split]);
     }
   }
-  if (const std::optional<Figure> figure = MakeBarChart(labels)) {
+  constexpr size_t kMostBars = 100;
+  if (classes.size() > kMostBars) {
+    page.AddNote(
+        absl::StrCat("Labels, not drawn: ", classes.size(), " classes"));
+  } else if (const std::optional<Figure> figure = MakeBarChart(labels)) {
     page.Add(*figure);
   }
 

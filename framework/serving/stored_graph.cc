@@ -12,6 +12,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "framework/core/initializer.h"
 #include "framework/core/text.h"
 #include "framework/io/files.h"

@@ -183,11 +183,11 @@ TEST(FeaturesTest, LabelsAreClasses) {
   table.columns[1].numbers[1] = 2.5f;
   EXPECT_EQ(error(ClassesOf(table, "height")),
             "column \"height\", row 3: expected a class, a word or a whole "
-            "number below 2^24, found 2.5");
-  table.columns[1].numbers = {-0.0f, 0, 1, 16777216};
+            "number below 2^53, found 2.5");
+  table.columns[1].numbers = {-0.0, 0, 1, 0x1p53};
   EXPECT_EQ(error(ClassesOf(table, "height")),
             "column \"height\", row 5: expected a class, a word or a whole "
-            "number below 2^24, found 16777216");
+            "number below 2^53, found 9007199254740992");
   table.columns[1].numbers[3] = 1;
   const auto signed_zero = ClassesOf(table, "height");
   ASSERT_TRUE(signed_zero.ok());
@@ -203,7 +203,7 @@ TEST(FeaturesTest, TargetsAreNumbers) {
   EXPECT_EQ(error(NumbersOf(Training(), "height")),
             "column \"height\", row 4: expected a number, found nothing");
   EXPECT_EQ(error(NumbersOf(Training(), "id")),
-            "column \"id\": expected numbers, found \"p\"");
+            "column \"id\", row 2: expected numbers, found \"p\"");
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ class TabularTest : public testing::Test {
   std::string path_;
 };
 
-using Numbers = std::vector<float>;
+using Numbers = std::vector<double>;
 using Places = std::vector<int32_t>;
 using Texts = std::vector<std::string>;
 

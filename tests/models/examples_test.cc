@@ -128,7 +128,7 @@ TEST(ExamplesTest, MistakesAreOneLine) {
       {"expected a column \"prize\", found \"price\", \"area, m2\""});
   ExpectOneLineOfError(
       RunProgram("models/examples/table_regression", {good, good, "place"}),
-      {"column \"place\": expected numbers, found"});
+      {"column \"place\", row 2: expected numbers, found"});
 }
 
 TEST(ExamplesTest, ADivergedRegressionSaysSo) {

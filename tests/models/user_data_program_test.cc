@@ -97,6 +97,8 @@ TEST(UserDataProgramTest, ATableOfWordsAndNumbersIsLearntAndPredicted) {
                        "--dropout=0.05", "--learning_rate=0.01",
                        "--schedule=cosine", "--run_dir=" + run});
   EXPECT_THAT(trained, HasSubstr("5-32-4 relu, adam, classification"));
+  EXPECT_THAT(trained,
+              HasSubstr("left out, of more than 32 categories: \"name\"\n"));
   const double accuracy = NumberAfter(trained, "test accuracy");
   EXPECT_GT(accuracy, 0.85);
   const std::string report = ReadText(run + "/report.html");
@@ -353,7 +355,25 @@ TEST(UserDataProgramTest, RefusesWhatDoesNotFit) {
            "\"size\", \"the colour\""});
   refused({"--data=" + data, "--target=Kind"}, {"found \"Kind\""});
   refused({"--data=" + data, "--target=kind", "--task=regression"},
-          {data, "column \"kind\": expected numbers, found \"melon\""});
+          {data, "column \"kind\", row 2: expected numbers, found \"melon\""});
+  std::string odd = "a,b,t\n";
+  for (int i = 0; i < 40; ++i) {
+    absl::StrAppend(&odd, i, ",", i == 30 ? "n.a." : absl::StrCat(2 * i), ",",
+                    i == 20 ? "much" : absl::StrCat(3 * i), "\n");
+  }
+  const std::string mixed = WriteText(In("mixed.csv"), odd);
+  refused({"--data=" + mixed, "--target=t"},
+          {mixed,
+           "column \"t\", row 22: expected numbers, as in 39 of 40 "
+           "cells, found \"much\"; --task=classification"});
+  EXPECT_THAT(Printed(kTrain, {"--data=" + mixed, "--target=a", "--epochs=1"}),
+              HasSubstr("column \"b\" is not of numbers, though 39 of 40 cells "
+                        "are: row 32 is \"n.a.\""));
+  const std::string semicolons = WriteText(In("semi.csv"), "a;b\n1;2\n");
+  refused({"--data=" + semicolons, "--target=b"},
+          {semicolons, "expected columns separated by commas"});
+  refused({"--resume", "--run_dir=" + NewRun("nowhere")},
+          {"--resume: expected a run with a checkpoint in "});
   refused({"--data=" + data, "--target=price", "--task=classification"},
           {data,
            "column \"price\", row 2: expected a class, a word or a whole "
