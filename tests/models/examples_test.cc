@@ -3,8 +3,12 @@
 // scikit-learn's on real tables.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <csignal>
 #include <cstdint>
+#include <filesystem>
+#include <numbers>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,8 +16,13 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "framework/core/random.h"
+#include "framework/data/dataset.h"
+#include "framework/io/safetensors.h"
+#include "framework/serving/predictor.h"
+#include "models/experiment.h"
 #include "tests/file_testing.h"
 #include "tests/models/program_testing.h"
 
@@ -32,6 +41,17 @@ std::vector<double> NumbersIn(const std::string& line) {
     if (absl::SimpleAtod(word, &number)) numbers.push_back(number);
   }
   return numbers;
+}
+
+// The numbers of an array of a file.
+std::vector<float> ArrayOf(const std::string& path, const std::string& name) {
+  const absl::StatusOr<SafetensorsFile> file = ReadSafetensors(path);
+  EXPECT_TRUE(file.ok()) << file.status();
+  const StoredArray* const array = file.ok() ? file->Find(name) : nullptr;
+  EXPECT_NE(array, nullptr) << path << " " << name;
+  if (array == nullptr) return {};
+  const Tensor values = *ToTensor(*array, DType::kFloat32);
+  return {values.values<float>().begin(), values.values<float>().end()};
 }
 
 // ---- Regression ----
@@ -175,6 +195,95 @@ TEST(ExamplesTest, TheTableClassifierLearnsExclusiveOr) {
   const Outcome again =
       RunProgram("models/examples/table_classifier", arguments);
   EXPECT_EQ(again.out, outcome.out);
+}
+
+// ---- A training inside an application ----
+
+constexpr char kEmbedded[] = "models/examples/embedded";
+
+std::string NewFolder(const std::string& name) {
+  const std::string folder = testing::TempDir() + "/" + name;
+  std::filesystem::remove_all(folder);
+  return folder;
+}
+
+std::string ModelIn(const std::string& folder) {
+  return folder + "/model.safetensors";
+}
+
+TEST(ExamplesTest, TheEmbeddedTrainingIsCancelledAndContinued) {
+  const std::string whole = NewFolder("whole");
+  const Outcome outcome = RunProgram(kEmbedded, {whole});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::vector<double> found = NumbersIn(outcome.out);
+  ASSERT_EQ(found.size(), 2u) << outcome.out;
+  EXPECT_GT(found[0], 0.95);
+  EXPECT_LT(found[1], 0.05);  // The rate has fallen.
+
+  // The model has the averages of the weights, and gives the classes.
+  const std::string last = whole + "/step-000000000640.safetensors";
+  for (const std::string name : {"w1", "w2", "norm/weight"}) {
+    EXPECT_EQ(ArrayOf(ModelIn(whole), name), ArrayOf(last, name + "/average"));
+    EXPECT_NE(ArrayOf(ModelIn(whole), name), ArrayOf(last, name));
+  }
+  const absl::StatusOr<Predictor> model = Predictor::Load(ModelIn(whole));
+  ASSERT_TRUE(model.ok()) << model.status();
+  const Tensor points(
+      {4, 2}, std::vector<float>{0, 0, -1, 0, -1.6F, -1.2F, 1.8F, 1.8F});
+  const absl::StatusOr<DataTable> given =
+      model->Predict(DataTable{{{"x", points}}});
+  ASSERT_TRUE(given.ok()) << given.status();
+  const auto probabilities = given->Find("probabilities")->values<float>();
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(probabilities[2 * i + 1] > 0.5F, i < 2) << i;
+  }
+
+  // Cancelled within an epoch, which has 16 steps, twice.
+  const std::string cancelled = NewFolder("cancelled");
+  EXPECT_EQ(RunProgram(kEmbedded, {cancelled, "103"}).exit_code, 3);
+  EXPECT_FALSE(std::filesystem::exists(ModelIn(cancelled)));
+  EXPECT_TRUE(
+      std::filesystem::exists(cancelled + "/step-000000000103.safetensors"));
+  EXPECT_EQ(RunProgram(kEmbedded, {cancelled, "104"}).exit_code, 3);
+  const Outcome continued = RunProgram(kEmbedded, {cancelled});
+  EXPECT_EQ(continued.out, outcome.out) << continued.err;
+  EXPECT_EQ(ReadText(ModelIn(cancelled)), ReadText(ModelIn(whole)));
+}
+
+// The checkpoints have the states of ReduceOnPlateau, BatchNorm, Dropout and
+// AverageWeights.
+TEST(ExamplesTest, TheEmbeddedTrainingContinuesAfterKillsToTheSameBits) {
+  const std::string whole = NewFolder("not_killed");
+  Calls calls;
+  const Outcome outcome = RunProgram(kEmbedded, {whole}, {.calls = &calls});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::string model = ReadText(ModelIn(whole));
+  ASSERT_FALSE(model.empty());
+  constexpr int kKills = 10;
+  for (int i = 1; i <= kKills; ++i) {
+    SCOPED_TRACE(i);
+    const std::string folder = NewFolder("killed");
+    // Half of them while a file is written.
+    const bool at_files = i % 2 == 0;
+    const SignalAt kill = {
+        .signal = SIGKILL,
+        .call = (at_files ? calls.files : calls.all) * i / (kKills + 1),
+        .calls = at_files ? SignalAt::kFiles : SignalAt::kAll,
+        .and_end = true};
+    EXPECT_EQ(RunProgram(kEmbedded, {folder}, {.signals_at = {kill}}).exit_code,
+              -SIGKILL);
+    const Outcome continued = RunProgram(kEmbedded, {folder});
+    EXPECT_EQ(continued.out, outcome.out) << continued.err;
+    EXPECT_EQ(ReadText(ModelIn(folder)), model);
+  }
+  // Ctrl-C is taken after a step.
+  const std::string folder = NewFolder("interrupted");
+  const SignalAt interrupt = {.signal = SIGINT, .call = calls.all / 2};
+  EXPECT_EQ(
+      RunProgram(kEmbedded, {folder}, {.signals_at = {interrupt}}).exit_code,
+      3);
+  EXPECT_EQ(RunProgram(kEmbedded, {folder}).out, outcome.out);
+  EXPECT_EQ(ReadText(ModelIn(folder)), model);
 }
 
 }  // namespace
