@@ -197,6 +197,56 @@ TEST(ExamplesTest, TheTableClassifierLearnsExclusiveOr) {
   EXPECT_EQ(again.out, outcome.out);
 }
 
+// ---- Fine-tuning ----
+
+// Points around (2, 1), of class "same" if the signs of u = a - 2 and
+// v = 2 (b - 1) are equal.
+std::string SignPairs(int count, uint64_t seed) {
+  RandomStream random(seed, 0);
+  std::string text = "a,b,signs\n";
+  for (int i = 0; i < count; ++i) {
+    const double u = 2 * random.Uniform() - 1, v = 2 * random.Uniform() - 1;
+    absl::StrAppendFormat(&text, "%.6f,%.6f,%s\n", u + 2, v / 2 + 1,
+                          u * v > 0 ? "same" : "different");
+  }
+  return text;
+}
+
+TEST(ExamplesTest, FineTuningTrainsTheNewLayerAlone) {
+  // |u + v| - |u - v| has the sign of u v: with these units the classes are
+  // linearly separable, and with four others they are not.
+  const std::vector<float> weight = {1, 2, -1, -2, 1, -2, -1, 2};
+  const std::vector<float> bias = {-4, 4, 0, 0};
+  const Tensor w({4, 2}, weight), b({4}, bias),
+      old_w({3, 4}, std::vector<float>(12, 7)),
+      old_b({3}, std::vector<float>(3, 7));
+  const std::string torch = testing::TempDir() + "/torch.safetensors";
+  const std::string model = testing::TempDir() + "/fine_tuned.safetensors";
+  ASSERT_TRUE(WriteSafetensors(
+                  torch, {ViewOf("0.weight", w), ViewOf("0.bias", b),
+                          ViewOf("2.weight", old_w), ViewOf("2.bias", old_b)})
+                  .ok());
+  const std::string train = File("signs.csv", SignPairs(400, 1));
+  const std::string test = File("more_signs.csv", SignPairs(200, 2));
+  const Outcome outcome = RunProgram("models/examples/fine_tuning",
+                                     {torch, train, test, "signs", model});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::vector<double> found = NumbersIn(outcome.out);
+  ASSERT_EQ(found.size(), 1u) << outcome.out;
+  EXPECT_GT(found[0], 0.98);
+  // PyTorch's matrices are the transposes of ours.
+  EXPECT_EQ(ArrayOf(model, "layer1/w"),
+            (std::vector<float>{1, -1, 1, -1, 2, -2, -2, 2}));
+  EXPECT_EQ(ArrayOf(model, "layer1/b"), bias);
+
+  const std::string other = testing::TempDir() + "/other.safetensors";
+  ASSERT_TRUE(WriteSafetensors(other, {ViewOf("fc.weight", w)}).ok());
+  const Outcome refused = RunProgram("models/examples/fine_tuning",
+                                     {other, train, test, "signs", model});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_TRUE(absl::StrContains(refused.err, "0.weight")) << refused.err;
+}
+
 // ---- A training inside an application ----
 
 constexpr char kEmbedded[] = "models/examples/embedded";
