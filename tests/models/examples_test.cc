@@ -247,6 +247,43 @@ TEST(ExamplesTest, FineTuningTrainsTheNewLayerAlone) {
   EXPECT_TRUE(absl::StrContains(refused.err, "0.weight")) << refused.err;
 }
 
+// ---- Autoencoder ----
+
+TEST(ExamplesTest, TheAutoencoderIsFarBetterThanTheMeanImage) {
+  const absl::StatusOr<DataSplits> images = ReadMnistFolder(kFashionMnist);
+  ASSERT_TRUE(images.ok()) << images.status();
+  const auto train = images->train.images.values<uint8_t>();
+  const auto test = images->test.images.values<uint8_t>();
+  const auto pixels = static_cast<size_t>(images->train.pixels());
+  std::vector<double> mean(pixels);
+  for (size_t i = 0; i < train.size(); ++i) mean[i % pixels] += train[i];
+  double squares = 0;
+  for (size_t i = 0; i < test.size(); ++i) {
+    const double error =
+        test[i] - mean[i % pixels] / static_cast<double>(images->train.size());
+    squares += error * error;
+  }
+  const double of_mean =
+      std::sqrt(squares / static_cast<double>(test.size())) / 255;
+
+  const std::string encoder = testing::TempDir() + "/encoder.safetensors";
+  const Outcome outcome =
+      RunProgram("models/examples/autoencoder", {kFashionMnist, "16", encoder});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::vector<double> found = NumbersIn(outcome.out);
+  ASSERT_EQ(found.size(), 1u) << outcome.out;
+  EXPECT_LT(found[0], 0.45 * of_mean) << of_mean;
+
+  // The encoder alone, from its file.
+  const absl::StatusOr<Predictor> model = Predictor::Load(encoder);
+  ASSERT_TRUE(model.ok()) << model.status();
+  const absl::StatusOr<DataTable> codes =
+      model->Predict(DataTable{{{"images", images->test.images}}});
+  ASSERT_TRUE(codes.ok()) << codes.status();
+  EXPECT_EQ(codes->Find("code")->shape(), (Shape{10000, 16}));
+  EXPECT_EQ(model->model().graph->variables().size(), 4);
+}
+
 // ---- A training inside an application ----
 
 constexpr char kEmbedded[] = "models/examples/embedded";
