@@ -284,6 +284,32 @@ TEST(ExamplesTest, TheAutoencoderIsFarBetterThanTheMeanImage) {
   EXPECT_EQ(model->model().graph->variables().size(), 4);
 }
 
+// ---- Several labels ----
+
+std::string Labelled(int count, uint64_t seed) {
+  RandomStream random(seed, 0);
+  std::string text = "a,upper,b,ring,left\n";
+  for (int i = 0; i < count; ++i) {
+    const double a = 2 * random.Uniform() - 1, b = 2 * random.Uniform() - 1;
+    absl::StrAppendFormat(
+        &text, "%.5f,%s,%.5f,%s,%d\n", a, a + b > 0 ? "yes" : "no", b,
+        a * a + b * b < 0.5 ? "in" : "\"not, in\"", a < 0 ? 1 : 0);
+  }
+  return text;
+}
+
+TEST(ExamplesTest, SeveralLabelsOfARowAreLearnt) {
+  const Outcome outcome = RunProgram(
+      "models/examples/multi_label",
+      {File("labels.csv", Labelled(1000, 1)),
+       File("more_labels.csv", Labelled(300, 2)), "upper", "ring", "left"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::vector<double> found = NumbersIn(outcome.out);
+  ASSERT_EQ(found.size(), 4u) << outcome.out;
+  for (int i = 0; i < 3; ++i) EXPECT_GT(found[i], 0.99) << outcome.out;
+  EXPECT_GT(found[3], 0.93) << outcome.out;
+}
+
 // ---- A training inside an application ----
 
 constexpr char kEmbedded[] = "models/examples/embedded";
