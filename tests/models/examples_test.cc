@@ -310,6 +310,24 @@ TEST(ExamplesTest, SeveralLabelsOfARowAreLearnt) {
   EXPECT_GT(found[3], 0.93) << outcome.out;
 }
 
+// ---- A recurrent network ----
+
+TEST(ExamplesTest, TheRecurrentNetworkContinuesAText) {
+  std::string text;
+  for (int i = 0; i < 60; ++i)
+    absl::StrAppend(&text,
+                    "one two three four five six seven eight nine ten. ");
+  const Outcome outcome =
+      RunProgram("models/examples/char_rnn",
+                 {File("text.txt", text.substr(0, 2000)), "200"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::vector<std::string> lines = absl::StrSplit(outcome.out, '\n');
+  ASSERT_EQ(lines.size(), 3u) << outcome.out;
+  EXPECT_LT(NumbersIn(lines[0])[0], 0.2);
+  // What a longer text has there.
+  EXPECT_EQ(lines[1], text.substr(24, 200));
+}
+
 // ---- A training inside an application ----
 
 constexpr char kEmbedded[] = "models/examples/embedded";
