@@ -328,6 +328,15 @@ TEST(ExamplesTest, TheRecurrentNetworkContinuesAText) {
   EXPECT_EQ(lines[1], text.substr(24, 200));
 }
 
+// ---- Attention ----
+
+TEST(ExamplesTest, AttentionFindsTheAnswer) {
+  const Outcome outcome =
+      RunProgram("models/examples/attention_classifier", {"1"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_GT(NumbersIn(outcome.out)[0], 0.99);  // By chance: 0.2.
+}
+
 // ---- A training inside an application ----
 
 constexpr char kEmbedded[] = "models/examples/embedded";
