@@ -337,6 +337,28 @@ TEST(ExamplesTest, AttentionFindsTheAnswer) {
   EXPECT_GT(NumbersIn(outcome.out)[0], 0.99);  // By chance: 0.2.
 }
 
+// ---- Two models in turn ----
+
+TEST(ExamplesTest, TheGeneratorLearnsTheCircle) {
+  const Outcome outcome = RunProgram("models/examples/gan", {});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::vector<double> points = NumbersIn(outcome.out);
+  ASSERT_EQ(points.size(), 512u);
+  double radius = 0, squares = 0;
+  std::array<int, 8> sectors = {};  // Of 45 degrees.
+  for (size_t i = 0; i < points.size(); i += 2) {
+    const double r = std::hypot(points[i], points[i + 1]);
+    radius += r / 256;
+    squares += (r - 2) * (r - 2) / 256;
+    const double turn =
+        std::atan2(points[i], points[i + 1]) / (2 * std::numbers::pi);
+    ++sectors[static_cast<int>(8 * (turn + 1)) % 8];
+  }
+  EXPECT_NEAR(radius, 2, 0.1);
+  EXPECT_LT(std::sqrt(squares), 0.3);
+  for (const int count : sectors) EXPECT_GE(count, 10);  // 32 are expected.
+}
+
 // ---- A training inside an application ----
 
 constexpr char kEmbedded[] = "models/examples/embedded";
