@@ -3,6 +3,7 @@
 // scikit-learn's on real tables.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <csignal>
@@ -13,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -446,6 +448,42 @@ TEST(ExamplesTest, TheEmbeddedTrainingContinuesAfterKillsToTheSameBits) {
       3);
   EXPECT_EQ(RunProgram(kEmbedded, {folder}).out, outcome.out);
   EXPECT_EQ(ReadText(ModelIn(folder)), model);
+}
+
+// ---- The README's table ----
+
+// The lines of a file without comments and blank lines; none of no file.
+std::string CodeLines(const std::string& path) {
+  int count = 0;
+  for (absl::string_view line : absl::StrSplit(ReadText(path), '\n')) {
+    line = absl::StripAsciiWhitespace(line);
+    count += !line.empty() && !absl::StartsWith(line, "//");
+  }
+  return count == 0 ? "" : absl::StrCat(count);
+}
+
+TEST(ExamplesTest, TheReadmeCountsTheLinesOfEach) {
+  const std::string readme = ReadText("README.md");
+  int programs = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator("models/examples")) {
+    if (entry.path().extension() != ".cc") continue;
+    ++programs;
+    const std::string name = entry.path().stem();
+    SCOPED_TRACE(name);
+    const std::string text = ReadText(entry.path());
+    EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 80);
+    const size_t at = readme.find(absl::StrCat("\n| `", name, "` |"));
+    ASSERT_NE(at, std::string::npos);
+    const std::vector<std::string> cells = absl::StrSplit(
+        readme.substr(at + 1, readme.find('\n', at + 1) - at - 1), '|');
+    ASSERT_EQ(cells.size(), 6u);
+    EXPECT_EQ(absl::StripAsciiWhitespace(cells[3]), CodeLines(entry.path()));
+    EXPECT_EQ(absl::StripAsciiWhitespace(cells[4]),
+              CodeLines(absl::StrCat("models/examples/libtorch/libtorch_", name,
+                                     ".cc")));
+  }
+  EXPECT_GE(programs, 10);
 }
 
 }  // namespace
