@@ -152,12 +152,13 @@ TrainResult Overfit(const Experiment& experiment, const DataSplits& all,
   settings.train.evaluate_every = options.epochs;
   settings.train.early_stopping = std::nullopt;
   const absl::StatusOr<DataSplits> selected =
-      SelectData(experiment, settings, 0, all);
+      SelectData(experiment, settings, options.seed, all);
   if (!selected.ok()) {
     ADD_FAILURE() << Title(experiment) << ": " << selected.status();
     return {};
   }
-  return TrainQuietly(experiment, settings, FirstSamples(*selected, 32), 0);
+  return TrainQuietly(experiment, settings, FirstSamples(*selected, 32),
+                      options.seed);
 }
 
 std::string Title(const Experiment& experiment) {

@@ -57,6 +57,7 @@ struct OverfitOptions {
   double learning_rate;
   int epochs;
   int64_t batch_size = 16;
+  uint64_t seed = 0;
 };
 
 // What the experiment makes of its first 32 training samples with other
