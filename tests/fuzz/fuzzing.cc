@@ -63,8 +63,7 @@ void CheckError(const absl::Status& error,
                 std::initializer_list<absl::string_view> paths) {
   const absl::string_view message = error.message();
   const bool holds =
-      !error.ok() &&
-      Printable(message) == message &&
+      !error.ok() && Printable(message) == message &&
       std::any_of(paths.begin(), paths.end(), [&](absl::string_view path) {
         return absl::StrContains(message, path);
       });

@@ -59,11 +59,10 @@ void CheckSavedAgain(const SavedModel& model) {
 
 // Runs it on zeros; its errors are its own.
 void Run(const SavedModel& model) {
-  absl::StatusOr<Plan> plan = Compile(*model.graph,
-                                      {.outputs = model.outputs,
-                                       .mode = Mode::kInference,
-                                       .threads = 1},
-                                      Loc{});
+  absl::StatusOr<Plan> plan = Compile(
+      *model.graph,
+      {.outputs = model.outputs, .mode = Mode::kInference, .threads = 1},
+      Loc{});
   if (!plan.ok()) return;
   for (const int64_t batch : {1, 3}) {
     std::vector<Tensor> zeros;

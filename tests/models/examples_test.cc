@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <numbers>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,7 @@
 #include "absl/strings/str_split.h"
 #include "framework/core/random.h"
 #include "framework/data/dataset.h"
+#include "framework/io/grey_png.h"
 #include "framework/io/safetensors.h"
 #include "framework/serving/predictor.h"
 #include "models/experiment.h"
@@ -451,6 +453,46 @@ TEST(ExamplesTest, TheEmbeddedTrainingContinuesAfterKillsToTheSameBits) {
 }
 
 // ---- The README's table ----
+
+// ---- Images in folders ----
+
+// A tree of 20 noisy images for each of three colours, by `seed`.
+std::string Colours(const std::string& name, uint64_t seed) {
+  const std::string folder = testing::TempDir() + "/" + name;
+  std::filesystem::remove_all(folder);
+  RandomStream random(seed, 0);
+  for (const auto& [colour, red, green, blue] :
+       {std::tuple("amber", 220, 150, 30), std::tuple("jade", 60, 170, 70),
+        std::tuple("sky", 80, 140, 230)}) {
+    std::filesystem::create_directories(folder + "/" + colour);
+    for (int image = 0; image < 20; ++image) {
+      std::vector<uint8_t> pixels;
+      for (int i = 0; i < 6 * 4; ++i) {
+        for (const int level : {red, green, blue}) {
+          pixels.push_back(static_cast<uint8_t>(
+              std::clamp(level + 120 * (random.Uniform() - 0.5), 0.0, 255.0)));
+        }
+      }
+      WriteText(absl::StrCat(folder, "/", colour, "/", image, ".png"),
+                EncodeRgbPng({6, 4}, pixels.data()));
+    }
+  }
+  return folder;
+}
+
+TEST(ExamplesTest, ImagesOfAFolderAreClassifiedByTheSavedModel) {
+  const std::string model = testing::TempDir() + "/colours.safetensors";
+  const Outcome outcome =
+      RunProgram("models/examples/image_folder",
+                 {Colours("train", 1), Colours("test", 2), model});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::vector<double> numbers = NumbersIn(outcome.out);
+  ASSERT_EQ(numbers.size(), 2u) << outcome.out;
+  EXPECT_GE(numbers[0], 57);
+  EXPECT_EQ(numbers[1], 60);
+  EXPECT_TRUE(absl::StrContains(outcome.out, "the first one a amber\n"))
+      << outcome.out;
+}
 
 // The lines of a file without comments and blank lines; none of no file.
 std::string CodeLines(const std::string& path) {
