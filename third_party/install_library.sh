@@ -27,12 +27,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 version=$(sed -n 's/^inline constexpr char kVersion\[\] = "\(.*\)";$/\1/p' framework/core/version.h)
 
 # What users include; what these include goes with them.
-public=(framework/framework.h framework/io/npz.h framework/core/version.h ops/ops.h)
-targets=(//framework //framework/io:npz //ops)
+public=(
+  framework/framework.h framework/core/version.h framework/data/features.h framework/data/image_tree.h framework/data/tabular.h
+  framework/io/npz.h framework/serving/predictor.h framework/serving/saved_model.h ops/ops.h
+)
+targets=(//framework //framework/data:image_tree //framework/data:tabular //framework/io:npz //framework/serving //ops)
 
 # Of Abseil, what the public headers use; and all that the library itself is linked with.
 absl=(absl_inlined_vector absl_span absl_status absl_statusor absl_str_format absl_strings)
-private=(-ldnnl -lgomp -lhwy -lpng -lzip -lisal -lz -lpthread -ldl)
+private=(-ldnnl -lgomp -lhwy -lpng -lturbojpeg -lcsv -lzip -lisal -lz -lpthread -ldl)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

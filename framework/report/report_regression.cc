@@ -99,8 +99,9 @@ void AddRegression(const ReportInput& input, Page& page) {
                   [](float value) { return std::isfinite(value); });
   if (!is_finite) return;
   const Errors errors = ErrorsOf(regression);
-  const auto [low, high] =
+  const auto range =
       std::minmax_element(regression.targets.begin(), regression.targets.end());
+  const double low = *range.first, high = *range.second;
   const std::string target =
       regression.target.empty() ? "target" : regression.target;
   const auto targets = [&](size_t i) -> double {
@@ -126,8 +127,7 @@ void AddRegression(const ReportInput& input, Page& page) {
                            [&] {
                              std::vector<Point> line;
                              for (int i = 0; i <= 200; ++i) {
-                               const double at =
-                                   *low + (*high - *low) * i / 200.0;
+                               const double at = low + (high - low) * i / 200.0;
                                line.push_back({at, at});
                              }
                              return line;
