@@ -1,18 +1,24 @@
 // evaluate: measures a saved model on data whose right answers are known; see
 // --help. Tested by tests/models/user_data_program_test.cc.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/types/span.h"
 #include "framework/core/text.h"
 #include "framework/data/features.h"
+#include "framework/data/image_tree.h"
+#include "framework/io/files.h"
 #include "framework/metrics/classification.h"
 #include "framework/serving/predictor.h"
 #include "models/model_data.h"
@@ -44,41 +50,37 @@ constexpr char kUsage[] =
     "stderr.";
 
 constexpr ShownFlag kFlags[] = {
-    {"model", "FILE"}, {"data", "FILE"}, {"report", ""}, {"threads", "N"}};
+    {"model", "FILE"}, {"data", "PATH"}, {"report", ""}, {"threads", "N"}};
 
 // Prints accuracy, mean loss and, if asked for, the report.
-absl::Status PrintClassification(const SavedModel& model, const Tabular& table,
+absl::Status PrintClassification(const std::vector<std::string>& classes,
+                                 absl::Span<const int32_t> labels,
                                  const Tensor& predicted,
-                                 const Tensor& probabilities) {
-  const std::vector<std::string>& classes = model.card.classes;
-  const absl::StatusOr<Tensor> labels =
-      EncodeLabels(table, model.card.target, classes);
-  if (!labels.ok()) return labels.status();
+                                 const Tensor& probabilities,
+                                 const char* samples) {
   ConfusionMatrix confusion(static_cast<int>(classes.size()));
-  absl::Status status =
-      confusion.Add(labels->values<int32_t>(), predicted.values<int32_t>());
+  absl::Status status = confusion.Add(labels, predicted.values<int32_t>());
   if (!status.ok()) return status;
-  const auto width = static_cast<int64_t>(classes.size());
+  const size_t width = classes.size();
   double loss = 0;
-  for (int64_t i = 0; i < table.rows; ++i) {
-    const float right =
-        probabilities.values<float>()[i * width + labels->values<int32_t>()[i]];
-    loss -=
-        std::log(static_cast<double>(right)) / static_cast<double>(table.rows);
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const float right = probabilities.values<float>()[i * width + labels[i]];
+    loss -= std::log(static_cast<double>(right)) /
+            static_cast<double>(labels.size());
   }
   if (absl::GetFlag(FLAGS_report)) {
     absl::PrintF(
         "%s\n%s\n", confusion.ToString(),
         MakeClassificationReport(confusion).ToString({.class_names = classes}));
   }
-  absl::PrintF("accuracy %.4f, loss %.4f, of %d rows\n", confusion.accuracy(),
-               loss, table.rows);
+  absl::PrintF("accuracy %.4f, loss %.4f, of %d %s\n", confusion.accuracy(),
+               loss, labels.size(), samples);
   return absl::OkStatus();
 }
 
-absl::Status PrintRegression(const SavedModel& model, const Tabular& table,
+absl::Status PrintRegression(const ModelCard& card, const Tabular& table,
                              const Tensor& predicted) {
-  const absl::StatusOr<Tensor> targets = NumbersOf(table, model.card.target);
+  const absl::StatusOr<Tensor> targets = NumbersOf(table, card.target);
   if (!targets.ok()) return targets.status();
   const auto y = targets->values<float>();
   const auto found = predicted.values<float>();
@@ -105,48 +107,111 @@ const Tensor* FindOutput(const DataTable& outputs, const char* name,
   return found != nullptr && found->type() == type ? found : nullptr;
 }
 
+// The labels of a tree of images, by the model's names.
+absl::StatusOr<std::vector<int32_t>> LabelsOf(
+    const ImageTree& tree, const std::vector<std::string>& classes) {
+  std::vector<int32_t> places;
+  for (const std::string& name : tree.classes) {
+    const auto found = std::find(classes.begin(), classes.end(), name);
+    if (found == classes.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("expected folders named after the model's classes, "
+                       "found ",
+                       Quoted(name, 40)));
+    }
+    places.push_back(static_cast<int32_t>(found - classes.begin()));
+  }
+  std::vector<int32_t> labels;
+  for (const int32_t label : tree.labels.values<int32_t>()) {
+    labels.push_back(places[label]);
+  }
+  return labels;
+}
+
+// What a model is measured on.
+struct Measured {
+  DataTable inputs;
+  std::optional<Tabular> table = std::nullopt;
+  std::vector<int32_t> labels = {};  // Of images.
+  std::vector<std::string> notes = {};
+};
+
+absl::StatusOr<Measured> ReadMeasured(const SavedModel& model,
+                                      const std::string& path) {
+  if (model.card.images.has_value()) {
+    const ImageLayout& layout = *model.card.images;
+    absl::StatusOr<ImageTree> tree =
+        ReadImageTree(path, {.channels = static_cast<int>(layout.channels)});
+    if (!tree.ok()) return tree.status();
+    absl::StatusOr<std::vector<int32_t>> labels =
+        LabelsOf(*tree, model.card.classes);
+    if (!labels.ok()) return labels.status();
+    Measured measured = {.inputs = {}, .labels = *std::move(labels)};
+    measured.inputs.columns.push_back(
+        {model.inputs[0].column, std::move(tree->images.pixels)});
+    return measured;
+  }
+  absl::StatusOr<ModelData> data = ReadModelData(model, path);
+  if (!data.ok()) return data.status();
+  if (model.card.target.empty()) {
+    return absl::FailedPreconditionError(
+        "expected a model of a table with a target, found none");
+  }
+  return Measured{.inputs = std::move(data->inputs),
+                  .table = std::move(data->table),
+                  .labels = {},
+                  .notes = std::move(data->notes)};
+}
+
 absl::Status Evaluate(const ModelFile& file, const std::string& path,
                       int threads) {
   absl::StatusOr<SavedModel> loaded = ParseModel(file.content, file.path);
   if (!loaded.ok()) return loaded.status();
-  const absl::StatusOr<ModelData> data = ReadModelData(*loaded, path);
-  if (!data.ok()) return data.status();
+  const absl::StatusOr<Measured> data = ReadMeasured(*loaded, path);
+  const auto in_file = [&](const absl::Status& status) {
+    const bool names_it = absl::StrContains(status.message(), path);
+    if (status.ok() || names_it) return status;
+    return absl::Status(status.code(),
+                        absl::StrCat(path, ": ", status.message()));
+  };
+  if (!data.ok()) return in_file(data.status());
   const absl::StatusOr<Predictor> predictor =
       Predictor::Make(*std::move(loaded), {.threads = threads});
   if (!predictor.ok()) return predictor.status();
   for (const std::string& note : data->notes) {
     absl::FPrintF(stderr, "%s: %s\n", Printable(path), Printable(note));
   }
-  const SavedModel& model = predictor->model();
-  if (!data->table.has_value() || model.card.target.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        file.path, ": expected a model of a table with a target, found none"));
-  }
+  const ModelCard& card = predictor->model().card;
   const absl::StatusOr<DataTable> outputs =
       predictor->Predict(data->inputs, Loc{});
   if (!outputs.ok()) return outputs.status();
-  const Tabular& table = *data->table;
-  const auto classes = static_cast<int64_t>(model.card.classes.size());
+  const int64_t samples = data->inputs.size();
+  const auto classes = static_cast<int64_t>(card.classes.size());
   const Tensor* const predicted =
-      FindOutput(*outputs, "class", {DType::kInt32, {table.rows}});
+      FindOutput(*outputs, "class", {DType::kInt32, {samples}});
   const Tensor* const probabilities = FindOutput(
-      *outputs, "probabilities", {DType::kFloat32, {table.rows, classes}});
+      *outputs, "probabilities", {DType::kFloat32, {samples, classes}});
   const Tensor* const values =
-      FindOutput(*outputs, "value", {DType::kFloat32, {table.rows, 1}});
-  absl::Status status;
-  if (predicted != nullptr && probabilities != nullptr) {
-    status = PrintClassification(model, table, *predicted, *probabilities);
-  } else if (values != nullptr) {
-    status = PrintRegression(model, table, *values);
-  } else {
-    return absl::FailedPreconditionError(absl::StrCat(
-        file.path,
-        ": expected the outputs \"class\" and \"probabilities\", or "
-        "\"value\", found others"));
+      FindOutput(*outputs, "value", {DType::kFloat32, {samples, 1}});
+  const bool is_classifier = predicted != nullptr && probabilities != nullptr;
+  if (is_classifier && !data->table.has_value()) {
+    return PrintClassification(card.classes, data->labels, *predicted,
+                               *probabilities, "images");
   }
-  if (status.ok()) return status;
-  return absl::Status(status.code(),
-                      absl::StrCat(path, ": ", status.message()));
+  if (is_classifier) {
+    const absl::StatusOr<Tensor> labels =
+        EncodeLabels(*data->table, card.target, card.classes);
+    if (!labels.ok()) return in_file(labels.status());
+    return PrintClassification(card.classes, labels->values<int32_t>(),
+                               *predicted, *probabilities, "rows");
+  }
+  if (values != nullptr && data->table.has_value()) {
+    return in_file(PrintRegression(card, *data->table, *values));
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat(file.path,
+                   ": expected the outputs \"class\" and \"probabilities\", or "
+                   "\"value\", found others"));
 }
 
 absl::Status Main(int argc, char** argv) {
@@ -159,7 +224,8 @@ absl::Status Main(int argc, char** argv) {
     return WrongFlag("model", "a model's file or a run directory", "none");
   }
   const std::string path = absl::GetFlag(FLAGS_data);
-  if (path.empty()) return WrongFlag("data", "a CSV file", "none");
+  if (path.empty())
+    return WrongFlag("data", "a CSV file or a folder of images", "none");
   const absl::StatusOr<int> threads =
       ThreadsFromFlag(absl::GetFlag(FLAGS_threads));
   if (!threads.ok()) return threads.status();

@@ -206,6 +206,18 @@ TEST(UserDataProgramTest, ColourImagesOfNamedClassesAreLearnt) {
   EXPECT_THAT(Printed(kPredict, {"--model=" + run + "/model.safetensors",
                                  "--data=" + data}),
               HasSubstr("rose red/41.png  rose red "));
+  EXPECT_GT(
+      NumberAfter(Printed(kEvaluate, {"--model=" + run, "--data=" + data}),
+                  "accuracy"),
+      0.95);
+  fs::rename(data + "/sky", data + "/sea");
+  ExpectOneLineOfError(
+      RunProgram(kEvaluate,
+                 {"--model=" + run + "/model.safetensors", "--data=" + data}),
+      {data,
+       "expected folders named after the model's classes, found "
+       "\"sea\""});
+  fs::rename(data + "/sea", data + "/sky");
   ExpectOneLineOfError(RunProgram(kTrain, {"--data=" + data, "--target=kind"}),
                        {"--target: expected none for a folder of images"});
 }
