@@ -90,6 +90,16 @@ absl::Status InFile(const std::string& path, const absl::Status& status) {
 
 }  // namespace
 
+absl::StatusOr<DataTable> DataSource::ReadAlone(int64_t begin, int64_t count) {
+  const std::shared_ptr<std::mutex> mutex = mutex_;
+  if (mutex == nullptr) {
+    return absl::FailedPreconditionError(
+        "DataSource: the source has been moved from");
+  }
+  const std::lock_guard<std::mutex> lock(*mutex);
+  return Read(begin, count);
+}
+
 // ---- Shards ----
 
 absl::StatusOr<DataTable> ShardedSource::ReadShard(size_t shard) const {
@@ -253,7 +263,7 @@ void SourceBatches::Prefetch(int64_t place) {
                      [this, begin = block * window_,
                       count = BlockSize(block)]() -> absl::StatusOr<DataTable> {
                        try {
-                         return source_.Read(begin, count);
+                         return source_.ReadAlone(begin, count);
                        } catch (...) {
                          return CaughtStatus("DataSource::Read");
                        }

@@ -14,6 +14,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <future>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,9 +40,16 @@ class DataSource {
   // Samples, fewer than 2^32.
   virtual int64_t size() const = 0;
   // The samples from `begin` on, `count` of them, all of which are there: a table
-  // with the source's columns in their order. Called by one thread at a time,
-  // which is not the one that trains. The same call gives the same numbers.
+  // with the source's columns in their order. The same call gives the same
+  // numbers. Whoever reads beside others calls ReadAlone, as batches do, from
+  // threads of their own.
   virtual absl::StatusOr<DataTable> Read(int64_t begin, int64_t count) = 0;
+  // The same, one call at a time.
+  absl::StatusOr<DataTable> ReadAlone(int64_t begin, int64_t count);
+
+ private:
+  // Null of what has been moved from.
+  std::shared_ptr<std::mutex> mutex_ = std::make_shared<std::mutex>();
 };
 
 // Samples in several safetensors files, the shards, one after the other: each has
