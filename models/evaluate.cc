@@ -20,6 +20,7 @@
 #include "framework/data/image_tree.h"
 #include "framework/io/files.h"
 #include "framework/metrics/classification.h"
+#include "framework/metrics/regression.h"
 #include "framework/serving/predictor.h"
 #include "models/model_data.h"
 #include "models/model_file.h"
@@ -82,20 +83,10 @@ absl::Status PrintRegression(const ModelCard& card, const Tabular& table,
                              const Tensor& predicted) {
   const absl::StatusOr<Tensor> targets = NumbersOf(table, card.target);
   if (!targets.ok()) return targets.status();
-  const auto y = targets->values<float>();
-  const auto found = predicted.values<float>();
-  const auto n = static_cast<double>(y.size());
-  double mean = 0, absolute = 0, squares = 0, variance = 0;
-  for (const float one : y) mean += one / n;
-  for (size_t i = 0; i < y.size(); ++i) {
-    const double error = static_cast<double>(found[i]) - y[i];
-    absolute += std::fabs(error) / n;
-    squares += error * error;
-    variance += (y[i] - mean) * (y[i] - mean);
-  }
+  const RegressionScores scores =
+      ScoreRegression(targets->values<float>(), predicted.values<float>());
   absl::PrintF("rmse %.6g, mean absolute error %.6g, r2 %.4f, of %d rows\n",
-               std::sqrt(squares / n), absolute,
-               variance > 0 ? 1 - squares / variance : (squares == 0 ? 1.0 : 0),
+               scores.root_mean_square, scores.mean_absolute, scores.r2,
                table.rows);
   return absl::OkStatus();
 }

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "framework/metrics/regression.h"
 #include "framework/report/plot.h"
 #include "framework/report/report_parts.h"
 
@@ -21,30 +22,14 @@ namespace {
 constexpr size_t kMostPoints = 1000;
 constexpr int kBins = 15;
 
-struct Errors {
-  std::vector<double> sorted;  // Predicted less target, by size and sign.
-  double mean_absolute = 0;
-  double root_mean_square = 0;
-  double r2 = 0;
-};
-
-Errors ErrorsOf(const RegressionResult& regression) {
-  Errors errors;
-  const size_t count = regression.targets.size();
-  const auto n = static_cast<double>(count);
-  double mean = 0, squares = 0, variance = 0;
-  for (const float target : regression.targets) mean += target / n;
-  for (size_t i = 0; i < count; ++i) {
+// Predicted less target, rising.
+std::vector<double> SortedErrors(const RegressionResult& regression) {
+  std::vector<double> errors;
+  for (size_t i = 0; i < regression.targets.size(); ++i) {
     const double target = regression.targets[i];
-    const double error = regression.predicted[i] - target;
-    errors.sorted.push_back(error);
-    errors.mean_absolute += std::fabs(error) / n;
-    squares += error * error;
-    variance += (target - mean) * (target - mean);
+    errors.push_back(regression.predicted[i] - target);
   }
-  std::sort(errors.sorted.begin(), errors.sorted.end());
-  errors.root_mean_square = std::sqrt(squares / n);
-  errors.r2 = variance > 0 ? 1 - squares / variance : (squares == 0 ? 1 : 0);
+  std::sort(errors.begin(), errors.end());
   return errors;
 }
 
@@ -65,8 +50,8 @@ std::string ShownText(size_t count) {
   return step <= 1 ? "" : absl::StrCat(" Each ", step, "th sample is shown.");
 }
 
-std::optional<Figure> Histogram(const Errors& errors) {
-  const double low = errors.sorted.front(), high = errors.sorted.back();
+std::optional<Figure> Histogram(const std::vector<double>& errors) {
+  const double low = errors.front(), high = errors.back();
   BarChart chart = {
       .id = "errors",
       .title = "Errors",
@@ -80,7 +65,7 @@ std::optional<Figure> Histogram(const Errors& errors) {
   for (int bin = 0; bin < kBins; ++bin) {
     chart.categories.push_back(Number(low + bin * width));
   }
-  for (const double error : errors.sorted) {
+  for (const double error : errors) {
     const int bin = static_cast<int>((error - low) / width);
     ++chart.groups[0].counts[std::clamp(bin, 0, kBins - 1)];
   }
@@ -98,7 +83,9 @@ void AddRegression(const ReportInput& input, Page& page) {
       std::all_of(regression.predicted.begin(), regression.predicted.end(),
                   [](float value) { return std::isfinite(value); });
   if (!is_finite) return;
-  const Errors errors = ErrorsOf(regression);
+  const std::vector<double> errors = SortedErrors(regression);
+  const RegressionScores scores =
+      ScoreRegression(regression.targets, regression.predicted);
   const auto range =
       std::minmax_element(regression.targets.begin(), regression.targets.end());
   const double low = *range.first, high = *range.second;
@@ -159,21 +146,21 @@ void AddRegression(const ReportInput& input, Page& page) {
   }
   const auto quantile = [&](double share) {
     const auto last = static_cast<double>(count - 1);
-    return errors.sorted[static_cast<size_t>(std::llround(share * last))];
+    return errors[static_cast<size_t>(std::llround(share * last))];
   };
   Table table = {
       .id = "regression-report",
       .title = "Errors of the test set",
       .caption = absl::StrCat("Of ", CountText(static_cast<int64_t>(count)),
                               " samples, in the units of ", target, ".")};
-  table.rows = {{{"root mean square", Number(errors.root_mean_square)}},
-                {{"mean absolute", Number(errors.mean_absolute)}},
-                {{"R²", absl::StrFormat("%.4f", errors.r2)}},
-                {{"lowest", Number(errors.sorted.front())}},
+  table.rows = {{{"root mean square", Number(scores.root_mean_square)}},
+                {{"mean absolute", Number(scores.mean_absolute)}},
+                {{"R²", absl::StrFormat("%.4f", scores.r2)}},
+                {{"lowest", Number(errors.front())}},
                 {{"5 % are below", Number(quantile(0.05))}},
                 {{"half are below", Number(quantile(0.5))}},
                 {{"95 % are below", Number(quantile(0.95))}},
-                {{"highest", Number(errors.sorted.back())}}};
+                {{"highest", Number(errors.back())}}};
   page.Add(table);
 }
 
