@@ -8,6 +8,7 @@
 #include <numeric>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -325,14 +326,14 @@ absl::Status Main(int argc, char** argv) {
       ThreadsFromFlag(absl::GetFlag(FLAGS_threads));
   if (!threads.ok()) return threads.status();
 
-  const absl::StatusOr<ModelFile> file = ReadModelFile(checkpoint);
+  absl::StatusOr<ModelFile> file = ReadModelFile(checkpoint);
   if (!file.ok()) return file.status();
   if (IsDescribed(*file)) {
     return PredictByCard(*file, checkpoint, path, *threads);
   }
 
   absl::StatusOr<ImagePredictor> model =
-      ImagePredictor::Load(checkpoint, {.threads = *threads});
+      ImagePredictor::Make(*std::move(file), {.threads = *threads});
   if (!model.ok()) return model.status();
   const int top = absl::GetFlag(FLAGS_top);
   if (top < 1 || top > model->classes()) {

@@ -173,9 +173,16 @@ absl::StatusOr<ImagePredictor> ImagePredictor::Load(
     const std::string& path, ImagePredictorOptions options) try {
   absl::StatusOr<ModelFile> file = ReadModelFile(path);
   if (!file.ok()) return file.status();
-  const absl::StatusOr<const Experiment*> experiment = ExperimentOf(*file);
+  return Make(*std::move(file), options);
+} catch (...) {
+  return CaughtStatus(path);
+}
+
+absl::StatusOr<ImagePredictor> ImagePredictor::Make(
+    ModelFile file, ImagePredictorOptions options) try {
+  const absl::StatusOr<const Experiment*> experiment = ExperimentOf(file);
   if (!experiment.ok()) return experiment.status();
-  const absl::StatusOr<int64_t> pixels = PixelsOf(*file);
+  const absl::StatusOr<int64_t> pixels = PixelsOf(file);
   if (!pixels.ok()) return pixels.status();
   absl::StatusOr<Declared> declared = Declare(**experiment, *pixels);
   if (!declared.ok()) return declared.status();
@@ -183,12 +190,12 @@ absl::StatusOr<ImagePredictor> ImagePredictor::Load(
   const Classifier& model = declared->model;
   TAPE_CHECK(model.logits.valid());
   const Var probabilities = Softmax(model.logits);
-  absl::Status status = LoadVariables(*file, **experiment, graph,
-                                      {model.logits, model.predicted});
+  absl::Status status =
+      LoadVariables(file, **experiment, graph, {model.logits, model.predicted});
   if (!status.ok()) return status;
   if (!ScoresImagesApart(model)) {
     return absl::FailedPreconditionError(absl::StrCat(
-        file->path, ": ", (*experiment)->name, " (", (*experiment)->variant,
+        file.path, ": ", (*experiment)->name, " (", (*experiment)->variant,
         ") scores an image by the other images of its batch, as its document "
         "does, so one image has no class: expected a model of another "
         "variant"));
@@ -196,22 +203,22 @@ absl::StatusOr<ImagePredictor> ImagePredictor::Load(
   absl::StatusOr<Plan> plan = CompilePredictions(
       graph,
       {.fetch = {model.predicted, probabilities}, .threads = options.threads},
-      *file);
+      file);
   if (!plan.ok()) return plan.status();
 
   ImagePredictor predictor(std::move(declared->graph), model, probabilities,
                            *std::move(plan));
   predictor.experiment_ = *experiment;
-  if (!absl::SimpleAtoi(ValueOf(file->content.metadata, "rows"),
+  if (!absl::SimpleAtoi(ValueOf(file.content.metadata, "rows"),
                         &predictor.rows_)) {
     predictor.rows_ = 0;
   }
-  predictor.path_ = std::move(file->path);
-  predictor.notes_ = std::move(file->notes);
-  predictor.skipped_checkpoints_ = std::move(file->skipped_checkpoints);
+  predictor.path_ = std::move(file.path);
+  predictor.notes_ = std::move(file.notes);
+  predictor.skipped_checkpoints_ = std::move(file.skipped_checkpoints);
   return predictor;
 } catch (...) {
-  return CaughtStatus(path);
+  return CaughtStatus(file.path);
 }
 
 absl::StatusOr<Predictions> ImagePredictor::Predict(const Tensor& images) try {

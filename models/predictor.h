@@ -21,6 +21,7 @@
 #include "framework/runtime/plan.h"
 #include "framework/train/trainer.h"
 #include "models/experiment.h"
+#include "models/model_file.h"
 
 namespace tape {
 
@@ -65,6 +66,9 @@ class ImagePredictor {
   // image by the other images of its batch.
   static absl::StatusOr<ImagePredictor> Load(
       const std::string& path, ImagePredictorOptions options = {});
+  // The same of a file that has been read.
+  static absl::StatusOr<ImagePredictor> Make(
+      ModelFile file, ImagePredictorOptions options = {});
 
   // Of uint8 [n, pixels], grey levels 0 to 255 as the model was trained on.
   // kInvalidArgument if they are of another type or number of pixels;
