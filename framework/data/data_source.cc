@@ -302,6 +302,10 @@ absl::Status SourceBatches::TakeBlock(int64_t place) {
 std::optional<Batch> SourceBatches::Next() {
   if (next_ == end_) return std::nullopt;
   const int64_t size = std::min(options_.batch_size, end_ - next_);
+  absl::InlinedVector<size_t, 8> row_bytes;
+  for (const SourceColumn& column : source_.columns()) {
+    row_bytes.push_back(RowBytes(column.type));
+  }
   for (int64_t row = 0; row < size; ++row) {
     while (place_ < 0 ||
            next_ + row >= block_begin_ + static_cast<int64_t>(order_.size())) {
@@ -315,7 +319,7 @@ std::optional<Batch> SourceBatches::Next() {
     const size_t from = order_[next_ + row - block_begin_];
     for (size_t i = 0; i < gathered_.size(); ++i) {
       const Tensor& values = rows_.columns[i].values;
-      const size_t bytes = RowBytes(values.type());
+      const size_t bytes = row_bytes[i];
       std::memcpy(gathered_[i].data() + static_cast<size_t>(row) * bytes,
                   static_cast<const std::byte*>(values.data()) + from * bytes,
                   bytes);
