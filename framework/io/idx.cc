@@ -19,12 +19,29 @@
 #include "absl/types/span.h"
 #include "framework/core/memory.h"
 #include "framework/io/files.h"
+#include "framework/io/stored_array.h"
 
 namespace tape {
 namespace {
 
-constexpr uint8_t kUnsignedByte = 0x08;  // The format's code for this type.
-constexpr int kMaxRank = 4;              // Images, rows, columns, channels.
+// The format's types.
+struct ElementType {
+  uint8_t code;
+  StoredType type;
+  absl::string_view name;
+};
+constexpr ElementType kTypes[] = {
+    {0x08, StoredType::kUint8, "unsigned byte"},
+    {0x09, StoredType::kInt8, "signed byte"},
+    {0x0b, StoredType::kInt16, "16-bit integer"},
+    {0x0c, StoredType::kInt32, "32-bit integer"},
+    {0x0d, StoredType::kFloat32, "32-bit float"},
+    {0x0e, StoredType::kFloat64, "64-bit float"},
+};
+constexpr const ElementType& kUnsignedByte = kTypes[0];
+
+constexpr int kMaxRank = 4;  // Images, rows, columns, channels.
+constexpr int kMaxTensorRank = 255;
 constexpr size_t kMagicBytes = 4;
 constexpr size_t kSizeBytes = 4;  // Of each dimension's size.
 
@@ -40,6 +57,23 @@ uint32_t BigEndian(const uint8_t* bytes) {
 std::string HexByte(uint8_t byte) {
   return absl::StrCat("0x", absl::Hex(byte, absl::kZeroPad2));
 }
+
+const ElementType* FindType(uint8_t code) {
+  for (const ElementType& type : kTypes) {
+    if (type.code == code) return &type;
+  }
+  return nullptr;
+}
+
+// Which files are taken.
+enum class Accepted { kUnsignedBytes, kAll };
+
+// What a file holds, as it lies there.
+struct Elements {
+  StoredType type;
+  Shape shape;
+  std::vector<uint8_t> bytes;  // Big-endian.
+};
 
 // The IDX content of a file from beginning to end.
 class Content {
@@ -136,23 +170,29 @@ class GzipContent : public Content {
 // Reads one IDX file's content, knowing at each step where it is.
 class Parser {
  public:
-  Parser(Content& content, absl::string_view path, size_t file_bytes)
-      : content_(content), path_(path), file_bytes_(file_bytes) {}
+  Parser(Content& content, absl::string_view path, size_t file_bytes,
+         Accepted accepted)
+      : content_(content),
+        path_(path),
+        file_bytes_(file_bytes),
+        takes_all_(accepted == Accepted::kAll) {}
 
-  absl::StatusOr<IdxArray> Parse() {
+  absl::StatusOr<Elements> Parse() {
     absl::StatusOr<int> rank = ReadMagic();
     if (!rank.ok()) return rank.status();
     absl::StatusOr<Shape> shape = ReadShape(*rank);
     if (!shape.ok()) return shape.status();
-    absl::StatusOr<std::vector<uint8_t>> values = ReadValues(*shape);
-    if (!values.ok()) return values.status();
+    absl::StatusOr<std::vector<uint8_t>> bytes = ReadBytes(*shape);
+    if (!bytes.ok()) return bytes.status();
     absl::Status end = ReadEnd(*shape);
     if (!end.ok()) return end;
-    return IdxArray{*std::move(shape), *std::move(values)};
+    return Elements{type_, *std::move(shape), *std::move(bytes)};
   }
 
  private:
-  // Returns the rank.
+  int max_rank() const { return takes_all_ ? kMaxTensorRank : kMaxRank; }
+
+  // Sets the type and returns the rank.
   absl::StatusOr<int> ReadMagic() {
     std::array<uint8_t, kMagicBytes> magic;
     absl::StatusOr<size_t> count = content_.Read(absl::MakeSpan(magic));
@@ -162,19 +202,26 @@ class Parser {
     }
     if (magic[0] != 0 || magic[1] != 0) {
       return WrongHere(
-          "IDX magic 0x00000801 to 0x00000804 (unsigned bytes, 1 to 4 "
-          "dimensions)",
+          takes_all_ ? "IDX magic, which begins with two bytes 0"
+                     : "IDX magic 0x00000801 to 0x00000804 (unsigned bytes, 1 "
+                       "to 4 dimensions)",
           absl::StrCat("0x",
                        absl::Hex(BigEndian(magic.data()), absl::kZeroPad8)));
     }
-    if (magic[2] != kUnsignedByte) {
+    const ElementType* const type = FindType(magic[2]);
+    if (type == nullptr || (!takes_all_ && type != &kUnsignedByte)) {
       offset_ = 2;
-      return WrongHere("IDX element type 0x08 (unsigned byte)",
-                       absl::StrCat(HexByte(magic[2]), TypeName(magic[2])));
+      return WrongHere(
+          takes_all_ ? "IDX element type 0x08, 0x09 or 0x0b to 0x0e"
+                     : "IDX element type 0x08 (unsigned byte)",
+          absl::StrCat(
+              HexByte(magic[2]), " (",
+              type != nullptr ? type->name : "not a type of the format", ")"));
     }
-    if (magic[3] < 1 || magic[3] > kMaxRank) {
+    type_ = type->type;
+    if (magic[3] < 1 || magic[3] > max_rank()) {
       offset_ = 3;
-      return WrongHere(absl::StrCat("1 to ", kMaxRank, " dimensions"),
+      return WrongHere(absl::StrCat("1 to ", max_rank(), " dimensions"),
                        absl::StrCat(magic[3]));
     }
     offset_ = kMagicBytes;
@@ -182,7 +229,7 @@ class Parser {
   }
 
   absl::StatusOr<Shape> ReadShape(int rank) {
-    std::array<uint8_t, kSizeBytes * kMaxRank> buffer;
+    std::array<uint8_t, kSizeBytes * kMaxTensorRank> buffer;
     const absl::Span<uint8_t> sizes(buffer.data(), kSizeBytes * rank);
     absl::StatusOr<size_t> count = content_.Read(sizes);
     if (!count.ok()) return count.status();
@@ -192,22 +239,25 @@ class Parser {
                        absl::StrCat(*count));
     }
     absl::InlinedVector<int64_t, kMaxRank> dims;
-    int64_t elements = 1;
+    auto bytes = static_cast<int64_t>(SizeOf(type_));
     bool overflow = false;
     for (int axis = 0; axis < rank; ++axis) {
       dims.push_back(BigEndian(&sizes[kSizeBytes * axis]));
-      overflow |= __builtin_mul_overflow(elements, dims[axis], &elements);
+      overflow |= __builtin_mul_overflow(bytes, dims[axis], &bytes);
     }
     Shape shape(dims);
     if (overflow) {
-      return WrongHere("fewer than 2^63 elements in all", shape.ToString());
+      return WrongHere(
+          absl::StrCat("fewer than 2^63 ", takes_all_ ? "bytes" : "elements",
+                       " in all"),
+          shape.ToString());
     }
     offset_ += sizes.size();
     return shape;
   }
 
-  absl::StatusOr<std::vector<uint8_t>> ReadValues(const Shape& shape) {
-    size_t claimed = 1;  // Exactly, however many: ReadShape has looked.
+  absl::StatusOr<std::vector<uint8_t>> ReadBytes(const Shape& shape) {
+    size_t claimed = SizeOf(type_);  // Exactly: ReadShape has looked.
     for (const int64_t dim : shape.dims()) claimed *= dim;
     std::vector<uint8_t> values;
     // Grows as elements arrive, or as far as they surely will, since what the
@@ -250,24 +300,6 @@ class Parser {
     return absl::OkStatus();
   }
 
-  // The format's other types.
-  static absl::string_view TypeName(uint8_t type) {
-    switch (type) {
-      case 0x09:
-        return " (signed byte)";
-      case 0x0b:
-        return " (16-bit integer)";
-      case 0x0c:
-        return " (32-bit integer)";
-      case 0x0d:
-        return " (32-bit float)";
-      case 0x0e:
-        return " (64-bit float)";
-      default:
-        return " (not a type of the format)";
-    }
-  }
-
   absl::Status WrongHere(absl::string_view expected,
                          absl::string_view found) const {
     return WrongData(absl::StrCat(path_, ": byte ", offset_), expected, found);
@@ -276,25 +308,63 @@ class Parser {
   Content& content_;
   const absl::string_view path_;
   const size_t file_bytes_;
+  const bool takes_all_;
+  StoredType type_ = StoredType::kUint8;
   size_t offset_ = 0;
 };
+
+absl::StatusOr<Elements> ParseElements(absl::string_view bytes,
+                                       absl::string_view path,
+                                       Accepted accepted) {
+  if (GzipContent::Recognises(bytes)) {
+    GzipContent content(bytes, path);
+    return Parser(content, path, bytes.size(), accepted).Parse();
+  }
+  PlainContent content(bytes);
+  return Parser(content, path, bytes.size(), accepted).Parse();
+}
 
 }  // namespace
 
 absl::StatusOr<IdxArray> ParseIdx(absl::string_view bytes,
                                   absl::string_view path) {
-  if (GzipContent::Recognises(bytes)) {
-    GzipContent content(bytes, path);
-    return Parser(content, path, bytes.size()).Parse();
+  absl::StatusOr<Elements> elements =
+      ParseElements(bytes, path, Accepted::kUnsignedBytes);
+  if (!elements.ok()) return elements.status();
+  return IdxArray{std::move(elements->shape), std::move(elements->bytes)};
+}
+
+absl::StatusOr<Tensor> ParseIdxTensor(absl::string_view bytes,
+                                      absl::string_view path, DType dtype) {
+  absl::StatusOr<Elements> elements =
+      ParseElements(bytes, path, Accepted::kAll);
+  if (!elements.ok()) return elements.status();
+  std::vector<uint8_t>& values = elements->bytes;
+  const size_t size = SizeOf(elements->type);
+  for (size_t at = 0; at < values.size(); at += size) {
+    std::reverse(values.begin() + at, values.begin() + at + size);
   }
-  PlainContent content(bytes);
-  return Parser(content, path, bytes.size()).Parse();
+  const StoredArray array = {
+      .name = "elements",
+      .type = elements->type,
+      .shape = elements->shape,
+      .bytes = {reinterpret_cast<const char*>(values.data()), values.size()}};
+  absl::StatusOr<Tensor> tensor = ToTensor(array, dtype);
+  if (tensor.ok()) return tensor;
+  return absl::Status(tensor.status().code(),
+                      absl::StrCat(path, ": ", tensor.status().message()));
 }
 
 absl::StatusOr<IdxArray> ReadIdx(const std::string& path) {
   const absl::StatusOr<FileBytes> bytes = ReadWholeFile(path, "an IDX file");
   if (!bytes.ok()) return bytes.status();
   return ParseIdx(bytes->view(), path);
+}
+
+absl::StatusOr<Tensor> ReadIdxTensor(const std::string& path, DType dtype) {
+  const absl::StatusOr<FileBytes> bytes = ReadWholeFile(path, "an IDX file");
+  if (!bytes.ok()) return bytes.status();
+  return ParseIdxTensor(bytes->view(), path, dtype);
 }
 
 absl::Status WriteIdx(const std::string& path, const Shape& shape,
@@ -308,7 +378,8 @@ absl::Status WriteIdx(const std::string& path, const Shape& shape,
                                   values.size()),
                      shape.ToString());
   }
-  std::string header = {0, 0, kUnsignedByte, static_cast<char>(shape.rank())};
+  std::string header = {0, 0, static_cast<char>(kUnsignedByte.code),
+                        static_cast<char>(shape.rank())};
   for (int axis = 0; axis < shape.rank(); ++axis) {
     if (shape[axis] > std::numeric_limits<uint32_t>::max()) {
       return WrongData(path, "sizes below 2^32, which IDX can state",

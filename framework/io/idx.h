@@ -2,9 +2,10 @@
 //
 //   byte 0   the magic: 0, 0, the type of the elements, the rank
 //   byte 4   rank sizes, 4 bytes each, big-endian, outermost first
-//   then     the elements in row-major order, and nothing more
+//   then     the elements in row-major order, big-endian, and nothing more
 //
-// Only the type 0x08, unsigned bytes, and ranks 1 to 4 are accepted.
+// ReadIdx takes what images and labels are, the type 0x08, unsigned bytes, of rank
+// 1 to 4; ReadIdxTensor every type and rank that the format has.
 //
 // An error is an absl::Status that says the path, the offset, what was expected
 // there and what was found. "byte N" is an offset in the IDX content (in a
@@ -21,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "framework/core/tensor.h"
 #include "framework/core/tensor_type.h"
 
 namespace tape {
@@ -43,6 +45,15 @@ absl::StatusOr<IdxArray> ReadIdx(const std::string& path);
 // single member.
 absl::StatusOr<IdxArray> ParseIdx(absl::string_view bytes,
                                   absl::string_view path);
+
+// The same of every type of the format (unsigned and signed bytes, integers of 16
+// and 32 bits, floats of 32 and 64) and rank (1 to 255), as a tensor of `dtype`
+// by ToTensor (stored_array.h): whole numbers become int32 or uint8, others
+// float32 or float64. Memory: that of the tensor besides. An element that the
+// dtype cannot hold is an error.
+absl::StatusOr<Tensor> ReadIdxTensor(const std::string& path, DType dtype);
+absl::StatusOr<Tensor> ParseIdxTensor(absl::string_view bytes,
+                                      absl::string_view path, DType dtype);
 
 // Writes a new IDX file, not gzipped: a shape of rank 1 to 4, and as many
 // values, row-major. Errors, after which there is no file: kInvalidArgument if

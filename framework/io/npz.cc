@@ -45,9 +45,11 @@ struct NumpyType {
 };
 constexpr NumpyType kTypes[] = {
     {"b1", StoredType::kBool},    {"u1", StoredType::kUint8},
-    {"i4", StoredType::kInt32},   {"i8", StoredType::kInt64},
-    {"f2", StoredType::kFloat16}, {"f4", StoredType::kFloat32},
-    {"f8", StoredType::kFloat64},
+    {"u2", StoredType::kUint16},  {"u4", StoredType::kUint32},
+    {"u8", StoredType::kUint64},  {"i1", StoredType::kInt8},
+    {"i2", StoredType::kInt16},   {"i4", StoredType::kInt32},
+    {"i8", StoredType::kInt64},   {"f2", StoredType::kFloat16},
+    {"f4", StoredType::kFloat32}, {"f8", StoredType::kFloat64},
 };
 
 // What the header of an .npy file says.

@@ -3,8 +3,8 @@
 // is written np.load reads. In a target of its own, since it needs libzip.
 //
 // Members may be stored or deflated, of .npy's versions 1.0, 2.0 and 3.0, in
-// either byte order, in C or Fortran order; of the types b1, u1, i4, i8, f2, f4
-// and f8. NumPy has no bfloat16.
+// either byte order, in C or Fortran order; of the types b1, u1 to u8, i1 to i8,
+// f2, f4 and f8. NumPy has no bfloat16.
 //
 // Every error names the path and the member, what was expected and what was
 // found. Tested by tests/io/npz_test.cc.

@@ -39,8 +39,9 @@ constexpr absl::string_view kChecksumZeros = "00000000";
 constexpr size_t kChecksumAt = kLengthBytes + kChecksumPrefix.size();
 
 // The format's names of types, in StoredType's order.
-constexpr absl::string_view kTypeNames[] = {"BOOL", "U8",  "F16", "BF16",
-                                            "I32",  "F32", "F64", "I64"};
+constexpr absl::string_view kTypeNames[] = {"BOOL", "U8",   "I8",  "I16", "U16",
+                                            "F16",  "BF16", "I32", "U32", "F32",
+                                            "F64",  "I64",  "U64"};
 
 std::string ChecksumText(uint32_t crc) {
   return absl::StrCat(absl::Hex(crc, absl::kZeroPad8));

@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <cmath>
+#include <concepts>
 #include <cstring>
 #include <limits>
 #include <optional>
@@ -61,10 +62,18 @@ StoredType StoredTypeOf(DType dtype) {
 }
 
 // `value` as a T, or none if it is out of its range.
-template <typename T>
-std::optional<T> Narrow(int64_t value) {
-  if (!std::in_range<T>(value)) return std::nullopt;
-  return static_cast<T>(value);
+template <typename T, std::integral Wide>
+std::optional<T> Narrow(Wide value) {
+  if constexpr (std::is_same_v<T, double>) {  // As far as each has its own.
+    constexpr int64_t kMost = int64_t{1} << std::numeric_limits<T>::digits;
+    if (std::cmp_greater(value, kMost) || std::cmp_less(value, -kMost)) {
+      return std::nullopt;
+    }
+    return static_cast<T>(value);
+  } else {
+    if (!std::in_range<T>(value)) return std::nullopt;
+    return static_cast<T>(value);
+  }
 }
 template <typename T>
 std::optional<T> Narrow(double value) {
@@ -102,11 +111,10 @@ absl::Status Convert(const StoredArray& array, Tensor& to) {
 
 absl::Status RefuseToConvert(const StoredArray& array, DType dtype) {
   const bool whole = dtype == DType::kInt32 || dtype == DType::kUint8;
-  const bool floating = dtype == DType::kFloat32 || dtype == DType::kFloat64;
   return WrongData(
       ArrayText(array.name),
       whole ? absl::StrCat("whole numbers to make ", Name(dtype), " of")
-      : floating
+      : dtype == DType::kFloat32
           ? absl::StrCat("floating-point numbers to make ", Name(dtype), " of")
           : Name(dtype),
       Name(array.type));
@@ -125,11 +133,17 @@ absl::Status ConvertFloating(const StoredArray& array, Tensor& to) {
 
 template <typename Stored>
 absl::Status ConvertWhole(const StoredArray& array, Tensor& to) {
+  // int64_t prints all but uint64_t as numbers, bytes too.
+  using Wide =
+      std::conditional_t<std::is_same_v<Stored, uint64_t>, uint64_t, int64_t>;
   if (to.dtype() == DType::kInt32) {
-    return Convert<Stored, int64_t, int32_t>(array, to);
+    return Convert<Stored, Wide, int32_t>(array, to);
   }
   if (to.dtype() == DType::kUint8) {
-    return Convert<Stored, int64_t, uint8_t>(array, to);
+    return Convert<Stored, Wide, uint8_t>(array, to);
+  }
+  if (to.dtype() == DType::kFloat64) {
+    return Convert<Stored, Wide, double>(array, to);
   }
   return RefuseToConvert(array, to.dtype());
 }
@@ -148,10 +162,20 @@ absl::Status Convert(const StoredArray& array, Tensor& to) {
       return ConvertBool(array, to);
     case StoredType::kUint8:
       return ConvertWhole<uint8_t>(array, to);
+    case StoredType::kInt8:
+      return ConvertWhole<int8_t>(array, to);
+    case StoredType::kInt16:
+      return ConvertWhole<int16_t>(array, to);
+    case StoredType::kUint16:
+      return ConvertWhole<uint16_t>(array, to);
     case StoredType::kInt32:
       return ConvertWhole<int32_t>(array, to);
+    case StoredType::kUint32:
+      return ConvertWhole<uint32_t>(array, to);
     case StoredType::kInt64:
       return ConvertWhole<int64_t>(array, to);
+    case StoredType::kUint64:
+      return ConvertWhole<uint64_t>(array, to);
     case StoredType::kFloat16:
       return ConvertFloating<Float16>(array, to);
     case StoredType::kBFloat16:
@@ -172,18 +196,28 @@ const char* Name(StoredType type) {
       return "bool";
     case StoredType::kUint8:
       return "uint8";
+    case StoredType::kInt8:
+      return "int8";
+    case StoredType::kInt16:
+      return "int16";
+    case StoredType::kUint16:
+      return "uint16";
     case StoredType::kFloat16:
       return "float16";
     case StoredType::kBFloat16:
       return "bfloat16";
     case StoredType::kInt32:
       return "int32";
+    case StoredType::kUint32:
+      return "uint32";
     case StoredType::kFloat32:
       return "float32";
     case StoredType::kFloat64:
       return "float64";
     case StoredType::kInt64:
       return "int64";
+    case StoredType::kUint64:
+      return "uint64";
   }
   return "unknown";
 }
@@ -192,15 +226,20 @@ size_t SizeOf(StoredType type) {
   switch (type) {
     case StoredType::kBool:
     case StoredType::kUint8:
+    case StoredType::kInt8:
       return 1;
+    case StoredType::kInt16:
+    case StoredType::kUint16:
     case StoredType::kFloat16:
     case StoredType::kBFloat16:
       return 2;
     case StoredType::kInt32:
+    case StoredType::kUint32:
     case StoredType::kFloat32:
       return 4;
     case StoredType::kFloat64:
     case StoredType::kInt64:
+    case StoredType::kUint64:
       return 8;
   }
   return 0;

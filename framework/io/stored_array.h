@@ -20,12 +20,17 @@ namespace tape {
 enum class StoredType : uint8_t {
   kBool,  // A byte, 0 or 1.
   kUint8,
+  kInt8,
+  kInt16,
+  kUint16,
   kFloat16,  // IEEE 754's binary16.
   kBFloat16,
   kInt32,
+  kUint32,
   kFloat32,
   kFloat64,
   kInt64,
+  kUint64,
 };
 
 // "bool", "uint8", "float16", ….
@@ -54,7 +59,8 @@ absl::Status CheckBytes(const StoredArray& array);
 
 // The array as a tensor of `dtype`: the same bits if that is its type; else any
 // floating-point type becomes float32 or float64, rounded to the nearest, and
-// any whole one (bool, uint8, int32, int64) int32 or uint8. Errors, all
+// any whole one (bool, signed or not) int32, uint8 or, up to 2^53, float64.
+// Errors, all
 // kInvalidArgument, naming the array: any other conversion; an element, with
 // its index and value, that is out of the dtype's range.
 absl::StatusOr<Tensor> ToTensor(const StoredArray& array, DType dtype);

@@ -75,8 +75,8 @@ absl::Status WriteCheckpoint(const std::string& path, const Graph& graph,
   for (const NamedTensor& best : state.best) {
     arrays.push_back(ViewOf(absl::StrCat(kBest, best.name), best.value));
   }
-  // StoredType has no uint32; below 2^31, which is all that will ever fit, the
-  // bits are those of int32.
+  // As int32, whose bits are the same below 2^31, which is all that will ever
+  // fit: what earlier versions wrote and read.
   const std::vector<uint32_t>& order = state.batches.order;
   arrays.push_back({.name = std::string(kOrder),
                     .type = StoredType::kInt32,

@@ -1,4 +1,4 @@
-// Fuzzes the reader of IDX files (framework/io/idx.h), plain ones, and of
+// Fuzzes the readers of IDX files (framework/io/idx.h), plain ones, and of
 // images alone (images.h): the input is the file.
 #include <cstddef>
 #include <cstdint>
@@ -71,6 +71,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const size_t content = gzipped ? kDeflateExpansion * size : size;
   const size_t limit = Limit(content, size);
   const auto array = WithinMemory(limit, [&] { return ReadIdx(path); });
+  for (const DType dtype :
+       {DType::kInt32, DType::kUint8, DType::kFloat32, DType::kFloat64}) {
+    // A byte may become four.
+    const auto tensor = WithinMemory(
+        limit + 4 * content, [&] { return ReadIdxTensor(path, dtype); });
+    if (!tensor.ok()) CheckError(tensor.status(), {path});
+    if (dtype != DType::kUint8 || !array.ok()) continue;
+    TAPE_CHECK(tensor.ok());
+    TAPE_CHECK(tensor->values<uint8_t>() == array->values);
+  }
   // An image may be a byte; its name is 32, in a list that grows by doubling.
   ReadAsImages(path, array, gzipped || (size > 0 && data[0] == 0),
                limit + 3 * 32 * content);

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <initializer_list>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -147,6 +148,66 @@ TEST(IdxTest, RefusesOtherElementTypesByName) {
   expect(0x0c, "0x0c (32-bit integer)");
   expect(0x0d, "0x0d (32-bit float)");
   expect(0x0e, "0x0e (64-bit float)");
+}
+
+TEST(IdxTest, ATensorIsReadOfEveryTypeAndRank) {
+  const auto with_type = [](char type, std::string bytes) {
+    bytes[2] = type;
+    return bytes;
+  };
+  const auto expect = [](const std::string& bytes, const auto& values) {
+    using T = std::decay_t<decltype(values[0])>;
+    for (const std::string& file : {bytes, Gzip(bytes)}) {
+      const absl::StatusOr<Tensor> tensor =
+          ParseIdxTensor(file, "f", kDTypeOf<T>);
+      ASSERT_TRUE(tensor.ok()) << tensor.status();
+      EXPECT_EQ(tensor->shape(), Shape({2}));
+      EXPECT_EQ(tensor->values<T>(), absl::MakeConstSpan(values));
+    }
+  };
+  const auto of = [](const char* bytes, size_t size) {
+    return Idx({2}, {bytes, size});
+  };
+  const std::string ints = with_type(0x0c, of("\xff\xff\xff\xfe\0\1\2\3", 8));
+  expect(with_type(0x08, of("\xff\1", 2)), std::vector<uint8_t>{255, 1});
+  expect(with_type(0x09, of("\xff\1", 2)), std::vector<int32_t>{-1, 1});
+  expect(with_type(0x0b, of("\xff\xfe\1\2", 4)), std::vector<int32_t>{-2, 258});
+  expect(ints, std::vector<int32_t>{-2, 66051});
+  const std::string floats = of("\xc0\0\0\0\x3f\x80\0\0", 8);
+  expect(with_type(0x0d, floats), std::vector<float>{-2, 1});
+  const std::string doubles = of("\xc0\0\0\0\0\0\0\0\x3f\xf0\0\0\0\0\0\0", 16);
+  expect(with_type(0x0e, doubles), std::vector<double>{-2, 1});
+  expect(with_type(0x0e, doubles), std::vector<float>{-2, 1});
+
+  std::string deep = {0, 0, 8, '\xff'};
+  for (int axis = 0; axis < 255; ++axis) deep += std::string("\0\0\0\1", 4);
+  const absl::StatusOr<Tensor> tensor =
+      ParseIdxTensor(deep + "x", "f", DType::kUint8);
+  ASSERT_TRUE(tensor.ok()) << tensor.status();
+  EXPECT_EQ(tensor->shape().rank(), 255);
+
+  const auto expect_refused = [](const std::string& bytes, DType dtype,
+                                 const std::string& message) {
+    EXPECT_EQ(ParseIdxTensor(bytes, "f", dtype).status(),
+              absl::InvalidArgumentError("f: " + message));
+  };
+  expect_refused(ints, DType::kUint8,
+                 "array \"elements\": element 0: expected a number that uint8 "
+                 "holds, found -2");
+  expect_refused(ints, DType::kFloat32,
+                 "array \"elements\": expected floating-point numbers to make "
+                 "float32 of, found int32");
+  expect_refused(with_type(0x0a, ints), DType::kInt32,
+                 "byte 2: expected IDX element type 0x08, 0x09 or 0x0b to "
+                 "0x0e, found 0x0a (not a type of the format)");
+  expect_refused(Idx({}, "a"), DType::kUint8,
+                 "byte 3: expected 1 to 255 dimensions, found 0");
+  expect_refused(ints.substr(0, 15), DType::kInt32,
+                 "byte 8: expected 8 bytes of elements for [2], found 7");
+  expect_refused(with_type(0x0e, Idx({0x40000000, 0x40000000}, "")),
+                 DType::kFloat32,
+                 "byte 4: expected fewer than 2^63 bytes in all, found "
+                 "[1073741824,1073741824]");
 }
 
 TEST(IdxTest, RefusesOtherRanks) {

@@ -90,14 +90,15 @@ TEST(NpzTest, ReadsWhatNumPyWrites) {
     absl::StatusOr<NpzFile> read = ReadNpz(path);
     ASSERT_TRUE(read.ok()) << read.status();
     const NpzFile file = *std::move(read);
-    EXPECT_EQ(file.arrays.size(), 17u);
+    EXPECT_EQ(file.arrays.size(), 26u);
     const std::vector<float> six = {0, 1, 2, 3, 4, 5};
     for (const char* name :
          {"f2<", "f2>", "f4<", "f4>", "f8<", "f8>", "fortran"}) {
       EXPECT_EQ(file.Find(name)->shape, Shape({2, 3})) << name;
       EXPECT_EQ(ValuesOf<float>(file, name), six) << name;
     }
-    for (const char* name : {"i4<", "i4>", "i8<", "i8>", "u1"}) {
+    for (const char* name : {"i1", "i2<", "i2>", "i4<", "i4>", "i8<", "i8>",
+                             "u1", "u2<", "u2>", "u4<", "u4>", "u8<", "u8>"}) {
       EXPECT_EQ(ValuesOf<int32_t>(file, name),
                 (std::vector<int32_t>{0, 1, 2, 3, 4, 5}))
           << name;
@@ -131,9 +132,10 @@ TEST(NpzTest, WritesWhatReadsBackAndAlwaysTheSameBytes) {
   const std::string bytes = "The elements, whatever they may mean: 6 x 8 bytes";
   std::vector<StoredArray> arrays;
   for (StoredType type :
-       {StoredType::kBool, StoredType::kUint8, StoredType::kFloat16,
-        StoredType::kInt32, StoredType::kFloat32, StoredType::kFloat64,
-        StoredType::kInt64}) {
+       {StoredType::kBool, StoredType::kUint8, StoredType::kInt8,
+        StoredType::kInt16, StoredType::kUint16, StoredType::kFloat16,
+        StoredType::kInt32, StoredType::kUint32, StoredType::kFloat32,
+        StoredType::kFloat64, StoredType::kInt64, StoredType::kUint64}) {
     arrays.push_back({absl::StrCat("\u00fc/", Name(type)), type,
                       SizeOf(type) == 4 ? Shape({6}) : Shape({2, 3}),
                       absl::string_view(bytes).substr(0, 6 * SizeOf(type))});
@@ -250,7 +252,7 @@ TEST(NpzTest, RefusesOtherHeaders) {
   expect("{'fortran_order': 0}", "header with True or False, found \"0}\"");
   const std::string types =
       "header with a descr of <, > or | and one of b1, "
-      "u1, i4, i8, f2, f4, f8, found ";
+      "u1, u2, u4, u8, i1, i2, i4, i8, f2, f4, f8, found ";
   for (const char* descr : {"'<c8'", "'|i4'", "'=f4'", "'f4'", "''", "'|O'",
                             "[('a', '<f4')]", "'<f4"}) {
     expect(absl::StrCat("{'descr': ", descr, "}"),

@@ -70,7 +70,7 @@ TEST(SafetensorsTest, ReadsEveryTypeOfAnotherWritersFile) {
   const absl::StatusOr<SafetensorsFile> file = ReadSafetensors(kGoldenTypes);
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ(file->metadata, (Metadata{{"format", "pt"}}));
-  EXPECT_EQ(file->arrays.size(), 10u);
+  EXPECT_EQ(file->arrays.size(), 15u);
   const std::vector<float> floats = {0,         -0.0f,      1.5,
                                      kInfinity, -kInfinity, 65504};
   for (const char* name : {"float16", "float32", "float64"}) {
@@ -83,6 +83,16 @@ TEST(SafetensorsTest, ReadsEveryTypeOfAnotherWritersFile) {
   EXPECT_EQ(ValuesOf<uint8_t>(*file, "uint8"), (std::vector<uint8_t>{0, 255}));
   EXPECT_EQ(ValuesOf<int32_t>(*file, "int32"),
             (std::vector<int32_t>{INT32_MIN, INT32_MAX}));
+  EXPECT_EQ(ValuesOf<int32_t>(*file, "int8"),
+            (std::vector<int32_t>{-128, 127}));
+  EXPECT_EQ(ValuesOf<int32_t>(*file, "int16"),
+            (std::vector<int32_t>{INT16_MIN, INT16_MAX}));
+  EXPECT_EQ(ValuesOf<int32_t>(*file, "uint16"),
+            (std::vector<int32_t>{0, UINT16_MAX}));
+  EXPECT_EQ(ValuesOf<int32_t>(*file, "uint32"),
+            (std::vector<int32_t>{1, INT32_MAX}));
+  EXPECT_EQ(ValuesOf<int32_t>(*file, "uint64"),
+            (std::vector<int32_t>{2, INT32_MAX}));
   int64_t longs[2];
   std::memcpy(longs, file->Find("int64")->bytes.data(), sizeof(longs));
   EXPECT_EQ(longs[0], INT64_MIN);
@@ -237,7 +247,8 @@ TEST(SafetensorsTest, RefusesMembersThatAreNotOfTheFormat) {
     ExpectRefused(File(absl::StrCat("{\"a\":", members, "}"), "0123"),
                   ": header: " + message);
   };
-  const std::string types = "BOOL, U8, F16, BF16, I32, F32, F64, I64";
+  const std::string types =
+      "BOOL, U8, I8, I16, U16, F16, BF16, I32, U32, F32, F64, I64, U64";
   expect("[]", "\"a\": expected an object, found a list");
   expect("null", "\"a\": expected an object, found null");
   expect("true", "\"a\": expected an object, found a truth value");

@@ -107,15 +107,27 @@ TEST(StoredArrayTest, EveryFloat16IsReadAsIeee754SaysIt) {
 
 TEST(StoredArrayTest, WholeTypesBecomeInt32AndUint8) {
   const std::string bools = Bytes<uint8_t>({1, 0});
+  const std::string bytes = Bytes<int8_t>({127, 0});
+  const std::string words = Bytes<int16_t>({255, 0});
+  const std::string ints = Bytes<uint32_t>({255, 0});
   const std::string longs = Bytes<int64_t>({255, 0});
   for (const StoredArray& array :
        {StoredArray{"a", StoredType::kBool, {2}, bools},
-        StoredArray{"a", StoredType::kInt64, {2}, longs}}) {
-    const int one = array.type == StoredType::kBool ? 1 : 255;
+        StoredArray{"a", StoredType::kInt8, {2}, bytes},
+        StoredArray{"a", StoredType::kInt16, {2}, words},
+        StoredArray{"a", StoredType::kUint16, {2}, words},
+        StoredArray{"a", StoredType::kUint32, {2}, ints},
+        StoredArray{"a", StoredType::kInt64, {2}, longs},
+        StoredArray{"a", StoredType::kUint64, {2}, longs}}) {
+    const int one = array.type == StoredType::kBool   ? 1
+                    : array.type == StoredType::kInt8 ? 127
+                                                      : 255;
     EXPECT_EQ(ValuesOf<int32_t>(ToTensor(array, DType::kInt32)),
               (std::vector<int32_t>{one, 0}));
     EXPECT_EQ(ValuesOf<uint8_t>(ToTensor(array, DType::kUint8)),
               (std::vector<uint8_t>{static_cast<uint8_t>(one), 0}));
+    EXPECT_EQ(ValuesOf<double>(ToTensor(array, DType::kFloat64)),
+              (std::vector<double>{static_cast<double>(one), 0}));
   }
 }
 
@@ -134,12 +146,29 @@ TEST(StoredArrayTest, AnElementOutOfRangeIsNamed) {
     EXPECT_EQ(ToTensor({"layer1/w", type, shape, bytes}, dtype).status(),
               absl::InvalidArgumentError("array \"layer1/w\": " + message));
   };
+  constexpr int64_t kMost = int64_t{1} << 53;
   expect(StoredType::kInt64, Bytes<int64_t>({1, int64_t{1} << 31}),
          DType::kInt32,
          "element 1: expected a number that int32 holds, found 2147483648");
   expect(StoredType::kInt64, Bytes<int64_t>({-(int64_t{1} << 31) - 1}),
          DType::kInt32,
          "element 0: expected a number that int32 holds, found -2147483649");
+  expect(StoredType::kInt64, Bytes<int64_t>({-kMost, -kMost - 1}),
+         DType::kFloat64,
+         "element 1: expected a number that float64 holds, found "
+         "-9007199254740993");
+  expect(StoredType::kUint64, Bytes<uint64_t>({kMost, kMost + 1}),
+         DType::kFloat64,
+         "element 1: expected a number that float64 holds, found "
+         "9007199254740993");
+  expect(StoredType::kInt8, Bytes<int8_t>({1, -1}), DType::kUint8,
+         "element 1: expected a number that uint8 holds, found -1");
+  expect(StoredType::kUint32, Bytes<uint32_t>({uint32_t{1} << 31}),
+         DType::kInt32,
+         "element 0: expected a number that int32 holds, found 2147483648");
+  expect(StoredType::kUint64, Bytes<uint64_t>({~uint64_t{0}}), DType::kInt32,
+         "element 0: expected a number that int32 holds, found "
+         "18446744073709551615");
   expect(StoredType::kInt32, Bytes<int32_t>({7, 255, 256}), DType::kUint8,
          "element 2: expected a number that uint8 holds, found 256");
   expect(StoredType::kFloat64, Bytes<double>({1, -1e39}), DType::kFloat32,
@@ -162,8 +191,8 @@ TEST(StoredArrayTest, OtherConversionsAreRefused) {
          "expected whole numbers to make uint8 of, found float16");
   expect(StoredType::kInt32, DType::kFloat32,
          "expected floating-point numbers to make float32 of, found int32");
-  expect(StoredType::kBool, DType::kFloat64,
-         "expected floating-point numbers to make float64 of, found bool");
+  expect(StoredType::kBool, DType::kFloat32,
+         "expected floating-point numbers to make float32 of, found bool");
   expect(StoredType::kFloat32, DType::kBFloat16,
          "expected bfloat16, found float32");
 }

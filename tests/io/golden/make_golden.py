@@ -16,7 +16,7 @@ import numpy as np
 
 FOLDER = pathlib.Path(__file__).parent
 # The reference's types that we read, in its order: the least aligned first.
-CODES = ["BOOL", "U8", "F16", "BF16", "I32", "F32", "F64", "I64"]
+CODES = ["BOOL", "U8", "I8", "I16", "U16", "F16", "BF16", "I32", "U32", "F32", "F64", "I64", "U64"]
 
 
 def safetensors(arrays, metadata=None):
@@ -48,6 +48,11 @@ def types():
         "float32": of("F32", np.array(floats, "<f4")),
         "float64": of("F64", np.array(floats, "<f8")),
         "int64": of("I64", np.array([-(2**63), 2**63 - 1], "<i8")),
+        "int8": of("I8", np.array([-128, 127], "i1")),
+        "int16": of("I16", np.array([-(2**15), 2**15 - 1], "<i2")),
+        "uint16": of("U16", np.array([0, 2**16 - 1], "<u2")),
+        "uint32": of("U32", np.array([1, 2**31 - 1], "<u4")),
+        "uint64": of("U64", np.array([2, 2**31 - 1], "<u8")),
         "no elements": ("F32", [0, 3], b""),
         'rank 0, \u00fc, "quoted"\n': ("F32", [], struct.pack("<f", 0.1)),
     }
@@ -57,10 +62,12 @@ def npz_arrays():
     """Each type, in each byte order and order of elements."""
     matrix = np.arange(6).reshape(2, 3)
     cube = np.arange(24).reshape(2, 3, 4)
-    arrays = {f"{code}{order}": matrix.astype(order + code) for code in ["i4", "i8", "f2", "f4", "f8"] for order in "<>"}
+    codes = ["i4", "i8", "f2", "f4", "f8", "i2", "u2", "u4", "u8"]
+    arrays = {f"{code}{order}": matrix.astype(order + code) for code in codes for order in "<>"}
     return arrays | {
         "b1": matrix % 2 == 1,
         "u1": matrix.astype("u1"),
+        "i1": matrix.astype("i1"),
         "fortran": np.asfortranarray(matrix.astype("<f4")),
         "fortran cube": np.asfortranarray(cube.astype(">f8")),
         "none": np.zeros((0, 3), "<f4"),
