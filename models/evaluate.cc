@@ -1,6 +1,5 @@
 // evaluate: measures a saved model on data whose right answers are known; see
 // --help. Tested by tests/models/user_data_program_test.cc.
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <optional>
@@ -17,7 +16,6 @@
 #include "absl/types/span.h"
 #include "framework/core/text.h"
 #include "framework/data/features.h"
-#include "framework/data/image_tree.h"
 #include "framework/io/files.h"
 #include "framework/metrics/classification.h"
 #include "framework/metrics/regression.h"
@@ -33,7 +31,11 @@ ABSL_FLAG(
 ABSL_FLAG(
     std::string, data, "",
     "a CSV file with the columns that the model was trained on, its target "
-    "among them, in any order");
+    "among them, in any order; an .npz file of x_test and y_test, or x and y; "
+    "or a "
+    "folder of images by class or of IDX files; where there is a test set, it "
+    "is "
+    "that which is measured");
 ABSL_FLAG(bool, report, false,
           "print the confusion matrix and the classification report too");
 ABSL_FLAG(std::optional<int>, threads, std::nullopt,
@@ -43,10 +45,10 @@ namespace tape {
 namespace {
 
 constexpr char kUsage[] =
-    "Measures a model on a table: the accuracy of a classifier, or the errors "
-    "of "
-    "a\nregression.\n\n"
-    "  evaluate --model=RUN_DIR --data=FILE.csv\n\n"
+    "Measures a model on a table or images: the accuracy of a classifier, or "
+    "the\n"
+    "errors of a regression.\n\n"
+    "  evaluate --model=RUN_DIR --data=FILE.csv|FILE.npz|FOLDER\n\n"
     "Exits with 0 if the model was measured, else with 1, after an error on "
     "stderr.";
 
@@ -98,67 +100,12 @@ const Tensor* FindOutput(const DataTable& outputs, const char* name,
   return found != nullptr && found->type() == type ? found : nullptr;
 }
 
-// The labels of a tree of images, by the model's names.
-absl::StatusOr<std::vector<int32_t>> LabelsOf(
-    const ImageTree& tree, const std::vector<std::string>& classes) {
-  std::vector<int32_t> places;
-  for (const std::string& name : tree.classes) {
-    const auto found = std::find(classes.begin(), classes.end(), name);
-    if (found == classes.end()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("expected folders named after the model's classes, "
-                       "found ",
-                       Quoted(name, 40)));
-    }
-    places.push_back(static_cast<int32_t>(found - classes.begin()));
-  }
-  std::vector<int32_t> labels;
-  for (const int32_t label : tree.labels.values<int32_t>()) {
-    labels.push_back(places[label]);
-  }
-  return labels;
-}
-
-// What a model is measured on.
-struct Measured {
-  DataTable inputs;
-  std::optional<Tabular> table = std::nullopt;
-  std::vector<int32_t> labels = {};  // Of images.
-  std::vector<std::string> notes = {};
-};
-
-absl::StatusOr<Measured> ReadMeasured(const SavedModel& model,
-                                      const std::string& path) {
-  if (model.card.images.has_value()) {
-    const ImageLayout& layout = *model.card.images;
-    absl::StatusOr<ImageTree> tree =
-        ReadImageTree(path, {.channels = static_cast<int>(layout.channels)});
-    if (!tree.ok()) return tree.status();
-    absl::StatusOr<std::vector<int32_t>> labels =
-        LabelsOf(*tree, model.card.classes);
-    if (!labels.ok()) return labels.status();
-    Measured measured = {.inputs = {}, .labels = *std::move(labels)};
-    measured.inputs.columns.push_back(
-        {model.inputs[0].column, std::move(tree->images.pixels)});
-    return measured;
-  }
-  absl::StatusOr<ModelData> data = ReadModelData(model, path);
-  if (!data.ok()) return data.status();
-  if (model.card.target.empty()) {
-    return absl::FailedPreconditionError(
-        "expected a model of a table with a target, found none");
-  }
-  return Measured{.inputs = std::move(data->inputs),
-                  .table = std::move(data->table),
-                  .labels = {},
-                  .notes = std::move(data->notes)};
-}
-
 absl::Status Evaluate(const ModelFile& file, const std::string& path,
                       int threads) {
   absl::StatusOr<SavedModel> loaded = ParseModel(file.content, file.path);
   if (!loaded.ok()) return loaded.status();
-  const absl::StatusOr<Measured> data = ReadMeasured(*loaded, path);
+  const absl::StatusOr<ModelData> data =
+      ReadModelData(*loaded, path, /*needs_targets=*/true);
   const auto in_file = [&](const absl::Status& status) {
     const bool names_it = absl::StrContains(status.message(), path);
     if (status.ok() || names_it) return status;
@@ -166,6 +113,10 @@ absl::Status Evaluate(const ModelFile& file, const std::string& path,
                         absl::StrCat(path, ": ", status.message()));
   };
   if (!data.ok()) return in_file(data.status());
+  if (data->table.has_value() && loaded->card.target.empty()) {
+    return absl::FailedPreconditionError(
+        "expected a model of a table with a target, found none");
+  }
   const absl::StatusOr<Predictor> predictor =
       Predictor::Make(*std::move(loaded), {.threads = threads});
   if (!predictor.ok()) return predictor.status();
@@ -215,8 +166,7 @@ absl::Status Main(int argc, char** argv) {
     return WrongFlag("model", "a model's file or a run directory", "none");
   }
   const std::string path = absl::GetFlag(FLAGS_data);
-  if (path.empty())
-    return WrongFlag("data", "a CSV file or a folder of images", "none");
+  if (path.empty()) return WrongFlag("data", "a file or a folder", "none");
   const absl::StatusOr<int> threads =
       ThreadsFromFlag(absl::GetFlag(FLAGS_threads));
   if (!threads.ok()) return threads.status();

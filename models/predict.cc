@@ -44,7 +44,8 @@ ABSL_FLAG(
     std::string, data, "",
     "the same as --images, and JPEG and colour images for models of train "
     "--data; for a model of a table, a CSV file with the columns that the "
-    "model was trained on, in any order");
+    "model was trained on, in any order; for either an .npz file, of whose "
+    "arrays x_test or else x_train or x are read");
 ABSL_FLAG(int, top, 1,
           "how many classes to print for each image, the likeliest first; by "
           "default 1");
@@ -258,7 +259,8 @@ absl::Status PredictByCard(const ModelFile& file, const std::string& asked,
     return WrongFlag("top", absl::StrCat("1 to ", std::max(classes, 1)),
                      absl::StrCat(top));
   }
-  const absl::StatusOr<ModelData> data = ReadModelData(*model, path);
+  const absl::StatusOr<ModelData> data =
+      ReadModelData(*model, path, /*needs_targets=*/false);
   if (!data.ok()) return data.status();
   const absl::StatusOr<Predictor> predictor =
       Predictor::Make(*std::move(model), {.threads = threads});

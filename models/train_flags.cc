@@ -38,10 +38,11 @@ ABSL_FLAG(
     "third_party/install.sh puts the experiment's data set");
 ABSL_FLAG(
     std::string, data, "",
-    "your own data, in place of an experiment's: a CSV file with a header; "
-    "a perceptron is trained on them");
+    "your own data, in place of an experiment's: a CSV file with a header; an "
+    ".npz file of x_train, y_train, x_test and y_test, or x and y; or a folder "
+    "of images by class or of IDX files; a perceptron is trained on them");
 ABSL_FLAG(std::string, target, "",
-          "with --data: the column of the CSV file to predict");
+          "with --data: the column of a CSV file to predict");
 ABSL_FLAG(std::string, task, "",
           "with --data: classification or regression; by default regression if "
           "the target is of numbers");
@@ -146,7 +147,8 @@ constexpr char kUsage[] =
     "  train                                  fashion_mlp on Fashion-MNIST\n"
     "  train --list                           the names of the experiments\n"
     "  train --experiment=NAME --run_dir=DIR  another; keep the figures\n"
-    "  train --data=FILE.csv --target=COLUMN  your own data\n\n"
+    "  train --data=FILE.csv --target=COLUMN  your own data\n"
+    "  train --data=FILE.npz|FOLDER           arrays of NumPy, or images\n\n"
     "Exits with 0 if the run has finished with a model that is of use; with 1\n"
     "after an error, which stderr tells, and if the run has diverged; with "
     "128\n"

@@ -5,14 +5,11 @@
 #include <cmath>
 #include <cstddef>
 #include <cstring>
-#include <filesystem>
-#include <map>
 #include <numeric>
 #include <optional>
-#include <set>
 #include <string>
-#include <system_error>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -21,17 +18,11 @@
 #include "framework/core/exceptions.h"
 #include "framework/data/dataset.h"
 #include "framework/data/features.h"
-#include "framework/data/image_tree.h"
 #include "framework/io/files.h"
-#include "framework/io/idx.h"
+#include "models/user_files.h"
 
 namespace tape {
 namespace {
-
-absl::Status WithPath(const std::string& path, const absl::Status& status) {
-  return absl::Status(status.code(),
-                      absl::StrCat(path, ": ", status.message()));
-}
 
 // ---- Splits, as row numbers ----
 
@@ -70,10 +61,19 @@ absl::StatusOr<std::vector<int32_t>> SplitOff(
   return values(split->part);
 }
 
-// Row numbers of the splits, of `count` rows. `classes`: of each row, or empty.
-absl::StatusOr<Rows> Split(const UserDataOptions& options, int64_t count,
-                           const std::vector<int32_t>& classes,
+// Row numbers of the splits, of `count` rows; of data with a test set of their own
+// (`has_test`) there is none to split off. `classes`: of each row, or empty.
+absl::StatusOr<Rows> Split(UserDataOptions options, int64_t count,
+                           bool has_test, const std::vector<int32_t>& classes,
                            int class_count) {
+  if (has_test) {
+    if (options.test_is_given) {
+      return absl::InvalidArgumentError(
+          "--test: expected none for data with a test set of their own, found "
+          "one");
+    }
+    options.test = 0;
+  }
   Rows rows;
   rows.train.resize(count);
   std::iota(rows.train.begin(), rows.train.end(), 0);
@@ -164,8 +164,10 @@ void AddNotes(const Tabular& table, UserData& data) {
   }
 }
 
-absl::StatusOr<UserData> OfTable(const Tabular& table,
-                                 const UserDataOptions& options) {
+absl::StatusOr<UserData> OfTable(const TableFile& file,
+                                 UserDataOptions options) {
+  const Tabular& table = file.table;
+  if (options.target.empty()) options.target = file.target;
   const TabularColumn* const target = table.Find(options.target);
   if (target == nullptr) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -208,9 +210,13 @@ absl::StatusOr<UserData> OfTable(const Tabular& table,
     y = NumbersOf(table, options.target);
     if (!y.ok()) return y.status();
   }
-  const absl::StatusOr<Rows> rows = Split(
-      options, table.rows, classes, static_cast<int>(data.card.classes.size()));
+  const int64_t split = table.rows - file.test_rows;
+  absl::StatusOr<Rows> rows = Split(options, split, file.test_rows > 0, classes,
+                                    static_cast<int>(data.card.classes.size()));
   if (!rows.ok()) return rows.status();
+  for (int64_t row = split; row < table.rows; ++row) {
+    rows->test.push_back(static_cast<int32_t>(row));
+  }
   absl::StatusOr<Features> features = Features::Fit(
       SelectRows(table, rows->train), {.leave_out = {options.target}});
   if (!features.ok()) return features.status();
@@ -227,236 +233,45 @@ absl::StatusOr<UserData> OfTable(const Tabular& table,
 absl::Status CheckForImages(const UserDataOptions& options) {
   if (!options.target.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--target: expected none for a folder of images, whose "
-                     "folders or labels are the classes, found ",
+        absl::StrCat("--target: expected none for images, whose folders or "
+                     "labels are the classes, found ",
                      Quoted(options.target, 40)));
   }
   if (options.task == Task::kRegression) {
     return absl::InvalidArgumentError(
-        "--task: expected classification for a folder of images, found "
-        "regression");
+        "--task: expected classification for images, found regression");
   }
   return absl::OkStatus();
 }
 
-// Images with labels, 0 to classes - 1.
-struct Labelled {
-  Tensor pixels = Tensor(TensorType{DType::kUint8, {0, 0}});
-  Tensor labels = Tensor(TensorType{DType::kInt32, {0}});
-  std::vector<std::string> classes = {};
-  ImageLayout layout = {};
-  std::vector<std::string> notes = {};
-};
-
-// One set, split by shares.
-absl::StatusOr<UserData> OfImages(Labelled images,
+absl::StatusOr<UserData> OfImages(ImageFile file,
                                   const UserDataOptions& options) {
-  const auto labels = images.labels.values<int32_t>();
-  const std::vector<int32_t> classes(labels.begin(), labels.end());
-  const auto count = static_cast<int>(images.classes.size());
-  const absl::StatusOr<Rows> rows =
-      Split(options, static_cast<int64_t>(classes.size()), classes, count);
-  if (!rows.ok()) return rows.status();
-  UserData data;
-  data.splits = TakeSplits(images.pixels, images.labels, *rows);
-  data.card.classes = std::move(images.classes);
-  data.card.images = images.layout;
-  data.notes = std::move(images.notes);
-  return data;
-}
-
-// A set with a test set of its own.
-absl::StatusOr<UserData> OfImages(Labelled images, Labelled test,
-                                  UserDataOptions options) {
-  if (options.test_is_given) {
-    return absl::InvalidArgumentError(
-        "--test: expected none for data with a test set of their own, found "
-        "one");
-  }
-  options.test = 0;
-  absl::StatusOr<UserData> data = OfImages(std::move(images), options);
-  if (!data.ok()) return data;
-  data->splits.test = {
-      {{"x", std::move(test.pixels)}, {"y", std::move(test.labels)}}};
-  return data;
-}
-
-Labelled OfTree(ImageTree tree) {
-  return {
-      .pixels = std::move(tree.images.pixels),
-      .labels = std::move(tree.labels),
-      .classes = std::move(tree.classes),
-      .layout = {tree.images.rows, tree.images.columns, tree.images.channels},
-      .notes = std::move(tree.images.notes)};
-}
-
-// FOLDER/train and FOLDER/test, or one tree.
-absl::StatusOr<UserData> OfTrees(const std::string& folder,
-                                 const std::vector<std::string>& names,
-                                 const UserDataOptions& options) {
-  if (names != std::vector<std::string>{"test", "train"}) {
-    absl::StatusOr<ImageTree> tree = ReadImageTree(folder);
-    if (!tree.ok()) return tree.status();
-    return OfImages(OfTree(*std::move(tree)), options);
-  }
-  absl::StatusOr<ImageTree> train = ReadImageTree(PathIn(folder, "train"));
-  if (!train.ok()) return train.status();
-  const ColorImages& images = train->images;
-  absl::StatusOr<ImageTree> test = ReadImageTree(
-      PathIn(folder, "test"), {.channels = static_cast<int>(images.channels)});
-  if (!test.ok()) return test.status();
-  if (test->classes != train->classes || test->images.rows != images.rows ||
-      test->images.columns != images.columns) {
-    return absl::InvalidArgumentError(
-        "expected the classes and the size of images of train in test, found "
-        "others");
-  }
-  return OfImages(OfTree(*std::move(train)), OfTree(*std::move(test)), options);
-}
-
-// ---- IDX ----
-
-// The one name that has all of `parts` in it; empty if none has.
-absl::StatusOr<std::string> FindFile(const std::vector<std::string>& names,
-                                     const std::vector<std::string>& parts) {
-  std::string found;
-  for (const std::string& name : names) {
-    const bool has_all = std::all_of(
-        parts.begin(), parts.end(),
-        [&](const std::string& part) { return absl::StrContains(name, part); });
-    if (!has_all) continue;
-    if (!found.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "expected one file of ", absl::StrJoin(parts, " "), ", found ",
-          Quoted(found, 60), " and ", Quoted(name, 60)));
-    }
-    found = name;
-  }
-  return found;
-}
-
-// Image and label files under the customary names, with any prefix:
-// "train-images-idx3-ubyte.gz", "emnist-letters-train-images-idx3-ubyte",
-// "train-images.idx3-ubyte". No images if there are none.
-struct IdxPair {
-  std::string images, labels;
-};
-absl::StatusOr<IdxPair> FindPair(const std::string& folder,
-                                 const std::vector<std::string>& names,
-                                 const std::string& split) {
-  const absl::StatusOr<std::string> images =
-      FindFile(names, {split, "images", "idx3"});
-  if (!images.ok()) return images.status();
-  if (images->empty()) return IdxPair();
-  const absl::StatusOr<std::string> labels =
-      FindFile(names, {split, "labels", "idx1"});
-  if (!labels.ok()) return labels.status();
-  if (labels->empty()) {
-    return absl::NotFoundError(absl::StrCat("expected the labels of ",
-                                            Quoted(*images, 60),
-                                            ", a file with \"", split,
-                                            "\", \"labels\" and \"idx1\" "
-                                            "in its name, found none"));
-  }
-  return IdxPair{PathIn(folder, *images), PathIn(folder, *labels)};
-}
-
-// The images and labels of a pair, labels as they are in the file: EMNIST's
-// letters have 1 to 26.
-struct IdxSet {
-  Tensor pixels = Tensor(TensorType{DType::kUint8, {0, 0}});
-  std::vector<uint8_t> labels = {};
-  int64_t rows = 0;
-};
-absl::StatusOr<IdxSet> ReadPair(const IdxPair& pair) {
-  IdxSet set;
-  absl::StatusOr<Tensor> pixels = ReadIdxImages(pair.images, &set.rows);
-  if (!pixels.ok()) return pixels.status();
-  set.pixels = *std::move(pixels);
-  absl::StatusOr<IdxArray> labels = ReadIdx(pair.labels);
-  if (!labels.ok()) return labels.status();
-  const Shape expected = {set.pixels.shape()[0]};
-  if (!(labels->shape == expected)) {
-    return WrongData(pair.labels,
-                     absl::StrCat("a label for each of the ", expected[0],
-                                  " images, ", expected.ToString()),
-                     labels->shape.ToString());
-  }
-  set.labels = std::move(labels->values);
-  return set;
-}
-
-// With the labels as places among `known`. A label that is none is an error.
-absl::StatusOr<Labelled> Encoded(IdxSet set, const std::set<uint8_t>& known,
-                                 const std::string& path) {
-  Labelled labelled;
-  labelled.layout = {set.rows, set.pixels.shape()[1] / set.rows};
-  labelled.pixels = std::move(set.pixels);
-  std::map<uint8_t, int32_t> places;
-  for (const uint8_t label : known) {
-    places.emplace(label, static_cast<int32_t>(places.size()));
-    labelled.classes.push_back(absl::StrCat(label));
-  }
-  std::vector<int32_t> labels;
-  for (const uint8_t label : set.labels) {
-    const auto place = places.find(label);
-    if (place == places.end()) {
-      return WrongData(path, "labels that the training set has",
-                       absl::StrCat(label));
-    }
-    labels.push_back(place->second);
-  }
-  const auto count = static_cast<int64_t>(labels.size());
-  labelled.labels = Tensor({count}, labels);
-  return labelled;
-}
-
-absl::StatusOr<UserData> OfIdx(const IdxPair& train_pair,
-                               const IdxPair& test_pair,
-                               const UserDataOptions& options) {
-  absl::StatusOr<IdxSet> train = ReadPair(train_pair);
-  if (!train.ok()) return train.status();
-  const std::set<uint8_t> known(train->labels.begin(), train->labels.end());
-  if (known.size() < 2) {
-    return WrongData(train_pair.labels, "labels of at least two classes",
-                     absl::StrCat(known.size()));
-  }
-  absl::StatusOr<Labelled> labelled =
-      Encoded(*std::move(train), known, train_pair.labels);
-  if (!labelled.ok()) return labelled.status();
-  if (test_pair.images.empty()) {
-    return OfImages(*std::move(labelled), options);
-  }
-  absl::StatusOr<IdxSet> test = ReadPair(test_pair);
-  if (!test.ok()) return test.status();
-  if (test->rows != labelled->layout.rows ||
-      test->pixels.shape()[1] != labelled->pixels.shape()[1]) {
-    return WrongData(test_pair.images, "images of the training set's size",
-                     absl::StrCat(test->rows, " rows of another size"));
-  }
-  absl::StatusOr<Labelled> of_test =
-      Encoded(*std::move(test), known, test_pair.labels);
-  if (!of_test.ok()) return of_test.status();
-  return OfImages(*std::move(labelled), *std::move(of_test), options);
-}
-
-absl::StatusOr<UserData> OfFolder(const UserDataOptions& options) {
   if (absl::Status status = CheckForImages(options); !status.ok()) {
     return status;
   }
-  const std::string& folder = options.path;
-  const absl::StatusOr<std::vector<std::string>> names =
-      VisibleNames(folder, "a folder of images");
-  if (!names.ok()) return names.status();
-  const absl::StatusOr<IdxPair> train = FindPair(folder, *names, "train");
-  if (!train.ok()) return train.status();
-  if (train->images.empty()) return OfTrees(folder, *names, options);
-  absl::StatusOr<IdxPair> test = FindPair(folder, *names, "t10k");
-  if (test.ok() && test->images.empty()) {
-    test = FindPair(folder, *names, "test");
+  ImageTree& tree = file.train;
+  if (tree.classes.size() < 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected images of at least two classes, found ",
+                     tree.classes.size()));
   }
-  if (!test.ok()) return test.status();
-  return OfIdx(*train, *test, options);
+  const auto labels = tree.labels.values<int32_t>();
+  const std::vector<int32_t> classes(labels.begin(), labels.end());
+  const absl::StatusOr<Rows> rows =
+      Split(options, tree.labels.elements(), file.test.has_value(), classes,
+            static_cast<int>(tree.classes.size()));
+  if (!rows.ok()) return rows.status();
+  UserData data;
+  data.splits = TakeSplits(tree.images.pixels, tree.labels, *rows);
+  if (file.test.has_value()) {
+    data.splits.test = {{{"x", std::move(file.test->images.pixels)},
+                         {"y", std::move(file.test->labels)}}};
+  }
+  data.card.classes = std::move(tree.classes);
+  data.card.images = {tree.images.rows, tree.images.columns,
+                      tree.images.channels};
+  data.notes = std::move(tree.images.notes);
+  return data;
 }
 
 }  // namespace
@@ -500,27 +315,29 @@ Tabular SelectRows(const Tabular& table, absl::Span<const int32_t> rows) {
 }
 
 absl::StatusOr<UserData> ReadUserData(const UserDataOptions& options) try {
-  std::error_code ignored;  // What we may not look at, its reader names.
-  if (std::filesystem::is_directory(options.path, ignored)) {
-    absl::StatusOr<UserData> data = OfFolder(options);
-    if (data.ok() || absl::StrContains(data.status().message(), options.path)) {
-      return data;
-    }
-    return WithPath(options.path, data.status());
-  }
-  const absl::StatusOr<Tabular> table = ReadTabular(options.path);
-  if (!table.ok()) return table.status();
-  if (table->columns.size() == 1) {
+  absl::StatusOr<UserFile> file = ReadUserFile(options.path);
+  if (!file.ok()) return file.status();
+  absl::StatusOr<UserData> data;
+  if (auto* const images = std::get_if<ImageFile>(&*file)) {
+    data = OfImages(std::move(*images), options);
+  } else {
+    const auto& table = std::get<TableFile>(*file);
+    const std::vector<TabularColumn>& columns = table.table.columns;
     for (const char separator : {';', '\t'}) {
-      if (!absl::StrContains(table->columns[0].name, separator)) continue;
+      if (columns.size() > 1 ||
+          !absl::StrContains(columns[0].name, separator)) {
+        continue;
+      }
       return WrongData(
           options.path, "columns separated by commas",
-          absl::StrCat("one column ", Quoted(table->columns[0].name, 40)));
+          absl::StrCat("one column ", Quoted(columns[0].name, 40)));
     }
+    data = OfTable(table, options);
   }
-  absl::StatusOr<UserData> data = OfTable(*table, options);
   if (data.ok()) return data;
-  return WithPath(options.path, data.status());
+  return absl::Status(
+      data.status().code(),
+      absl::StrCat(options.path, ": ", data.status().message()));
 } catch (...) {
   return CaughtStatus(options.path);
 }

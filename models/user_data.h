@@ -1,6 +1,6 @@
-// A user's own data for the program train (--data): a table as CSV, or a folder
-// of images, split, with features fitted on the training rows. Tested by
-// tests/models/user_data_test.cc.
+// A user's own data for the program train (--data): a table or images
+// (user_files.h), split, with features fitted on the training rows. Tested by
+// tests/models/user_data_program_test.cc.
 #ifndef TAPE_MODELS_USER_DATA_H_
 #define TAPE_MODELS_USER_DATA_H_
 
@@ -29,7 +29,8 @@ std::optional<Task> TaskOf(absl::string_view name);
 
 struct UserDataOptions {
   std::string path;
-  std::string target = {};  // Of a table: the column to predict.
+  // Of a table: the column to predict. An .npz file has its own.
+  std::string target = {};
   // By default regression for a target of numbers, else classification.
   std::optional<Task> task = std::nullopt;
   // The shares of all rows that are held out, drawn at random by the seed.
@@ -52,16 +53,8 @@ struct UserData {
   std::vector<std::string> notes = {};
 };
 
-// Reads one of these:
-//
-//   a CSV file with a header    tabular.h
-//   a folder of IDX files       images and labels under the customary names, with
-//                               any prefix: (train|t10k|test)-images…idx3…, and
-//                               …labels…idx1…; labels may begin at any number
-//   a folder of images          image_tree.h, perhaps below "train" and "test"
-//
-// A folder with a test set of its own is not split for one. Errors name the file,
-// or the flag that must change.
+// Reads what user_files.h does. Data with a test set of their own are not split
+// for one. Errors name the file, or the flag that must change.
 absl::StatusOr<UserData> ReadUserData(const UserDataOptions& options);
 
 // What a run trains on: an experiment's images, or a user's data. Not owned.

@@ -23,6 +23,8 @@
 #include "framework/core/random.h"
 #include "framework/io/grey_png.h"
 #include "framework/io/idx.h"
+#include "framework/io/npz.h"
+#include "framework/io/stored_array.h"
 #include "tests/file_testing.h"
 #include "tests/models/program_testing.h"
 
@@ -215,11 +217,11 @@ TEST(UserDataProgramTest, ColourImagesOfNamedClassesAreLearnt) {
       RunProgram(kEvaluate,
                  {"--model=" + run + "/model.safetensors", "--data=" + data}),
       {data,
-       "expected folders named after the model's classes, found "
+       "expected classes that the model has, found "
        "\"sea\""});
   fs::rename(data + "/sea", data + "/sky");
   ExpectOneLineOfError(RunProgram(kTrain, {"--data=" + data, "--target=kind"}),
-                       {"--target: expected none for a folder of images"});
+                       {"--target: expected none for images, whose folders"});
 }
 
 // The letters of EMNIST have labels from 1 to 26.
@@ -261,6 +263,162 @@ TEST(UserDataProgramTest, LabelsMayBeginAtOne) {
   ExpectOneLineOfError(
       RunProgram(kTrain, {"--data=" + data}),
       {data, "expected the labels of \"emnist-letters-test-images"});
+}
+
+// Pictures of four classes, told apart by which quarter is bright.
+std::vector<uint8_t> Quarters(int count) {
+  std::vector<uint8_t> pixels(count * 64);
+  RandomStream random(5, 0);
+  for (int i = 0; i < count * 64; ++i) {
+    const int quarter = i % 64 / 32 * 2 + i % 8 / 4;
+    pixels[i] = static_cast<uint8_t>((i / 64 % 4 == quarter ? 150 : 0) +
+                                     100 * random.Uniform());
+  }
+  return pixels;
+}
+
+TEST(UserDataProgramTest, LabelsMayBeTheFirstColumnOfIntegers) {
+  const std::string data = NewRun("qmnist"), run = NewRun("run");
+  fs::create_directories(data);
+  for (const auto& [split, count] :
+       {std::pair("train", 200), std::pair("test", 40)}) {
+    const std::string prefix = absl::StrCat(data, "/qmnist-", split, "-");
+    ASSERT_TRUE(
+        WriteIdx(prefix + "images-idx3-ubyte", {count, 8, 8}, Quarters(count))
+            .ok());
+    // As QMNIST's: int32 [n, 8], of which the first column is the class; here
+    // 1000 to 1003.
+    std::string labels = {0, 0, 0x0c, 2, 0, 0, 0, static_cast<char>(count),
+                          0, 0, 0,    8};
+    for (int i = 0; i < count * 8; ++i) {
+      labels += {0, 0, 3,
+                 static_cast<char>(0xe8 + (i % 8 == 0 ? i / 8 % 4 : i % 16))};
+    }
+    WriteText(prefix + "labels-idx2-int", labels);
+  }
+  const std::string trained =
+      Printed(kTrain, {"--data=" + data, "--layers=16", "--epochs=20",
+                       "--learning_rate=0.01", "--run_dir=" + run});
+  EXPECT_THAT(trained, HasSubstr("64-16-4 relu"));
+  EXPECT_THAT(trained,
+              HasSubstr("qmnist-train-labels-idx2-int: the first of its 8 "
+                        "columns is the class"));
+  EXPECT_EQ(NumberAfter(trained, "test accuracy"), 1);
+  // Of the test set.
+  EXPECT_THAT(Printed(kPredict, {"--model=" + run, "--data=" + data}),
+              HasSubstr("\n39  1003 "));
+  EXPECT_THAT(Printed(kEvaluate, {"--model=" + run, "--data=" + data}),
+              testing::AllOf(testing::StartsWith("accuracy 1.0000"),
+                             HasSubstr("of 40 images")));
+}
+
+TEST(UserDataProgramTest, ArraysOfNumpyAreImages) {
+  const std::string data = In("quarters.npz"), run = NewRun("run");
+  const std::vector<uint8_t> pixels = Quarters(240);
+  std::vector<int64_t> labels;
+  for (int i = 0; i < 240; ++i) labels.push_back(i % 4);
+  const absl::string_view x(reinterpret_cast<const char*>(pixels.data()),
+                            pixels.size());
+  const absl::string_view y(reinterpret_cast<const char*>(labels.data()),
+                            240 * 8);
+  const std::vector<StoredArray> arrays = {
+      {"x_train", StoredType::kUint8, {200, 8, 8}, x.substr(0, 200 * 64)},
+      {"y_train", StoredType::kInt64, {200, 1}, y.substr(0, 200 * 8)},
+      {"x_test", StoredType::kUint8, {40, 8, 8}, x.substr(200 * 64)},
+      {"y_test", StoredType::kInt64, {40, 1}, y.substr(200 * 8)}};
+  ASSERT_TRUE(WriteNpz(data, arrays).ok());
+  const std::string trained = Printed(
+      kTrain, {"--data=" + data, "--layers=16", "--epochs=20",
+               "--learning_rate=0.01", "--validation=0.1", "--run_dir=" + run});
+  EXPECT_THAT(trained, HasSubstr("20 epochs of 180 samples"));
+  EXPECT_EQ(NumberAfter(trained, "test accuracy"), 1);
+  EXPECT_THAT(Printed(kEvaluate, {"--model=" + run, "--data=" + data}),
+              testing::AllOf(testing::StartsWith("accuracy 1.0000"),
+                             HasSubstr("of 40 images")));
+  const std::string alone = In("x.npz");
+  ASSERT_TRUE(
+      WriteNpz(alone,
+               {{"x", StoredType::kUint8, {3, 8, 8, 1}, x.substr(0, 3 * 64)}})
+          .ok());
+  EXPECT_THAT(
+      Printed(kPredict, {"--model=" + run, "--data=" + alone}),
+      testing::MatchesRegex("0  0 [0-9.]+\n1  1 [0-9.]+\n2  2 [0-9.]+\n"));
+  ExpectOneLineOfError(
+      RunProgram(kEvaluate, {"--model=" + run, "--data=" + alone}),
+      {alone, "expected an array \"y\" beside \"x\", found \"x\""});
+  ExpectOneLineOfError(
+      RunProgram(kTrain, {"--data=" + data, "--test=0.2"}),
+      {data, "--test: expected none for data with a test set of their own"});
+}
+
+TEST(UserDataProgramTest, ArraysOfNumpyAreTables) {
+  const std::string data = In("table.npz"), run = NewRun("run");
+  std::vector<float> x;
+  std::vector<double> y;
+  std::vector<int32_t> kinds;
+  RandomStream random(7, 0);
+  for (int i = 0; i < 300; ++i) {
+    const double a = random.Uniform(), b = random.Uniform();
+    x.push_back(i % 50 == 3 ? NAN : static_cast<float>(a));
+    x.push_back(static_cast<float>(b));
+    y.push_back(3 * a - 2 * b);
+    kinds.push_back(a > b ? 7 : -1);
+  }
+  const auto bytes = [](const auto& values) {
+    return absl::string_view(reinterpret_cast<const char*>(values.data()),
+                             values.size() * sizeof(values[0]));
+  };
+  const StoredArray features = {"x", StoredType::kFloat32, {300, 2}, bytes(x)};
+  ASSERT_TRUE(
+      WriteNpz(data, {features, {"y", StoredType::kFloat64, {300}, bytes(y)}})
+          .ok());
+  const std::vector<std::string> settings = {"--layers=16", "--epochs=60",
+                                             "--learning_rate=0.01"};
+  std::vector<std::string> arguments = {"--data=" + data, "--run_dir=" + run};
+  arguments.insert(arguments.end(), settings.begin(), settings.end());
+  EXPECT_GT(NumberAfter(Printed(kTrain, arguments), "r2"), 0.9);
+  EXPECT_THAT(Printed(kEvaluate, {"--model=" + run, "--data=" + data}),
+              HasSubstr("of 300 rows"));
+
+  const std::string classes = In("classes.npz"), other = NewRun("other");
+  ASSERT_TRUE(
+      WriteNpz(classes,
+               {features, {"y", StoredType::kInt32, {300}, bytes(kinds)}})
+          .ok());
+  arguments[0] = "--data=" + classes;
+  arguments[1] = "--run_dir=" + other;
+  EXPECT_GT(NumberAfter(Printed(kTrain, arguments), "test accuracy"), 0.9);
+  EXPECT_THAT(Printed(kPredict, {"--model=" + other, "--data=" + data}),
+              HasSubstr("  -1 "));
+  ExpectOneLineOfError(
+      RunProgram(kTrain, {"--data=" + classes, "--task=regression"}),
+      {classes, "column \"y\", row 2: expected numbers"});
+
+  const auto refused = [&](const std::vector<StoredArray>& arrays,
+                           const std::string& expected) {
+    const std::string path = In("refused.npz");
+    ASSERT_TRUE(WriteNpz(path, arrays).ok());
+    ExpectOneLineOfError(RunProgram(kTrain, {"--data=" + path}),
+                         {path + ": " + expected});
+  };
+  refused({{"a", StoredType::kFloat32, {300, 2}, bytes(x)}},
+          "expected arrays \"x_train\" and \"y_train\", or \"x\" and \"y\", "
+          "found \"a\"");
+  refused({features}, "expected an array \"y\" beside \"x\", found \"x\"");
+  refused({features, {"y", StoredType::kFloat64, {150, 2}, bytes(y)}},
+          "array \"y\": expected one for each of the 300 samples of \"x\", "
+          "[300] or [300,1], found [150,2]");
+  refused(
+      {{"x", StoredType::kFloat32, {50, 3, 4}, bytes(x)},
+       {"y", StoredType::kInt32, {50}, bytes(kinds).substr(0, 200)}},
+      "array \"x\": expected images, uint8 of [n,rows,columns] or "
+      "[n,rows,columns,1 or 3], or a table of [n,columns], found float32 of "
+      "[50,3,4]");
+  x[5] = INFINITY;
+  refused(
+      {features, {"y", StoredType::kFloat64, {300}, bytes(y)}},
+      "array \"x\": expected finite numbers, or NaN for missing ones, found "
+      "inf in row 2");
 }
 
 // Whatever the file system and the clock have seen of it, a run that is resumed
