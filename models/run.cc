@@ -162,10 +162,12 @@ RunSummary Summarize(const Experiment& experiment, uint64_t seed,
                         .test_loss = kept.test.loss,
                         .test_accuracy = kept.test.accuracy,
                         .seconds = result.seconds,
-                        .samples_per_second = result.samples_per_second};
+                        .samples_per_second = result.samples_per_second,
+                        .test_metrics = kept.test.reports};
   if (kept.validation.has_value()) {
     summary.validation_loss = kept.validation->loss;
     summary.validation_accuracy = kept.validation->accuracy;
+    summary.validation_metrics = kept.validation->reports;
   }
   return summary;
 }

@@ -38,14 +38,40 @@ void ForEachMember(Summary& summary, Visit visit) {
   visit("test_accuracy", summary.test_accuracy);
   visit("seconds", summary.seconds);
   visit("samples_per_second", summary.samples_per_second);
+  visit("validation_metrics", summary.validation_metrics);
+  visit("test_metrics", summary.test_metrics);
 }
 
 bool MayBeMissing(absl::string_view name) {
-  return name == "validation_loss" || name == "validation_accuracy";
+  return name == "validation_loss" || name == "validation_accuracy" ||
+         name == "validation_metrics" || name == "test_metrics";
+}
+
+bool IsMissing(const std::vector<Measurement>& metrics) {
+  return metrics.empty();
+}
+bool IsMissing(double figure) { return std::isnan(figure); }
+
+Json ToJson(const std::vector<Measurement>& metrics) {
+  Json json = Json::object();
+  for (const Measurement& metric : metrics) {
+    const std::string name = UnusedName(
+        metric.name,
+        [&](const std::string& taken) { return json.contains(taken); });
+    json[name] = metric.value;
+  }
+  return json;
+}
+template <typename Member>
+Json ToJson(const Member& member) {
+  return member;
 }
 
 const char* Kind(const std::string&) { return "a text"; }
 const char* Kind(double) { return "a number or null"; }
+const char* Kind(const std::vector<Measurement>&) {
+  return "an object of numbers or null";
+}
 template <typename Integer>
 std::string Kind(Integer) {
   return absl::StrCat("a whole number of 0 to ",
@@ -55,6 +81,15 @@ std::string Kind(Integer) {
 bool Read(const Json& json, double& member) {
   if (!json.is_number() && !json.is_null()) return false;
   member = json.is_null() ? kNotMeasured : json.get<double>();
+  return true;
+}
+
+bool Read(const Json& json, std::vector<Measurement>& member) {
+  if (!json.is_object()) return false;
+  for (const auto& [name, value] : json.items()) {
+    member.push_back({name});
+    if (!Read(value, member.back().value)) return false;
+  }
   return true;
 }
 
@@ -86,10 +121,10 @@ std::string ToJson(const RunSummary& summary, JsonForm form) {
   const FloatingPointScope environment;
   Json json;
   ForEachMember(summary, [&](const char* name, const auto& member) {
-    if constexpr (std::is_same_v<decltype(member), const double&>) {
-      if (MayBeMissing(name) && std::isnan(member)) return;
+    if constexpr (requires { IsMissing(member); }) {
+      if (MayBeMissing(name) && IsMissing(member)) return;
     }
-    json[name] = member;
+    json[name] = ToJson(member);
   });
   // Names come from the command line: what is no UTF-8 must not throw.
   const std::string text =

@@ -72,10 +72,14 @@ struct RunSummary {
   double test_accuracy = kNotMeasured;  // A fraction, 0 to 1.
   double seconds = kNotMeasured;
   double samples_per_second = kNotMeasured;  // While training.
+  // The model's own: "rmse", "r2", ….
+  std::vector<Measurement> validation_metrics = {};
+  std::vector<Measurement> test_metrics = {};
 };
 
-// How a summary stands in JSON: units as above; NaN and infinities, which JSON
-// has not, are null; validation figures that nobody measured are left out.
+// How a summary stands in JSON: units as above; metrics as an object with a member
+// for each; NaN and infinities, which JSON has not, are null; validation figures
+// that nobody measured, and no metrics, are left out.
 enum class JsonForm {
   kIndented,  // A line for each member, ends with a newline.
   kLine,      // One line, without its newline.

@@ -68,6 +68,23 @@ TEST(RunSummaryTest, WhatIsNotMeasuredIsNullOrLeftOut) {
   EXPECT_EQ(read->train_loss, 6.8954);
 }
 
+TEST(RunSummaryTest, MetricsAreAnObjectIfThereAreAny) {
+  RunSummary summary = kSummary;
+  summary.test_metrics = {{"rmse", 2.5}, {"r2", kNotMeasured}, {"r2", 0.5}};
+  summary.validation_metrics = {{"a \"b\"", -1}};
+  const std::string line = ToJson(summary, JsonForm::kLine);
+  EXPECT_THAT(line,
+              testing::EndsWith(R"("validation_metrics":{"a \"b\"":-1.0},)"
+                                R"("test_metrics":{"rmse":2.5,"r2":null,)"
+                                R"("r2_2":0.5}})"));
+  const auto read = RunSummaryFromJson(line);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(ToJson(*read, JsonForm::kLine), line);
+  EXPECT_EQ(ErrorOf(absl::StrReplaceAll(line, {{"2.5,\"r2\"", "true,\"r2\""}})),
+            "expected an object of numbers or null for \"test_metrics\", found "
+            "{\"rmse\":true,\"r2\":null,\"r2_2\":0.5}");
+}
+
 TEST(RunSummaryTest, RefusesWhatIsNoSummary) {
   EXPECT_THAT(ErrorOf(""), HasSubstr("expected the summary of a run"));
   EXPECT_THAT(ErrorOf("[1]"), HasSubstr("expected the summary of a run"));

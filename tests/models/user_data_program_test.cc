@@ -335,6 +335,9 @@ TEST(UserDataProgramTest, ArraysOfNumpyAreImages) {
   EXPECT_THAT(Printed(kEvaluate, {"--model=" + run, "--data=" + data}),
               testing::AllOf(testing::StartsWith("accuracy 1.0000"),
                              HasSubstr("of 40 images")));
+  const std::string predicted =
+      Printed(kPredict, {"--model=" + run, "--data=" + data});
+  EXPECT_EQ(std::count(predicted.begin(), predicted.end(), '\n'), 40);
   const std::string alone = In("x.npz");
   ASSERT_TRUE(
       WriteNpz(alone,
