@@ -270,6 +270,7 @@ absl::StatusOr<Tensor> ToTensor(const StoredArray& array, DType dtype) {
   if (absl::Status status = CheckBytes(array); !status.ok()) return status;
   absl::StatusOr<Tensor> tensor = Tensor::Make({dtype, array.shape});
   if (!tensor.ok()) return tensor.status();
+  if (array.bytes.empty()) return tensor;
   if (array.type == StoredTypeOf(dtype)) {  // To the bit, NaNs too.
     std::memcpy(tensor->data(), array.bytes.data(), array.bytes.size());
     return tensor;

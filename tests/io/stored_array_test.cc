@@ -131,6 +131,15 @@ TEST(StoredArrayTest, WholeTypesBecomeInt32AndUint8) {
   }
 }
 
+TEST(StoredArrayTest, NoElementsAreNoBytes) {
+  for (const DType dtype : {DType::kUint8, DType::kInt32}) {
+    const absl::StatusOr<Tensor> tensor =
+        ToTensor({"a", StoredType::kUint8, {0, 3}, absl::string_view()}, dtype);
+    ASSERT_TRUE(tensor.ok()) << tensor.status();
+    EXPECT_EQ(tensor->shape(), Shape({0, 3}));
+  }
+}
+
 TEST(StoredArrayTest, BytesNeedNotBeAligned) {
   const std::string bytes = "x" + Bytes<double>({0.5, 2});
   const absl::string_view unaligned = absl::string_view(bytes).substr(1);
