@@ -1,0 +1,78 @@
+#!/usr/bin/python3
+"""Prints a table of ops beside libtorch's, on one thread, 1000 x 256 float32, timed in turns within one run.
+
+  bazel build -c opt //bench:tape_ops //bench:libtorch_ops
+  bench/compare_ops.py [--rounds=20] [--filter=rows] [--before=PROGRAM]
+
+Microseconds a call: the minimum of the rounds, which take some 20 ms each and alternate between the programs. With
+--before, another build of tape_ops, ours has a column of its own for that. Without libtorch_ops, which needs Debian's
+libtorch-dev, its columns are left out. libtorch's forms are those that write to a tensor made once, where it has them.
+"""
+
+import argparse
+import math
+import os
+import re
+import subprocess
+
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'bazel-bin', 'bench')
+
+
+class Program:
+    """A program that answers names by a round's microseconds (rounds.h)."""
+
+    def __init__(self, path):
+        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.best = {}
+
+    def ask(self, line):
+        self.process.stdin.write(line + '\n')
+        self.process.stdin.flush()
+
+    def names(self):
+        self.ask('list')
+        return list(iter(lambda: self.process.stdout.readline().strip(), ''))
+
+    def time(self, name):
+        self.ask(name)
+        self.best[name] = min(self.best.get(name, math.inf), float(self.process.stdout.readline()))
+
+
+def mean(ratios):
+    return math.exp(sum(map(math.log, ratios)) / len(ratios))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--rounds', type=int, default=20)
+    parser.add_argument('--filter', default='')
+    parser.add_argument('--before', default='')
+    arguments = parser.parse_args()
+    paths = {'Tape': os.path.join(FOLDER, 'tape_ops')}
+    if arguments.before:
+        paths['before'] = arguments.before
+    if os.path.exists(os.path.join(FOLDER, 'libtorch_ops')):
+        paths['libtorch'] = os.path.join(FOLDER, 'libtorch_ops')
+    programs = {column: Program(path) for column, path in paths.items()}
+    shared = set.intersection(*(set(program.names()) for program in programs.values()))
+    names = sorted(name for name in shared if re.search(arguments.filter, name))
+    for _ in range(arguments.rounds):
+        for name in names:
+            for program in programs.values():
+                program.time(name)
+    others = [column for column in programs if column != 'Tape']
+    print('| op | ' + ' | '.join(f'{column}, µs' for column in programs) + ''.join(f' | {c} / Tape' for c in others) + ' |')
+    print('|---|' + '---|' * (len(programs) + len(others)))
+    ratios = {column: [] for column in others}
+    for name in names:
+        times = [program.best[name] for program in programs.values()]
+        for column in others:
+            ratios[column].append(programs[column].best[name] / programs['Tape'].best[name])
+        print(f'| {name} | ' + ' | '.join(f'{time:.1f}' for time in times) +
+              ''.join(f' | {ratios[c][-1]:.2f}' for c in others) + ' |')
+    print('| geometric mean | ' + ' | '.join('' for _ in programs) + ''.join(f' | {mean(ratios[c]):.2f}' for c in others) +
+          ' |')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,54 @@
+// Rounds that a driver asks for: what is compared runs in a process each, and the
+// driver (compare_ops.py) lets them take turns, a short round at a time.
+#ifndef TAPE_BENCH_ROUNDS_H_
+#define TAPE_BENCH_ROUNDS_H_
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <string>
+
+namespace tape {
+
+// What is timed, by name.
+using TimedCalls = std::map<std::string, std::function<void()>>;
+
+// Seconds that a round takes, at least.
+inline constexpr double kRoundSeconds = 0.02;
+
+// Microseconds a call, mean of a round; the first call, which may have to make
+// something, does not count.
+inline double TimeRound(const std::function<void()>& call) {
+  using Clock = std::chrono::steady_clock;
+  call();
+  const Clock::time_point begin = Clock::now();
+  double seconds = 0;
+  int64_t calls = 0;
+  for (int64_t more = 1; seconds < kRoundSeconds; more *= 2) {
+    for (int64_t i = 0; i < more; ++i) call();
+    calls += more;
+    seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+  return 1e6 * seconds / static_cast<double>(calls);
+}
+
+// Answers each line of stdin until it ends: "list" by the names, one a line, and an
+// empty line; a name by a round's microseconds.
+inline void ServeRounds(const TimedCalls& calls) {
+  for (std::string line; std::getline(std::cin, line);) {
+    if (line == "list") {
+      for (const auto& [name, call] : calls) std::cout << name << "\n";
+      std::cout << std::endl;
+      continue;
+    }
+    const auto found = calls.find(line);
+    std::cout << (found == calls.end() ? -1 : TimeRound(found->second))
+              << std::endl;
+  }
+}
+
+}  // namespace tape
+
+#endif  // TAPE_BENCH_ROUNDS_H_
