@@ -82,7 +82,7 @@ absl::StatusOr<TensorType> FloatTest(absl::Span<const TensorType> x,
 }
 
 // One block for each dtype.
-template <Block for_float, Block for_int, Block for_byte>
+template <const Block& for_float, const Block& for_int, const Block& for_byte>
 Block ByAnyDType(absl::Span<const DType> x, DType) {
   switch (x[0]) {
     case DType::kInt32:

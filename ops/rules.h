@@ -52,12 +52,12 @@ absl::StatusOr<TensorType> SameFloats(absl::Span<const TensorType> inputs,
 absl::Status ExpectLastAxis(const TensorType& type);
 
 // The one block there is.
-template <Block block>
+template <const Block& block>
 Block Only(absl::Span<const DType>, DType) {
   return block;
 }
 // One block for float32, another for int32.
-template <Block for_float, Block for_int>
+template <const Block& for_float, const Block& for_int>
 Block ByDType(absl::Span<const DType> inputs, DType) {
   return inputs[0] == DType::kInt32 ? for_int : for_float;
 }

@@ -307,11 +307,11 @@ void BFloat16ToFloat(const BlockArguments& block) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace tape::vector {
+namespace tape::vector::blocks {
 
-#define TAPE_EXPORT_BLOCK(name) \
-  HWY_EXPORT(name);             \
+#define TAPE_EXPORT_BLOCK(name, lane) \
+  HWY_EXPORT(name);                   \
   void name(const BlockArguments& block) { HWY_DYNAMIC_DISPATCH(name)(block); }
 TAPE_VECTOR_BLOCKS(TAPE_EXPORT_BLOCK)
-}  // namespace tape::vector
+}  // namespace tape::vector::blocks
 #endif  // HWY_ONCE

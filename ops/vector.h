@@ -12,88 +12,94 @@
 namespace tape::vector {
 
 // Each name is declared, compiled for every instruction set and exported from
-// this one list.
-#define TAPE_VECTOR_BLOCKS(X) \
-  X(AddFloat)                 \
-  X(AddInt)                   \
-  X(SubFloat)                 \
-  X(SubInt)                   \
-  X(MulFloat)                 \
-  X(MulInt)                   \
-  X(DivFloat)                 \
-  X(NegFloat)                 \
-  X(NegInt)                   \
-  X(SquareFloat)              \
-  X(SqrtFloat)                \
-  X(ExpFloat)                 \
-  X(Expm1Float)               \
-  X(LogFloat)                 \
-  X(SignFloat)                \
-  X(AbsFloat)                 \
-  X(FloorFloat)               \
-  X(SinFloat)                 \
-  X(CosFloat)                 \
-  X(MaximumFloat)             \
-  X(MinimumFloat)             \
-  X(GreaterFloat)             \
-  X(GreaterInt)               \
-  X(GreaterByte)              \
-  X(IsFiniteFloat)            \
-  X(SelectWord)               \
-  X(ReluFloat)                \
-  X(LeakyReluFloat)           \
-  X(LeakyReluGradientFloat)   \
-  X(SigmoidFloat)             \
-  X(SigmoidSlopeFloat)        \
-  X(TanhFloat)                \
-  X(TanhSlopeFloat)           \
-  X(GaussianFloat)            \
-  X(GeluFloat)                \
-  X(GeluSlopeFloat)           \
-  X(GeluTanhFloat)            \
-  X(GeluTanhSlopeFloat)       \
-  X(SiluFloat)                \
-  X(SiluSlopeFloat)           \
-  X(SoftsignFloat)            \
-  X(EqualFloat)               \
-  X(EqualInt)                 \
-  X(EqualByte)                \
-  X(Log1pFloat)               \
-  X(ErfFloat)                 \
-  X(CeilFloat)                \
-  X(RoundFloat)               \
-  X(ReciprocalFloat)          \
-  X(RsqrtFloat)               \
-  X(PowFloat)                 \
-  X(SoftplusFloat)            \
-  X(SigmoidCrossEntropyFloat) \
-  X(SigmoidErrorFloat)        \
-  X(NotEqualFloat)            \
-  X(NotEqualInt)              \
-  X(NotEqualByte)             \
-  X(GreaterEqualFloat)        \
-  X(GreaterEqualInt)          \
-  X(GreaterEqualByte)         \
-  X(LessFloat)                \
-  X(LessInt)                  \
-  X(LessByte)                 \
-  X(LessEqualFloat)           \
-  X(LessEqualInt)             \
-  X(LessEqualByte)            \
-  X(IsNanFloat)               \
-  X(AndByte)                  \
-  X(OrByte)                   \
-  X(XorByte)                  \
-  X(NotByte)                  \
-  X(ByteToFloat)              \
-  X(ByteToInt)                \
-  X(IntToFloat)               \
-  X(FloatToBFloat16)          \
-  X(BFloat16ToFloat)
+// this one list, which also says which of them have a LaneOp.
+#define TAPE_VECTOR_BLOCKS(X)                   \
+  X(AddFloat, kAdd)                             \
+  X(AddInt, kAdd)                               \
+  X(SubFloat, kSub)                             \
+  X(SubInt, kSub)                               \
+  X(MulFloat, kMul)                             \
+  X(MulInt, kMul)                               \
+  X(DivFloat, kDiv)                             \
+  X(NegFloat, kNeg)                             \
+  X(NegInt, kNeg)                               \
+  X(SquareFloat, kSquare)                       \
+  X(SqrtFloat, kSqrt)                           \
+  X(ExpFloat, kNone)                            \
+  X(Expm1Float, kNone)                          \
+  X(LogFloat, kNone)                            \
+  X(SignFloat, kSign)                           \
+  X(AbsFloat, kAbs)                             \
+  X(FloorFloat, kFloor)                         \
+  X(SinFloat, kNone)                            \
+  X(CosFloat, kNone)                            \
+  X(MaximumFloat, kMaximum)                     \
+  X(MinimumFloat, kMinimum)                     \
+  X(GreaterFloat, kGreater)                     \
+  X(GreaterInt, kGreater)                       \
+  X(GreaterByte, kGreater)                      \
+  X(IsFiniteFloat, kIsFinite)                   \
+  X(SelectWord, kSelect)                        \
+  X(ReluFloat, kRelu)                           \
+  X(LeakyReluFloat, kLeakyRelu)                 \
+  X(LeakyReluGradientFloat, kLeakyReluGradient) \
+  X(SigmoidFloat, kNone)                        \
+  X(SigmoidSlopeFloat, kNone)                   \
+  X(TanhFloat, kNone)                           \
+  X(TanhSlopeFloat, kNone)                      \
+  X(GaussianFloat, kNone)                       \
+  X(GeluFloat, kNone)                           \
+  X(GeluSlopeFloat, kNone)                      \
+  X(GeluTanhFloat, kNone)                       \
+  X(GeluTanhSlopeFloat, kNone)                  \
+  X(SiluFloat, kNone)                           \
+  X(SiluSlopeFloat, kNone)                      \
+  X(SoftsignFloat, kNone)                       \
+  X(EqualFloat, kEqual)                         \
+  X(EqualInt, kEqual)                           \
+  X(EqualByte, kEqual)                          \
+  X(Log1pFloat, kNone)                          \
+  X(ErfFloat, kNone)                            \
+  X(CeilFloat, kCeil)                           \
+  X(RoundFloat, kRound)                         \
+  X(ReciprocalFloat, kReciprocal)               \
+  X(RsqrtFloat, kRsqrt)                         \
+  X(PowFloat, kNone)                            \
+  X(SoftplusFloat, kNone)                       \
+  X(SigmoidCrossEntropyFloat, kNone)            \
+  X(SigmoidErrorFloat, kNone)                   \
+  X(NotEqualFloat, kNotEqual)                   \
+  X(NotEqualInt, kNotEqual)                     \
+  X(NotEqualByte, kNotEqual)                    \
+  X(GreaterEqualFloat, kGreaterEqual)           \
+  X(GreaterEqualInt, kGreaterEqual)             \
+  X(GreaterEqualByte, kGreaterEqual)            \
+  X(LessFloat, kLess)                           \
+  X(LessInt, kLess)                             \
+  X(LessByte, kLess)                            \
+  X(LessEqualFloat, kLessEqual)                 \
+  X(LessEqualInt, kLessEqual)                   \
+  X(LessEqualByte, kLessEqual)                  \
+  X(IsNanFloat, kIsNan)                         \
+  X(AndByte, kAnd)                              \
+  X(OrByte, kOr)                                \
+  X(XorByte, kXor)                              \
+  X(NotByte, kNot)                              \
+  X(ByteToFloat, kCast)                         \
+  X(ByteToInt, kCast)                           \
+  X(IntToFloat, kCast)                          \
+  X(FloatToBFloat16, kCast)                     \
+  X(BFloat16ToFloat, kCast)
 
-#define TAPE_DECLARE_BLOCK(name) void name(const BlockArguments& block);
+namespace blocks {
+#define TAPE_DECLARE_BLOCK(name, lane) void name(const BlockArguments& block);
 TAPE_VECTOR_BLOCKS(TAPE_DECLARE_BLOCK)
 #undef TAPE_DECLARE_BLOCK
+}  // namespace blocks
+#define TAPE_DEFINE_BLOCK(name, lane) \
+  inline constexpr Block name = {blocks::name, LaneOp::lane};
+TAPE_VECTOR_BLOCKS(TAPE_DEFINE_BLOCK)
+#undef TAPE_DEFINE_BLOCK
 
 // For `rows` rows of `columns` logits x each. Sums of exponentials are off by at
 // most 12 roundings to float32, however many they are, and the exponentials by 2

@@ -31,6 +31,7 @@ _LIBRARIES = {
     "libzip": "libzip",
     "nlohmann_json": "nlohmann_json",
     "onednn": "onednn",
+    "xbyak": "xbyak",
     "zlib": "zlib",
 }
 

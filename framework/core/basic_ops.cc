@@ -96,15 +96,19 @@ constinit const OpDef kKeepUnless = {
       return condition != 0 ? value : old;
     }>,
     .block = [](absl::Span<const DType>, DType) -> Block {
-      return [](const BlockArguments& block) {
-        const auto* const holds = static_cast<const uint8_t*>(block.inputs[0]);
-        const auto* const value = static_cast<const int32_t*>(block.inputs[1]);
-        const auto* const old = static_cast<const int32_t*>(block.inputs[2]);
-        auto* const y = static_cast<int32_t*>(block.output);
-        for (size_t i = 0; i < block.count; ++i) {
-          y[i] = holds[i] != 0 ? value[i] : old[i];
-        }
-      };
+      return {[](const BlockArguments& block) {
+                const auto* const holds =
+                    static_cast<const uint8_t*>(block.inputs[0]);
+                const auto* const value =
+                    static_cast<const int32_t*>(block.inputs[1]);
+                const auto* const old =
+                    static_cast<const int32_t*>(block.inputs[2]);
+                auto* const y = static_cast<int32_t*>(block.output);
+                for (size_t i = 0; i < block.count; ++i) {
+                  y[i] = holds[i] != 0 ? value[i] : old[i];
+                }
+              },
+              LaneOp::kSelect};
     },
     .traits = {.elementwise = true},
 };
@@ -148,7 +152,9 @@ constinit const OpDef kAddN = {
             }
           }
         },
-    .block = [](absl::Span<const DType>, DType) -> Block { return AddFloats; },
+    .block = [](absl::Span<const DType>, DType) -> Block {
+      return {AddFloats, LaneOp::kAdd};
+    },
     .simplify = [](const SimplifyQuery& query) -> Simplification {
       if (query.inputs.size() != 1) return {};
       return {Simplification::kInput, 0};
@@ -214,10 +220,11 @@ constinit const OpDef kBroadcastTo = {
     .reference = MapReference<[](double x) { return x; }>,
     .block = [](absl::Span<const DType> x, DType) -> Block {
       return WithWordOf(x[0], [](auto word) -> Block {
-        return [](const BlockArguments& block) {
-          std::memmove(block.output, block.inputs[0],
-                       block.count * sizeof(decltype(word)));
-        };
+        return {[](const BlockArguments& block) {
+                  std::memmove(block.output, block.inputs[0],
+                               block.count * sizeof(decltype(word)));
+                },
+                LaneOp::kCopy};
       });
     },
     .simplify = SimplifyRetyping,

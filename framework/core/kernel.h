@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 
 #include "absl/types/span.h"
 #include "framework/core/tensor_type.h"
@@ -91,7 +92,65 @@ struct BlockArguments {
   size_t count;
   const Attributes& attributes;
 };
-using Block = void (*)(const BlockArguments& arguments);
+
+// What an op does to each element by itself, for the passes that are compiled to
+// machine code (runtime/lane_code.h), bit for bit what the block does (of several
+// NaN either may be the result). With the dtypes of inputs and result it says all.
+enum class LaneOp : uint8_t {
+  kNone,  // Only the block knows.
+  kCopy,
+  kCast,
+  kAdd,  // Of two or more, one after the other.
+  kSub,
+  kMul,
+  kDiv,
+  kNeg,
+  kAbs,
+  kSquare,
+  kSqrt,
+  kReciprocal,
+  kRsqrt,  // 1 / sqrt(x).
+  kSign,
+  kFloor,
+  kCeil,
+  kRound,
+  kMaximum,
+  kMinimum,
+  kRelu,
+  kLeakyRelu,          // With Attributes::value as slope.
+  kLeakyReluGradient,  // Of gy and y.
+  kEqual,
+  kNotEqual,
+  kGreater,
+  kGreaterEqual,
+  kLess,
+  kLessEqual,
+  kIsNan,
+  kIsFinite,
+  kAnd,
+  kOr,
+  kXor,
+  kNot,
+  kSelect,
+};
+
+// A block's code, and what it does if there is a LaneOp for it.
+struct Block {
+  using Code = void (*)(const BlockArguments& arguments);
+
+  // NOLINTBEGIN(google-explicit-constructor): a function is a block.
+  constexpr Block(Code code = nullptr, LaneOp lane = LaneOp::kNone)
+      : code(code), lane(lane) {}
+  template <typename F>
+  requires std::is_convertible_v<F, Code>
+  constexpr Block(F function) : Block(static_cast<Code>(function)) {}
+  // NOLINTEND(google-explicit-constructor)
+  void operator()(const BlockArguments& arguments) const { code(arguments); }
+  friend bool operator==(const Block&, const Block&) = default;
+
+  Code code;
+  LaneOp lane;
+};
 
 // The block of an elementwise op for these input dtypes, which its shape rule
 // has accepted.

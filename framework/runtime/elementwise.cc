@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
+#include <optional>
 #include <utility>
 
 #include "framework/core/check.h"
 #include "framework/core/tensor.h"
+#include "framework/runtime/lane_code.h"
 
 namespace tape {
 namespace {
@@ -27,6 +30,7 @@ enum class Access {
   kRow,      // It repeats every `period` elements, and a block lies within one
              // period.
   kGather,   // Anything else: collected run by run for each block.
+  kScalar,   // One element, which machine code alone reads.
 };
 
 struct Operand {
@@ -108,13 +112,15 @@ class ElementwiseKernel : public Kernel {
   // needs to know the start of; or a part of one row.
   enum class Runs { kAny, kOfRows };
 
-  explicit ElementwiseKernel(ElementwiseCode code, Runs runs = Runs::kAny)
+  explicit ElementwiseKernel(ElementwiseCode code,
+                             ElementwiseEngine engine = BestElementwiseEngine(),
+                             Runs runs = Runs::kAny)
       : code_(std::move(code)) {
     elements_ = code_.shape.elements();
+    MakeSteps(engine);
     ChooseAccess(runs);
     AssignSlots();
-    const int64_t work =
-        elements_ * std::max<int64_t>(1, code_.instructions.size());
+    const int64_t work = elements_ * std::max<int64_t>(1, WorkOfElement());
     const int64_t blocks = (elements_ + block_ - 1) / block_;
     chunks_ = ChunksOf(work, kWorkPerChunk, blocks);
     chunk_length_ = (blocks + chunks_ - 1) / chunks_ * block_;
@@ -127,7 +133,7 @@ class ElementwiseKernel : public Kernel {
   }
 
   size_t scratch_bytes() const override {
-    return PointerBytes() + slots_ * kSlotBytes;
+    return RestAt() + most_in_memory_ * kRestBytes;
   }
 
   void Run(int chunk, const KernelArguments& arguments) const override {
@@ -159,6 +165,14 @@ class ElementwiseKernel : public Kernel {
 
  private:
   static constexpr size_t kSlotBytes = kBlock * sizeof(float);
+  // Of a value's last elements, fewer than a vector.
+  static constexpr size_t kRestBytes = 64;
+
+  // An instruction, or several as machine code.
+  struct Step {
+    int begin;
+    const LaneFunction* function = nullptr;
+  };
 
   // Where each value lies in the current block; the inputs that the next block
   // is called with.
@@ -177,14 +191,82 @@ class ElementwiseKernel : public Kernel {
   std::byte* Slot(const KernelArguments& arguments, int index) const {
     return arguments.scratch + PointerBytes() + index * kSlotBytes;
   }
+  // Behind the slots: the pointers for the last elements, and their memory.
+  size_t RestAt() const {
+    return PointerBytes() + slots_ * kSlotBytes +
+           (has_rests_ ? RoundUpToAlignment(Values() * sizeof(void*)) : 0);
+  }
+
+  bool IsScalar(const TensorType& type) const {
+    return type.shape.elements() == 1 && elements_ != 1;
+  }
+
+  void MakeSteps(ElementwiseEngine engine) {
+    std::vector<bool> is_scalar;
+    for (const TensorType& operand : code_.operands) {
+      is_scalar.push_back(IsScalar(operand));
+    }
+    lanes_.emplace(code_, is_scalar, engine);
+    const absl::Span<const LaneFunction> functions = lanes_->functions();
+    size_t next = 0;  // Of the functions.
+    for (int i = 0; i < std::ssize(code_.instructions);) {
+      Step& step = steps_.emplace_back(Step{.begin = i++});
+      if (next == functions.size() || functions[next].begin != step.begin) {
+        continue;
+      }
+      step.function = &functions[next++];
+      i = step.function->end;
+      if (lanes_->granularity() == 1) continue;
+      has_rests_ = true;
+      most_in_memory_ =
+          std::max(most_in_memory_, step.function->in_memory.size());
+    }
+  }
+
+  // In instructions that are run by their blocks; of machine code an instruction
+  // costs a fourth of that, and so does an element that is loaded or stored.
+  int64_t WorkOfElement() const {
+    int64_t fourths = 0;
+    for (const Step& step : steps_) {
+      fourths += step.function == nullptr
+                     ? 4
+                     : step.function->end - step.begin +
+                           std::ssize(step.function->in_memory);
+    }
+    return (fourths + 3) / 4;
+  }
+
+  // Calls read(value) for each value that a step reads from memory, and then
+  // written(value) for each that it writes there.
+  template <typename Read, typename Written>
+  void ForEachInMemory(const Step& step, Read read, Written written) const {
+    if (step.function == nullptr) {
+      for (const int input : code_.instructions[step.begin].inputs) read(input);
+      written(code_.FirstResult() + step.begin);
+      return;
+    }
+    const std::vector<int>& values = step.function->in_memory;
+    for (size_t i = 0; i < values.size(); ++i) {
+      i < step.function->first_written ? read(values[i]) : written(values[i]);
+    }
+  }
 
   void ChooseAccess(Runs runs) {
+    in_blocks_.assign(Values(), false);
+    for (const Step& step : steps_) {
+      if (step.function != nullptr) continue;
+      for (const int input : code_.instructions[step.begin].inputs) {
+        in_blocks_[input] = true;
+      }
+    }
     for (const TensorType& type : code_.operands) {
       Operand operand{.access = Access::kGather,
                       .element_bytes = SizeOf(type.dtype)};
       const int64_t period = Period(type.shape, code_.shape);
       if (type.shape.elements() == elements_) {
         operand.access = Access::kDirect;
+      } else if (IsScalar(type) && !in_blocks_[operands_.size()]) {
+        operand.access = Access::kScalar;
       } else if (period > 0) {
         operand.period = period;
         const bool is_pattern =
@@ -208,17 +290,9 @@ class ElementwiseKernel : public Kernel {
     block_ = kBlock / block_period_ * block_period_;
   }
 
-  // Gives each value that has no memory of its own a slot of the scratch,
+  // Gives each value in memory that has none of its own a slot of the scratch,
   // taking up again the slots of values that are read no more.
   void AssignSlots() {
-    std::vector<int> last_read(Values(), -1);
-    for (size_t i = 0; i < code_.instructions.size(); ++i) {
-      for (int input : code_.instructions[i].inputs) {
-        last_read[input] = static_cast<int>(i);
-      }
-      max_inputs_ = std::max(max_inputs_, code_.instructions[i].inputs.size());
-    }
-    result_slots_.assign(code_.instructions.size(), Operand::kNoSlot);
     for (Operand& operand : operands_) {
       if (operand.access == Access::kPattern ||
           operand.access == Access::kGather) {
@@ -226,30 +300,45 @@ class ElementwiseKernel : public Kernel {
       }
     }
     first_constant_slot_ = slots_;
-    slots_ += static_cast<int>(code_.constants.size());
-
-    output_of_.assign(code_.instructions.size(), -1);
-    for (size_t k = 0; k < code_.outputs.size(); ++k) {
-      output_of_[code_.outputs[k] - code_.FirstResult()] = static_cast<int>(k);
+    for (size_t k = 0; k < code_.constants.size(); ++k) {
+      slots_ += in_blocks_[operands_.size() + k] ? 1 : 0;
+    }
+    result_slots_.assign(code_.instructions.size(), Operand::kNoSlot);
+    std::vector<bool> is_output(Values(), false);
+    for (const int output : code_.outputs) is_output[output] = true;
+    std::vector<int> last_read(Values(), -1);  // The step.
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      ForEachInMemory(
+          steps_[i], [&](int value) { last_read[value] = static_cast<int>(i); },
+          [](int) {});
+      if (steps_[i].function == nullptr) {
+        max_inputs_ = std::max(
+            max_inputs_, code_.instructions[steps_[i].begin].inputs.size());
+      }
     }
     std::vector<int> free;
-    for (size_t i = 0; i < code_.instructions.size(); ++i) {
-      if (output_of_[i] < 0) {
-        if (free.empty()) free.push_back(slots_++);
-        result_slots_[i] = free.back();
-        free.pop_back();
-      }
-      // After the result has its slot: a block may not write over an input of
-      // another width.
-      for (int input : code_.instructions[i].inputs) {
-        const int result = input - code_.FirstResult();
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      std::vector<int> read;
+      ForEachInMemory(
+          steps_[i], [&](int value) { read.push_back(value); },
+          [&](int value) {
+            if (is_output[value]) return;
+            if (free.empty()) free.push_back(slots_++);
+            result_slots_[value - code_.FirstResult()] = free.back();
+            free.pop_back();
+          });
+      // After the results have their slots: a block may not write over an input
+      // of another width.
+      for (const int value : read) {
+        const int result = value - code_.FirstResult();
         if (result >= 0 && result_slots_[result] >= 0 &&
-            last_read[input] == static_cast<int>(i)) {
+            last_read[value] == static_cast<int>(i)) {
           free.push_back(result_slots_[result]);
-          last_read[input] = -1;  // An input may be named twice.
+          last_read[value] = -1;  // An input may be named twice.
         }
       }
     }
+    is_whole_ = slots_ == 0;
   }
 
   // Lays out what is the same for all blocks, of up to `count` elements.
@@ -258,6 +347,9 @@ class ElementwiseKernel : public Kernel {
     void** const at = reinterpret_cast<void**>(arguments.scratch);
     for (size_t k = 0; k < operands_.size(); ++k) {
       const Operand& operand = operands_[k];
+      if (operand.access == Access::kScalar) {
+        at[k] = const_cast<void*>(arguments.inputs[k]);
+      }
       if (operand.slot == Operand::kNoSlot) continue;
       at[k] = Slot(arguments, operand.slot);
       if (operand.access != Access::kPattern) continue;
@@ -268,9 +360,10 @@ class ElementwiseKernel : public Kernel {
                     arguments.inputs[k], bytes);
       }
     }
+    int slot = first_constant_slot_;
     for (size_t k = 0; k < code_.constants.size(); ++k) {
-      void* const to =
-          Slot(arguments, first_constant_slot_ + static_cast<int>(k));
+      if (!in_blocks_[operands_.size() + k]) continue;
+      void* const to = Slot(arguments, slot++);
       at[operands_.size() + k] = to;
       WithNumberOf(code_.constants[k].dtype, [&](auto number) {
         FillBlock<decltype(number)>(code_.constants[k].value, count, to);
@@ -291,7 +384,7 @@ class ElementwiseKernel : public Kernel {
     for (int64_t i = begin; i < end;) {
       // A block does not cross the end of a row, if any operand is read by
       // rows.
-      int64_t count = std::min(block_, end - i);
+      int64_t count = is_whole_ ? end - i : std::min(block_, end - i);
       if (row_ > 0) count = std::min(count, row_ - i % row_);
       RunBlock(i, count, arguments, lists,
                last == nullptr
@@ -319,21 +412,63 @@ class ElementwiseKernel : public Kernel {
         Gather(operand, memory, begin, count, Slot(arguments, operand.slot));
       }
     }
-    for (size_t i = 0; i < code_.instructions.size(); ++i) {
-      const ElementwiseCode::Instruction& instruction = code_.instructions[i];
-      const int result = code_.FirstResult() + static_cast<int>(i);
-      if (output_of_[i] >= 0) {
-        at[result] = static_cast<std::byte*>(arguments.outputs[output_of_[i]]) +
-                     begin * SizeOf(instruction.dtype);
+    for (size_t k = 0; k < code_.outputs.size(); ++k) {
+      const int output = code_.outputs[k];
+      const DType dtype =
+          code_.instructions[output - code_.FirstResult()].dtype;
+      at[output] =
+          static_cast<std::byte*>(arguments.outputs[k]) + begin * SizeOf(dtype);
+    }
+    for (const Step& step : steps_) {
+      if (step.function != nullptr) {
+        RunFunction(*step.function, count, arguments, at);
+        continue;
       }
+      const ElementwiseCode::Instruction& instruction =
+          code_.instructions[step.begin];
       for (size_t j = 0; j < instruction.inputs.size(); ++j) {
         inputs[j] = at[instruction.inputs[j]];
       }
       instruction.block({.inputs = {inputs, instruction.inputs.size()},
-                         .output = at[result],
+                         .output = at[code_.FirstResult() + step.begin],
                          .count = static_cast<size_t>(count),
                          .attributes = instruction.attributes});
     }
+  }
+
+  // The last elements, if they are fewer than the function can do, go through
+  // copies.
+  void RunFunction(const LaneFunction& function, size_t count,
+                   const KernelArguments& arguments, void* const* at) const {
+    const size_t rest = count % lanes_->granularity();
+    if (count > rest) function.code(at, count - rest);
+    if (rest == 0) return;
+    std::byte* const copies = arguments.scratch + RestAt();
+    void** const to = reinterpret_cast<void**>(
+        copies - RoundUpToAlignment(Values() * sizeof(void*)));
+    for (const int value : function.scalars) to[value] = at[value];
+    const std::vector<int>& values = function.in_memory;
+    const auto elements = [&](int value) {
+      return static_cast<std::byte*>(at[value]) +
+             (count - rest) * SizeOf(TypeOf(value));
+    };
+    for (size_t i = 0; i < values.size(); ++i) {
+      to[values[i]] = copies + i * kRestBytes;
+      if (i >= function.first_written) continue;
+      std::memset(to[values[i]], 0, kRestBytes);
+      std::memcpy(to[values[i]], elements(values[i]),
+                  rest * SizeOf(TypeOf(values[i])));
+    }
+    function.code(to, lanes_->granularity());
+    for (size_t i = function.first_written; i < values.size(); ++i) {
+      std::memcpy(elements(values[i]), to[values[i]],
+                  rest * SizeOf(TypeOf(values[i])));
+    }
+  }
+
+  DType TypeOf(int value) const {
+    if (value < std::ssize(code_.operands)) return code_.operands[value].dtype;
+    return code_.instructions[value - code_.FirstResult()].dtype;
   }
 
   void Gather(const Operand& operand, const std::byte* memory, int64_t begin,
@@ -371,14 +506,22 @@ class ElementwiseKernel : public Kernel {
 
   ElementwiseCode code_;
   std::vector<Operand> operands_;
-  std::vector<int> result_slots_;  // Of each instruction; kNoSlot if an output.
-  std::vector<int> output_of_;     // Of each instruction; -1 if none.
+  std::optional<LaneCode> lanes_;
+  std::vector<Step> steps_;
+  std::vector<bool> in_blocks_;  // By value: whether a block reads it.
+  std::vector<int>
+      result_slots_;  // Of each instruction; kNoSlot if it has none.
   int64_t elements_ = 0;
   int64_t block_period_ = 1;
   int64_t block_ = kBlock;
   int64_t row_ = 0;  // The shortest period of kRow; 0 if there is none.
   size_t max_inputs_ = 0;
   int slots_ = 0;
+  bool is_whole_ = false;  // Whether a block may have any length.
+  // Whether there is code that cannot do any number of elements, and the most
+  // values in memory of such code.
+  bool has_rests_ = false;
+  size_t most_in_memory_ = 0;
   int first_constant_slot_ = 0;
   int chunks_ = 1;
   int64_t chunk_length_ = 0;
@@ -428,7 +571,7 @@ class ProductPassKernel : public Kernel {
         runs = ElementwiseKernel::Runs::kOfRows;
       }
     }
-    return ElementwiseKernel(std::move(code), runs);
+    return ElementwiseKernel(std::move(code), BestElementwiseEngine(), runs);
   }
 
   std::unique_ptr<Kernel> product_;
@@ -465,8 +608,9 @@ std::vector<int> ElementwiseCode::LastReads() const {
   return last;
 }
 
-std::unique_ptr<Kernel> MakeElementwiseKernel(ElementwiseCode code) {
-  return std::make_unique<ElementwiseKernel>(std::move(code));
+std::unique_ptr<Kernel> MakeElementwiseKernel(ElementwiseCode code,
+                                              ElementwiseEngine engine) {
+  return std::make_unique<ElementwiseKernel>(std::move(code), engine);
 }
 
 }  // namespace tape

@@ -1,11 +1,13 @@
 // A fused elementwise pass: any number of elementwise ops of one output shape,
 // run as one sweep over memory.
 //
-// The sweep goes block by block. A block is small enough for all values between
-// the ops to stay in the first-level cache, so each operand is read from memory
-// once and each result written once, however many ops there are. The ops are
-// run one after the other on each block, each by its own vector code (Block in
-// core/kernel.h). Tested by tests/runtime/elementwise_test.cc, and with every op by
+// Ops that follow one another and have a LaneOp (core/kernel.h) become one piece
+// of machine code, which keeps the values between them in registers (lane_code.h).
+// For the others the sweep goes block by block. A block is small enough for all
+// values between the ops to stay in the first-level cache, so each operand is read
+// from memory once and each result written once, however many ops there are. The
+// ops are run one after the other on each block, each by its own vector code
+// (Block in core/kernel.h). Tested by tests/runtime/elementwise_test.cc, and with every op by
 // tests/ops/op_test.cc.
 #ifndef TAPE_FRAMEWORK_RUNTIME_ELEMENTWISE_H_
 #define TAPE_FRAMEWORK_RUNTIME_ELEMENTWISE_H_
@@ -50,7 +52,18 @@ struct ElementwiseCode {
   std::vector<int> LastReads() const;
 };
 
-std::unique_ptr<Kernel> MakeElementwiseKernel(ElementwiseCode code);
+// How instructions are run. The results are the same to the bit, but for which of
+// several NaN they are.
+enum class ElementwiseEngine {
+  kBlocks,  // Each by its block.
+  kAvx2,    // As machine code, where that can be.
+  kAvx512,
+};
+// The best for this processor.
+ElementwiseEngine BestElementwiseEngine();
+
+std::unique_ptr<Kernel> MakeElementwiseKernel(
+    ElementwiseCode code, ElementwiseEngine engine = BestElementwiseEngine());
 
 // A pass over what a product makes, region by region while it is in the cache:
 // the value of `code`'s last operand, which has its shape, [rows, columns], is
