@@ -38,16 +38,10 @@ HWY_INLINE V AtLeast(D d, V x, float low) {
 
 // ---- Exponentials ----
 
-// e^(x + rest), |rest| < 1/4; off by less than 1 ulp. The result is 2^n e^r
-// with |r| < 0.35; e^r = 1 + r + r^2 p(r), p fitted to 1e-8.
+// e^r, where x + rest = n ln 2 + r with n as it is given and |r| < 0.35:
+// 1 + r + r^2 p(r), p fitted to 1e-8.
 template <class D, class V>
-HWY_INLINE V ExpOfSum(D d, V x, V rest) {
-  const hn::RebindToSigned<D> di;
-  // Below, the result is 0, and -inf would not be reduced.
-  x = AtLeast(d, x, -104.0f);
-  V n = hn::Round(hn::Mul(hn::Add(x, rest), hn::Set(d, 1.44269504f)));
-  // Beyond, the result is infinite already.
-  n = hn::Min(n, hn::Set(d, 129.0f));
+HWY_INLINE V ExpOfRest(D d, V x, V rest, V n) {
   // ln 2 in two parts, n times the first of which is exact.
   V r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
   r = hn::Add(hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r), rest);
@@ -57,14 +51,33 @@ HWY_INLINE V ExpOfSum(D d, V x, V rest) {
       hn::MulAdd(hn::Set(d, 0.008363178f), r, hn::Set(d, 0.0416665561f));
   V p = hn::MulAdd(hn::Set(d, 0.00139261817f), r2, high);
   p = hn::MulAdd(p, r2, low);
-  const V y = hn::Add(hn::Set(d, 1.0f), hn::MulAdd(p, r2, r));
-  // In two factors, since 2^n alone may be beyond float32.
-  const auto n_int = hn::ConvertTo(di, n);
-  const auto half = hn::ShiftRight<1>(n_int);
+  return hn::Add(hn::Set(d, 1.0f), hn::MulAdd(p, r2, r));
+}
+
+// e^(x + rest), |rest| < 1/4; off by less than 1 ulp: 2^n e^r.
+template <class D, class V>
+HWY_INLINE V ExpOfSum(D d, V x, V rest) {
+  const hn::RebindToSigned<D> di;
+  const V log2_e = hn::Set(d, 1.44269504f);
   const auto power = [&](auto exponent) HWY_ATTR {
     return hn::BitCast(d,
                        hn::ShiftLeft<23>(hn::Add(exponent, hn::Set(di, 127))));
   };
+  const V sum = hn::Add(x, rest);
+  // As most are: 2^n and the result are numbers, and no denormal ones.
+  if (HWY_LIKELY(hn::AllTrue(d, hn::Lt(hn::Abs(sum), hn::Set(d, 87.0f))))) {
+    const V n = hn::Round(hn::Mul(sum, log2_e));
+    return hn::Mul(ExpOfRest(d, x, rest, n), power(hn::ConvertTo(di, n)));
+  }
+  // Below, the result is 0, and -inf would not be reduced.
+  x = AtLeast(d, x, -104.0f);
+  V n = hn::Round(hn::Mul(hn::Add(x, rest), log2_e));
+  // Beyond, the result is infinite already.
+  n = hn::Min(n, hn::Set(d, 129.0f));
+  const V y = ExpOfRest(d, x, rest, n);
+  // In two factors, since 2^n alone may be beyond float32.
+  const auto n_int = hn::ConvertTo(di, n);
+  const auto half = hn::ShiftRight<1>(n_int);
   return hn::Mul(hn::Mul(y, power(half)), power(hn::Sub(n_int, half)));
 }
 
