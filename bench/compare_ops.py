@@ -22,7 +22,8 @@ class Program:
     """A program that answers names by a round's microseconds (rounds.h)."""
 
     def __init__(self, path):
-        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, text=True)
         self.best = {}
 
     def ask(self, line):
