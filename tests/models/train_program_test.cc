@@ -103,7 +103,8 @@ TEST(TrainProgramTest, ListsNameVariantAndDescriptionOfEachExperiment) {
 
 // The flags that the sources define, which are this test's data.
 std::vector<std::string> DefinedFlags() {
-  const std::string source = ReadText("models/train_flags.cc");
+  const std::string source =
+      ReadText("models/train_flags.cc") + ReadText("models/user_flags.cc");
   const std::regex flag("ABSL_FLAG\\(\\s*[^,]+,\\s*(\\w+),");
   std::vector<std::string> names;
   for (std::sregex_iterator match(source.begin(), source.end(), flag), end;
