@@ -23,6 +23,7 @@
 #include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
 #include "framework/train/check_training.h"
+#include "framework/train/checkpointed_run.h"
 #include "framework/train/evaluation.h"
 #include "framework/train/weights.h"
 
@@ -564,10 +565,22 @@ absl::StatusOr<TrainResult> TrainOn(
   const FloatingPointScope environment;
   absl::Status status;
   try {
-    Training training(model, data, options, progress, loc);
+    std::unique_ptr<CheckpointedRun> run;
+    if (!options.checkpoints.empty() && model.graph != nullptr) {
+      absl::StatusOr<std::unique_ptr<CheckpointedRun>> opened =
+          CheckpointedRun::Open(*model.graph, options);
+      if (!opened.ok()) return AtCall(loc, "Train", opened.status());
+      run = *std::move(opened);
+    }
+    Training training(model, data, run == nullptr ? options : run->options(),
+                      progress, loc);
     status = training.Start();
     if (status.ok()) status = training.Run(on_epoch);
-    if (status.ok()) return training.Result();
+    if (status.ok()) {
+      TrainResult result = training.Result();
+      if (run != nullptr) result.damaged_checkpoints = run->damaged();
+      return result;
+    }
   } catch (...) {
     status = CaughtStatus("Train");
   }

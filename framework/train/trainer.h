@@ -18,6 +18,7 @@
 #include "framework/data/data_source.h"
 #include "framework/data/dataset.h"
 #include "framework/data/table.h"
+#include "framework/io/safetensors.h"
 #include "framework/log/progress.h"
 #include "framework/metrics/classification.h"
 #include "framework/metrics/metrics.h"
@@ -104,6 +105,16 @@ struct TrainOptions {
   Profile* profile = nullptr;  // If given, the training steps are added to it.
   OnDivergence on_divergence = OnDivergence::kStop;
 
+  // A folder, made in a parent that is there, for checkpoints (checkpoint.h): the
+  // run keeps them there when due by `checkpoint_every`, by default each minute,
+  // and goes on from the newest that is sound; one that has finished is not
+  // repeated. None by default. In place of `save` and `resume_from`.
+  std::string checkpoints = "";
+  int keep_checkpoints = 2;  // So many of the newest are kept; at least 1.
+  // Of each checkpoint: with ModelMetadata (../serving/saved_model.h) it is a saved
+  // model too.
+  Metadata checkpoint_metadata = {};
+
   // Where another run of the same model, data and options was; the variables of
   // the graph must be those of that moment. The run then ends with the same
   // bits as one that was never interrupted.
@@ -155,7 +166,10 @@ struct TrainResult {
   EpochResult kept;
   ConfusionMatrix confusion = ConfusionMatrix(1);  // Of them, on the test set.
   std::vector<EpochResult> history;                // Of all epochs evaluated.
-  int epochs = 0;                                  // That were completed.
+  // Why checkpoints of TrainOptions::checkpoints were passed over, newer than the
+  // one that the run went on from.
+  std::vector<absl::Status> damaged_checkpoints = {};
+  int epochs = 0;  // That were completed.
   int threads = 0;
   double seconds = 0;             // Of the whole run, evaluations included.
   double samples_per_second = 0;  // Of training alone.

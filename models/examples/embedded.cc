@@ -49,10 +49,8 @@ int main(int argc, char** argv) {
                      .Apply(g.parameters(), Gradients(loss, g.parameters())),
       .outputs = {{"probabilities", Softmax(logits)}},
       .classification = {{ArgMax(logits), "y", 2}}};
-  tape::CheckpointFolder checkpoints(folder, /*keep=*/2);
-  tape::TrainOptions options = {.epochs = 40};
+  tape::TrainOptions options = {.epochs = 40, .checkpoints = folder};
   options.evaluate_with = tape::AveragedWeights(g);
-  options.save = [&](auto& state) { return checkpoints.Save(g, state, {}); };
   options.checkpoint_every.steps = 10;
   options.on_step = [&](const tape::StepResult& made) {
     const bool stops = is_cancelled != 0 || made.step == cancel_at;
@@ -62,12 +60,6 @@ int main(int argc, char** argv) {
     plateau.Observe(epoch.validation->loss);
     return tape::AfterStep::kGoOn;
   };
-  std::vector<absl::Status> damaged;
-  OrExit(checkpoints.RemoveUnfinished());
-  const auto newest = OrExit(checkpoints.Newest(damaged));
-  tape::TrainingState state;
-  if (newest) state = OrExit(Restore(*newest, g));
-  if (newest) options.resume_from = &state;
   tape::Progress progress(stderr, options.epochs, 1000);
   const auto result =
       OrExit(Train(model, {Points(1000, 1), Points(500, 2), Points(500, 3)},
