@@ -2,11 +2,12 @@
 """Prints a table of ops beside libtorch's, on one thread, 1000 x 256 float32, timed in turns within one run.
 
   bazel build -c opt //bench:tape_ops //bench:libtorch_ops
-  bench/compare_ops.py [--rounds=20] [--filter=rows] [--before=PROGRAM]
+  bench/compare_ops.py [--rounds=20] [--filter=rows] [--before=PROGRAM] [--libtorch=PROGRAM]
 
 Microseconds a call: the minimum of the rounds, which take some 20 ms each and alternate between the programs. With
 --before, another build of tape_ops, ours has a column of its own for that. Without libtorch_ops, which needs Debian's
-libtorch-dev, its columns are left out. libtorch's forms are those that write to a tensor made once, where it has them.
+libtorch-dev, its columns are left out; --libtorch names another build of it, or a script that runs one in a chroot of a
+newer Debian. libtorch's forms are those that write to a tensor made once, where it has them.
 """
 
 import argparse
@@ -48,12 +49,13 @@ def main():
     parser.add_argument('--rounds', type=int, default=20)
     parser.add_argument('--filter', default='')
     parser.add_argument('--before', default='')
+    parser.add_argument('--libtorch', default=os.path.join(FOLDER, 'libtorch_ops'))
     arguments = parser.parse_args()
     paths = {'Tape': os.path.join(FOLDER, 'tape_ops')}
     if arguments.before:
         paths['before'] = arguments.before
-    if os.path.exists(os.path.join(FOLDER, 'libtorch_ops')):
-        paths['libtorch'] = os.path.join(FOLDER, 'libtorch_ops')
+    if os.path.exists(arguments.libtorch):
+        paths['libtorch'] = arguments.libtorch
     programs = {column: Program(path) for column, path in paths.items()}
     shared = set.intersection(*(set(program.names()) for program in programs.values()))
     names = sorted(name for name in shared if re.search(arguments.filter, name))
