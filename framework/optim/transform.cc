@@ -10,6 +10,7 @@
 #include "framework/core/basic_ops.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/floating_point.h"
+#include "framework/core/gradients.h"
 #include "ops/ops.h"
 
 namespace tape {
@@ -301,6 +302,17 @@ Updates Chain::Apply(absl::Span<const Var> parameters,
   flow.updates.assignments.push_back(
       CountStep(flow.updates.step, CountsOf(flow), loc));
   return std::move(flow.updates);
+}
+
+Updates Chain::Minimize(Var loss, Loc loc) const {
+  if (loss.graph() == nullptr) {
+    const Var mistake = Var::WithoutGraph("Chain::Minimize", loc);
+    Updates updates;
+    updates.assignments.push_back({mistake, mistake});
+    return updates;
+  }
+  const std::vector<Var> parameters = loss.graph()->parameters();
+  return Apply(parameters, Gradients(loss, parameters, {}, loc), loc);
 }
 
 bool IsWeight(const Graph& graph, Var parameter) {

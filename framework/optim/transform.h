@@ -152,6 +152,10 @@ class Chain : public GradientTransform {
                 absl::Span<const Var> gradients,
                 Loc loc = Loc::Current()) const;
 
+  // The same of all parameters of the loss's graph and their gradients by it, a
+  // float32 of rank 0. Errors besides: those of Gradients.
+  Updates Minimize(Var loss, Loc loc = Loc::Current()) const;
+
   void Apply(GradientFlow& flow) const override;
 
  private:

@@ -66,8 +66,8 @@ int main(int argc, char** argv) {
       .graph = &g,
       .feeds = feeds,
       .loss = loss,
-      .updates = tape::Chain(tape::Adam({.learning_rate = 3e-3}))
-                     .Apply(g.parameters(), Gradients(loss, g.parameters())),
+      .updates =
+          tape::Chain(tape::Adam({.learning_rate = 3e-3})).Minimize(loss),
       .classification = {{ArgMax(logits), "answer", kClasses}}};
   tape::Progress progress(stderr, 20, 4000);
   const auto result =

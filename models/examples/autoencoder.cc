@@ -40,8 +40,8 @@ int main(int argc, char** argv) {
       .graph = &g,
       .feeds = {{bytes, "images"}},
       .loss = loss,
-      .updates = tape::Chain(tape::Adam({.learning_rate = 2e-3}))
-                     .Apply(g.parameters(), Gradients(loss, g.parameters())),
+      .updates =
+          tape::Chain(tape::Adam({.learning_rate = 2e-3})).Minimize(loss),
       .metrics = {tape::RootMeanSquaredError("rmse", Sigmoid(logits), x)},
       .outputs = {{"code", code}}};
   const auto columns = [](const tape::Dataset& of) {

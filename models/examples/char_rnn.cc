@@ -51,7 +51,7 @@ int main(int argc, char** argv) {
       .loss = loss,
       .updates = tape::Chain(tape::ClipByGlobalNorm(1),
                              tape::Adam({.learning_rate = 3e-3}))
-                     .Apply(g.parameters(), Gradients(loss, g.parameters()))};
+                     .Minimize(loss)};
   tape::Progress progress(stderr, 10, windows);
   const auto result =
       OrExit(tape::Train(model, {{{{"row", {{windows, kWindow + 1}, rows}}}}},

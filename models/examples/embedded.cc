@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
       .loss = loss,
       .updates = tape::Chain(tape::AverageWeights(0.9),
                              tape::Adam({.learning_rate = plateau.schedule()}))
-                     .Apply(g.parameters(), Gradients(loss, g.parameters())),
+                     .Minimize(loss),
       .outputs = {{"probabilities", Softmax(logits)}},
       .classification = {{ArgMax(logits), "y", 2}}};
   tape::TrainOptions options = {.epochs = 40, .checkpoints = folder};

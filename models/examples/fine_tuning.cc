@@ -60,7 +60,7 @@ int main(int argc, char** argv) {
       .loss = loss,
       .updates = tape::Chain(tape::Freeze(tape::NameMatches("layer1/*")),
                              tape::Adam({.learning_rate = 0.05}))
-                     .Apply(g.parameters(), Gradients(loss, g.parameters())),
+                     .Minimize(loss),
       .outputs = {{"probabilities", Softmax(logits)}},
       .classification =
           tape::Classification{ArgMax(logits), "y", static_cast<int>(count)}};

@@ -48,8 +48,7 @@ int main(int argc, char** argv) {
       .graph = &g,
       .feeds = {{x, "images"}, {y, "labels"}},
       .loss = loss,
-      .updates = tape::Chain(tape::Adam())
-                     .Apply(g.parameters(), Gradients(loss, g.parameters())),
+      .updates = tape::Chain(tape::Adam()).Minimize(loss),
       .outputs = {{"class", ArgMax(logits)},
                   {"probabilities", Softmax(logits)}},
       .classification =

@@ -53,8 +53,8 @@ int main(int argc, char** argv) {
       .graph = &g,
       .feeds = {{x, "x"}, {y, "y"}},
       .loss = loss,
-      .updates = tape::Chain(tape::Adam({.learning_rate = 1e-3}))
-                     .Apply(g.parameters(), Gradients(loss, g.parameters())),
+      .updates =
+          tape::Chain(tape::Adam({.learning_rate = 1e-3})).Minimize(loss),
       .metrics = {tape::MacroAverage("f1", tape::ClassScore::kF1, predicted, y,
                                      static_cast<int>(count))},
       .classification =

@@ -58,8 +58,7 @@ int main(int argc, char** argv) {
       .graph = &g,
       .feeds = {{x, "x"}, {y, "y"}},
       .loss = loss,
-      .updates = tape::Chain(std::move(optimizer))
-                     .Apply(g.parameters(), Gradients(loss, g.parameters())),
+      .updates = tape::Chain(std::move(optimizer)).Minimize(loss),
       .metrics = {tape::RootMeanSquaredError("rmse", predicted, y),
                   tape::R2("r2", predicted, y)}};
   const int epochs = units > 0 ? 200 : 5000;

@@ -245,6 +245,24 @@ void ExpectRefusal(const Model& m, int line, absl::string_view message) {
       absl::StrCat("tests/optim/transform_test.cc:", line, ": ", message));
 }
 
+TEST(ChainTest, MinimizesALoss) {
+  Model a, b;
+  const Chain chain(L2(0.1), Sgd({.learning_rate = 0.5}));
+  const Updates minimize = chain.Minimize(a.loss);
+  const Updates apply = chain.Apply(b.parameters(), b.gradients());
+  ASSERT_EQ(minimize.assignments.size(), apply.assignments.size());
+  EXPECT_EQ(Evaluate(AssignedTo(minimize, a.w)),
+            Evaluate(AssignedTo(apply, b.w)));
+  EXPECT_EQ(Evaluate(AssignedTo(minimize, a.b)),
+            Evaluate(AssignedTo(apply, b.b)));
+
+  Model of_matrix;
+  chain.Minimize(of_matrix.w);
+  EXPECT_FALSE(of_matrix.g.status().ok());
+  const Updates of_nothing = chain.Minimize(Var());
+  EXPECT_FALSE(Compile(a.g, {.updates = of_nothing}).ok());
+}
+
 TEST(ChainTest, RefusesWhatDoesNotEndWithAnOptimiser) {
   Model m;
   Chain(L2(1)).Apply(m.parameters(), m.gradients());
