@@ -64,14 +64,22 @@ class LinesKernel : public Kernel {
         lines_(Along(shape, spec.attributes.axis)) {
     // Some 10 µs of exponentials.
     constexpr int64_t kElementsPerChunk = 16 * 1024;
-    chunks_ = ChunksOf(lines_.count() * lines_.length, kElementsPerChunk,
-                       lines_.count());
+    const int64_t count = lines_.count();
+    const int64_t most =
+        ChunksOf(count * lines_.length, kElementsPerChunk, count);
+    chunk_lines_ = std::max<int64_t>(1, (count + most - 1) / most);
+    // Lines that lie side by side come in whole cache lines and vectors.
+    constexpr int64_t kSideBySide = 16;
+    if (lines_.inner > 1) {
+      chunk_lines_ =
+          (chunk_lines_ + kSideBySide - 1) / kSideBySide * kSideBySide;
+    }
+    chunks_ = std::max<int64_t>(1, (count + chunk_lines_ - 1) / chunk_lines_);
   }
   int chunks() const override { return static_cast<int>(chunks_); }
   void Run(int chunk, const KernelArguments& arguments) const override {
-    const int64_t count = (lines_.count() + chunks_ - 1) / chunks_;
-    int64_t line = std::min(lines_.count(), chunk * count);
-    const int64_t end = std::min(lines_.count(), line + count);
+    int64_t line = std::min(lines_.count(), chunk * chunk_lines_);
+    const int64_t end = std::min(lines_.count(), line + chunk_lines_);
     if (lines_.inner == 1) {
       if (line == end) return;
       f(attributes_, arguments,
@@ -92,6 +100,7 @@ class LinesKernel : public Kernel {
  private:
   Attributes attributes_;
   Lines lines_;
+  int64_t chunk_lines_;
   int64_t chunks_;
 };
 
