@@ -2,7 +2,6 @@
 // Tested by tests/ops/op_test.cc through the sample table.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -15,38 +14,6 @@
 
 namespace tape {
 namespace {
-
-// Finds where the extremes of lines are: the first of equals; a NaN is beyond
-// all, and the first NaN counts, as in NumPy.
-template <bool largest>
-void FindExtremes(const Attributes&, const KernelArguments& arguments,
-                  const Piece& piece) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  const float* const x =
-      static_cast<const float*>(arguments.inputs[0]) + piece.begin;
-  // Lines that lie side by side are looked through together.
-  constexpr int64_t kTile = 64;
-  const int64_t tile = piece.line_step == 1 ? kTile : 1;
-  for (int64_t first = 0; first < piece.count; first += tile) {
-    const int64_t count = std::min(tile, piece.count - first);
-    float best[kTile];
-    int32_t where[kTile] = {};
-    std::fill_n(best, count, largest ? -kInfinity : kInfinity);
-    for (int64_t i = 0; i < piece.length; ++i) {
-      const float* const row = x + first * piece.line_step + i * piece.step;
-      for (int64_t j = 0; j < count; ++j) {
-        const bool beyond = largest ? row[j] > best[j] : row[j] < best[j];
-        const bool wins =
-            !std::isnan(best[j]) && (beyond || std::isnan(row[j]));
-        best[j] = wins ? row[j] : best[j];
-        where[j] = wins ? static_cast<int32_t>(i) : where[j];
-      }
-    }
-    const int64_t line = piece.line + first;
-    std::copy_n(where, count,
-                static_cast<int32_t*>(arguments.outputs[0]) + line);
-  }
-}
 
 // Where a line's extreme is.
 template <bool largest>
@@ -88,9 +55,18 @@ void MarkIndex(const Attributes&, const KernelArguments& arguments,
   const int32_t* const index =
       static_cast<const int32_t*>(arguments.inputs[1]) + piece.line;
   uint8_t* const y = static_cast<uint8_t*>(arguments.outputs[0]) + piece.begin;
+  if (piece.step == 1) {
+    std::fill_n(y, piece.count * piece.length, uint8_t{0});
+    for (int64_t j = 0; j < piece.count; ++j) {
+      if (index[j] >= 0 && index[j] < piece.length) {
+        y[j * piece.length + index[j]] = 1;
+      }
+    }
+    return;
+  }
   for (int64_t i = 0; i < piece.length; ++i) {
     for (int64_t j = 0; j < piece.count; ++j) {
-      y[i * piece.step + j * piece.line_step] = index[j] == i;
+      y[i * piece.step + j] = index[j] == i;
     }
   }
 }
@@ -131,7 +107,8 @@ constexpr OpDef kArgMax = {
     .operands = {"x"},
     .shape = ExtremeRule<DType::kInt32>,
     .reference = LineReference<PlaceInLine<true>>,
-    .kernel = MakeLinesKernel<FindExtremes<true>>,
+    .kernel = MakeLinesKernel<
+        RunLines<int32_t, vector::ArgMaxRows, vector::ArgMaxColumns, true>>,
     .rows = RowsOfLines,
 };
 
@@ -140,7 +117,8 @@ constexpr OpDef kArgMin = {
     .operands = {"x"},
     .shape = ExtremeRule<DType::kInt32>,
     .reference = LineReference<PlaceInLine<false>>,
-    .kernel = MakeLinesKernel<FindExtremes<false>>,
+    .kernel = MakeLinesKernel<
+        RunLines<int32_t, vector::ArgMinRows, vector::ArgMinColumns, true>>,
     .rows = RowsOfLines,
 };
 
@@ -156,8 +134,8 @@ constexpr OpDef kMax = {
       return {ToIndex(x[0], ArgMax(x[0], axis, Axes::kKeep), gy, axis)};
     },
     .reference = LineReference<ExtremeOfLine<true>>,
-    .kernel =
-        MakeLinesKernel<RunLines<vector::MaxRows, vector::MaxColumns, true>>,
+    .kernel = MakeLinesKernel<
+        RunLines<float, vector::MaxRows, vector::MaxColumns, true>>,
     .rows = RowsOfLines,
 };
 
@@ -171,8 +149,8 @@ constexpr OpDef kMin = {
       return {ToIndex(x[0], ArgMin(x[0], axis, Axes::kKeep), gy, axis)};
     },
     .reference = LineReference<ExtremeOfLine<false>>,
-    .kernel =
-        MakeLinesKernel<RunLines<vector::MinRows, vector::MinColumns, true>>,
+    .kernel = MakeLinesKernel<
+        RunLines<float, vector::MinRows, vector::MinColumns, true>>,
     .rows = RowsOfLines,
 };
 

@@ -106,16 +106,18 @@ class LinesKernel : public Kernel {
 
 // The kernel of a map from lines to lines: lines that lie one after another, or
 // side by side.
-using RowMap = void (*)(const float*, int64_t, int64_t, float*);
-using ColumnMap = void (*)(const float*, int64_t, int64_t, int64_t, float*);
-// `reduces`: whether it makes one element of a line.
-template <RowMap rows, ColumnMap columns, bool reduces>
+template <typename T>
+using RowMap = void (*)(const float*, int64_t, int64_t, T*);
+template <typename T>
+using ColumnMap = void (*)(const float*, int64_t, int64_t, int64_t, T*);
+// `reduces`: whether it makes one element of a line. T: the output's type.
+template <typename T, RowMap<T> rows, ColumnMap<T> columns, bool reduces>
 void RunLines(const Attributes&, const KernelArguments& arguments,
               const Piece& piece) {
   const float* const x =
       static_cast<const float*>(arguments.inputs[0]) + piece.begin;
-  float* const y = static_cast<float*>(arguments.outputs[0]) +
-                   (reduces ? piece.line : piece.begin);
+  T* const y = static_cast<T*>(arguments.outputs[0]) +
+               (reduces ? piece.line : piece.begin);
   if (piece.step == 1) {
     rows(x, piece.count, piece.length, y);
   } else {

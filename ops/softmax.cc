@@ -63,7 +63,7 @@ constexpr OpDef kSoftmax = {
     .reference =
         LineReference<MapOfLine<[](double log_p) { return std::exp(log_p); }>>,
     .kernel = MakeLinesKernel<
-        RunLines<vector::SoftmaxRows, vector::SoftmaxColumns, false>>,
+        RunLines<float, vector::SoftmaxRows, vector::SoftmaxColumns, false>>,
     .rows = RowsOfLines,
 };
 
@@ -78,8 +78,8 @@ constexpr OpDef kLogSoftmax = {
       return {gy - Softmax(x[0], axis) * SumAlong(gy, axis)};
     },
     .reference = LineReference<MapOfLine<[](double log_p) { return log_p; }>>,
-    .kernel = MakeLinesKernel<
-        RunLines<vector::LogSoftmaxRows, vector::LogSoftmaxColumns, false>>,
+    .kernel = MakeLinesKernel<RunLines<float, vector::LogSoftmaxRows,
+                                       vector::LogSoftmaxColumns, false>>,
     .rows = RowsOfLines,
 };
 
@@ -109,7 +109,7 @@ constexpr OpDef kLogSumExp = {
           y[0] = max + log_sum;
         }>,
     .kernel = MakeLinesKernel<
-        RunLines<vector::LogSumExpRows, vector::LogSumExpColumns, true>>,
+        RunLines<float, vector::LogSumExpRows, vector::LogSumExpColumns, true>>,
     .rows = RowsOfLines,
 };
 

@@ -135,6 +135,14 @@ void MaxColumns(const float* x, int64_t length, int64_t stride, int64_t count,
                 float* y);
 void MinColumns(const float* x, int64_t length, int64_t stride, int64_t count,
                 float* y);
+// y[r] = the place of that element: the first of equals, or of NaNs. Rows, or
+// columns, have at least one.
+void ArgMaxRows(const float* x, int64_t rows, int64_t columns, int32_t* y);
+void ArgMinRows(const float* x, int64_t rows, int64_t columns, int32_t* y);
+void ArgMaxColumns(const float* x, int64_t length, int64_t stride,
+                   int64_t count, int32_t* y);
+void ArgMinColumns(const float* x, int64_t length, int64_t stride,
+                   int64_t count, int32_t* y);
 // loss[r] = log(sum of exp(x)) - x[label[r]]; 0 for the label *ignored, if that
 // is given; else NaN for a label outside 0 … columns - 1.
 void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,

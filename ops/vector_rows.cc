@@ -1,5 +1,5 @@
-// The vector code of rows and columns (vector.h): softmax and its kin, extremes,
-// cross entropy. Tested by tests/ops/op_test.cc through the sample table.
+// The vector code of rows and columns (vector.h): softmax and its kin, cross
+// entropy. Tested by tests/ops/op_test.cc through the sample table.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -25,6 +25,7 @@ using Floats = hn::ScalableTag<float>;
 using tape::HWY_NAMESPACE::DoubleSums;
 using tape::HWY_NAMESPACE::ForRow;
 using tape::HWY_NAMESPACE::LoadSome;
+using tape::HWY_NAMESPACE::LoadUpTo;
 using tape::HWY_NAMESPACE::LowerDoubles;
 using tape::HWY_NAMESPACE::NoSums;
 using tape::HWY_NAMESPACE::StoreSome;
@@ -140,13 +141,6 @@ void LogSumExpRows(const float* x, int64_t rows, int64_t columns, float* y) {
 // ---- Columns of softmax ----
 // A vector's lanes are as many columns.
 
-// `count` lanes from x: a whole vector, or what is left at the end.
-HWY_INLINE auto LoadUpTo(const float* x, int64_t count) {
-  const Floats d;
-  if (count == static_cast<int64_t>(hn::Lanes(d))) return hn::LoadU(d, x);
-  return LoadSome(x, count, 0);
-}
-
 // Calls f(column, columns) for each vector of `count` columns.
 template <class F>
 HWY_INLINE void ForColumns(int64_t count, F f) {
@@ -242,94 +236,6 @@ void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
         ColumnExpSum(x + c, length, stride, n, shift, nullptr).Rounded();
     StoreSome(hn::Add(shift, SafeLog(d, sum)), n, y + c);
   });
-}
-
-// ---- Extremes of rows and columns ----
-
-// The largest elements so far, lane by lane, or the smallest, and where there
-// was a NaN. (Which operand Max returns beside a NaN depends on the target.)
-template <bool largest>
-struct Extremes {
-  hn::Vec<Floats> best;
-  hn::Mask<Floats> nan;
-
-  template <class V>
-  HWY_INLINE void Add(V v) {
-    best = largest ? hn::Max(v, best) : hn::Min(v, best);
-    nan = hn::Or(nan, hn::IsNaN(v));
-  }
-  HWY_INLINE void Add(const Extremes& other) {
-    best = largest ? hn::Max(other.best, best) : hn::Min(other.best, best);
-    nan = hn::Or(nan, other.nan);
-  }
-  HWY_INLINE auto Lanes() const {
-    return hn::IfThenElse(nan, hn::NaN(Floats()), best);
-  }
-};
-
-template <bool largest>
-constexpr float kNoExtreme = largest ? -kInfinity : kInfinity;
-
-template <bool largest>
-HWY_INLINE Extremes<largest> NoExtremes() {
-  const Floats d;
-  return {hn::Set(d, kNoExtreme<largest>), hn::IsNaN(hn::Zero(d))};
-}
-
-template <bool largest>
-HWY_INLINE float RowExtreme(const float* x, int64_t columns) {
-  const Floats d;
-  const int64_t lanes = hn::Lanes(d);
-  // Two, so that they need not wait for each other.
-  auto even = NoExtremes<largest>(), odd = even;
-  int64_t c = 0;
-  for (; c + 2 * lanes <= columns; c += 2 * lanes) {
-    even.Add(hn::LoadU(d, x + c));
-    odd.Add(hn::LoadU(d, x + c + lanes));
-  }
-  ForRow(x + c, columns - c, kNoExtreme<largest>,
-         [&](int64_t, int64_t, auto v) HWY_ATTR { even.Add(v); });
-  even.Add(odd);
-  if (!hn::AllFalse(d, even.nan)) {
-    return std::numeric_limits<float>::quiet_NaN();
-  }
-  return hn::GetLane(largest ? hn::MaxOfLanes(d, even.best)
-                             : hn::MinOfLanes(d, even.best));
-}
-
-template <bool largest>
-HWY_INLINE void ColumnExtremes(const float* x, int64_t length, int64_t stride,
-                               int64_t count, float* y) {
-  ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
-    auto even = NoExtremes<largest>(), odd = even;
-    int64_t i = 0;
-    for (; i + 2 <= length; i += 2) {
-      even.Add(LoadUpTo(x + c + i * stride, n));
-      odd.Add(LoadUpTo(x + c + (i + 1) * stride, n));
-    }
-    if (i < length) even.Add(LoadUpTo(x + c + i * stride, n));
-    even.Add(odd);
-    StoreSome(even.Lanes(), n, y + c);
-  });
-}
-
-void MaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
-  for (int64_t r = 0; r < rows; ++r) {
-    y[r] = RowExtreme<true>(x + r * columns, columns);
-  }
-}
-void MinRows(const float* x, int64_t rows, int64_t columns, float* y) {
-  for (int64_t r = 0; r < rows; ++r) {
-    y[r] = RowExtreme<false>(x + r * columns, columns);
-  }
-}
-void MaxColumns(const float* x, int64_t length, int64_t stride, int64_t count,
-                float* y) {
-  ColumnExtremes<true>(x, length, stride, count, y);
-}
-void MinColumns(const float* x, int64_t length, int64_t stride, int64_t count,
-                float* y) {
-  ColumnExtremes<false>(x, length, stride, count, y);
 }
 
 // ---- Cross entropy ----
@@ -434,10 +340,6 @@ HWY_EXPORT(LogSumExpRows);
 HWY_EXPORT(SoftmaxColumns);
 HWY_EXPORT(LogSoftmaxColumns);
 HWY_EXPORT(LogSumExpColumns);
-HWY_EXPORT(MaxRows);
-HWY_EXPORT(MinRows);
-HWY_EXPORT(MaxColumns);
-HWY_EXPORT(MinColumns);
 HWY_EXPORT(CrossEntropyRows);
 HWY_EXPORT(CrossEntropySlopeRows);
 HWY_EXPORT(ProbabilityCrossEntropyRows);
@@ -463,20 +365,6 @@ void LogSoftmaxColumns(const float* x, int64_t length, int64_t stride,
 void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
                       int64_t count, float* y) {
   HWY_DYNAMIC_DISPATCH(LogSumExpColumns)(x, length, stride, count, y);
-}
-void MaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
-  HWY_DYNAMIC_DISPATCH(MaxRows)(x, rows, columns, y);
-}
-void MinRows(const float* x, int64_t rows, int64_t columns, float* y) {
-  HWY_DYNAMIC_DISPATCH(MinRows)(x, rows, columns, y);
-}
-void MaxColumns(const float* x, int64_t length, int64_t stride, int64_t count,
-                float* y) {
-  HWY_DYNAMIC_DISPATCH(MaxColumns)(x, length, stride, count, y);
-}
-void MinColumns(const float* x, int64_t length, int64_t stride, int64_t count,
-                float* y) {
-  HWY_DYNAMIC_DISPATCH(MinColumns)(x, length, stride, count, y);
 }
 void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
                       int64_t columns, const int32_t* ignored, float* loss) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(TAPE_FRAMEWORK_CORE_FLOAT_SUMS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TAPE_FRAMEWORK_CORE_FLOAT_SUMS_INL_H_
@@ -42,6 +43,13 @@ HWY_INLINE FloatVector LoadSome(const float* x, int64_t count, float padding) {
 #endif
 }
 
+// `count` lanes from x, as many as a vector has or fewer; 0 in the others.
+HWY_INLINE FloatVector LoadUpTo(const float* x, int64_t count) {
+  const Floats d;
+  if (count == static_cast<int64_t>(hn::Lanes(d))) return hn::LoadU(d, x);
+  return LoadSome(x, count, 0);
+}
+
 // Stores the first `count` lanes, and touches no memory beyond.
 HWY_INLINE void StoreSome(FloatVector v, int64_t count, float* out) {
   const Floats d;
@@ -68,6 +76,14 @@ HWY_INLINE void ForRow(const float* x, int64_t columns, float padding, F f) {
   for (; c + lanes <= columns; c += lanes) f(c, lanes, hn::LoadU(d, x + c));
   if (lanes == 1 || c == columns) return;
   f(c, columns - c, LoadSome(x + c, columns - c, padding));
+}
+
+// Calls f(0), …, f(count - 1), which the compiler then sees with constants: an
+// array of vectors that only they index stays in registers.
+template <int count, class F>
+HWY_INLINE void Unrolled(F f) {
+  [&]<int... k>(std::integer_sequence<int, k...>) HWY_ATTR { (f(k), ...); }
+  (std::make_integer_sequence<int, count>());
 }
 
 // The halves of a vector of floats, promoted to double. (Without vectors there
