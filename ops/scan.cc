@@ -43,14 +43,8 @@ void AddUp(const Attributes& attributes, const KernelArguments& arguments,
     vector::RunningSums(x + first, piece.length, step, piece.count, y + first);
     return;
   }
-  for (int64_t line = 0; line < piece.count; ++line) {
-    const int64_t begin = line * piece.line_step + first;
-    double sum = 0;
-    for (int64_t i = 0; i < piece.length; ++i) {
-      sum += x[begin + i * step];
-      y[begin + i * step] = static_cast<float>(sum);
-    }
-  }
+  vector::RunningSumsOfRows(x + first, piece.count, piece.line_step,
+                            piece.length, step, y + first);
 }
 
 constexpr OpDef kCumSum = {
@@ -139,19 +133,23 @@ Var Recurrence(Var b, Var a, int axis, bool reverse, double value) {
 // others, even where some are 0 ----
 void Multiply(const Attributes&, const KernelArguments& arguments,
               const Piece& piece) {
-  const int64_t tile = piece.line_step == 1 ? kTile : 1;
-  for (int64_t first = 0; first < piece.count; first += tile) {
-    const int64_t count = std::min(tile, piece.count - first);
+  const float* const x = Floats(arguments, 0, piece);
+  float* const y = static_cast<float*>(arguments.outputs[0]) + piece.line;
+  if (piece.step == 1) {
+    vector::ProductsOfRows(x, piece.count, piece.length, y);
+    return;
+  }
+  for (int64_t first = 0; first < piece.count; first += kTile) {
+    const int64_t count = std::min(kTile, piece.count - first);
     double products[kTile];
     std::fill_n(products, count, 1.0);
     for (int64_t i = 0; i < piece.length; ++i) {
-      const float* const x = Floats(arguments, 0, piece) +
-                             first * piece.line_step + i * piece.step;
-      for (int64_t j = 0; j < count; ++j) products[j] *= x[j];
+      const float* const row = x + first + i * piece.step;
+      for (int64_t j = 0; j < count; ++j) products[j] *= row[j];
     }
-    float* const y =
-        static_cast<float*>(arguments.outputs[0]) + piece.line + first;
-    for (int64_t j = 0; j < count; ++j) y[j] = static_cast<float>(products[j]);
+    for (int64_t j = 0; j < count; ++j) {
+      y[first + j] = static_cast<float>(products[j]);
+    }
   }
 }
 

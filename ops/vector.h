@@ -171,6 +171,11 @@ bool AreBelow(const float* x, int64_t count, float limit);
 // negative.
 void RunningSums(const float* x, int64_t length, int64_t stride, int64_t count,
                  float* y);
+// The same of rows that are `row_step` apart, whose numbers are `step` apart.
+void RunningSumsOfRows(const float* x, int64_t rows, int64_t row_step,
+                       int64_t length, int64_t step, float* y);
+// y[r] = the product of a row, in double from the first number on, rounded once.
+void ProductsOfRows(const float* x, int64_t rows, int64_t columns, float* y);
 
 }  // namespace tape::vector
 

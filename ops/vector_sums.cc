@@ -1,5 +1,5 @@
 // Sums that other code adds up in double, vector by vector (vector.h): scattered
-// ones and running ones. Tested by tests/ops/op_test.cc through the sample table,
+// ones and running ones; products of rows. Tested by tests/ops/op_test.cc through the sample table,
 // and by tests/ops/sums_test.cc.
 #include <algorithm>
 #include <cmath>
@@ -28,6 +28,7 @@ using tape::HWY_NAMESPACE::HalfFloats;
 using tape::HWY_NAMESPACE::LoadSome;
 using tape::HWY_NAMESPACE::NoSums;
 using tape::HWY_NAMESPACE::StoreSome;
+using tape::HWY_NAMESPACE::Unrolled;
 
 void AddToSums(const float* x, int64_t count, double* sums) {
   const Doubles d;
@@ -92,6 +93,55 @@ void RunningSums(const float* x, int64_t length, int64_t stride, int64_t count,
   }
 }
 
+// So many rows at once, so that the additions need not wait for each other.
+template <int rows>
+HWY_INLINE void RunningSumsTogether(const float* x, int64_t row_step,
+                                    int64_t length, int64_t step, float* y) {
+  double sums[rows] = {};
+  for (int64_t i = 0; i < length; ++i, x += step, y += step) {
+    Unrolled<rows>([&](int k) HWY_ATTR {
+      sums[k] += x[k * row_step];
+      y[k * row_step] = static_cast<float>(sums[k]);
+    });
+  }
+}
+
+void RunningSumsOfRows(const float* x, int64_t rows, int64_t row_step,
+                       int64_t length, int64_t step, float* y) {
+  constexpr int kRows = 4;
+  int64_t row = 0;
+  for (; row + kRows <= rows; row += kRows) {
+    RunningSumsTogether<kRows>(x + row * row_step, row_step, length, step,
+                               y + row * row_step);
+  }
+  for (; row < rows; ++row) {
+    RunningSumsTogether<1>(x + row * row_step, row_step, length, step,
+                           y + row * row_step);
+  }
+}
+
+template <int rows>
+HWY_INLINE void ProductsTogether(const float* x, int64_t columns, float* y) {
+  double products[rows];
+  Unrolled<rows>([&](int k) HWY_ATTR { products[k] = 1; });
+  for (int64_t i = 0; i < columns; ++i) {
+    Unrolled<rows>([&](int k) HWY_ATTR { products[k] *= x[k * columns + i]; });
+  }
+  Unrolled<rows>([&](int k)
+                     HWY_ATTR { y[k] = static_cast<float>(products[k]); });
+}
+
+void ProductsOfRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  constexpr int kRows = 8;
+  int64_t row = 0;
+  for (; row + kRows <= rows; row += kRows) {
+    ProductsTogether<kRows>(x + row * columns, columns, y + row);
+  }
+  for (; row < rows; ++row) {
+    ProductsTogether<1>(x + row * columns, columns, y + row);
+  }
+}
+
 }  // namespace tape::vector::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -103,6 +153,8 @@ HWY_EXPORT(RoundSums);
 HWY_EXPORT(AddFloats);
 HWY_EXPORT(AreBelow);
 HWY_EXPORT(RunningSums);
+HWY_EXPORT(RunningSumsOfRows);
+HWY_EXPORT(ProductsOfRows);
 
 void AddToSums(const float* x, int64_t count, double* sums) {
   HWY_DYNAMIC_DISPATCH(AddToSums)(x, count, sums);
@@ -119,6 +171,13 @@ bool AreBelow(const float* x, int64_t count, float limit) {
 void RunningSums(const float* x, int64_t length, int64_t stride, int64_t count,
                  float* y) {
   HWY_DYNAMIC_DISPATCH(RunningSums)(x, length, stride, count, y);
+}
+void RunningSumsOfRows(const float* x, int64_t rows, int64_t row_step,
+                       int64_t length, int64_t step, float* y) {
+  HWY_DYNAMIC_DISPATCH(RunningSumsOfRows)(x, rows, row_step, length, step, y);
+}
+void ProductsOfRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  HWY_DYNAMIC_DISPATCH(ProductsOfRows)(x, rows, columns, y);
 }
 
 }  // namespace tape::vector
