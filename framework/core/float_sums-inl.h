@@ -108,10 +108,9 @@ struct DoubleSums {
     lower = hn::Add(lower, LowerDoubles(v));
     upper = hn::Add(upper, UpperDoubles(v));
   }
-  HWY_INLINE void AddSquare(FloatVector v) {
-    const DoubleVector a = LowerDoubles(v), b = UpperDoubles(v);
-    lower = hn::MulAdd(a, a, lower);
-    upper = hn::MulAdd(b, b, upper);
+  HWY_INLINE void AddProduct(const DoubleSums& a, const DoubleSums& b) {
+    lower = hn::MulAdd(a.lower, b.lower, lower);
+    upper = hn::MulAdd(a.upper, b.upper, upper);
   }
   HWY_INLINE void Add(const DoubleSums& other) {
     lower = hn::Add(lower, other.lower);
@@ -133,6 +132,19 @@ struct DoubleSums {
 #endif
   }
 };
+
+// As many numbers from x as there are lanes of float, in double. (To load the
+// halves takes less time than to take a vector apart.)
+HWY_INLINE DoubleSums LoadDoubles(const float* x) {
+  const HalfFloats half;
+  const Doubles d;
+#if HWY_TARGET == HWY_SCALAR
+  return {hn::PromoteTo(d, hn::LoadU(half, x)), hn::Zero(d)};
+#else
+  return {hn::PromoteTo(d, hn::LoadU(half, x)),
+          hn::PromoteTo(d, hn::LoadU(half, x + hn::Lanes(half)))};
+#endif
+}
 
 HWY_INLINE DoubleSums NoSums() {
   return {hn::Zero(Doubles()), hn::Zero(Doubles())};

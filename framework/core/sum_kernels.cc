@@ -48,6 +48,32 @@ void AddFloats(const BlockArguments& block) {
 
 // ---- Sums of vectors: load(0) + … + load(count - 1), lane by lane ----
 
+// Vectors that are `step` numbers apart.
+struct WholeVectors {
+  HWY_INLINE FloatVector operator()(int64_t i) const {
+    return hn::LoadU(Floats(), x + i * step);
+  }
+  HWY_INLINE DoubleSums InDouble(int64_t i) const {
+    return LoadDoubles(x + i * step);
+  }
+  const float* x;
+  int64_t step;
+};
+
+// The same of their first `lanes` lanes alone.
+struct PartialVectors {
+  HWY_INLINE FloatVector operator()(int64_t i) const {
+    return LoadSome(x + i * step, lanes, 0);
+  }
+  HWY_INLINE DoubleSums InDouble(int64_t i) const {
+    const FloatVector v = (*this)(i);
+    return {LowerDoubles(v), UpperDoubles(v)};
+  }
+  const float* x;
+  int64_t step;
+  int64_t lanes;
+};
+
 template <int count, class Load>
 HWY_INLINE FloatVector SumTree(int64_t first, Load load) {
   if constexpr (count == 1) {
@@ -82,12 +108,14 @@ template <class Load>
 HWY_INLINE DoubleSums SumSquares(int64_t count, Load load) {
   // Four running sums, so that the additions need not wait for each other.
   DoubleSums even = NoSums(), odd = NoSums();
+  const auto add = [](const DoubleSums& x, DoubleSums& sums)
+                       HWY_ATTR { sums.AddProduct(x, x); };
   int64_t i = 0;
   for (; i + 2 <= count; i += 2) {
-    even.AddSquare(load(i));
-    odd.AddSquare(load(i + 1));
+    add(load.InDouble(i), even);
+    add(load.InDouble(i + 1), odd);
   }
-  if (i < count) even.AddSquare(load(i));
+  if (i < count) add(load.InDouble(i), even);
   even.Add(odd);
   return even;
 }
@@ -152,14 +180,10 @@ HWY_INLINE double RowSum(const float* x, int64_t count) {
     }
     return sum;
   }
-  const Floats d;
-  const int64_t lanes = hn::Lanes(d);
+  const int64_t lanes = hn::Lanes(Floats());
   const int64_t whole = count / lanes, rest = count % lanes;
-  const auto load = [=](int64_t i)
-                        HWY_ATTR { return hn::LoadU(d, x + i * lanes); };
-  const auto load_rest = [=](int64_t) HWY_ATTR {
-    return LoadSome(x + whole * lanes, rest, 0);
-  };
+  const WholeVectors load = {x, lanes};
+  const PartialVectors load_rest = {x + whole * lanes, 0, rest};
   DoubleSums sums = SumOf<terms>(whole, load);
   if constexpr (terms == Terms::kLargest) {
     HWY_ALIGN double most[2 * hn::MaxLanes(Doubles())];
@@ -224,8 +248,7 @@ HWY_INLINE void WriteColumns(const StagePart& part, int64_t index, int64_t used,
 template <SumForm form>
 void RunPart(const StagePart& part) {
   constexpr Terms terms = TermsOf(form);
-  const Floats d;
-  const int64_t lanes = hn::Lanes(d);
+  const int64_t lanes = hn::Lanes(Floats());
   const auto [outer, reduced, inner] = part.stage;
   for (int64_t o = part.outer_begin; o < part.outer_end; ++o) {
     const float* const block = part.in + o * reduced * inner;
@@ -240,16 +263,12 @@ void RunPart(const StagePart& part) {
     }
     int64_t c = part.inner_begin;
     for (; c + lanes <= part.inner_end; c += lanes) {
-      const auto load = [=, inner = inner](int64_t i) HWY_ATTR {
-        return hn::LoadU(d, block + i * inner + c);
-      };
+      const WholeVectors load = {block + c, inner};
       WriteColumns<form>(part, o * inner + c, lanes,
                          ColumnSums<terms>(reduced, load));
     }
     if (const int64_t rest = part.inner_end - c; rest > 0) {
-      const auto load = [=, inner = inner](int64_t i) HWY_ATTR {
-        return LoadSome(block + i * inner + c, rest, 0);
-      };
+      const PartialVectors load = {block + c, inner, rest};
       WriteColumns<form>(part, o * inner + c, rest,
                          ColumnSums<terms>(reduced, load));
     }
