@@ -109,20 +109,28 @@ void ForEachRow(const Attributes& attributes, const Tensor& x, F f) {
 }
 
 // A kernel that runs f(x, rows, columns, epsilon, y) on ranges of rows, each of
-// which makes so many numbers of y as it has, or one.
-template <auto f, bool one>
+// which makes so many numbers of y as it has, or one. With a second input f has
+// it after x.
+template <auto f, bool one, bool two_inputs = false>
 std::unique_ptr<Kernel> MakeRowsKernel(const KernelSpec& spec) {
   const int64_t length = RowLength(spec.inputs[0].shape, spec.attributes);
   const int64_t rows =
       length == 0 ? 0 : spec.inputs[0].shape.elements() / length;
   return MakeRangesKernel(
-      rows, 2 * spec.inputs[0].bytes(),
+      rows, (two_inputs ? 3 : 2) * spec.inputs[0].bytes(),
       [length, epsilon = spec.attributes.value](
           const KernelArguments& arguments, int64_t begin, int64_t end) {
-        f(static_cast<const float*>(arguments.inputs[0]) + begin * length,
-          end - begin, length, epsilon,
-          static_cast<float*>(arguments.outputs[0]) +
-              begin * (one ? 1 : length));
+        const auto from = [&](int input) {
+          return static_cast<const float*>(arguments.inputs[input]) +
+                 begin * length;
+        };
+        float* const y = static_cast<float*>(arguments.outputs[0]) +
+                         begin * (one ? 1 : length);
+        if constexpr (two_inputs) {
+          f(from(0), from(1), end - begin, length, epsilon, y);
+        } else {
+          f(from(0), end - begin, length, epsilon, y);
+        }
       });
 }
 
@@ -137,6 +145,7 @@ Var RowCount(Var x, const Attributes& attributes) {
 }
 
 Var NormaliseRows(Var x, const Attributes& attributes);
+Var NormaliseRowsSlope(Var x, Var g, const Attributes& attributes);
 
 // ---- RowScale: y = 1 / sqrt(variance + epsilon) of a row, whose axes are 1;
 // ---- dx = -gy y^2 NormaliseRows(x) / n
@@ -167,18 +176,77 @@ constexpr OpDef kRowScale = {
     .rows = RowsOfRows,
 };
 
-// ---- NormaliseRows: y = (x - mean) RowScale(x); dx = RowScale(x)
-// ---- (gy - mean gy - y mean(gy y))
+// ---- NormaliseRowsSlope: with n = NormaliseRows(x) and s = RowScale(x), y = s
+// ---- (g - mean g - n mean(g n)), which is linear in g and its own adjoint ----
+// By x, with m(u) the mean of a row and N its length: gy y summed is s B with B =
+// sum gy (g - m(g)) - m(gy n) sum g n; s depends on x as in RowScale, and B
+// through n by -gy m(g n) - g m(gy n).
+constexpr OpDef kNormaliseRowsSlope = {
+    .name = "NormaliseRowsSlope",
+    .operands = {"x", "g"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      if (x[1] == x[0]) return RowsRule(x.first(1), attributes);
+      return absl::InvalidArgumentError(
+          absl::StrCat("expected g of the type of x, found ", x[1].ToString()));
+    },
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes& attributes) -> Adjoints {
+      const Var g = x[1], n = NormaliseRows(x[0], attributes);
+      const Var scale = Append(kRowScale, {x[0]}, attributes, Loc::Current());
+      const Shape& sums = scale.shape();
+      const Var count = RowCount(x[0], attributes);
+      const Var g_mean = SumTo(g * n, sums) / count;
+      const Var gy_mean = SumTo(gy * n, sums) / count;
+      const Var b = SumTo(gy * CenterRows(g, attributes.axis), sums) -
+                    gy_mean * SumTo(g * n, sums);
+      return {
+          NormaliseRowsSlope(x[0], -(gy * g_mean + g * gy_mean), attributes) *
+                  scale -
+              n * (scale * scale * b / count),
+          NormaliseRowsSlope(x[0], gy, attributes)};
+    },
+    .reference =
+        [](const Attributes& attributes, absl::Span<const Tensor> x,
+           Tensor& y) {
+          const int64_t length = RowLength(y.shape(), attributes);
+          const double count = static_cast<double>(length);
+          ForEachRow(
+              attributes, x[0], [&](int64_t begin, double mean, double scale) {
+                const auto g = x[1].values<double>().subspan(begin, length);
+                const auto row = x[0].values<double>().subspan(begin, length);
+                double sum = 0, products = 0;
+                for (int64_t k = 0; k < length; ++k) {
+                  sum += g[k];
+                  products += g[k] * (row[k] - mean) * scale;
+                }
+                for (int64_t k = 0; k < length; ++k) {
+                  y.values<double>()[begin + k] =
+                      scale * (g[k] - sum / count -
+                               (row[k] - mean) * scale * products / count);
+                }
+              });
+        },
+    .kernel = MakeRowsKernel<vector::NormaliseRowsSlope, false, true>,
+    .rows =
+        [](const RowQuery& query) {
+          return query.in_rows[0] && query.in_rows[1] ? RowsOfRows(query)
+                                                      : RowRole::kMixed;
+        },
+};
+
+Var NormaliseRowsSlope(Var x, Var g, const Attributes& attributes) {
+  return Append(kNormaliseRowsSlope, {x, g}, attributes, Loc::Current());
+}
+
+// ---- NormaliseRows: y = (x - mean) RowScale(x); dx = NormaliseRowsSlope of gy
 constexpr OpDef kNormaliseRows = {
     .name = "NormaliseRows",
     .operands = {"x"},
     .shape = RowsRule,
-    .gradient = [](absl::Span<const Var> x, Var y, Var gy,
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
                    const Attributes& attributes) -> Adjoints {
-      const Var scale = Append(kRowScale, {x[0]}, attributes, Loc::Current());
-      const Var count = RowCount(x[0], attributes);
-      return {scale * (CenterRows(gy, attributes.axis) -
-                       y * (SumTo(gy * y, scale.shape()) / count))};
+      return {NormaliseRowsSlope(x[0], gy, attributes)};
     },
     .reference =
         [](const Attributes& attributes, absl::Span<const Tensor> x,
@@ -334,7 +402,8 @@ Var BatchNorm(Var x, absl::string_view name, BatchNormOptions options,
 }
 
 absl::Span<const OpDef* const> OpsOfNormalise() {
-  static constexpr const OpDef* kOps[] = {&kRowScale, &kNormaliseRows};
+  static constexpr const OpDef* kOps[] = {&kRowScale, &kNormaliseRows,
+                                          &kNormaliseRowsSlope};
   return kOps;
 }
 

@@ -24,7 +24,8 @@ using tape::HWY_NAMESPACE::DoubleSums;
 using tape::HWY_NAMESPACE::DoubleVector;
 using tape::HWY_NAMESPACE::Floats;
 using tape::HWY_NAMESPACE::FloatVector;
-using tape::HWY_NAMESPACE::ForRow;
+using tape::HWY_NAMESPACE::LoadDoubles;
+using tape::HWY_NAMESPACE::LoadSome;
 using tape::HWY_NAMESPACE::LowerDoubles;
 using tape::HWY_NAMESPACE::NoSums;
 using tape::HWY_NAMESPACE::StoreSome;
@@ -33,45 +34,78 @@ using tape::HWY_NAMESPACE::UpperDoubles;
 // What is shorter costs less without vectors.
 constexpr int64_t kShort = 8;
 
+// Visits a row in double: f(offset, lanes used, numbers), those beyond the end
+// being 0.
+template <class F>
+HWY_INLINE void ForRowInDouble(const float* x, int64_t columns, F f) {
+  const int64_t lanes = hn::Lanes(Floats());
+  int64_t c = 0;
+  for (; c + lanes <= columns; c += lanes) f(c, lanes, LoadDoubles(x + c));
+  if (c == columns) return;
+  const FloatVector v = LoadSome(x + c, columns - c, 0);
+  f(c, columns - c, DoubleSums{LowerDoubles(v), UpperDoubles(v)});
+}
+
+// The same for two rows at once.
+template <class F>
+HWY_INLINE void ForTwoRowsInDouble(const float* x, const float* g,
+                                   int64_t columns, F f) {
+  ForRowInDouble(
+      x, columns, [&](int64_t at, int64_t n, const DoubleSums& v) HWY_ATTR {
+        if (n == static_cast<int64_t>(hn::Lanes(Floats()))) {
+          f(at, n, v, LoadDoubles(g + at));
+          return;
+        }
+        const FloatVector rest = LoadSome(g + at, n, 0);
+        f(at, n, v, DoubleSums{LowerDoubles(rest), UpperDoubles(rest)});
+      });
+}
+
 HWY_INLINE double RowMean(const float* x, int64_t columns) {
-  const Floats d;
-  const int64_t lanes = hn::Lanes(d);
+  const int64_t lanes = hn::Lanes(Floats());
   DoubleSums even = NoSums(), odd = NoSums();
   int64_t c = 0;
   for (; c + 2 * lanes <= columns; c += 2 * lanes) {
-    even.Add(hn::LoadU(d, x + c));
-    odd.Add(hn::LoadU(d, x + c + lanes));
+    even.Add(LoadDoubles(x + c));
+    odd.Add(LoadDoubles(x + c + lanes));
   }
-  ForRow(x + c, columns - c, 0,
-         [&](int64_t, int64_t, auto v) HWY_ATTR { even.Add(v); });
+  ForRowInDouble(x + c, columns - c,
+                 [&](int64_t, int64_t, const DoubleSums& v)
+                     HWY_ATTR { even.Add(v); });
   even.Add(odd);
   return even.Total() / static_cast<double>(columns);
 }
 
-HWY_INLINE DoubleSums FromMean(FloatVector v, DoubleVector mean) {
-  return {hn::Sub(LowerDoubles(v), mean), hn::Sub(UpperDoubles(v), mean)};
+HWY_INLINE DoubleSums FromMean(const DoubleSums& v, DoubleVector mean) {
+  return {hn::Sub(v.lower, mean), hn::Sub(v.upper, mean)};
+}
+
+HWY_INLINE DoubleSums Product(const DoubleSums& v, DoubleVector factor) {
+  return {hn::Mul(v.lower, factor), hn::Mul(v.upper, factor)};
+}
+
+// The first n lanes, and 0 in the others.
+HWY_INLINE DoubleSums FirstLanes(const DoubleSums& v, int64_t n) {
+  const Doubles d;
+  const int64_t half = hn::Lanes(d);
+  if (n == static_cast<int64_t>(hn::Lanes(Floats()))) return v;
+  return {hn::IfThenElseZero(hn::FirstN(d, n), v.lower),
+          hn::IfThenElseZero(hn::FirstN(d, n < half ? 0 : n - half), v.upper)};
 }
 
 // The scale of a row: 1 / sqrt(variance + epsilon).
 HWY_INLINE double RowScale(const float* x, int64_t columns, double mean,
                            double epsilon) {
-  const Doubles wide;
-  const int64_t half = hn::Lanes(wide);
-  const auto means = hn::Set(wide, mean);
-  auto lower = hn::Zero(wide), upper = hn::Zero(wide);
-  ForRow(x, columns, 0, [&](int64_t, int64_t n, auto v) HWY_ATTR {
-    DoubleSums part = FromMean(v, means);
-    if (n < 2 * half) {  // Padding is no part of the row.
-      part.lower = hn::IfThenElseZero(hn::FirstN(wide, n), part.lower);
-      part.upper = hn::IfThenElseZero(hn::FirstN(wide, n < half ? 0 : n - half),
-                                      part.upper);
-    }
-    lower = hn::MulAdd(part.lower, part.lower, lower);
-    upper = hn::MulAdd(part.upper, part.upper, upper);
-  });
-  const double squares =
-      hn::GetLane(hn::SumOfLanes(wide, hn::Add(lower, upper)));
-  return 1 / std::sqrt(squares / static_cast<double>(columns) + epsilon);
+  const auto means = hn::Set(Doubles(), mean);
+  DoubleSums squares = NoSums();
+  ForRowInDouble(x, columns,
+                 [&](int64_t, int64_t n, const DoubleSums& v) HWY_ATTR {
+                   // Padding is no part of the row.
+                   const DoubleSums part = FirstLanes(FromMean(v, means), n);
+                   squares.AddProduct(part, part);
+                 });
+  return 1 /
+         std::sqrt(squares.Total() / static_cast<double>(columns) + epsilon);
 }
 
 // Mean and scale of a short row.
@@ -102,9 +136,10 @@ void CenterRows(const float* x, int64_t rows, int64_t columns, float* y) {
       continue;
     }
     const auto mean = hn::Set(Doubles(), RowMean(x, columns));
-    ForRow(x, columns, 0, [&](int64_t at, int64_t n, auto v) HWY_ATTR {
-      StoreSome(FromMean(v, mean).Rounded(), n, y + at);
-    });
+    ForRowInDouble(x, columns,
+                   [&](int64_t at, int64_t n, const DoubleSums& v) HWY_ATTR {
+                     StoreSome(FromMean(v, mean).Rounded(), n, y + at);
+                   });
   }
 }
 
@@ -122,12 +157,56 @@ void NormaliseRows(const float* x, int64_t rows, int64_t columns,
     const auto mean = hn::Set(Doubles(), row_mean);
     const auto scale =
         hn::Set(Doubles(), RowScale(x, columns, row_mean, epsilon));
-    ForRow(x, columns, 0, [&](int64_t at, int64_t n, auto v) HWY_ATTR {
-      const DoubleSums from_mean = FromMean(v, mean);
-      const DoubleSums normal = {hn::Mul(from_mean.lower, scale),
-                                 hn::Mul(from_mean.upper, scale)};
-      StoreSome(normal.Rounded(), n, y + at);
-    });
+    ForRowInDouble(
+        x, columns, [&](int64_t at, int64_t n, const DoubleSums& v) HWY_ATTR {
+          StoreSome(Product(FromMean(v, mean), scale).Rounded(), n, y + at);
+        });
+  }
+}
+
+void NormaliseRowsSlope(const float* x, const float* g, int64_t rows,
+                        int64_t columns, double epsilon, float* y) {
+  const double count = static_cast<double>(columns);
+  for (int64_t r = 0; r < rows; ++r, x += columns, g += columns, y += columns) {
+    if (columns <= kShort) {
+      const Moments row(x, columns, epsilon);
+      double sum = 0, products = 0;
+      for (int64_t c = 0; c < columns; ++c) {
+        sum += g[c];
+        products += g[c] * (x[c] - row.mean);
+      }
+      const double share = products * row.scale * row.scale / count;
+      for (int64_t c = 0; c < columns; ++c) {
+        y[c] = static_cast<float>(
+            (g[c] - sum / count - (x[c] - row.mean) * share) * row.scale);
+      }
+      continue;
+    }
+    const double row_mean = RowMean(x, columns);
+    const double row_scale = RowScale(x, columns, row_mean, epsilon);
+    const auto mean = hn::Set(Doubles(), row_mean);
+    const auto scale = hn::Set(Doubles(), row_scale);
+    DoubleSums sum = NoSums(), products = NoSums();
+    ForTwoRowsInDouble(x, g, columns,
+                       [&](int64_t, int64_t, const DoubleSums& v,
+                           const DoubleSums& of_g) HWY_ATTR {
+                         sum.Add(of_g);
+                         products.AddProduct(of_g, FromMean(v, mean));
+                       });
+    const auto g_mean = hn::Set(Doubles(), sum.Total() / count);
+    const auto share =
+        hn::Set(Doubles(), products.Total() * row_scale * row_scale / count);
+    ForTwoRowsInDouble(
+        x, g, columns,
+        [&](int64_t at, int64_t n, const DoubleSums& v, const DoubleSums& of_g)
+            HWY_ATTR {
+              const DoubleSums from_mean = FromMean(v, mean);
+              const DoubleSums g_from_mean = FromMean(of_g, g_mean);
+              const DoubleSums rest = {
+                  hn::NegMulAdd(from_mean.lower, share, g_from_mean.lower),
+                  hn::NegMulAdd(from_mean.upper, share, g_from_mean.upper)};
+              StoreSome(Product(rest, scale).Rounded(), n, y + at);
+            });
   }
 }
 
@@ -148,6 +227,7 @@ namespace tape::vector {
 
 HWY_EXPORT(CenterRows);
 HWY_EXPORT(NormaliseRows);
+HWY_EXPORT(NormaliseRowsSlope);
 HWY_EXPORT(RowScales);
 
 void CenterRows(const float* x, int64_t rows, int64_t columns, float* y) {
@@ -156,6 +236,10 @@ void CenterRows(const float* x, int64_t rows, int64_t columns, float* y) {
 void NormaliseRows(const float* x, int64_t rows, int64_t columns,
                    double epsilon, float* y) {
   HWY_DYNAMIC_DISPATCH(NormaliseRows)(x, rows, columns, epsilon, y);
+}
+void NormaliseRowsSlope(const float* x, const float* g, int64_t rows,
+                        int64_t columns, double epsilon, float* y) {
+  HWY_DYNAMIC_DISPATCH(NormaliseRowsSlope)(x, g, rows, columns, epsilon, y);
 }
 void RowScales(const float* x, int64_t rows, int64_t columns, double epsilon,
                float* y) {

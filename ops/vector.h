@@ -123,6 +123,10 @@ void CenterRows(const float* x, int64_t rows, int64_t columns, float* y);
 // y = (x - mean) / sqrt(variance + epsilon) of its row, in the same way.
 void NormaliseRows(const float* x, int64_t rows, int64_t columns,
                    double epsilon, float* y);
+// The derivative of that by x, times g: with n = NormaliseRows(x), y = (g - mean
+// g - n mean(g n)) / sqrt(variance + epsilon), in the same way.
+void NormaliseRowsSlope(const float* x, const float* g, int64_t rows,
+                        int64_t columns, double epsilon, float* y);
 // y[r] = 1 / sqrt(variance + epsilon) of a row.
 void RowScales(const float* x, int64_t rows, int64_t columns, double epsilon,
                float* y);

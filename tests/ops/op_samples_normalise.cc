@@ -1,10 +1,13 @@
 // The rows of ops/normalise.cc (op_samples.h); that BatchNorm's statistics run
 // is in normalise_test.cc.
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "framework/core/gradients.h"
+#include "ops/op_table.h"
 #include "ops/ops.h"
 #include "tests/ops/op_samples_internal.h"
 
@@ -16,6 +19,12 @@ namespace {
 // sum of numbers up to 10.
 constexpr Tolerance kNormalised = {.relative = 64 * kRounding,
                                    .absolute = 640 * kRounding};
+
+Shape WithLastAxisOne(const Shape& shape) {
+  std::vector<int64_t> dims(shape.dims().begin(), shape.dims().end());
+  dims.back() = 1;
+  return Shape(dims);
+}
 
 void AddLayerNorm(SampleTable* table) {
   const auto build = [](double epsilon) -> BuildSample {
@@ -57,8 +66,15 @@ void AddLayerNorm(SampleTable* table) {
   const BuildSample gradient = [rows](const SampleOperands& in) {
     return Gradients(Sum(Square(Sin(rows(in)))), {in.x[0]})[0];
   };
-  for (const auto& [op, build] :
-       {std::pair("NormaliseRows", rows), std::pair("RowScale", gradient)}) {
+  // Which only the gradient's gradient has.
+  const BuildSample scale = [](const SampleOperands& in) {
+    return in.graph->Append(*FindOp("RowScale"), {in.x[0]},
+                            {.value = 1e-5, .axis = in.x[0].shape().rank() - 1},
+                            in.loc);
+  };
+  for (const auto& [op, build] : {std::pair("NormaliseRows", rows),
+                                  std::pair("NormaliseRowsSlope", gradient),
+                                  std::pair("RowScale", scale)}) {
     for (const auto& [name, shape] :
          {std::pair("short", Shape{5, 7}), std::pair("long", Shape{3, 67}),
           std::pair("whole_vectors", Shape{2, 2, 32}),
@@ -68,7 +84,9 @@ void AddLayerNorm(SampleTable* table) {
                   .name = name,
                   .inputs = {Floats(shape, 3, 4)},
                   .build = build,
-                  .output = Float(shape),
+                  .output = Float(absl::string_view(op) == "RowScale"
+                                      ? WithLastAxisOne(shape)
+                                      : shape),
                   .tolerance = kNormalised,
                   .differentiated = Differentiated::kTwice});
     }

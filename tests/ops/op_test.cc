@@ -85,15 +85,31 @@ const std::set<std::string>& Composed() {
 const std::set<std::string>& CannotFail() {
   // Declared only by the gradient rules of Relu, Max and Prod, and their like,
   // or by reductions that check their axes first; GeluTanh by Gelu.
-  static const auto* const ops = new std::set<std::string>{
-      "AtIndex",           "CenterRows",      "Gaussian",
-      "GeluSlope",         "GeluTanh",        "GeluTanhSlope",
-      "LeakyReluGradient", "MatMulOfRows",    "MeanParts",
-      "MeanSquareTo",      "MeanTo",          "NormTo",
-      "NormaliseRows",     "Recurrence",      "RowScale",
-      "ScaleTo",           "ScatterAddAlong", "SigmoidError",
-      "SigmoidSlope",      "SiluSlope",       "SoftmaxCrossEntropySlope",
-      "StopGradient",      "TanhSlope"};
+  static const auto* const ops =
+      new std::set<std::string>{"AtIndex",
+                                "CenterRows",
+                                "Gaussian",
+                                "GeluSlope",
+                                "GeluTanh",
+                                "GeluTanhSlope",
+                                "LeakyReluGradient",
+                                "MatMulOfRows",
+                                "MeanParts",
+                                "MeanSquareTo",
+                                "MeanTo",
+                                "NormTo",
+                                "NormaliseRows",
+                                "NormaliseRowsSlope",
+                                "Recurrence",
+                                "RowScale",
+                                "ScaleTo",
+                                "ScatterAddAlong",
+                                "SigmoidError",
+                                "SigmoidSlope",
+                                "SiluSlope",
+                                "SoftmaxCrossEntropySlope",
+                                "StopGradient",
+                                "TanhSlope"};
   return *ops;
 }
 
