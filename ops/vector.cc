@@ -16,6 +16,7 @@
 #include "hwy/highway.h"
 #include "framework/core/float_sums-inl.h"
 #include "ops/vector_math-inl.h"
+#include "ops/vector_power-inl.h"
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();
@@ -113,7 +114,7 @@ TAPE_UNARY(CeilFloat, float, hn::Ceil(x))
 TAPE_UNARY(RoundFloat, float, hn::Round(x))
 TAPE_UNARY(ReciprocalFloat, float, hn::Div(hn::Set(d, 1.0f), x))
 TAPE_UNARY(RsqrtFloat, float, hn::Div(hn::Set(d, 1.0f), hn::Sqrt(x)))
-TAPE_BINARY(PowFloat, float, LibraryPow(d, a, b))
+TAPE_BINARY(PowFloat, float, VectorPow(a, b))
 TAPE_UNARY(SoftplusFloat, float, VectorSoftplus(d, x))
 // a is the logit and b the label.
 TAPE_BINARY(SigmoidCrossEntropyFloat, float, VectorSigmoidCrossEntropy(d, a, b))

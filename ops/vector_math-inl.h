@@ -383,20 +383,6 @@ HWY_INLINE V VectorSoftsign(D d, V x) {
 
 // ---- By the C library in double, lane by lane ----
 
-// pow: Highway has none, and its many special cases are those of IEEE 754.
-template <class D, class V>
-HWY_INLINE V LibraryPow(D d, V a, V b) {
-  HWY_ALIGN float bases[hn::MaxLanes(d)];
-  HWY_ALIGN float exponents[hn::MaxLanes(d)];
-  hn::Store(a, d, bases);
-  hn::Store(b, d, exponents);
-  for (size_t i = 0; i < hn::Lanes(d); ++i) {
-    bases[i] = static_cast<float>(std::pow(static_cast<double>(bases[i]),
-                                           static_cast<double>(exponents[i])));
-  }
-  return hn::Load(d, bases);
-}
-
 // `y`, where Highway's sine or cosine holds; beyond, the C library's.
 template <class D, class V>
 HWY_INLINE V SafeTrigonometric(D d, V x, V y, double (*exact)(double)) {

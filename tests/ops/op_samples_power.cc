@@ -30,7 +30,7 @@ void AddReciprocals(SampleTable* table) {
   }
 }
 
-// ---- Pow: both compute in double by the C library, and round ----
+// ---- Pow: both compute in double, and round ----
 
 void AddPowOfTwo(SampleTable* table) {
   const BinaryOp pow = {"Pow", Pow, {Floats({}, 0.5, 2)}};
