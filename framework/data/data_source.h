@@ -7,7 +7,8 @@
 //   SourceSplits data = {.train = &*source, .window = 100000, .test = test};
 //   absl::StatusOr<TrainResult> result = Train(model, data, options, progress);
 //
-// Tested by tests/data/data_source_test.cc and tests/train/data_source_test.cc.
+// Tested by tests/data/data_source_test.cc, tests/train/data_source_test.cc and
+// tests/train/data_source_kill_test.cc.
 #ifndef TAPE_FRAMEWORK_DATA_DATA_SOURCE_H_
 #define TAPE_FRAMEWORK_DATA_DATA_SOURCE_H_
 
