@@ -41,11 +41,10 @@ absl::StatusOr<Tensor> Tensor::Make(TensorType type) {
         "found ",
         type.ToString()));
   }
-  const std::string text = absl::StrCat("Tensor: ", type.ToString());
   try {
-    return Tensor(std::move(type));
+    return Tensor(type);
   } catch (...) {
-    return CaughtStatus(text);
+    return CaughtStatus(absl::StrCat("Tensor: ", type.ToString()));
   }
 }
 

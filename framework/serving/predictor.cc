@@ -3,14 +3,19 @@
 #include "framework/serving/predictor.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/types/span.h"
 #include "framework/compiler/compile.h"
 #include "framework/core/exceptions.h"
 #include "framework/io/files.h"
@@ -62,6 +67,48 @@ size_t RowBytes(const TensorType& type) {
   return row.bytes();
 }
 
+// Returns the number of the calling thread: 0 for the first that asks, then 1, ….
+size_t NumberOfThread() {
+  static std::atomic<size_t> threads = 0;
+  thread_local const size_t number =
+      threads.fetch_add(1, std::memory_order_relaxed);
+  return number;
+}
+
+// Sessions that no call uses, in lists. A thread has a list of its own, so that
+// it takes the session that it gave back last, whose memory is in its core's
+// cache, and writes to no cache line of another thread. More threads than lists
+// share them.
+class IdleSessions {
+ public:
+  // Returns a session of the thread's list or, if that is empty, of another one;
+  // null if all are empty.
+  std::optional<Plan> Take() {
+    const size_t own = NumberOfThread();
+    for (size_t i = 0; i < lists_.size(); ++i) {
+      List& list = lists_[(own + i) % lists_.size()];
+      const std::lock_guard<std::mutex> lock(list.mutex);
+      if (list.sessions.empty()) continue;
+      std::optional<Plan> session = std::move(list.sessions.back());
+      list.sessions.pop_back();
+      return session;
+    }
+    return std::nullopt;
+  }
+  void GiveBack(Plan session) {
+    List& list = lists_[NumberOfThread() % lists_.size()];
+    const std::lock_guard<std::mutex> lock(list.mutex);
+    list.sessions.push_back(std::move(session));
+  }
+
+ private:
+  struct alignas(kAlignment) List {
+    std::mutex mutex;
+    std::vector<Plan> sessions;
+  };
+  std::array<List, 16> lists_;
+};
+
 }  // namespace
 
 struct Predictor::Impl {
@@ -70,30 +117,18 @@ struct Predictor::Impl {
   int threads;
   // Sessions are made of it; it is never run.
   Plan plan;
-  std::mutex mutex = {};        // Of the list alone.
-  std::vector<Plan> idle = {};  // Sessions that no call uses.
+  IdleSessions idle = {};
 
   absl::StatusOr<Plan> TakeSession(Loc loc) {
-    {
-      const std::lock_guard<std::mutex> lock(mutex);
-      if (!idle.empty()) {
-        Plan session = std::move(idle.back());
-        idle.pop_back();
-        return session;
-      }
-    }
+    if (std::optional<Plan> session = idle.Take()) return *std::move(session);
     return plan.NewSession(threads, loc);
-  }
-  void GiveBack(Plan session) {
-    const std::lock_guard<std::mutex> lock(mutex);
-    idle.push_back(std::move(session));
   }
 
   absl::StatusOr<DataTable> Predict(const DataTable& table, Loc loc) {
     if (absl::Status status = CheckDataTable(table); !status.ok()) {
       return status;
     }
-    std::vector<const Tensor*> columns;
+    absl::InlinedVector<const Tensor*, 4> columns;
     for (const ModelFeed& input : model.inputs) {
       const absl::StatusOr<const Tensor*> column = ColumnFor(input, table);
       if (!column.ok()) return column.status();
@@ -101,6 +136,7 @@ struct Predictor::Impl {
     }
     const int64_t samples = table.size();
     DataTable found;
+    found.columns.reserve(model.outputs.size());
     for (const Output& output : model.outputs) {
       const TensorType& type = output.value.type();
       absl::StatusOr<Tensor> rows =
@@ -112,14 +148,14 @@ struct Predictor::Impl {
     absl::StatusOr<Plan> session = TakeSession(loc);
     if (!session.ok()) return session.status();
     absl::Status status = Run(*session, columns, samples, found, loc);
-    GiveBack(*std::move(session));
+    idle.GiveBack(*std::move(session));
     if (!status.ok()) return status;
     return found;
   }
 
-  absl::Status Run(Plan& session, const std::vector<const Tensor*>& columns,
+  absl::Status Run(Plan& session, absl::Span<const Tensor* const> columns,
                    int64_t samples, DataTable& found, Loc loc) const {
-    std::vector<tape::Feed> feeds;
+    absl::InlinedVector<tape::Feed, 4> feeds;
     for (int64_t begin = 0; begin < samples; begin += batch_size) {
       const int64_t size = std::min(batch_size, samples - begin);
       feeds.clear();

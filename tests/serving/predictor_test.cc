@@ -16,6 +16,7 @@
 #include "framework/core/random.h"
 #include "framework/data/features.h"
 #include "ops/ops.h"
+#include "tests/allocation_testing.h"
 
 namespace tape {
 namespace {
@@ -102,6 +103,49 @@ TEST(PredictorTest, ThreadsPredictAtOnceAsOneDoes) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_THAT(different, ElementsAreArray(std::vector<int>(kThreads, 0)));
+}
+
+// Saves a model without products, in which oneDNN would allocate. Returns its
+// path.
+std::string SaveElementwise() {
+  Graph graph;
+  const Var x = graph.Input("x", {kBatch, kWidth});
+  const Model model = {
+      .graph = &graph, .feeds = {{x, "features"}}, .outputs = {{"y", Tanh(x)}}};
+  const std::string path = testing::TempDir() + "/elementwise.safetensors";
+  EXPECT_TRUE(SaveModel(path, model).ok());
+  return path;
+}
+
+// Returns how often one prediction calls operator new, which a Tensor's memory
+// does not come from.
+int64_t AllocationsOfCall(const Predictor& predictor, const DataTable& rows) {
+  const int64_t before = AllocationCount();
+  const absl::StatusOr<DataTable> found = predictor.Predict(rows);
+  const int64_t allocations = AllocationCount() - before;
+  EXPECT_TRUE(found.ok()) << found.status();
+  return allocations;
+}
+
+TEST(PredictorTest, ALaterCallAllocatesItsAnswerAlone) {
+  const Predictor predictor = Load(SaveElementwise());
+  const DataTable rows = Samples(1, 1);
+  EXPECT_GT(AllocationsOfCall(predictor, rows), 1);  // Makes a session.
+  EXPECT_EQ(AllocationsOfCall(predictor, rows), 1);
+}
+
+TEST(PredictorTest, ANewThreadTakesASessionThatIsThere) {
+  const Predictor predictor = Load(SaveElementwise());
+  const DataTable rows = Samples(1, 1);
+  AllocationsOfCall(predictor, rows);
+  // More threads than lists of sessions. A list allocates as it grows.
+  for (int i = 0; i < 40; ++i) {
+    int64_t allocations = 0;
+    std::thread([&] {
+      allocations = AllocationsOfCall(predictor, rows);
+    }).join();
+    EXPECT_LE(allocations, 2) << i;
+  }
 }
 
 // A table of two numbers and a category of three.
