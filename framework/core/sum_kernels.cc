@@ -216,6 +216,37 @@ HWY_INLINE DoubleSums ColumnSums(int64_t rows, Load load) {
   return sums;
 }
 
+// Vectors of columns that are gone through at once: so many lie side by side in
+// memory, which is then read in longer runs.
+constexpr int kVectorsAtOnce = 4;
+
+// Adds trees of `count` rows from `row` on to the sums of kVectorsAtOnce vectors.
+template <int count>
+HWY_INLINE void AddTrees(int64_t row, const float* x, int64_t step,
+                         DoubleSums* sums) {
+  const int64_t lanes = hn::Lanes(Floats());
+  for (int v = 0; v < kVectorsAtOnce; ++v) {
+    const WholeVectors load = {x + v * lanes, step};
+    sums[v].Add(SumTree<count>(row, load));
+  }
+}
+
+// The plain sums of kVectorsAtOnce vectors of columns, each as ColumnSums has it.
+HWY_INLINE void SeveralColumnSums(int64_t rows, const float* x, int64_t step,
+                                  DoubleSums* sums) {
+  std::fill_n(sums, kVectorsAtOnce, NoSums());
+  int64_t i = 0;
+  for (; i + 8 <= rows; i += 8) AddTrees<8>(i, x, step, sums);
+  if ((rows & 4) != 0) AddTrees<4>(i, x, step, sums);
+  if ((rows & 2) != 0) AddTrees<2>(i + (rows & 4), x, step, sums);
+  if ((rows & 1) != 0) AddTrees<1>(rows - 1, x, step, sums);
+  const int64_t lanes = hn::Lanes(Floats());
+  for (int v = 0; v < kVectorsAtOnce; ++v) {
+    if (AreFinite(sums[v])) continue;
+    sums[v] = SumInDouble(rows, WholeVectors{x + v * lanes, step});
+  }
+}
+
 // Writes the sums, or what is made of them, of `used` columns from `index` on.
 template <SumForm form>
 HWY_INLINE void WriteColumns(const StagePart& part, int64_t index, int64_t used,
@@ -262,6 +293,16 @@ void RunPart(const StagePart& part) {
       continue;
     }
     int64_t c = part.inner_begin;
+    if constexpr (terms == Terms::kPlain) {
+      for (; c + kVectorsAtOnce * lanes <= part.inner_end;
+           c += kVectorsAtOnce * lanes) {
+        DoubleSums sums[kVectorsAtOnce];
+        SeveralColumnSums(reduced, block + c, inner, sums);
+        for (int v = 0; v < kVectorsAtOnce; ++v) {
+          WriteColumns<form>(part, o * inner + c + v * lanes, lanes, sums[v]);
+        }
+      }
+    }
     for (; c + lanes <= part.inner_end; c += lanes) {
       const WholeVectors load = {block + c, inner};
       WriteColumns<form>(part, o * inner + c, lanes,
