@@ -318,6 +318,7 @@ enum Predicate : uint8_t {
   kNeq = 0x04,
   kLt = 0x11,
   kLe = 0x12,
+  kNotLess = 0x15,
   kGe = 0x1D,
   kGt = 0x1E,
 };
@@ -618,8 +619,9 @@ class FunctionMaker : public Xbyak::CodeGenerator {
         CompareFloats(other, a, a, kUnordered);
         OrMasks(mask, other);
         return Choose(y, mask, a, b);
-      case LaneOp::kRelu:  // Of 0 and -0, and with a NaN, the second.
-        return vmaxps(y, Word(0), a);
+      case LaneOp::kRelu:  // Not a maximum, which may make 0 of a denormal.
+        CompareFloats(mask, a, Word(0), kNotLess);
+        return KeepWhere(y, mask, a);
       case LaneOp::kLeakyRelu:
         CompareFloats(mask, a, Word(0), kGt);
         vmulps(Temporary(2), Word(WordOf(instruction.attributes)), a);

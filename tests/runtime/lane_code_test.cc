@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "framework/compiler/compile.h"
+#include "framework/core/floating_point.h"
 #include "framework/core/graph.h"
 #include "framework/core/random.h"
 #include "framework/core/tensor.h"
@@ -42,14 +43,20 @@ namespace {
 constexpr DType kFloat = DType::kFloat32, kInt = DType::kInt32,
                 kByte = DType::kUint8, kBrain = DType::kBFloat16;
 
-// Runs `test` for each instruction set that code is made for here.
+// Runs `test` for each instruction set that code is made for here, with denormals
+// kept and, as in a run, flushed.
 void ForEachEngine(const std::function<void(ElementwiseEngine)>& test) {
   const ElementwiseEngine best = BestElementwiseEngine();
   if (best == ElementwiseEngine::kBlocks) GTEST_SKIP() << "no AVX2";
   for (const ElementwiseEngine engine :
        {ElementwiseEngine::kAvx2, ElementwiseEngine::kAvx512}) {
     SCOPED_TRACE(engine == ElementwiseEngine::kAvx2 ? "AVX2" : "AVX-512");
-    if (engine <= best) test(engine);
+    if (engine > best) continue;
+    for (const Denormals denormals : {Denormals::kKeep, Denormals::kFlush}) {
+      SCOPED_TRACE(denormals == Denormals::kKeep ? "kept" : "flushed");
+      const FloatingPointScope environment(denormals);
+      test(engine);
+    }
   }
 }
 
