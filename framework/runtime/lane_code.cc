@@ -2,313 +2,35 @@
 // tests/runtime/lane_code_test.cc.
 #include "framework/runtime/lane_code.h"
 
-#include <sys/mman.h>
-
-#include <atomic>
-#include <cstring>
-#include <utility>
-
-#include "framework/core/check.h"
-#include "framework/core/kernel.h"
-#include "framework/core/op.h"
 #include "framework/runtime/elementwise.h"
 
 #if defined(__x86_64__) && __has_include(<xbyak/xbyak.h>)
 #define TAPE_HAS_LANE_CODE 1
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <limits>
+#include <cstddef>
 #include <map>
 #include <set>
 
+#include "framework/core/check.h"
+#include "framework/core/kernel.h"
+#include "framework/core/op.h"
+#include "framework/runtime/lane_layout.h"
 #include "hwy/highway.h"
 #include "xbyak/xbyak.h"
 #endif
 
 namespace tape {
 
-// ---- Executable memory ----
-
-namespace {
-
-// A process has some 65,000 mappings; others need theirs.
-constexpr int kMostMappings = 10'000;
-std::atomic<int> mappings = 0;
-
-bool HasMostMappings() {
-  return mappings.load(std::memory_order_relaxed) >= kMostMappings;
-}
-
-}  // namespace
-
-std::optional<ExecutableMemory> ExecutableMemory::Make(
-    absl::Span<const uint8_t> code) {
-  if (HasMostMappings()) return std::nullopt;
-  void* const data = mmap(nullptr, code.size(), PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (data == MAP_FAILED) return std::nullopt;
-  ExecutableMemory memory(data, code.size());
-  mappings.fetch_add(1, std::memory_order_relaxed);
-  std::memcpy(data, code.data(), code.size());
-  if (mprotect(data, code.size(), PROT_READ | PROT_EXEC) != 0) {
-    return std::nullopt;
-  }
-  return memory;
-}
-
-ExecutableMemory::ExecutableMemory(ExecutableMemory&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_) {}
-
-ExecutableMemory& ExecutableMemory::operator=(
-    ExecutableMemory&& other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(bytes_, other.bytes_);
-  return *this;
-}
-
-ExecutableMemory::~ExecutableMemory() {
-  if (data_ == nullptr) return;
-  munmap(data_, bytes_);
-  mappings.fetch_sub(1, std::memory_order_relaxed);
-}
-
 #ifdef TAPE_HAS_LANE_CODE
 namespace {
 
 using Xbyak::Xmm;
 
-// ---- What a function holds where ----
-
 // Vector registers that hold no value, but parts of an instruction's work.
 constexpr int kTemporaries = 3;
 // General registers that may point to elements; rax counts them, rsi ends it.
 constexpr int kMostPointers = 13;
-
 constexpr int kNarrowLanes = 8;  // Of AVX2.
-
-constexpr uint32_t kOne = 0x3F800000, kInfinity = 0x7F800000,
-                   kSignBit = 0x80000000, kMagnitude = 0x7FFFFFFF;
-
-// The most instructions of a function, and inputs of an instruction.
-constexpr int kMostInstructions = 128;
-constexpr size_t kMostInputs = 16;
-
-// Of instructions begin to end - 1. Their inputs are loaded where they are first
-// read.
-struct Layout {
-  int begin = 0, end = 0;
-  std::map<int, int> registers = {};  // By value: the vector register.
-  // Words that all lanes of a register hold for the whole loop.
-  std::map<uint32_t, int> words = {};
-  std::map<int, int> scalars = {};  // By operand.
-  std::vector<int> read = {};       // In the order of their first reading.
-  std::vector<int> written = {};
-};
-
-// What all lanes of a value of the code's constants hold: bytes are held as
-// words.
-uint32_t WordOf(const ElementwiseCode::Constant& constant) {
-  if (constant.dtype == DType::kFloat32) {
-    return std::bit_cast<uint32_t>(static_cast<float>(constant.value));
-  }
-  if (constant.dtype == DType::kBFloat16) {
-    return BFloat16(static_cast<float>(constant.value)).bits;
-  }
-  if (constant.dtype == DType::kUint8) {
-    return static_cast<uint8_t>(constant.value);
-  }
-  return static_cast<uint32_t>(static_cast<int32_t>(constant.value));
-}
-
-uint32_t WordOf(const Attributes& attributes) {
-  return std::bit_cast<uint32_t>(static_cast<float>(attributes.value));
-}
-
-// Words that an instruction reads besides its inputs.
-std::vector<uint32_t> WordsOf(const ElementwiseCode::Instruction& instruction) {
-  switch (instruction.block.lane) {
-    case LaneOp::kNeg:
-      if (instruction.dtype == DType::kInt32) return {0};
-      return {kSignBit};
-    case LaneOp::kAbs:
-      return {kMagnitude};
-    case LaneOp::kReciprocal:
-    case LaneOp::kRsqrt:
-      return {kOne};
-    case LaneOp::kSign:
-      return {kOne, kSignBit, kMagnitude, 0};
-    case LaneOp::kRelu:
-    case LaneOp::kSelect:
-      return {0};
-    case LaneOp::kLeakyRelu:
-    case LaneOp::kLeakyReluGradient:
-      return {0, WordOf(instruction.attributes)};
-    case LaneOp::kIsFinite:
-      return {kMagnitude, kInfinity, 1};
-    case LaneOp::kIsNan:
-    case LaneOp::kEqual:
-    case LaneOp::kNotEqual:
-    case LaneOp::kGreater:
-    case LaneOp::kGreaterEqual:
-    case LaneOp::kLess:
-    case LaneOp::kLessEqual:
-      return {1};
-    case LaneOp::kAnd:
-    case LaneOp::kOr:
-    case LaneOp::kXor:
-    case LaneOp::kNot:
-      return {0, 1};
-    case LaneOp::kCast:
-      if (instruction.dtype == DType::kBFloat16) return {1, 0x7FFF, 0x400000};
-      return {};
-    default:
-      return {};
-  }
-}
-
-// Gives instructions that follow one another registers, as long as there are any.
-class LayoutMaker {
- public:
-  LayoutMaker(const ElementwiseCode& code, const std::vector<bool>& is_scalar,
-              int registers)
-      : code_(code), is_scalar_(is_scalar), registers_(registers) {
-    last_read_.assign(code.FirstResult() + code.instructions.size(), -1);
-    is_output_.assign(last_read_.size(), false);
-    for (size_t i = 0; i < code.instructions.size(); ++i) {
-      for (const int input : code.instructions[i].inputs) {
-        last_read_[input] = static_cast<int>(i);
-      }
-    }
-    for (const int output : code.outputs) is_output_[output] = true;
-  }
-
-  // The longest that is found for a function that begins there; none if there is
-  // nothing to be gained.
-  std::optional<Layout> MakeLongest(int begin) const {
-    const auto count = static_cast<int>(code_.instructions.size());
-    int end = begin;
-    while (end < std::min(count, begin + kMostInstructions) &&
-           code_.instructions[end].block.lane != LaneOp::kNone &&
-           code_.instructions[end].inputs.size() <= kMostInputs) {
-      ++end;
-    }
-    if (end == begin || (end == begin + 1 && IsLoop(begin))) {
-      return std::nullopt;
-    }
-    std::optional<Layout> longest = Make(begin, end);
-    if (longest.has_value()) return longest;
-    // By bisection: as far as `least` there is a layout, to `end` there is none.
-    int least = begin;
-    while (end - least > 1) {
-      const int middle = (least + end) / 2;
-      std::optional<Layout> layout = Make(begin, middle);
-      if (layout.has_value()) {
-        least = middle;
-        longest = std::move(layout);
-      } else {
-        end = middle;
-      }
-    }
-    return longest;
-  }
-
-  bool IsConstant(int value) const {
-    return value >= std::ssize(code_.operands) && value < code_.FirstResult();
-  }
-  const ElementwiseCode::Constant& ConstantOf(int value) const {
-    return code_.constants[value - code_.operands.size()];
-  }
-  bool IsScalar(int value) const {
-    return value < std::ssize(code_.operands) && is_scalar_[value];
-  }
-  DType TypeOf(int value) const {
-    if (value < std::ssize(code_.operands)) return code_.operands[value].dtype;
-    if (value < code_.FirstResult()) return ConstantOf(value).dtype;
-    return code_.instructions[value - code_.FirstResult()].dtype;
-  }
-
- private:
-  // Whether an instruction is a mere loop over memory, as its block is.
-  bool IsLoop(int instruction) const {
-    const std::vector<int>& inputs = code_.instructions[instruction].inputs;
-    return std::none_of(inputs.begin(), inputs.end(), [&](int input) {
-      return IsConstant(input) || IsScalar(input);
-    });
-  }
-
-  // None if there are too few registers.
-  std::optional<Layout> Make(int begin, int end) const {
-    Layout layout = {.begin = begin, .end = end};
-    std::map<int, int> last_read;  // Of these instructions.
-    for (int i = begin; i < end; ++i) {
-      last_read[code_.FirstResult() + i] = i;  // If nothing reads it here.
-      for (const int input : code_.instructions[i].inputs) {
-        last_read[input] = i;
-      }
-    }
-    std::vector<bool> taken(registers_, false);
-    int most = 0;  // Of registers for values, from 0 on.
-    const auto take = [&](int value) {
-      const auto free = std::find(taken.begin(), taken.end(), false);
-      if (free == taken.end()) return false;
-      *free = true;
-      const auto index = static_cast<int>(free - taken.begin());
-      layout.registers[value] = index;
-      most = std::max(most, index + 1);
-      return true;
-    };
-    int shared = 0;  // Registers for words and scalars, from the last one down.
-    const auto share = [&](std::map<uint32_t, int>& words, uint32_t word) {
-      if (words.try_emplace(word, registers_ - 1 - shared).second) ++shared;
-    };
-    for (int i = begin; i < end; ++i) {
-      const ElementwiseCode::Instruction& instruction = code_.instructions[i];
-      for (const uint32_t word : WordsOf(instruction)) {
-        share(layout.words, word);
-      }
-      for (const int input : instruction.inputs) {
-        if (IsConstant(input)) {
-          share(layout.words, WordOf(ConstantOf(input)));
-        } else if (IsScalar(input)) {
-          if (layout.scalars.try_emplace(input, registers_ - 1 - shared)
-                  .second) {
-            ++shared;
-          }
-        } else if (!layout.registers.contains(input)) {
-          if (!take(input)) return std::nullopt;
-          layout.read.push_back(input);
-        }
-      }
-      // What is read no more makes room, for the result too.
-      for (const int input : instruction.inputs) {
-        const auto place = layout.registers.find(input);
-        if (place != layout.registers.end() && last_read[input] == i) {
-          taken[place->second] = false;
-        }
-      }
-      const int result = code_.FirstResult() + i;
-      if (!take(result)) return std::nullopt;
-      if (is_output_[result] || last_read_[result] >= end) {
-        layout.written.push_back(result);
-      }
-      if (last_read[result] == i) taken[layout.registers[result]] = false;
-    }
-    if (most + shared > registers_ ||
-        layout.read.size() + layout.written.size() > kMostPointers) {
-      return std::nullopt;
-    }
-    return layout;
-  }
-
-  const ElementwiseCode& code_;
-  const std::vector<bool>& is_scalar_;
-  const int registers_;
-  std::vector<int> last_read_;  // By value: the instruction; -1 if none.
-  std::vector<bool> is_output_;
-};
-
-// ---- The function ----
 
 // Comparisons, as the instructions number them: whether a NaN makes them false
 // (ordered) or true, without a signal.
@@ -326,8 +48,8 @@ enum Predicate : uint8_t {
 class FunctionMaker : public Xbyak::CodeGenerator {
  public:
   // Writes to `buffer`, which has BytesFor(layout) bytes.
-  FunctionMaker(const ElementwiseCode& code, const LayoutMaker& values,
-                const Layout& layout, bool wide, absl::Span<uint8_t> buffer)
+  FunctionMaker(const ElementwiseCode& code, const LaneLayouts& values,
+                const LaneLayout& layout, bool wide, absl::Span<uint8_t> buffer)
       : Xbyak::CodeGenerator(buffer.size(), buffer.data()),
         code_(code),
         values_(values),
@@ -337,8 +59,8 @@ class FunctionMaker : public Xbyak::CodeGenerator {
   }
 
   // More than any such code takes: an instruction stands twice, with at most
-  // kMostInputs + 4 of the processor's, of ten bytes or so, each time.
-  static size_t BytesFor(const Layout& layout) {
+  // twenty of the processor's, of ten bytes or so, each time.
+  static size_t BytesFor(const LaneLayout& layout) {
     return 4096 + 512 * static_cast<size_t>(layout.end - layout.begin);
   }
 
@@ -596,15 +318,15 @@ class FunctionMaker : public Xbyak::CodeGenerator {
       case LaneOp::kSqrt:
         return vsqrtps(y, a);
       case LaneOp::kReciprocal:
-        return vdivps(y, Word(kOne), a);
+        return vdivps(y, Word(kOneWord), a);
       case LaneOp::kRsqrt:
         vsqrtps(Temporary(0), a);
-        return vdivps(y, Word(kOne), Temporary(0));
+        return vdivps(y, Word(kOneWord), Temporary(0));
       case LaneOp::kSign:
         And(Temporary(2), a, Word(kMagnitude));
         CompareFloats(mask, Temporary(2), Word(0), kGt);
         And(Temporary(2), a, Word(kSignBit));
-        Or(Temporary(2), Temporary(2), Word(kOne));
+        Or(Temporary(2), Temporary(2), Word(kOneWord));
         return Choose(y, mask, Temporary(2), a);
       case LaneOp::kFloor:
         return Round(y, a, 0x9);
@@ -645,7 +367,7 @@ class FunctionMaker : public Xbyak::CodeGenerator {
         return KeepWhere(y, mask, Word(1));
       case LaneOp::kIsFinite:
         And(Temporary(2), a, Word(kMagnitude));
-        CompareFloats(mask, Temporary(2), Word(kInfinity), kLt);
+        CompareFloats(mask, Temporary(2), Word(kInfinityWord), kLt);
         return KeepWhere(y, mask, Word(1));
       case LaneOp::kAnd:  // Not where either is 0.
         EqualWords(mask, a, Word(0));
@@ -732,8 +454,8 @@ class FunctionMaker : public Xbyak::CodeGenerator {
   }
 
   const ElementwiseCode& code_;
-  const LayoutMaker& values_;
-  const Layout& layout_;
+  const LaneLayouts& values_;
+  const LaneLayout& layout_;
   const bool wide_;
   bool is_rest_ = false;  // Whether the body is that of the lanes of k1.
   std::map<int, Xbyak::Reg64> pointer_of_;
@@ -744,16 +466,18 @@ class FunctionMaker : public Xbyak::CodeGenerator {
 LaneCode::LaneCode(const ElementwiseCode& code,
                    const std::vector<bool>& is_scalar,
                    ElementwiseEngine engine) {
-  if (engine == ElementwiseEngine::kBlocks || HasMostMappings()) return;
+  if (engine == ElementwiseEngine::kBlocks || ExecutableMemory::HasMost())
+    return;
   const bool wide = engine == ElementwiseEngine::kAvx512;
   if (!wide) granularity_ = kNarrowLanes;
-  const int registers = (wide ? 32 : 16) - kTemporaries;
-  const LayoutMaker maker(code, is_scalar, registers);
+  const LaneLayouts maker(
+      code, is_scalar,
+      {.vectors = (wide ? 32 : 16) - kTemporaries, .pointers = kMostPointers});
   std::vector<uint8_t> all;
   std::vector<size_t> begins;  // Of the functions, in bytes.
   const auto count = static_cast<int>(code.instructions.size());
   for (int i = 0; i < count;) {
-    const std::optional<Layout> layout = maker.MakeLongest(i);
+    const std::optional<LaneLayout> layout = maker.MakeLongest(i);
     if (!layout.has_value()) {
       ++i;
       continue;

@@ -10,36 +10,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "absl/types/span.h"
+#include "framework/runtime/executable_memory.h"
 
 namespace tape {
 
 struct ElementwiseCode;
 enum class ElementwiseEngine;
-
-// Memory that holds a function, readable and executable and never writable with
-// that.
-class ExecutableMemory {
- public:
-  // A copy of the code; none if the system does not allow it, or there are 10,000
-  // already.
-  static std::optional<ExecutableMemory> Make(absl::Span<const uint8_t> code);
-
-  ExecutableMemory(ExecutableMemory&& other) noexcept;
-  ExecutableMemory& operator=(ExecutableMemory&& other) noexcept;
-  ~ExecutableMemory();
-
-  void* data() const { return data_; }
-
- private:
-  ExecutableMemory(void* data, size_t bytes) : data_(data), bytes_(bytes) {}
-
-  void* data_;
-  size_t bytes_;
-};
 
 // A function for some instructions that follow one another.
 struct LaneFunction {
