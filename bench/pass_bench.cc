@@ -122,28 +122,30 @@ struct CodeOf {
 
 // Of parameter, m, v, gradient and the two corrections: m, v, parameter.
 ElementwiseCode AdamCode(int64_t count) {
-  using namespace vector;
   CodeOf of(count, 4, 2,
             {kBeta1, 1 - kBeta1, kBeta2, 1 - kBeta2, kEpsilon, kRate});
-  const int m =
-      of.Add(AddFloat, {of.Add(MulFloat, {6, 1}), of.Add(MulFloat, {7, 3})});
+  const int m = of.Add(vector::AddFloat, {of.Add(vector::MulFloat, {6, 1}),
+                                          of.Add(vector::MulFloat, {7, 3})});
   const int v =
-      of.Add(AddFloat, {of.Add(MulFloat, {8, 2}),
-                        of.Add(MulFloat, {9, of.Add(SquareFloat, {3})})});
-  const int root = of.Add(SqrtFloat, {of.Add(MulFloat, {v, 5})});
+      of.Add(vector::AddFloat,
+             {of.Add(vector::MulFloat, {8, 2}),
+              of.Add(vector::MulFloat, {9, of.Add(vector::SquareFloat, {3})})});
+  const int root =
+      of.Add(vector::SqrtFloat, {of.Add(vector::MulFloat, {v, 5})});
   const int u = of.Add(
-      DivFloat, {of.Add(MulFloat, {m, 4}), of.Add(AddFloat, {root, 10})});
-  const int p = of.Add(SubFloat, {0, of.Add(MulFloat, {11, u})});
+      vector::DivFloat,
+      {of.Add(vector::MulFloat, {m, 4}), of.Add(vector::AddFloat, {root, 10})});
+  const int p =
+      of.Add(vector::SubFloat, {0, of.Add(vector::MulFloat, {11, u})});
   of.code.outputs = {m, v, p};
   return of.code;
 }
 
 // Of parameter, m and gradient: m, parameter.
 ElementwiseCode MomentumCode(int64_t count) {
-  using namespace vector;
   CodeOf of(count, 3, 0, {kBeta1, kRate});
-  const int m = of.Add(AddFloat, {of.Add(MulFloat, {3, 1}), 2});
-  const int p = of.Add(SubFloat, {0, of.Add(MulFloat, {4, m})});
+  const int m = of.Add(vector::AddFloat, {of.Add(vector::MulFloat, {3, 1}), 2});
+  const int p = of.Add(vector::SubFloat, {0, of.Add(vector::MulFloat, {4, m})});
   of.code.outputs = {m, p};
   return of.code;
 }
