@@ -414,10 +414,8 @@ class ElementwiseKernel : public Kernel {
     }
     for (size_t k = 0; k < code_.outputs.size(); ++k) {
       const int output = code_.outputs[k];
-      const DType dtype =
-          code_.instructions[output - code_.FirstResult()].dtype;
-      at[output] =
-          static_cast<std::byte*>(arguments.outputs[k]) + begin * SizeOf(dtype);
+      at[output] = static_cast<std::byte*>(arguments.outputs[k]) +
+                   begin * SizeOf(code_.TypeOf(output));
     }
     for (const Step& step : steps_) {
       if (step.function != nullptr) {
@@ -450,25 +448,20 @@ class ElementwiseKernel : public Kernel {
     const std::vector<int>& values = function.in_memory;
     const auto elements = [&](int value) {
       return static_cast<std::byte*>(at[value]) +
-             (count - rest) * SizeOf(TypeOf(value));
+             (count - rest) * SizeOf(code_.TypeOf(value));
     };
     for (size_t i = 0; i < values.size(); ++i) {
       to[values[i]] = copies + i * kRestBytes;
       if (i >= function.first_written) continue;
       std::memset(to[values[i]], 0, kRestBytes);
       std::memcpy(to[values[i]], elements(values[i]),
-                  rest * SizeOf(TypeOf(values[i])));
+                  rest * SizeOf(code_.TypeOf(values[i])));
     }
     function.code(to, lanes_->granularity());
     for (size_t i = function.first_written; i < values.size(); ++i) {
       std::memcpy(elements(values[i]), to[values[i]],
-                  rest * SizeOf(TypeOf(values[i])));
+                  rest * SizeOf(code_.TypeOf(values[i])));
     }
-  }
-
-  DType TypeOf(int value) const {
-    if (value < std::ssize(code_.operands)) return code_.operands[value].dtype;
-    return code_.instructions[value - code_.FirstResult()].dtype;
   }
 
   void Gather(const Operand& operand, const std::byte* memory, int64_t begin,
@@ -594,6 +587,13 @@ bool ElementwiseCode::MayOverwrite(int output, int operand) const {
   return operands[operand].shape.elements() == shape.elements() &&
          SizeOf(operands[operand].dtype) == SizeOf(instructions[maker].dtype) &&
          LastReads()[operand] <= maker;
+}
+
+DType ElementwiseCode::TypeOf(int value) const {
+  const auto count = static_cast<int>(operands.size());
+  if (value < count) return operands[value].dtype;
+  if (value < FirstResult()) return constants[value - count].dtype;
+  return instructions[value - FirstResult()].dtype;
 }
 
 std::vector<int> ElementwiseCode::LastReads() const {

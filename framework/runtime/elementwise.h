@@ -44,6 +44,8 @@ struct ElementwiseCode {
   int FirstResult() const {
     return static_cast<int>(operands.size() + constants.size());
   }
+  // Of a value.
+  DType TypeOf(int value) const;
   // Whether output `output` may be written over the memory of operand
   // `operand`: it has the same elements, and no instruction reads the operand
   // after the one that makes the output.

@@ -153,7 +153,7 @@ class FunctionMaker : public Xbyak::CodeGenerator {
   }
   void EmitScalar(int value, const Xmm& to) {
     mov(rax, ptr[rdi + 8 * value]);
-    switch (values_.TypeOf(value)) {
+    switch (code_.TypeOf(value)) {
       case DType::kUint8:
         movzx(eax, byte[rax]);
         break;
@@ -192,13 +192,13 @@ class FunctionMaker : public Xbyak::CodeGenerator {
   }
 
   Xbyak::Address Elements(int value) {
-    const auto bytes = static_cast<int>(SizeOf(values_.TypeOf(value)));
+    const auto bytes = static_cast<int>(SizeOf(code_.TypeOf(value)));
     return ptr[pointer_of_.at(value) + rax * bytes];
   }
 
   void Load(const Xmm& to, int value) {
     const Xmm lanes = is_rest_ ? to | k1 | T_z : to;
-    switch (SizeOf(values_.TypeOf(value))) {
+    switch (SizeOf(code_.TypeOf(value))) {
       case 1:
         return vpmovzxbd(lanes, Elements(value));
       case 2:
@@ -210,7 +210,7 @@ class FunctionMaker : public Xbyak::CodeGenerator {
 
   void Store(int value, const Xmm& from) {
     const Xbyak::Address to = is_rest_ ? Elements(value) | k1 : Elements(value);
-    const size_t bytes = SizeOf(values_.TypeOf(value));
+    const size_t bytes = SizeOf(code_.TypeOf(value));
     if (bytes == 4) return vmovups(to, from);
     if (wide_) {
       const Xbyak::Zmm words(from.getIdx());
@@ -284,7 +284,7 @@ class FunctionMaker : public Xbyak::CodeGenerator {
   void Emit(const ElementwiseCode::Instruction& instruction, const Xmm& y) {
     const std::vector<int>& inputs = instruction.inputs;
     const Xmm a = At(inputs[0]), b = At(inputs[inputs.size() > 1 ? 1 : 0]);
-    const DType from = values_.TypeOf(inputs[0]);
+    const DType from = code_.TypeOf(inputs[0]);
     const bool ints = instruction.dtype == DType::kInt32;
     const Mask mask = {0}, other = {1};
     switch (instruction.block.lane) {

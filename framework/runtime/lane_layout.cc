@@ -132,12 +132,6 @@ bool LaneLayouts::IsScalar(int value) const {
   return value < std::ssize(code_.operands) && is_scalar_[value];
 }
 
-DType LaneLayouts::TypeOf(int value) const {
-  if (value < std::ssize(code_.operands)) return code_.operands[value].dtype;
-  if (value < code_.FirstResult()) return ConstantOf(value).dtype;
-  return code_.instructions[value - code_.FirstResult()].dtype;
-}
-
 bool LaneLayouts::IsLoop(int instruction) const {
   const std::vector<int>& inputs = code_.instructions[instruction].inputs;
   return std::none_of(inputs.begin(), inputs.end(), [&](int input) {

@@ -55,7 +55,6 @@ class LaneLayouts {
   bool IsConstant(int value) const;
   const ElementwiseCode::Constant& ConstantOf(int value) const;
   bool IsScalar(int value) const;
-  DType TypeOf(int value) const;
 
  private:
   // Whether an instruction is a mere loop over memory, as its block is.
