@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "framework/core/sum_stage.h"
@@ -84,16 +85,24 @@ HWY_INLINE FloatVector SumTree(int64_t first, Load load) {
   }
 }
 
-// In trees of 8, and of 4, 2 and 1 at the end: of a power of two of equal
-// numbers no tree rounds.
+// Calls f(first, size) for trees of 8 terms, and of 4, 2 and 1 at the end: of a
+// power of two of equal numbers no tree rounds.
+template <class F>
+HWY_INLINE void ForTrees(int64_t count, F f) {
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8) f(i, std::integral_constant<int, 8>());
+  if ((count & 4) != 0) f(i, std::integral_constant<int, 4>());
+  if ((count & 2) != 0) {
+    f(i + (count & 4), std::integral_constant<int, 2>());
+  }
+  if ((count & 1) != 0) f(count - 1, std::integral_constant<int, 1>());
+}
+
 template <class Load>
 HWY_INLINE DoubleSums SumInTrees(int64_t count, Load load) {
   DoubleSums sums = NoSums();
-  int64_t i = 0;
-  for (; i + 8 <= count; i += 8) sums.Add(SumTree<8>(i, load));
-  if ((count & 4) != 0) sums.Add(SumTree<4>(i, load));
-  if ((count & 2) != 0) sums.Add(SumTree<2>(i + (count & 4), load));
-  if ((count & 1) != 0) sums.Add(load(count - 1));
+  ForTrees(count, [&](int64_t first, auto size)
+                      HWY_ATTR { sums.Add(SumTree<size>(first, load)); });
   return sums;
 }
 
@@ -220,27 +229,17 @@ HWY_INLINE DoubleSums ColumnSums(int64_t rows, Load load) {
 // memory, which is then read in longer runs.
 constexpr int kVectorsAtOnce = 4;
 
-// Adds trees of `count` rows from `row` on to the sums of kVectorsAtOnce vectors.
-template <int count>
-HWY_INLINE void AddTrees(int64_t row, const float* x, int64_t step,
-                         DoubleSums* sums) {
-  const int64_t lanes = hn::Lanes(Floats());
-  for (int v = 0; v < kVectorsAtOnce; ++v) {
-    const WholeVectors load = {x + v * lanes, step};
-    sums[v].Add(SumTree<count>(row, load));
-  }
-}
-
 // The plain sums of kVectorsAtOnce vectors of columns, each as ColumnSums has it.
 HWY_INLINE void SeveralColumnSums(int64_t rows, const float* x, int64_t step,
                                   DoubleSums* sums) {
-  std::fill_n(sums, kVectorsAtOnce, NoSums());
-  int64_t i = 0;
-  for (; i + 8 <= rows; i += 8) AddTrees<8>(i, x, step, sums);
-  if ((rows & 4) != 0) AddTrees<4>(i, x, step, sums);
-  if ((rows & 2) != 0) AddTrees<2>(i + (rows & 4), x, step, sums);
-  if ((rows & 1) != 0) AddTrees<1>(rows - 1, x, step, sums);
   const int64_t lanes = hn::Lanes(Floats());
+  std::fill_n(sums, kVectorsAtOnce, NoSums());
+  ForTrees(rows, [&](int64_t first, auto size) HWY_ATTR {
+    for (int v = 0; v < kVectorsAtOnce; ++v) {
+      const WholeVectors load = {x + v * lanes, step};
+      sums[v].Add(SumTree<size>(first, load));
+    }
+  });
   for (int v = 0; v < kVectorsAtOnce; ++v) {
     if (AreFinite(sums[v])) continue;
     sums[v] = SumInDouble(rows, WholeVectors{x + v * lanes, step});
