@@ -17,6 +17,7 @@
 #include "tests/allocation_testing.h"
 #include "tests/file_testing.h"
 #include "tests/train/failing_system.h"
+#include "tests/train/variable_bytes.h"
 
 namespace tape {
 namespace {
@@ -38,15 +39,7 @@ struct Model {
   }
 
   // All its numbers' bytes.
-  std::string Bytes() const {
-    std::string bytes;
-    for (int i = 0; i < graph.variables().size(); ++i) {
-      const Tensor& value = graph.variables()[i].value;
-      bytes.append(static_cast<const char*>(value.data()),
-                   value.type().bytes());
-    }
-    return bytes;
-  }
+  std::string Bytes() const { return VariableBytes(graph); }
 
   Graph graph;
   Var w, b;

@@ -15,6 +15,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "ops/ops.h"
+#include "tests/train/variable_bytes.h"
 
 namespace tape {
 namespace {
@@ -48,15 +49,7 @@ struct Net {
   }
 
   // All its numbers' bytes.
-  std::string Bytes() const {
-    std::string bytes;
-    for (int i = 0; i < graph.variables().size(); ++i) {
-      const Tensor& value = graph.variables()[i].value;
-      bytes.append(static_cast<const char*>(value.data()),
-                   value.type().bytes());
-    }
-    return bytes;
-  }
+  std::string Bytes() const { return VariableBytes(graph); }
 
   Graph graph;
   Model model;

@@ -21,6 +21,7 @@
 #include "framework/train/checkpoint.h"
 #include "framework/train/trainer.h"
 #include "ops/ops.h"
+#include "tests/train/variable_bytes.h"
 
 namespace tape {
 namespace {
@@ -80,15 +81,7 @@ struct Net {
   }
 
   // All variables.
-  std::string Bytes() const {
-    std::string bytes;
-    for (int i = 0; i < graph.variables().size(); ++i) {
-      const Tensor& value = graph.variables()[i].value;
-      bytes.append(static_cast<const char*>(value.data()),
-                   value.type().bytes());
-    }
-    return bytes;
-  }
+  std::string Bytes() const { return VariableBytes(graph); }
 
   Graph graph;
   Model model;
