@@ -190,11 +190,10 @@ class Reader {
 
   // OK if the test set has samples of the training set's type and size.
   absl::Status CheckAlike(const ArrayPair& train, const ArrayPair& test) const {
-    const auto size = [](const StoredArray& array) {
-      return array.shape.elements() / array.shape[0];
+    const auto sample = [](const StoredArray& array) {
+      return Shape(array.shape.dims().subspan(1));
     };
-    if (size(*train.x) != size(*test.x) ||
-        train.x->shape.rank() != test.x->shape.rank()) {
+    if (!(sample(*train.x) == sample(*test.x))) {
       return Wrong(*test.x,
                    absl::StrCat("samples of the size of the training set's, ",
                                 train.x->shape.ToString()),

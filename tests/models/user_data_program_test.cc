@@ -349,6 +349,15 @@ TEST(UserDataProgramTest, ArraysOfNumpyAreImages) {
   ExpectOneLineOfError(
       RunProgram(kEvaluate, {"--model=" + run, "--data=" + alone}),
       {alone, "expected an array \"y\" beside \"x\", found \"x\""});
+  std::vector<StoredArray> other = arrays;
+  other[2].shape = {40, 4, 16};
+  const std::string unlike = In("unlike.npz");
+  ASSERT_TRUE(WriteNpz(unlike, other).ok());
+  ExpectOneLineOfError(
+      RunProgram(kTrain, {"--data=" + unlike}),
+      {unlike,
+       "array \"x_test\": expected samples of the size of the training "
+       "set's, [200,8,8], found [40,4,16]"});
   ExpectOneLineOfError(
       RunProgram(kTrain, {"--data=" + data, "--test=0.2"}),
       {data, "--test: expected none for data with a test set of their own"});
