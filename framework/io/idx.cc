@@ -239,18 +239,13 @@ class Parser {
                        absl::StrCat(*count));
     }
     absl::InlinedVector<int64_t, kMaxRank> dims;
-    auto bytes = static_cast<int64_t>(SizeOf(type_));
-    bool overflow = false;
     for (int axis = 0; axis < rank; ++axis) {
       dims.push_back(BigEndian(&sizes[kSizeBytes * axis]));
-      overflow |= __builtin_mul_overflow(bytes, dims[axis], &bytes);
     }
     Shape shape(dims);
-    if (overflow) {
-      return WrongHere(
-          absl::StrCat("fewer than 2^63 ", takes_all_ ? "bytes" : "elements",
-                       " in all"),
-          shape.ToString());
+    if (!shape.is_valid()) {
+      return WrongHere(absl::StrCat("at most ", kMaxElements, " elements"),
+                       shape.ToString());
     }
     offset_ += sizes.size();
     return shape;

@@ -4,8 +4,9 @@
 //   byte 4   rank sizes, 4 bytes each, big-endian, outermost first
 //   then     the elements in row-major order, big-endian, and nothing more
 //
-// ReadIdx takes what images and labels are, the type 0x08, unsigned bytes, of rank
-// 1 to 4; ReadIdxTensor every type and rank that the format has.
+// ReadIdx takes what images and labels are, the type 0x08, unsigned bytes, of
+// rank 1 to 4; ReadIdxTensor every type and rank that the format has. Neither
+// takes a shape of more than kMaxElements, which no tensor has.
 //
 // An error is an absl::Status that says the path, the offset, what was expected
 // there and what was found. "byte N" is an offset in the IDX content (in a
@@ -46,18 +47,19 @@ absl::StatusOr<IdxArray> ReadIdx(const std::string& path);
 absl::StatusOr<IdxArray> ParseIdx(absl::string_view bytes,
                                   absl::string_view path);
 
-// The same of every type of the format (unsigned and signed bytes, integers of 16
-// and 32 bits, floats of 32 and 64) and rank (1 to 255), as a tensor of `dtype`
-// by ToTensor (stored_array.h): whole numbers become int32 or uint8, others
-// float32 or float64. Memory: that of the tensor besides. An element that the
-// dtype cannot hold is an error.
+// The same of every type of the format (unsigned and signed bytes, integers of
+// 16 and 32 bits, floats of 32 and 64) and rank (1 to 255), as a tensor of
+// `dtype` by ToTensor (stored_array.h): whole numbers become int32 or uint8,
+// others float32 or float64. Memory: that of the tensor besides. An element
+// that the dtype cannot hold is an error.
 absl::StatusOr<Tensor> ReadIdxTensor(const std::string& path, DType dtype);
 absl::StatusOr<Tensor> ParseIdxTensor(absl::string_view bytes,
                                       absl::string_view path, DType dtype);
 
 // Writes a new IDX file, not gzipped: a shape of rank 1 to 4, and as many
 // values, row-major. Errors, after which there is no file: kInvalidArgument if
-// the shape is another, or a size 2^32 or more; the system's, kAlreadyExists if `path` is taken.
+// the shape is another, or a size 2^32 or more; the system's, kAlreadyExists if
+// `path` is taken.
 absl::Status WriteIdx(const std::string& path, const Shape& shape,
                       absl::Span<const uint8_t> values);
 

@@ -206,7 +206,7 @@ TEST(IdxTest, ATensorIsReadOfEveryTypeAndRank) {
                  "byte 8: expected 8 bytes of elements for [2], found 7");
   expect_refused(with_type(0x0e, Idx({0x40000000, 0x40000000}, "")),
                  DType::kFloat32,
-                 "byte 4: expected fewer than 2^63 bytes in all, found "
+                 "byte 4: expected at most 1099511627776 elements, found "
                  "[1073741824,1073741824]");
 }
 
@@ -240,26 +240,29 @@ TEST(IdxTest, RefusesTrailingData) {
   ExpectRefused(Gzip(Idx({2, 3}, "abcdefg")), message);
 }
 
-TEST(IdxTest, RefusesSizesWhoseProductOverflows) {
+TEST(IdxTest, RefusesSizesThatNoTensorHas) {
+  ExpectRefused(Idx({0x10001, 0x10000, 0x100}, ""),
+                "byte 4: expected at most 1099511627776 elements, found "
+                "[65537,65536,256]");
   ExpectRefused(Idx({0xffffffff, 0xffffffff}, "a"),
-                "byte 4: expected fewer than 2^63 elements in all, found "
+                "byte 4: expected at most 1099511627776 elements, found "
                 "[4294967295,4294967295]");
   // Whatever the sizes after those that overflow.
   ExpectRefused(Idx({0xffffffff, 0xffffffff, 0}, ""),
-                "byte 4: expected fewer than 2^63 elements in all, found "
+                "byte 4: expected at most 1099511627776 elements, found "
                 "[4294967295,4294967295,0]");
   // 2^64, which is 0 in 64 bits.
   ExpectRefused(Idx({0x10000, 0x10000, 0x10000, 0x10000}, ""),
-                "byte 4: expected fewer than 2^63 elements in all, found "
+                "byte 4: expected at most 1099511627776 elements, found "
                 "[65536,65536,65536,65536]");
 }
 
 TEST(IdxTest, AllocatesForWhatAFileHoldsNotForWhatItClaims) {
   // 2^62 bytes, which no machine would give.
-  const std::string bytes = Idx({0x80000000, 0x80000000}, "abc");
+  const std::string bytes = Idx({0x100000, 0x100000}, "abc");
   const std::string message =
-      "byte 12: expected 4611686018427387904 bytes of elements for "
-      "[2147483648,2147483648], found 3";
+      "byte 12: expected 1099511627776 bytes of elements for "
+      "[1048576,1048576], found 3";
   ExpectRefused(bytes, message);
   ExpectRefused(Gzip(bytes), message);
 }
