@@ -19,8 +19,8 @@ TEST(OneDnnTest, AProductCanBeMadeAfterAnyAllocationHasFailed) {
   MakeMatMulKernel({5, 3, 7, false, false}, {}, Cut::kNone);
   int failed = 0;
   for (int64_t allocation = 0;; ++allocation) {
-    // Each of its own, which no cache has.
-    const MatMulShape shape = {8 + allocation, 4, 16, false, false};
+    // Each of its own, which no cache has; large enough for a primitive.
+    const MatMulShape shape = {8 + allocation, 64, 256, false, false};
     bool has_failed;
     {
       const FailingAllocation failing(allocation);

@@ -2,8 +2,9 @@
 // program's malloc and its kin are replaced here by ones that count; every
 // operator new of the C++ library ends in them.
 //
-// oneDNN's execution of a primitive allocates a small map of its arguments,
-// which its public interface cannot avoid. What happens inside it is counted
+// oneDNN's execution of a primitive allocates a small map of its arguments, and
+// its dnnl_sgemm space for copies of the matrices, which its public interface
+// cannot avoid. What happens inside it is counted
 // apart, and must be the same for every step.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
@@ -78,6 +79,18 @@ int dnnl_primitive_execute(const void* primitive, void* stream, int count,
       reinterpret_cast<Execute>(dlsym(RTLD_NEXT, "dnnl_primitive_execute"));
   in_onednn = true;
   const int status = execute(primitive, stream, count, arguments);
+  in_onednn = false;
+  return status;
+}
+int dnnl_sgemm(char transpose_a, char transpose_b, int64_t m, int64_t n,
+               int64_t k, float alpha, const float* a, int64_t lda,
+               const float* b, int64_t ldb, float beta, float* c, int64_t ldc) {
+  using Sgemm = decltype(&dnnl_sgemm);
+  static const auto sgemm =
+      reinterpret_cast<Sgemm>(dlsym(RTLD_NEXT, "dnnl_sgemm"));
+  in_onednn = true;
+  const int status = sgemm(transpose_a, transpose_b, m, n, k, alpha, a, lda, b,
+                           ldb, beta, c, ldc);
   in_onednn = false;
   return status;
 }
