@@ -1,8 +1,8 @@
 """Prints "N passed, N failed" for runs of `bazel test`; exits 0 only if tests ran in each and none failed.
 
-Usage: count_tests.py (BUILD_EVENTS_JSON=BAZEL_EXIT_STATUS | NAME=passed | NAME=failed)...
+Usage: count_tests.py (BUILD_EVENTS_JSON=BAZEL_EXIT_STATUS | NAME=passed | NAME=failed | NAME=skipped)...
 
-NAME is a check that was made outside of Bazel, and counts as a test case.
+NAME is a check that was made, or not, outside of Bazel, and counts as a test case.
 """
 
 import json
@@ -52,9 +52,11 @@ class Count:
     self.passed = self.failed = self.skipped = 0
     self.culprits = []
 
-  def add_check(self, name, passed):
-    if passed:
+  def add_check(self, name, outcome):
+    if outcome == 'passed':
       self.passed += 1
+    elif outcome == 'skipped':
+      self.skipped += 1
     else:
       self.failed += 1
       self.culprits.append(f'failed: {name}')
@@ -100,17 +102,17 @@ class Count:
       self.failed += 1
     no_tests_found = 4
     if status not in (0, no_tests_found) and self.failed == failed_before:  # say, a BUILD file with an error
-      self.add_check(f'bazel itself ({name}), see above', False)
+      self.add_check(f'bazel itself ({name}), see above', 'failed')
     elif self.passed + self.failed == before:
-      self.add_check(f'{name}: no test ran', False)
+      self.add_check(f'{name}: no test ran', 'failed')
 
 
 def main():
   count = Count()
   for argument in sys.argv[1:]:
     name, outcome = argument.rsplit('=', 1)
-    if outcome in ('passed', 'failed'):
-      count.add_check(name, outcome == 'passed')
+    if outcome in ('passed', 'failed', 'skipped'):
+      count.add_check(name, outcome)
     else:
       count.add_run(name, int(outcome))
   for culprit in count.culprits:
