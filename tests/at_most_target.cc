@@ -1,0 +1,27 @@
+// Lets a test run as on an older processor: the variable TAPE_TEST_AT_MOST names
+// the best of Highway's targets that may be used, say AVX2. (What oneDNN may use,
+// its own ONEDNN_MAX_CPU_ISA says.) An unknown name ends the test.
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include "hwy/targets.h"
+
+namespace {
+
+// Of two targets of a processor family the better one has the lower bit.
+[[maybe_unused]] const bool kIsLimited = [] {
+  const char* const name = std::getenv("TAPE_TEST_AT_MOST");
+  if (name == nullptr) return false;
+  for (int64_t target = 1; target <= HWY_SCALAR; target *= 2) {
+    if (std::string(hwy::TargetName(target)) != name) continue;
+    hwy::DisableTargets(target - 1);
+    return true;
+  }
+  std::cerr << "TAPE_TEST_AT_MOST: expected one of Highway's targets, found "
+            << name << "\n";
+  std::exit(1);
+}();
+
+}  // namespace
