@@ -131,9 +131,13 @@ absl::StatusOr<Tensor> ReadPngImages(absl::Span<const std::string> paths,
       const auto all = static_cast<int64_t>(paths.size()) * size.pixels();
       absl::Status status = CheckMemory(path, 2 * all);
       if (!status.ok()) return status;
-      greys.reserve(all);
     }
-    greys.resize(greys.size() + size.pixels());
+    // Grows as images arrive: the first may be the only one that is as large.
+    const size_t grown = greys.size() + size.pixels();
+    if (grown > greys.capacity()) {
+      greys.reserve(std::min(2 * grown, paths.size() * size.pixels()));
+    }
+    greys.resize(grown);
     absl::Status status =
         decoder.ReadPixels(greys.data() + greys.size() - size.pixels());
     if (!status.ok()) return status;
