@@ -439,7 +439,7 @@ class ElementwiseKernel : public Kernel {
   void RunFunction(const LaneFunction& function, size_t count,
                    const KernelArguments& arguments, void* const* at) const {
     const size_t rest = count % lanes_->granularity();
-    if (count > rest) function.code(at, count - rest);
+    if (count > rest) function(at, count - rest);
     if (rest == 0) return;
     std::byte* const copies = arguments.scratch + RestAt();
     void** const to = reinterpret_cast<void**>(
@@ -457,7 +457,7 @@ class ElementwiseKernel : public Kernel {
       std::memcpy(to[values[i]], elements(values[i]),
                   rest * SizeOf(code_.TypeOf(values[i])));
     }
-    function.code(to, lanes_->granularity());
+    function(to, lanes_->granularity());
     for (size_t i = function.first_written; i < values.size(); ++i) {
       std::memcpy(elements(values[i]), to[values[i]],
                   rest * SizeOf(code_.TypeOf(values[i])));

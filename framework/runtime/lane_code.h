@@ -20,11 +20,23 @@ namespace tape {
 struct ElementwiseCode;
 enum class ElementwiseEngine;
 
+// clang's undefined-behaviour sanitizer looks for the type of a function that is
+// called by its address in front of it. In front of ours there is nothing.
+#ifdef __clang__
+#define TAPE_CALLS_WITHOUT_TYPE __attribute__((no_sanitize("function")))
+#else
+#define TAPE_CALLS_WITHOUT_TYPE
+#endif
+
 // A function for some instructions that follow one another.
 struct LaneFunction {
   // Runs them on `count` elements, a multiple of LaneCode::granularity. at[v]: where
   // value v of in_memory or scalars lies.
   using Code = void (*)(const void* const* at, size_t count);
+  TAPE_CALLS_WITHOUT_TYPE void operator()(const void* const* at,
+                                          size_t count) const {
+    code(at, count);
+  }
 
   Code code = nullptr;
   int begin = 0, end = 0;  // Instructions begin to end - 1.
