@@ -38,13 +38,24 @@ HWY_INLINE V AtLeast(D d, V x, float low) {
 
 // ---- Exponentials ----
 
+// A rest of 0, which costs nothing to add.
+struct NoRest {};
+template <class V>
+HWY_INLINE V AddRest(V x, V rest) {
+  return hn::Add(x, rest);
+}
+template <class V>
+HWY_INLINE V AddRest(V x, NoRest) {
+  return x;
+}
+
 // e^r, where x + rest = n ln 2 + r with n as it is given and |r| < 0.35:
 // 1 + r + r^2 p(r), p fitted to 1e-8.
-template <class D, class V>
-HWY_INLINE V ExpOfRest(D d, V x, V rest, V n) {
+template <class D, class V, class Rest>
+HWY_INLINE V ExpOfRest(D d, V x, Rest rest, V n) {
   // ln 2 in two parts, n times the first of which is exact.
   V r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
-  r = hn::Add(hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r), rest);
+  r = AddRest(hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r), rest);
   const V r2 = hn::Mul(r, r);
   const V low = hn::MulAdd(hn::Set(d, 0.166665763f), r, hn::Set(d, 0.5f));
   const V high =
@@ -55,15 +66,15 @@ HWY_INLINE V ExpOfRest(D d, V x, V rest, V n) {
 }
 
 // e^(x + rest), |rest| < 1/4; off by less than 1 ulp: 2^n e^r.
-template <class D, class V>
-HWY_INLINE V ExpOfSum(D d, V x, V rest) {
+template <class D, class V, class Rest>
+HWY_INLINE V ExpOfSum(D d, V x, Rest rest) {
   const hn::RebindToSigned<D> di;
   const V log2_e = hn::Set(d, 1.44269504f);
   const auto power = [&](auto exponent) HWY_ATTR {
     return hn::BitCast(d,
                        hn::ShiftLeft<23>(hn::Add(exponent, hn::Set(di, 127))));
   };
-  const V sum = hn::Add(x, rest);
+  const V sum = AddRest(x, rest);
   // As most are: 2^n and the result are numbers, and no denormal ones.
   if (HWY_LIKELY(hn::AllTrue(d, hn::Lt(hn::Abs(sum), hn::Set(d, 87.0f))))) {
     const V n = hn::Round(hn::Mul(sum, log2_e));
@@ -71,7 +82,7 @@ HWY_INLINE V ExpOfSum(D d, V x, V rest) {
   }
   // Below, the result is 0, and -inf would not be reduced.
   x = AtLeast(d, x, -104.0f);
-  V n = hn::Round(hn::Mul(hn::Add(x, rest), log2_e));
+  V n = hn::Round(hn::Mul(AddRest(x, rest), log2_e));
   // Beyond, the result is infinite already.
   n = hn::Min(n, hn::Set(d, 129.0f));
   const V y = ExpOfRest(d, x, rest, n);
@@ -83,21 +94,25 @@ HWY_INLINE V ExpOfSum(D d, V x, V rest) {
 
 template <class D, class V>
 HWY_INLINE V SafeExp(D d, V x) {
-  return ExpOfSum(d, x, hn::Zero(d));
+  return ExpOfSum(d, x, NoRest());
 }
 
-// e^(-scale x^2), off by less than 2 ulp for a scale of 1/2 or 1. The square is
-// taken in two parts, the first of which is exact: rounded, it would cost x^2 /
-// 2 ulp.
+// e^(scale x^2), off by less than 2 ulp for a scale of -1/2 or -1 and |x| of at
+// most 16. The square is taken in two parts, the first of which is exact:
+// rounded, it would cost x^2 / 2 ulp.
 template <class D, class V>
-HWY_INLINE V VectorGaussian(D d, V x, V scale) {
+HWY_INLINE V GaussianOf(D d, V x, V scale) {
   const hn::RebindToUnsigned<D> du;
-  x = AtMost(d, hn::Abs(x), 16.0f);
   const V head = hn::BitCast(
       d, hn::And(hn::BitCast(du, x), hn::Set(du, uint32_t{0xFFFFF000})));
   const V rest = hn::Mul(hn::Sub(x, head), hn::Add(x, head));
-  return ExpOfSum(d, hn::Neg(hn::Mul(scale, hn::Mul(head, head))),
-                  hn::Neg(hn::Mul(scale, rest)));
+  return ExpOfSum(d, hn::Mul(scale, hn::Mul(head, head)), hn::Mul(scale, rest));
+}
+
+// e^(-scale x^2), for a scale of 1/2 or 1.
+template <class D, class V>
+HWY_INLINE V VectorGaussian(D d, V x, V scale) {
+  return GaussianOf(d, AtMost(d, hn::Abs(x), 16.0f), hn::Neg(scale));
 }
 
 template <class D, class V>
@@ -163,43 +178,88 @@ HWY_INLINE V VectorErf(D d, V x) {
   return hn::IfThenElse(hn::IsNaN(x), x, y);
 }
 
-// The normal distribution's tail beyond |x|, density times ratio: with a = |x|,
-// e^(-a^2/2) and the Mills ratio of a over sqrt(2 pi). 1 + a times the ratio is
-// a polynomial of (a - 4) / (a + 4), fitted to 3e-9 up to a = 16, beyond which
-// the density is 0.
+// table[i] of 16 numbers, lane by lane.
+template <class D, class I>
+HWY_INLINE hn::Vec<D> LookUp(D d, const float* table, I i) {
+  if constexpr (hn::MaxLanes(D()) == 16) {
+    return hn::TableLookupLanes(hn::LoadU(d, table), hn::IndicesFromVec(d, i));
+  } else if constexpr (hn::MaxLanes(D()) == 8) {
+    const hn::RebindToSigned<D> di;
+    const auto eight = hn::Set(di, 8);
+    const auto of_half = hn::IndicesFromVec(d, hn::AndNot(eight, i));
+    return hn::IfThenElse(
+        hn::RebindMask(d, hn::Lt(i, eight)),
+        hn::TableLookupLanes(hn::LoadU(d, table), of_half),
+        hn::TableLookupLanes(hn::LoadU(d, table + 8), of_half));
+  } else {
+    return hn::GatherIndex(d, table, i);
+  }
+}
+
+// P(X > a) / e^(-a^2/2) for a standard normal X: the Mills ratio over sqrt(2
+// pi). Coefficient k of piece i is kNormalRatio[k][i]; the pieces are a + 1 in
+// [1, 1.25), [1.25, 1.5), …, [14, 16), four for each power of two, and each a
+// polynomial of a's distance to its left end, by interpolation at Chebyshev's
+// points: off by at most 1.7 * 2^-24 of it, coefficients rounded.
+constexpr float kNormalRatio[6][16] = {
+    {0.5f, 0.4140321f, 0.34961882f, 0.30023247f, 0.2615783f, 0.20578067f,
+     0.168102f, 0.14133133f, 0.12151394f, 0.094410636f, 0.0769193f, 0.06477931f,
+     0.055893477f, 0.04379879f, 0.03597489f, 0.030509414f},
+    {-0.398942f, -0.29543412f, -0.22413278f, -0.17376788f, -0.13736327f,
+     -0.09027101f, -0.062738165f, -0.045613904f, -0.034399886f, -0.021299567f,
+     -0.014345707f, -0.010266377f, -0.0076877363f, -0.0047531417f,
+     -0.0032184832f, -0.002319888f},
+    {0.24998713f, 0.17007978f, 0.118772306f, 0.08495103f, 0.062090103f,
+     0.03518046f, 0.021310102f, 0.013647074f, 0.009149805f, 0.004604134f,
+     0.0025947f, 0.0015902662f, 0.0010380881f, 0.00050985225f, 0.00028565706f,
+     0.00017538578f},
+    {-0.13275795f, -0.08418342f, -0.0548476f, -0.036645796f, -0.024936756f,
+     -0.012441101f, -0.006681483f, -0.0038211243f, -0.0022817762f,
+     -0.0009510138f, -0.0004540168f, -0.00024027949f, -0.00013591997f,
+     -5.36429e-05f, -2.502641e-05f, -1.31378365e-05f},
+    {0.060735498f, 0.036297448f, 0.022297839f, 0.0140559f, 0.008655595f,
+     0.0038860277f, 0.0018848653f, 0.0009777028f, 0.00049731537f, 0.0001770934f,
+     7.324674e-05f, 3.402709e-05f, 1.5794738e-05f, 5.171947e-06f,
+     2.0519167e-06f, 9.343763e-07f},
+    {-0.019963548f, -0.011416874f, -0.0067109186f, -0.0040481715f,
+     -0.0019967011f, -0.0008324952f, -0.0003753783f, -0.00018130471f,
+     -6.876402e-05f, -2.198256e-05f, -8.2129145e-06f, -3.4688378e-06f,
+     -1.1540124e-06f, -3.3226775e-07f, -1.17390776e-07f, -4.812582e-08f},
+};
+
+// The normal distribution's tail beyond a = |x|: density times ratio.
 template <class V>
 struct NormalTail {
-  V a;  // |x|, at most 16.
-  V density;
+  V a;        // |x|, but at most 14.75, where the density is 0 already.
+  V density;  // e^(-a^2/2)
   V ratio;
 };
 
 template <class D, class V>
 HWY_INLINE NormalTail<V> VectorNormalTail(D d, V x) {
-  const V a = AtMost(d, hn::Abs(x), 16.0f);
-  const V one = hn::Set(d, 1.0f), four = hn::Set(d, 4.0f);
-  const V q = hn::Div(hn::Sub(a, four), hn::Add(a, four));
-  V p = hn::Set(d, -7.50647159e-05f);
-  for (float coefficient :
-       {-6.82370155e-05f, 0.000690442976f, -0.00029891447f, -0.00500162644f,
-        0.0179392286f, -0.0321979485f, 0.028600052f, 0.0139996465f,
-        -0.0967034698f, 0.4720532f}) {
-    p = hn::MulAdd(p, q, hn::Set(d, coefficient));
+  const hn::RebindToSigned<D> di;
+  const V one = hn::Set(d, 1.0f);
+  const V a = AtMost(d, hn::Abs(x), 14.75f);
+  // The exponent of a + 1 and the two highest bits of its mantissa.
+  const auto bits = hn::ShiftRight<21>(hn::BitCast(di, hn::Add(a, one)));
+  const V left = hn::Sub(hn::BitCast(d, hn::ShiftLeft<21>(bits)), one);
+  const V distance = hn::Sub(a, left);
+  const auto piece = hn::And(hn::Sub(bits, hn::Set(di, 127 << 2)),
+                             hn::Set(di, 15));  // Of a NaN, any.
+  V ratio = LookUp(d, kNormalRatio[5], piece);
+  for (int k = 4; k >= 0; --k) {
+    ratio = hn::MulAdd(ratio, distance, LookUp(d, kNormalRatio[k], piece));
   }
-  return {a, VectorGaussian(d, a, hn::Set(d, 0.5f)),
-          hn::Div(p, hn::Add(one, a))};
+  return {a, GaussianOf(d, a, hn::Set(d, -0.5f)), ratio};
 }
 
-// x P(X < x) for a standard normal X: Gelu.
+// x P(X < x): Gelu, as max(x, 0) - a P(X > a).
 template <class D, class V>
 HWY_INLINE V VectorGelu(D d, V x) {
   const NormalTail<V> tail = VectorNormalTail(d, x);
   // In this order: density times ratio is below float32 before y is.
-  const V left =
-      hn::Mul(hn::Mul(AtLeast(d, x, -16.0f), tail.ratio), tail.density);
-  const V right =
-      hn::Mul(x, hn::NegMulAdd(tail.density, tail.ratio, hn::Set(d, 1.0f)));
-  return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), left, right);
+  return hn::NegMulAdd(hn::Mul(tail.a, tail.ratio), tail.density,
+                       hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x));
 }
 
 // P(X < x) + x density(x), its derivative.
@@ -223,10 +283,18 @@ struct Logistic {
   V i;  // 1 / (1 + h^2), the logistic function of w.
 };
 
-template <class D, class V>
-HWY_INLINE Logistic<V> VectorLogistic(D d, V w, V rest) {
+template <class V>
+HWY_INLINE V TimesRest(V factor, V rest) {
+  return hn::Mul(factor, rest);
+}
+template <class V>
+HWY_INLINE NoRest TimesRest(V, NoRest rest) {
+  return rest;
+}
+template <class D, class V, class Rest>
+HWY_INLINE Logistic<V> VectorLogistic(D d, V w, Rest rest) {
   const V minus_half = hn::Set(d, -0.5f), one = hn::Set(d, 1.0f);
-  const V h = ExpOfSum(d, hn::Mul(minus_half, w), hn::Mul(minus_half, rest));
+  const V h = ExpOfSum(d, hn::Mul(minus_half, w), TimesRest(minus_half, rest));
   return {h, hn::Div(one, hn::MulAdd(h, h, one))};
 }
 
@@ -247,15 +315,15 @@ HWY_INLINE V VectorSigmoidSlope(D d, V x) {
 
 // x times the logistic function of w + rest, which has x's sign; and its
 // derivative for a w with the derivative `slope`.
-template <class D, class V>
-HWY_INLINE V TimesLogistic(D d, V x, V w, V rest) {
+template <class D, class V, class Rest>
+HWY_INLINE V TimesLogistic(D d, V x, V w, Rest rest) {
   const Logistic<V> s = VectorLogistic(d, w, rest);
   const V left =
       hn::Mul(hn::Mul(AtLeast(d, x, -256.0f), s.h), hn::Mul(s.h, s.i));
   return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), left, hn::Mul(x, s.i));
 }
-template <class D, class V>
-HWY_INLINE V TimesLogisticSlope(D d, V x, V w, V rest, V slope) {
+template <class D, class V, class Rest>
+HWY_INLINE V TimesLogisticSlope(D d, V x, V w, Rest rest, V slope) {
   const V a = AtMost(d, hn::Abs(x), 256.0f), one = hn::Set(d, 1.0f);
   const Logistic<V> s = VectorLogistic(d, w, rest);
   const V h_i = hn::Mul(s.h, s.i);
@@ -318,13 +386,13 @@ HWY_INLINE V VectorGeluTanhSlope(D d, V x) {
 template <class D, class V>
 HWY_INLINE V VectorSilu(D d, V x) {
   const V w = AtMost(d, hn::Abs(x), 256.0f);
-  return TimesLogistic(d, x, w, hn::Zero(d));
+  return TimesLogistic(d, x, w, NoRest());
 }
 
 template <class D, class V>
 HWY_INLINE V VectorSiluSlope(D d, V x) {
   const V w = AtMost(d, hn::Abs(x), 256.0f);
-  return TimesLogisticSlope(d, x, w, hn::Zero(d), hn::Set(d, 1.0f));
+  return TimesLogisticSlope(d, x, w, NoRest(), hn::Set(d, 1.0f));
 }
 
 // ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|), of which nothing overflows.
@@ -368,7 +436,7 @@ HWY_INLINE V SafeTanh(D d, V x) {
 template <class D, class V>
 HWY_INLINE V VectorTanhSlope(D d, V x) {
   const V a = hn::Abs(x);
-  const Logistic<V> s = VectorLogistic(d, hn::Add(a, a), hn::Zero(d));
+  const Logistic<V> s = VectorLogistic(d, hn::Add(a, a), NoRest());
   const V root = hn::Mul(hn::Add(s.h, s.h), s.i);
   return hn::Mul(root, root);
 }
