@@ -11,7 +11,11 @@ _COPTS = [
     "-std=c++20",
     # No fused multiply-add unless the code asks for one: what a formula says is what is computed.
     "-ffp-contract=off",
-]
+] + select({
+    # Highway's vectors of SVE have no size, and ours are members of structs: NEON there.
+    "@platforms//cpu:aarch64": ["-DHWY_DISABLED_TARGETS=(HWY_SVE|HWY_SVE2|HWY_SVE_256|HWY_SVE2_128)"],
+    "//conditions:default": [],
+})
 
 def cc_library(copts = [], **kwargs):
     """A cc_library of this project."""

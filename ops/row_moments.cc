@@ -27,7 +27,6 @@ using tape::HWY_NAMESPACE::FloatVector;
 using tape::HWY_NAMESPACE::LoadDoubles;
 using tape::HWY_NAMESPACE::LoadSome;
 using tape::HWY_NAMESPACE::LowerDoubles;
-using tape::HWY_NAMESPACE::NoSums;
 using tape::HWY_NAMESPACE::StoreSome;
 using tape::HWY_NAMESPACE::UpperDoubles;
 
@@ -63,7 +62,7 @@ HWY_INLINE void ForTwoRowsInDouble(const float* x, const float* g,
 
 HWY_INLINE double RowMean(const float* x, int64_t columns) {
   const int64_t lanes = hn::Lanes(Floats());
-  DoubleSums even = NoSums(), odd = NoSums();
+  DoubleSums even, odd;
   int64_t c = 0;
   for (; c + 2 * lanes <= columns; c += 2 * lanes) {
     even.Add(LoadDoubles(x + c));
@@ -97,7 +96,7 @@ HWY_INLINE DoubleSums FirstLanes(const DoubleSums& v, int64_t n) {
 HWY_INLINE double RowScale(const float* x, int64_t columns, double mean,
                            double epsilon) {
   const auto means = hn::Set(Doubles(), mean);
-  DoubleSums squares = NoSums();
+  DoubleSums squares;
   ForRowInDouble(x, columns,
                  [&](int64_t, int64_t n, const DoubleSums& v) HWY_ATTR {
                    // Padding is no part of the row.
@@ -186,7 +185,7 @@ void NormaliseRowsSlope(const float* x, const float* g, int64_t rows,
     const double row_scale = RowScale(x, columns, row_mean, epsilon);
     const auto mean = hn::Set(Doubles(), row_mean);
     const auto scale = hn::Set(Doubles(), row_scale);
-    DoubleSums sum = NoSums(), products = NoSums();
+    DoubleSums sum, products;
     ForTwoRowsInDouble(x, g, columns,
                        [&](int64_t, int64_t, const DoubleSums& v,
                            const DoubleSums& of_g) HWY_ATTR {

@@ -55,6 +55,12 @@ struct Extremes {
   FloatVector even, odd;
   FloatMask nan;
 
+  // (One that the compiler makes would lack the instruction set.)
+  HWY_INLINE Extremes()
+      : even(hn::Set(Floats(), kNoExtreme<largest>)),
+        odd(even),
+        nan(hn::IsNaN(even)) {}
+
   HWY_INLINE void AddEven(FloatVector v) {
     even = Better<largest>(v, even);
     nan = hn::Or(nan, hn::IsNaN(v));
@@ -66,20 +72,13 @@ struct Extremes {
   HWY_INLINE FloatVector Best() const { return Better<largest>(odd, even); }
 };
 
-template <bool largest>
-HWY_INLINE Extremes<largest> NoExtremes() {
-  const Floats d;
-  const FloatVector none = hn::Set(d, kNoExtreme<largest>);
-  return {none, none, hn::IsNaN(none)};
-}
-
 // ---- Rows ----
 
 template <bool largest>
 HWY_INLINE float RowExtreme(const float* x, int64_t columns) {
   const Floats d;
   const int64_t lanes = hn::Lanes(d);
-  auto extremes = NoExtremes<largest>();
+  Extremes<largest> extremes;
   int64_t c = 0;
   for (; c + 2 * lanes <= columns; c += 2 * lanes) {
     extremes.AddEven(hn::LoadU(d, x + c));
@@ -130,8 +129,6 @@ HWY_INLINE int32_t PlaceInRow(const float* x, int64_t columns) {
 template <bool largest, int vectors, class Load, class Store>
 HWY_INLINE void ExtremesOfVectors(int64_t length, Load load, Store store) {
   Extremes<largest> extremes[vectors];
-  Unrolled<vectors>([&](int k)
-                        HWY_ATTR { extremes[k] = NoExtremes<largest>(); });
   int64_t i = 0;
   for (; i + 2 <= length; i += 2) {
     Unrolled<vectors>([&](int k) HWY_ATTR { extremes[k].AddEven(load(i, k)); });

@@ -27,7 +27,6 @@ using tape::HWY_NAMESPACE::ForRow;
 using tape::HWY_NAMESPACE::LoadSome;
 using tape::HWY_NAMESPACE::LoadUpTo;
 using tape::HWY_NAMESPACE::LowerDoubles;
-using tape::HWY_NAMESPACE::NoSums;
 using tape::HWY_NAMESPACE::StoreSome;
 using tape::HWY_NAMESPACE::UpperDoubles;
 
@@ -52,7 +51,7 @@ HWY_INLINE float RowExpSum(const float* x, int64_t columns, float max,
   const Floats d;
   const int64_t part = kSumVectors * hn::Lanes(d);
   const auto shift = hn::Set(d, max);
-  DoubleSums sums = NoSums();
+  DoubleSums sums;
   for (int64_t begin = 0; begin < columns; begin += part) {
     auto sum = hn::Zero(d);
     const auto add = [&](int64_t c, int64_t n, auto v) HWY_ATTR {
@@ -165,7 +164,7 @@ HWY_INLINE DoubleSums ColumnExpSum(const float* x, int64_t length,
                                    int64_t stride, int64_t columns, V shift,
                                    float* y) {
   const Floats d;
-  DoubleSums sums = NoSums();
+  DoubleSums sums;
   for (int64_t begin = 0; begin < length; begin += kSumVectors) {
     const int64_t end = std::min(length, begin + kSumVectors);
     V sum = hn::Zero(d);
@@ -200,7 +199,7 @@ void LogSoftmaxColumns(const float* x, int64_t length, int64_t stride,
   ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
     const auto max = ColumnMax(x + c, length, stride, n);
     // As of a row: all but the largest, which may be there more than once.
-    DoubleSums others = NoSums(), ties = NoSums();
+    DoubleSums others, ties;
     ties.Add(hn::Set(d, -1.0f));
     for (int64_t begin = 0; begin < length; begin += kSumVectors) {
       auto sum = hn::Zero(d), largest = hn::Zero(d);
@@ -298,7 +297,7 @@ void ProbabilityCrossEntropyRows(const float* x, const float* p, int64_t rows,
       return hn::IfThenZeroElse(hn::Eq(share, hn::Zero(wide)),
                                 hn::Mul(share, log));
     };
-    DoubleSums sums = NoSums();
+    DoubleSums sums;
     ForRow(x, columns, 0, [&](int64_t c, int64_t n, auto v) HWY_ATTR {
       const auto share =
           n == lanes ? hn::LoadU(d, p + c) : LoadSome(p + c, n, 0);

@@ -26,7 +26,6 @@ using tape::HWY_NAMESPACE::Floats;
 using tape::HWY_NAMESPACE::FloatVector;
 using tape::HWY_NAMESPACE::HalfFloats;
 using tape::HWY_NAMESPACE::LoadSome;
-using tape::HWY_NAMESPACE::NoSums;
 using tape::HWY_NAMESPACE::StoreSome;
 using tape::HWY_NAMESPACE::Unrolled;
 
@@ -83,7 +82,7 @@ void RunningSums(const float* x, int64_t length, int64_t stride, int64_t count,
   const int64_t lanes = hn::Lanes(Floats());
   for (int64_t c = 0; c < count; c += lanes) {
     const int64_t columns = std::min(lanes, count - c);
-    DoubleSums sums = NoSums();
+    DoubleSums sums;
     for (int64_t i = 0; i < length; ++i) {
       const int64_t at = c + i * stride;
       sums.Add(columns == lanes ? hn::LoadU(Floats(), x + at)

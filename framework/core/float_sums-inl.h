@@ -104,6 +104,12 @@ struct DoubleSums {
   DoubleVector lower;
   DoubleVector upper;
 
+  // (Constructors that the compiler makes would lack the instruction set.)
+  HWY_INLINE DoubleSums()
+      : lower(hn::Zero(Doubles())), upper(hn::Zero(Doubles())) {}
+  HWY_INLINE DoubleSums(DoubleVector lower, DoubleVector upper)
+      : lower(lower), upper(upper) {}
+
   HWY_INLINE void Add(FloatVector v) {
     lower = hn::Add(lower, LowerDoubles(v));
     upper = hn::Add(upper, UpperDoubles(v));
@@ -144,10 +150,6 @@ HWY_INLINE DoubleSums LoadDoubles(const float* x) {
   return {hn::PromoteTo(d, hn::LoadU(half, x)),
           hn::PromoteTo(d, hn::LoadU(half, x + hn::Lanes(half)))};
 #endif
-}
-
-HWY_INLINE DoubleSums NoSums() {
-  return {hn::Zero(Doubles()), hn::Zero(Doubles())};
 }
 
 }  // namespace tape::HWY_NAMESPACE

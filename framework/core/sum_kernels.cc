@@ -100,7 +100,7 @@ HWY_INLINE void ForTrees(int64_t count, F f) {
 
 template <class Load>
 HWY_INLINE DoubleSums SumInTrees(int64_t count, Load load) {
-  DoubleSums sums = NoSums();
+  DoubleSums sums;
   ForTrees(count, [&](int64_t first, auto size)
                       HWY_ATTR { sums.Add(SumTree<size>(first, load)); });
   return sums;
@@ -108,7 +108,7 @@ HWY_INLINE DoubleSums SumInTrees(int64_t count, Load load) {
 
 template <class Load>
 HWY_INLINE DoubleSums SumInDouble(int64_t count, Load load) {
-  DoubleSums sums = NoSums();
+  DoubleSums sums;
   for (int64_t i = 0; i < count; ++i) sums.Add(load(i));
   return sums;
 }
@@ -116,7 +116,7 @@ HWY_INLINE DoubleSums SumInDouble(int64_t count, Load load) {
 template <class Load>
 HWY_INLINE DoubleSums SumSquares(int64_t count, Load load) {
   // Four running sums, so that the additions need not wait for each other.
-  DoubleSums even = NoSums(), odd = NoSums();
+  DoubleSums even, odd;
   const auto add = [](const DoubleSums& x, DoubleSums& sums)
                        HWY_ATTR { sums.AddProduct(x, x); };
   int64_t i = 0;
@@ -143,7 +143,7 @@ HWY_INLINE DoubleSums LargestOf(int64_t count, Load load) {
     odd = larger(load(i + 1), odd);
   }
   if (i < count) even = larger(load(i), even);
-  DoubleSums sums = NoSums();
+  DoubleSums sums;
   sums.Add(larger(odd, even));
   return sums;
 }
@@ -229,11 +229,11 @@ HWY_INLINE DoubleSums ColumnSums(int64_t rows, Load load) {
 // memory, which is then read in longer runs.
 constexpr int kVectorsAtOnce = 4;
 
-// The plain sums of kVectorsAtOnce vectors of columns, each as ColumnSums has it.
+// Adds to `sums` the plain sums of kVectorsAtOnce vectors of columns, each as
+// ColumnSums has it.
 HWY_INLINE void SeveralColumnSums(int64_t rows, const float* x, int64_t step,
                                   DoubleSums* sums) {
   const int64_t lanes = hn::Lanes(Floats());
-  std::fill_n(sums, kVectorsAtOnce, NoSums());
   ForTrees(rows, [&](int64_t first, auto size) HWY_ATTR {
     for (int v = 0; v < kVectorsAtOnce; ++v) {
       const WholeVectors load = {x + v * lanes, step};
