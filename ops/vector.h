@@ -118,6 +118,17 @@ void LogSoftmaxColumns(const float* x, int64_t length, int64_t stride,
                        int64_t count, float* y);
 void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
                       int64_t count, float* y);
+// The derivatives of Softmax and LogSoftmax, times g: out = y (g - sum of g y)
+// with y = Softmax(x), and out = g - Softmax(x) sum of g; sums in double,
+// rounded once.
+void SoftmaxSlopeRows(const float* y, const float* g, int64_t rows,
+                      int64_t columns, float* out);
+void SoftmaxSlopeColumns(const float* y, const float* g, int64_t length,
+                         int64_t stride, int64_t count, float* out);
+void LogSoftmaxSlopeRows(const float* x, const float* g, int64_t rows,
+                         int64_t columns, float* out);
+void LogSoftmaxSlopeColumns(const float* x, const float* g, int64_t length,
+                            int64_t stride, int64_t count, float* out);
 // y = x - the mean of its row, in double, rounded once.
 void CenterRows(const float* x, int64_t rows, int64_t columns, float* y);
 // y = (x - mean) / sqrt(variance + epsilon) of its row, in the same way.

@@ -78,6 +78,48 @@ void SoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
   }
 }
 
+// The sum of g y of one row.
+HWY_INLINE float RowProductSum(const float* g, const float* y,
+                               int64_t columns) {
+  DoubleSums sums;
+  ForRow(y, columns, 0, [&](int64_t c, int64_t n, auto v) HWY_ATTR {
+    const auto gradient = LoadUpTo(g + c, n);
+    sums.AddProduct({LowerDoubles(gradient), UpperDoubles(gradient)},
+                    {LowerDoubles(v), UpperDoubles(v)});
+  });
+  return static_cast<float>(sums.Total());
+}
+
+void SoftmaxSlopeRows(const float* y, const float* g, int64_t rows,
+                      int64_t columns, float* out) {
+  const Floats d;
+  for (int64_t r = 0; r < rows;
+       ++r, y += columns, g += columns, out += columns) {
+    const auto sum = hn::Set(d, RowProductSum(g, y, columns));
+    ForRow(y, columns, 0, [&](int64_t c, int64_t n, auto v) HWY_ATTR {
+      StoreSome(hn::Mul(v, hn::Sub(LoadUpTo(g + c, n), sum)), n, out + c);
+    });
+  }
+}
+
+void LogSoftmaxSlopeRows(const float* x, const float* g, int64_t rows,
+                         int64_t columns, float* out) {
+  const Floats d;
+  for (int64_t r = 0; r < rows;
+       ++r, x += columns, g += columns, out += columns) {
+    const float sum = RowExpSum(x, columns, RowMax(x, columns), out);
+    DoubleSums gradients;
+    ForRow(g, columns, 0,
+           [&](int64_t, int64_t, auto v) HWY_ATTR { gradients.Add(v); });
+    const auto scale = hn::Set(d, 1 / sum);
+    const auto total = hn::Set(d, static_cast<float>(gradients.Total()));
+    ForRow(out, columns, 0, [&](int64_t c, int64_t n, auto e) HWY_ATTR {
+      StoreSome(hn::Sub(LoadUpTo(g + c, n), hn::Mul(hn::Mul(e, scale), total)),
+                n, out + c);
+    });
+  }
+}
+
 // log(sum of exp(x)) of one row, in two parts whose sum it is. Added up, they
 // would be rounded to the precision of max: logits near 10,000 would leave
 // nothing after the third digit of a loss.
@@ -189,6 +231,44 @@ void SoftmaxColumns(const float* x, int64_t length, int64_t stride,
     for (int64_t i = 0; i < length; ++i) {
       float* const row = y + c + i * stride;
       StoreSome(hn::Mul(LoadUpTo(row, n), scale), n, row);
+    }
+  });
+}
+
+void SoftmaxSlopeColumns(const float* y, const float* g, int64_t length,
+                         int64_t stride, int64_t count, float* out) {
+  ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
+    DoubleSums sums;
+    for (int64_t i = c; i < c + length * stride; i += stride) {
+      const auto v = LoadUpTo(y + i, n), gradient = LoadUpTo(g + i, n);
+      sums.AddProduct({LowerDoubles(gradient), UpperDoubles(gradient)},
+                      {LowerDoubles(v), UpperDoubles(v)});
+    }
+    const auto sum = sums.Rounded();
+    for (int64_t i = c; i < c + length * stride; i += stride) {
+      StoreSome(hn::Mul(LoadUpTo(y + i, n), hn::Sub(LoadUpTo(g + i, n), sum)),
+                n, out + i);
+    }
+  });
+}
+
+void LogSoftmaxSlopeColumns(const float* x, const float* g, int64_t length,
+                            int64_t stride, int64_t count, float* out) {
+  const Floats d;
+  ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
+    const auto max = ColumnMax(x + c, length, stride, n);
+    const auto sum =
+        ColumnExpSum(x + c, length, stride, n, max, out + c).Rounded();
+    DoubleSums gradients;
+    for (int64_t i = c; i < c + length * stride; i += stride) {
+      gradients.Add(LoadUpTo(g + i, n));
+    }
+    const auto scale = hn::Div(hn::Set(d, 1.0f), sum);
+    const auto total = gradients.Rounded();
+    for (int64_t i = c; i < c + length * stride; i += stride) {
+      StoreSome(hn::Sub(LoadUpTo(g + i, n),
+                        hn::Mul(hn::Mul(LoadUpTo(out + i, n), scale), total)),
+                n, out + i);
     }
   });
 }
@@ -339,6 +419,10 @@ HWY_EXPORT(LogSumExpRows);
 HWY_EXPORT(SoftmaxColumns);
 HWY_EXPORT(LogSoftmaxColumns);
 HWY_EXPORT(LogSumExpColumns);
+HWY_EXPORT(SoftmaxSlopeRows);
+HWY_EXPORT(SoftmaxSlopeColumns);
+HWY_EXPORT(LogSoftmaxSlopeRows);
+HWY_EXPORT(LogSoftmaxSlopeColumns);
 HWY_EXPORT(CrossEntropyRows);
 HWY_EXPORT(CrossEntropySlopeRows);
 HWY_EXPORT(ProbabilityCrossEntropyRows);
@@ -352,6 +436,23 @@ void LogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
 }
 void LogSumExpRows(const float* x, int64_t rows, int64_t columns, float* y) {
   HWY_DYNAMIC_DISPATCH(LogSumExpRows)(x, rows, columns, y);
+}
+void SoftmaxSlopeRows(const float* y, const float* g, int64_t rows,
+                      int64_t columns, float* out) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxSlopeRows)(y, g, rows, columns, out);
+}
+void LogSoftmaxSlopeRows(const float* x, const float* g, int64_t rows,
+                         int64_t columns, float* out) {
+  HWY_DYNAMIC_DISPATCH(LogSoftmaxSlopeRows)(x, g, rows, columns, out);
+}
+void SoftmaxSlopeColumns(const float* y, const float* g, int64_t length,
+                         int64_t stride, int64_t count, float* out) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxSlopeColumns)(y, g, length, stride, count, out);
+}
+void LogSoftmaxSlopeColumns(const float* x, const float* g, int64_t length,
+                            int64_t stride, int64_t count, float* out) {
+  HWY_DYNAMIC_DISPATCH(LogSoftmaxSlopeColumns)
+  (x, g, length, stride, count, out);
 }
 void SoftmaxColumns(const float* x, int64_t length, int64_t stride,
                     int64_t count, float* y) {

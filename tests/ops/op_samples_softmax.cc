@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "ops/op_table.h"
 #include "ops/ops.h"
 #include "tests/ops/op_samples_internal.h"
 
@@ -105,6 +106,46 @@ void AddLines(SampleTable* table) {
   }
 }
 
+// The derivatives, which are ops of their own. A softmax's operand may be
+// anything.
+void AddSlopes(SampleTable* table) {
+  struct Case {
+    const char* name;
+    Shape shape;
+    int axis = -1;
+    Differentiated differentiated = Differentiated::kTwice;
+  };
+  constexpr Differentiated kCompiled = Differentiated::kCompiled;
+  for (const char* const op : {"SoftmaxSlope", "LogSoftmaxSlope"}) {
+    for (const Case& c :
+         std::vector<Case>{{"ordinary", {4, 5}},
+                           {"first_axis", {4, 5}, 0},
+                           {"middle_axis", {2, 3, 4}, 1},
+                           {"wide", {3, 5, 37}, -2},
+                           {"one_class", {4, 1}},
+                           {"batch", {kBatch, 3}},
+                           {"of_the_batch", {kBatch, 3}, 0},
+                           {"empty", {0, 5}},
+                           {"empty_columns", {5, 0}, 0},
+                           {"many_classes", {3, 300}, -1, kCompiled},
+                           {"chunks", {4001, 10}, -1, kCompiled},
+                           {"chunks_columns", {10, 4001}, 0, kCompiled}}) {
+      table->Add({.op = op,
+                  .name = c.name,
+                  .inputs = {Floats(c.shape, -2, 2), Floats(c.shape, -1, 1)},
+                  .build =
+                      [op, axis = c.axis](const SampleOperands& in) {
+                        return in.graph->Append(*FindOp(op), {in.x[0], in.x[1]},
+                                                {.axis = axis}, in.loc);
+                      },
+                  .output = Float(c.shape),
+                  // Differences of numbers below 300.
+                  .tolerance = {8 * kRounding, 64 * kRounding},
+                  .differentiated = c.differentiated});
+    }
+  }
+}
+
 // Where all is -infinity: nothing, with derivatives 0. An infinity takes all.
 void AddInfiniteRows(SampleTable* table) {
   table->Add({.op = "LogSumExp",
@@ -155,6 +196,7 @@ void AddLineErrors(SampleTable* table) {
 
 void AddSoftmaxSamples(SampleTable* table) {
   AddLines(table);
+  AddSlopes(table);
   AddInfiniteRows(table);
   AddLineErrors(table);
 }

@@ -93,6 +93,7 @@ const std::set<std::string>& CannotFail() {
                                 "GeluTanh",
                                 "GeluTanhSlope",
                                 "LeakyReluGradient",
+                                "LogSoftmaxSlope",
                                 "MatMulOfRows",
                                 "MeanParts",
                                 "MeanSquareTo",
@@ -108,6 +109,7 @@ const std::set<std::string>& CannotFail() {
                                 "SigmoidSlope",
                                 "SiluSlope",
                                 "SoftmaxCrossEntropySlope",
+                                "SoftmaxSlope",
                                 "StopGradient",
                                 "TanhSlope"};
   return *ops;
