@@ -134,6 +134,7 @@ TimedCalls Calls() {
       {"sin", [](const O& o) { return Sin(o.x); }},
       {"erf", [](const O& o) { return Erf(o.x); }},
       {"pow", [](const O& o) { return Pow(o.positive, o.b); }},
+      {"pow_3", [](const O& o) { return Pow(o.x, 3); }},
       {"clip", [](const O& o) { return Clip(o.x, -0.5, 0.5); }},
       {"maximum", [](const O& o) { return Maximum(o.x, o.b); }},
       {"greater", [](const O& o) { return Greater(o.x, o.b); }},

@@ -91,6 +91,8 @@ Var Pow(Var base, double exponent, Loc loc) {
     if (exponent == 1) return base;
     if (exponent == 2) return Square(base, loc);
     if (exponent == -1) return Reciprocal(base, loc);
+    // Rounded twice, which is no more than Pow's own error.
+    if (exponent == 3) return Mul(Square(base, loc), base, loc);
   }
   return Pow(base, Fill(base.graph(), {}, exponent, DType::kFloat32, loc), loc);
 }
