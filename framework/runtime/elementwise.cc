@@ -19,6 +19,10 @@ namespace {
 // KiB of the smallest first-level cache in use, and the cost of calling a block
 // (some 5 ns) is small beside its work (some 40 ns).
 constexpr int64_t kBlock = 512;
+// The same of what is all machine code, which keeps values in registers: a row
+// that repeats within a block is laid out for it, and a call sets up its
+// pointers anew.
+constexpr int64_t kCompiledBlock = 2048;
 // Elements times instructions of a chunk: some 3 µs from the caches.
 constexpr int64_t kWorkPerChunk = 32 * 1024;
 
@@ -164,7 +168,6 @@ class ElementwiseKernel : public Kernel {
   }
 
  private:
-  static constexpr size_t kSlotBytes = kBlock * sizeof(float);
   // Of a value's last elements, fewer than a vector.
   static constexpr size_t kRestBytes = 64;
 
@@ -189,11 +192,11 @@ class ElementwiseKernel : public Kernel {
   }
 
   std::byte* Slot(const KernelArguments& arguments, int index) const {
-    return arguments.scratch + PointerBytes() + index * kSlotBytes;
+    return arguments.scratch + PointerBytes() + index * most_ * sizeof(float);
   }
   // Behind the slots: the pointers for the last elements, and their memory.
   size_t RestAt() const {
-    return PointerBytes() + slots_ * kSlotBytes +
+    return PointerBytes() + slots_ * most_ * sizeof(float) +
            (has_rests_ ? RoundUpToAlignment(Values() * sizeof(void*)) : 0);
   }
 
@@ -255,6 +258,7 @@ class ElementwiseKernel : public Kernel {
     in_blocks_.assign(Values(), false);
     for (const Step& step : steps_) {
       if (step.function != nullptr) continue;
+      most_ = kBlock;
       for (const int input : code_.instructions[step.begin].inputs) {
         in_blocks_[input] = true;
       }
@@ -270,7 +274,7 @@ class ElementwiseKernel : public Kernel {
       } else if (period > 0) {
         operand.period = period;
         const bool is_pattern =
-            period == 1 || (period <= kBlock && runs == Runs::kAny);
+            period == 1 || (period <= most_ && runs == Runs::kAny);
         operand.access = is_pattern ? Access::kPattern : Access::kRow;
       } else {
         SetSteps(type.shape, code_.shape, &operand);
@@ -287,7 +291,7 @@ class ElementwiseKernel : public Kernel {
         row_ = row_ == 0 ? operand.period : std::min(row_, operand.period);
       }
     }
-    block_ = kBlock / block_period_ * block_period_;
+    block_ = most_ / block_period_ * block_period_;
   }
 
   // Gives each value in memory that has none of its own a slot of the scratch,
@@ -343,7 +347,7 @@ class ElementwiseKernel : public Kernel {
 
   // Lays out what is the same for all blocks, of up to `count` elements.
   Lists Prepare(const KernelArguments& arguments, int64_t count) const {
-    count = std::min(count, kBlock);
+    count = std::min(count, block_);
     void** const at = reinterpret_cast<void**>(arguments.scratch);
     for (size_t k = 0; k < operands_.size(); ++k) {
       const Operand& operand = operands_[k];
@@ -354,7 +358,7 @@ class ElementwiseKernel : public Kernel {
       at[k] = Slot(arguments, operand.slot);
       if (operand.access != Access::kPattern) continue;
       const size_t bytes = operand.period * operand.element_bytes;
-      const size_t limit = block_ * operand.element_bytes;
+      const size_t limit = count * operand.element_bytes;
       for (size_t offset = 0; offset < limit; offset += bytes) {
         std::memcpy(static_cast<std::byte*>(at[k]) + offset,
                     arguments.inputs[k], bytes);
@@ -506,7 +510,8 @@ class ElementwiseKernel : public Kernel {
       result_slots_;  // Of each instruction; kNoSlot if it has none.
   int64_t elements_ = 0;
   int64_t block_period_ = 1;
-  int64_t block_ = kBlock;
+  int64_t most_ = kCompiledBlock;  // Elements of a block.
+  int64_t block_ = 0;              // The same in whole periods.
   int64_t row_ = 0;  // The shortest period of kRow; 0 if there is none.
   size_t max_inputs_ = 0;
   int slots_ = 0;

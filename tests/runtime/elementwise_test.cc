@@ -190,7 +190,8 @@ void ExpectStretched(const Shape& shape, const std::vector<Shape>& operands) {
 }
 
 TEST(ElementwiseTest, SweepsOverAnyNumberOfElements) {
-  for (int64_t elements : {0, 1, 2, 511, 512, 513, 1023, 1024, 1025, 5000}) {
+  for (int64_t elements :
+       {0, 1, 2, 511, 512, 513, 1023, 1024, 1025, 2047, 2048, 2049, 10'000}) {
     ExpectStretched({elements}, {{elements}, {elements}});
   }
 }
@@ -204,7 +205,7 @@ TEST(ElementwiseTest, StretchesAScalar) {
 }
 
 TEST(ElementwiseTest, RepeatsARowThatFitsABlock) {
-  for (int64_t row : {1, 2, 7, 10, 128, 500, 511, 512}) {
+  for (int64_t row : {1, 2, 7, 10, 128, 500, 511, 512, 1000, 2047, 2048}) {
     ExpectStretched({20, row}, {{20, row}, {row}});
     ExpectStretched({20, row}, {{1, row}, {20, row}});
   }
@@ -218,7 +219,7 @@ TEST(ElementwiseTest, RepeatsRowsOfSeveralLengths) {
 }
 
 TEST(ElementwiseTest, ReadsARowThatIsLongerThanABlock) {
-  for (int64_t row : {513, 600, 1024, 1500}) {
+  for (int64_t row : {513, 600, 1024, 1500, 2049, 5000}) {
     ExpectStretched({5, row}, {{5, row}, {row}});
     ExpectStretched({5, row}, {{row}, {1, row}, {}});
   }
