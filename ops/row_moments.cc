@@ -60,19 +60,28 @@ HWY_INLINE void ForTwoRowsInDouble(const float* x, const float* g,
       });
 }
 
-HWY_INLINE double RowMean(const float* x, int64_t columns) {
+// The total of what add(lanes used, numbers, sums) adds for each vector of a
+// row, to two sums in turns, which need not wait for each other.
+template <class F>
+HWY_INLINE double RowTotal(const float* x, int64_t columns, F add) {
   const int64_t lanes = hn::Lanes(Floats());
   DoubleSums even, odd;
   int64_t c = 0;
   for (; c + 2 * lanes <= columns; c += 2 * lanes) {
-    even.Add(LoadDoubles(x + c));
-    odd.Add(LoadDoubles(x + c + lanes));
+    add(lanes, LoadDoubles(x + c), even);
+    add(lanes, LoadDoubles(x + c + lanes), odd);
   }
   ForRowInDouble(x + c, columns - c,
-                 [&](int64_t, int64_t, const DoubleSums& v)
-                     HWY_ATTR { even.Add(v); });
+                 [&](int64_t, int64_t n, const DoubleSums& v)
+                     HWY_ATTR { add(n, v, even); });
   even.Add(odd);
-  return even.Total() / static_cast<double>(columns);
+  return even.Total();
+}
+
+HWY_INLINE double RowMean(const float* x, int64_t columns) {
+  const auto add = [](int64_t, const DoubleSums& v, DoubleSums& sums)
+                       HWY_ATTR { sums.Add(v); };
+  return RowTotal(x, columns, add) / static_cast<double>(columns);
 }
 
 HWY_INLINE DoubleSums FromMean(const DoubleSums& v, DoubleVector mean) {
@@ -96,15 +105,14 @@ HWY_INLINE DoubleSums FirstLanes(const DoubleSums& v, int64_t n) {
 HWY_INLINE double RowScale(const float* x, int64_t columns, double mean,
                            double epsilon) {
   const auto means = hn::Set(Doubles(), mean);
-  DoubleSums squares;
-  ForRowInDouble(x, columns,
-                 [&](int64_t, int64_t n, const DoubleSums& v) HWY_ATTR {
-                   // Padding is no part of the row.
-                   const DoubleSums part = FirstLanes(FromMean(v, means), n);
-                   squares.AddProduct(part, part);
-                 });
-  return 1 /
-         std::sqrt(squares.Total() / static_cast<double>(columns) + epsilon);
+  const auto add = [means](int64_t n, const DoubleSums& v,
+                           DoubleSums& squares) HWY_ATTR {
+    // Padding is no part of the row.
+    const DoubleSums part = FirstLanes(FromMean(v, means), n);
+    squares.AddProduct(part, part);
+  };
+  const double squares = RowTotal(x, columns, add);
+  return 1 / std::sqrt(squares / static_cast<double>(columns) + epsilon);
 }
 
 // Mean and scale of a short row.
