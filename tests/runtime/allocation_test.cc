@@ -4,8 +4,8 @@
 //
 // oneDNN's execution of a primitive allocates a small map of its arguments, and
 // its dnnl_sgemm space for copies of the matrices, which its public interface
-// cannot avoid. What happens inside it is counted
-// apart, and must be the same for every step.
+// cannot avoid. What happens inside it is counted apart, and must be the same
+// for every step.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
