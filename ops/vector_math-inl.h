@@ -271,13 +271,14 @@ HWY_INLINE NormalTail<V> VectorNormalTail(D d, V x) {
   return {a, GaussianOf(d, a, hn::Set(d, -0.5f)), ratio};
 }
 
-// x P(X < x): Gelu, as max(x, 0) - a P(X > a).
+// x P(X < x): Gelu, as max(x, 0) - a P(X > a). (-0 - 0 is the limit's -0.)
 template <class D, class V>
 HWY_INLINE V VectorGelu(D d, V x) {
   const NormalTail<V> tail = VectorNormalTail(d, x);
   // In this order: density times ratio is below float32 before y is.
-  return hn::NegMulAdd(hn::Mul(tail.a, tail.ratio), tail.density,
-                       hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x));
+  return hn::NegMulAdd(
+      hn::Mul(tail.a, tail.ratio), tail.density,
+      hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Set(d, -0.0f), x));
 }
 
 // P(X < x) + x density(x), its derivative.
