@@ -192,11 +192,12 @@ class ElementwiseKernel : public Kernel {
   }
 
   std::byte* Slot(const KernelArguments& arguments, int index) const {
-    return arguments.scratch + PointerBytes() + index * most_ * sizeof(float);
+    return arguments.scratch + PointerBytes() +
+           index * max_block_ * sizeof(float);
   }
   // Behind the slots: the pointers for the last elements, and their memory.
   size_t RestAt() const {
-    return PointerBytes() + slots_ * most_ * sizeof(float) +
+    return PointerBytes() + slots_ * max_block_ * sizeof(float) +
            (has_rests_ ? RoundUpToAlignment(Values() * sizeof(void*)) : 0);
   }
 
@@ -258,7 +259,7 @@ class ElementwiseKernel : public Kernel {
     in_blocks_.assign(Values(), false);
     for (const Step& step : steps_) {
       if (step.function != nullptr) continue;
-      most_ = kBlock;
+      max_block_ = kBlock;
       for (const int input : code_.instructions[step.begin].inputs) {
         in_blocks_[input] = true;
       }
@@ -274,7 +275,8 @@ class ElementwiseKernel : public Kernel {
       } else if (period > 0) {
         operand.period = period;
         const bool is_pattern =
-            period == 1 || (period <= most_ && runs == Runs::kAny);
+            period == 1 ||
+            (period <= std::max(kBlock, max_block_ / 2) && runs == Runs::kAny);
         operand.access = is_pattern ? Access::kPattern : Access::kRow;
       } else {
         SetSteps(type.shape, code_.shape, &operand);
@@ -291,7 +293,7 @@ class ElementwiseKernel : public Kernel {
         row_ = row_ == 0 ? operand.period : std::min(row_, operand.period);
       }
     }
-    block_ = most_ / block_period_ * block_period_;
+    block_ = max_block_ / block_period_ * block_period_;
   }
 
   // Gives each value in memory that has none of its own a slot of the scratch,
@@ -510,8 +512,8 @@ class ElementwiseKernel : public Kernel {
       result_slots_;  // Of each instruction; kNoSlot if it has none.
   int64_t elements_ = 0;
   int64_t block_period_ = 1;
-  int64_t most_ = kCompiledBlock;  // Elements of a block.
-  int64_t block_ = 0;              // The same in whole periods.
+  int64_t max_block_ = kCompiledBlock;  // Elements of a block.
+  int64_t block_ = 0;                   // The same in whole periods.
   int64_t row_ = 0;  // The shortest period of kRow; 0 if there is none.
   size_t max_inputs_ = 0;
   int slots_ = 0;
