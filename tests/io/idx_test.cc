@@ -258,7 +258,7 @@ TEST(IdxTest, RefusesSizesThatNoTensorHas) {
 }
 
 TEST(IdxTest, AllocatesForWhatAFileHoldsNotForWhatItClaims) {
-  // 2^62 bytes, which no machine would give.
+  // 2^40 bytes, which no machine would give.
   const std::string bytes = Idx({0x100000, 0x100000}, "abc");
   const std::string message =
       "byte 12: expected 1099511627776 bytes of elements for "

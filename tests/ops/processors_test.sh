@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs tests of values and of compiled gradients with the vector code (tests/at_most_target.cc) and the products of
-# older processors, the four kinds that there is code for. A better one than this is run as this one. None of the four
-# has products of bfloat16.
+# older processors of four kinds. One that is better than this is run as this one. None of the four has products of
+# bfloat16.
 set -euo pipefail
 cd "$(dirname "$0")"
 

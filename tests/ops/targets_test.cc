@@ -1,6 +1,7 @@
 // Which ops have the same bits whatever the processor: each row of the sample
 // table, its value and its gradients, by each of the instruction sets that
-// Highway has code for here. (What oneDNN makes of them: processors_test.)
+// Highway has code for here. Passes of machine code have the bits of the blocks
+// (lane_code_test); what oneDNN makes of older processors: processors_test.
 #include "hwy/targets.h"
 
 #include <gtest/gtest.h>
@@ -87,6 +88,7 @@ std::set<std::string> DependOnWidth() {
   return {"BatchNorm",
           "BatchNormInference",
           "Div",
+          "LogSoftmaxSlope",
           "Max",
           "MeanParts",
           "MeanSquareTo",
@@ -96,7 +98,8 @@ std::set<std::string> DependOnWidth() {
           "NormaliseRowsSlope",
           "Pow",
           "Softmax",
-          "SoftmaxCrossEntropySlope"};
+          "SoftmaxCrossEntropySlope",
+          "SoftmaxSlope"};
 }
 
 // Functions that a polynomial approximates, and normalisations: without fused
