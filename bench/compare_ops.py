@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Prints a table of ops beside libtorch's, on one thread, 1000 x 256 float32, timed in turns within one run.
+"""Prints a table of ops beside libtorch's, on one thread, of a float32 matrix, timed in turns within one run.
 
   bazel build -c opt //bench:tape_ops //bench:libtorch_ops
-  bench/compare_ops.py [--rounds=20] [--filter=rows] [--before=PROGRAM] [--libtorch=PROGRAM]
+  bench/compare_ops.py [--rounds=20] [--size=1000x256] [--filter=rows] [--before=PROGRAM] [--libtorch=PROGRAM]
 
 Microseconds a call: the minimum of the rounds, which take some 20 ms each and alternate between the programs. With
 --before, another build of tape_ops, ours has a column of its own for that. Without libtorch_ops, which needs Debian's
@@ -22,8 +22,8 @@ FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'bazel-b
 class Program:
     """A program that answers names by a round's microseconds (rounds.h)."""
 
-    def __init__(self, path):
-        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    def __init__(self, path, size):
+        self.process = subprocess.Popen([path] + size.split('x'), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL, text=True)
         self.best = {}
 
@@ -47,6 +47,7 @@ def mean(ratios):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rounds', type=int, default=20)
+    parser.add_argument('--size', default='1000x256', help='rows x columns')
     parser.add_argument('--filter', default='')
     parser.add_argument('--before', default='')
     parser.add_argument('--libtorch', default=os.path.join(FOLDER, 'libtorch_ops'))
@@ -56,7 +57,7 @@ def main():
         paths['before'] = arguments.before
     if os.path.exists(arguments.libtorch):
         paths['libtorch'] = arguments.libtorch
-    programs = {column: Program(path) for column, path in paths.items()}
+    programs = {column: Program(path, arguments.size) for column, path in paths.items()}
     shared = set.intersection(*(set(program.names()) for program in programs.values()))
     names = sorted(name for name in shared if re.search(arguments.filter, name))
     for _ in range(arguments.rounds):

@@ -1,5 +1,6 @@
-// libtorch_ops: the ops of tape_ops.cc by libtorch, on one thread, each by the form
-// that writes to a tensor made once, for compare_ops.py (rounds.h).
+// libtorch_ops [ROWS COLUMNS]: the ops of tape_ops.cc by libtorch, on one thread,
+// each by the form that writes to a tensor made once, for compare_ops.py
+// (rounds.h).
 #include <torch/torch.h>
 
 #include <string>
@@ -9,19 +10,20 @@
 
 namespace {
 
-tape::TimedCalls Calls() {
+tape::TimedCalls Calls(tape::MatrixSize size) {
   at::set_num_threads(1);
-  const auto floats = [](double low, double high) {
-    return at::rand({1000, 256}) * (high - low) + low;
+  const int64_t rows = size.rows, columns = size.columns;
+  const auto floats = [=](double low, double high) {
+    return at::rand({rows, columns}) * (high - low) + low;
   };
   const at::Tensor x = floats(-1, 1), b = floats(-1, 1), gy = floats(-1, 1);
-  const at::Tensor positive = floats(0.1, 2), row = at::rand({256}) * 2 - 1;
-  const at::Tensor labels = at::randint(256, {1000}, at::kLong);
-  const at::Tensor indices = at::randint(1000, {1000}, at::kLong);
-  const at::Tensor condition = at::randint(2, {1000, 256}, at::kLong) == 1;
+  const at::Tensor positive = floats(0.1, 2), row = at::rand({columns}) * 2 - 1;
+  const at::Tensor labels = at::randint(columns, {rows}, at::kLong);
+  const at::Tensor indices = at::randint(rows, {rows}, at::kLong);
+  const at::Tensor condition = at::randint(2, {rows, columns}, at::kLong) == 1;
   const at::Tensor exponential = at::exp(x);
   const auto empty = [] { return at::empty({0}); };
-  at::Tensor y = at::empty({1000, 256});
+  at::Tensor y = at::empty({rows, columns});
   tape::TimedCalls calls;
   const auto add = [&](const std::string& name, auto call) {
     at::Tensor out = empty(), other = empty();
@@ -40,7 +42,7 @@ tape::TimedCalls Calls() {
   ADD("softplus", at::softplus_out(out, x));
   ADD("softmax", at::_softmax_out(out, x, 1, false));
   ADD("log_softmax", at::_log_softmax_out(out, x, 1, false));
-  ADD("layer_norm", at::native_layer_norm(x, {256}, row, row, 1e-5));
+  ADD("layer_norm", at::native_layer_norm(x, {columns}, row, row, 1e-5));
   // Each with its value.
   ADD("gradient/relu", at::clamp_min_out(other, x, 0),
       at::threshold_backward_out(out, gy, x, 0));
@@ -59,8 +61,8 @@ tape::TimedCalls Calls() {
   ADD("gradient/log_softmax", at::_log_softmax_out(other, x, 1, false),
       at::_log_softmax_backward_data_out(out, gy, other, 1, at::kFloat));
   ADD("gradient/layer_norm", {
-    const auto made = at::native_layer_norm(x, {256}, row, row, 1e-5);
-    at::native_layer_norm_backward(gy, x, {256}, std::get<1>(made),
+    const auto made = at::native_layer_norm(x, {columns}, row, row, 1e-5);
+    at::native_layer_norm_backward(gy, x, {columns}, std::get<1>(made),
                                    std::get<2>(made), row, row,
                                    {true, false, false});
   });
@@ -101,7 +103,7 @@ tape::TimedCalls Calls() {
   typed("select", empty(), [=](at::Tensor&) { at::where(condition, x, b); });
   typed("argmax_rows", at::empty({0}, at::kLong),
         [=](at::Tensor& out) { at::argmax_out(out, x, 1); });
-  typed("transpose", at::empty({256, 1000}),
+  typed("transpose", at::empty({columns, rows}),
         [=](at::Tensor& out) { out.copy_(x.t()); });
   typed("top_8", at::empty({0}, at::kLong), [=](at::Tensor& out) {
     static at::Tensor values = at::empty({0});
@@ -117,7 +119,7 @@ tape::TimedCalls Calls() {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
   const at::NoGradGuard no_gradients;
-  tape::ServeRounds(Calls());
+  tape::ServeRounds(Calls(tape::SizeFrom(argc, argv)));
 }

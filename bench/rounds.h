@@ -5,12 +5,25 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <map>
 #include <string>
 
 namespace tape {
+
+// The matrix that ops are timed on.
+struct MatrixSize {
+  int64_t rows = 1000, columns = 256;
+};
+
+// What the program's two arguments say, if it has them.
+inline MatrixSize SizeFrom(int argc, char** argv) {
+  if (argc != 3) return {};
+  return {std::atoll(argv[1]), std::atoll(argv[2])};
+}
 
 // What is timed, by name.
 using TimedCalls = std::map<std::string, std::function<void()>>;

@@ -1,5 +1,6 @@
-// tape_ops: ops and their gradients, each alone in a plan of one thread, on 1000 x
-// 256 float32, for compare_ops.py (rounds.h). "gradient/<op>" is the op and, besides,
+// tape_ops [ROWS COLUMNS]: ops and their gradients, each alone in a plan of one
+// thread, on 1000 x 256 float32 or another size, for compare_ops.py (rounds.h).
+// "gradient/<op>" is the op and, besides,
 // the derivative by x of the sum of gy times it.
 #include <cstdint>
 #include <cstdlib>
@@ -17,15 +18,13 @@
 namespace tape {
 namespace {
 
-constexpr int64_t kRows = 1000, kColumns = 256;
-
 // What ops are of.
 struct Operands {
   Var x, b;       // Floats on (-1, 1).
   Var positive;   // Floats on (0.1, 2).
-  Var row;        // [256], floats.
-  Var labels;     // int32 [1000], 0 to 255.
-  Var indices;    // int32 [1000], 0 to 999.
+  Var row;        // [columns], floats.
+  Var labels;     // int32 [rows], of columns.
+  Var indices;    // int32 [rows], of rows.
   Var condition;  // uint8.
 };
 
@@ -50,7 +49,8 @@ Tensor Ints(int64_t count, uint32_t bound) {
 }
 
 // A call that runs the plan of an op, or of its gradient.
-std::function<void()> CallOf(const Build& build, bool of_gradient) {
+std::function<void()> CallOf(const Build& build, bool of_gradient,
+                             MatrixSize size) {
   struct Made {
     Graph graph;
     std::vector<std::pair<Var, Tensor>> operands;
@@ -59,7 +59,7 @@ std::function<void()> CallOf(const Build& build, bool of_gradient) {
   };
   const auto made = std::make_shared<Made>();
   Graph& graph = made->graph;
-  const Shape shape = {kRows, kColumns};
+  const Shape shape = {size.rows, size.columns};
   const auto input = [&](const char* name, Tensor tensor) {
     const Var var = graph.Input(name, tensor.shape(), tensor.dtype());
     made->operands.emplace_back(var, std::move(tensor));
@@ -69,9 +69,9 @@ std::function<void()> CallOf(const Build& build, bool of_gradient) {
   operands.x = input("x", Floats(shape, -1, 1, 1));
   operands.b = input("b", Floats(shape, -1, 1, 2));
   operands.positive = input("positive", Floats(shape, 0.1, 2, 3));
-  operands.row = input("row", Floats({kColumns}, -1, 1, 4));
-  operands.labels = input("labels", Ints(kRows, kColumns));
-  operands.indices = input("indices", Ints(kRows, kRows));
+  operands.row = input("row", Floats({size.columns}, -1, 1, 4));
+  operands.labels = input("labels", Ints(size.rows, size.columns));
+  operands.indices = input("indices", Ints(size.rows, size.rows));
   Tensor condition(TensorType{DType::kUint8, shape});
   RandomStream random(8, 0);
   for (uint8_t& c : condition.values<uint8_t>()) c = random.Below(2);
@@ -94,15 +94,15 @@ std::function<void()> CallOf(const Build& build, bool of_gradient) {
   };
 }
 
-TimedCalls Calls() {
+TimedCalls Calls(MatrixSize size) {
   using O = Operands;
   TimedCalls calls;
   // Plans are made when they are first asked for.
   const auto add = [&](const std::string& name, const Build& build,
                        bool of_gradient) {
-    calls[name] = [build, of_gradient,
+    calls[name] = [build, of_gradient, size,
                    call = std::function<void()>()]() mutable {
-      if (call == nullptr) call = CallOf(build, of_gradient);
+      if (call == nullptr) call = CallOf(build, of_gradient, size);
       call();
     };
   };
@@ -170,4 +170,6 @@ TimedCalls Calls() {
 }  // namespace
 }  // namespace tape
 
-int main() { tape::ServeRounds(tape::Calls()); }
+int main(int argc, char** argv) {
+  tape::ServeRounds(tape::Calls(tape::SizeFrom(argc, argv)));
+}
