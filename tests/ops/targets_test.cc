@@ -81,66 +81,57 @@ bool HaveSameBits(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   return true;
 }
 
-// Sums and what consists of them: the order of the terms follows from how many
-// fit a vector. (Of Max and Min it is the sign of a zero, and the Pow, Mul and
-// Div of rows and columns have gradients that are sums.)
+// Sums and what consists of them: which terms are added first follows from how
+// many fit a vector. (Of Max and Min it is the sign of a zero, and the Pow, Mul
+// and Div of rows and columns have gradients that are sums.)
 std::set<std::string> DependOnWidth() {
   return {"BatchNorm",
           "BatchNormInference",
           "Div",
+          "Hinge",
+          "Huber",
+          "KlDivergence",
+          "LayerNorm",
+          "LogSoftmax",
           "LogSoftmaxSlope",
+          "LogSumExp",
           "Max",
+          "Mean",
+          "MeanAbsoluteError",
           "MeanParts",
           "MeanSquareTo",
+          "MeanSquaredError",
           "MeanTo",
           "Min",
           "Mul",
+          "Norm",
+          "NormTo",
+          "NormaliseRows",
           "NormaliseRowsSlope",
           "Pow",
+          "RowScale",
           "Softmax",
+          "SoftmaxCrossEntropy",
           "SoftmaxCrossEntropySlope",
-          "SoftmaxSlope"};
+          "SoftmaxSlope",
+          "Sum",
+          "SumTo",
+          "Variance"};
 }
 
-// Functions that a polynomial approximates, and normalisations: without fused
-// multiply-adds, which came with AVX2, they round more often. Below SSE4 Floor,
-// Ceil and Round lose the sign of a zero.
+// Functions that polynomials approximate: without fused multiply-adds, which
+// came with AVX2, they round more often. Below SSE4 Floor, Ceil and Round lose
+// the sign of a zero.
 std::set<std::string> DependOnFusing() {
-  return {"Ceil",
-          "Cos",
-          "Elu",
-          "Erf",
-          "Exp",
-          "Expm1",
-          "Floor",
-          "Gaussian",
-          "Gelu",
-          "GeluSlope",
-          "GeluTanh",
-          "GeluTanhSlope",
-          "KlDivergence",
-          "LayerNorm",
-          "Log",
-          "Log1p",
-          "LogSoftmax",
-          "LogSumExp",
-          "MeanAbsoluteError",
-          "MeanSquaredError",
-          "NormaliseRows",
-          "Round",
-          "RowScale",
-          "Selu",
-          "Sigmoid",
-          "SigmoidCrossEntropy",
-          "SigmoidError",
-          "SigmoidSlope",
-          "Silu",
-          "SiluSlope",
-          "Sin",
-          "SoftmaxCrossEntropy",
-          "Softplus",
-          "Tanh",
-          "TanhSlope"};
+  return {"Ceil",         "Cos",          "Elu",
+          "Erf",          "Exp",          "Expm1",
+          "Floor",        "Gaussian",     "Gelu",
+          "GeluSlope",    "GeluTanh",     "GeluTanhSlope",
+          "Log",          "Log1p",        "Round",
+          "Selu",         "Sigmoid",      "SigmoidCrossEntropy",
+          "SigmoidError", "SigmoidSlope", "Silu",
+          "SiluSlope",    "Sin",          "Softplus",
+          "Tanh",         "TanhSlope"};
 }
 
 TEST(TargetsTest, OnlyTheseOpsDependOnThem) {
