@@ -260,11 +260,6 @@ void AddSimple(std::vector<AccuracyRow>* table) {
           {{[](Real x) { return x * x; }, 1},
            {[](Real x) { return 2 * x; }},
            {[](Real) -> Real { return 2; }}}));
-  // Two products; of the derivative x^2 and 2 x x, and their sum.
-  add(Row("Pow, 3", [](Var x) { return Pow(x, 3); },
-          {{[](Real x) { return x * x * x; }, 2},
-           {[](Real x) { return 3 * x * x; }, 3, nullptr, 4},
-           {[](Real x) { return 6 * x; }, 3}}));
   // 1 / (2 y), and -(1 / (2 y)) / (2 y) twice over 2 y.
   add(Row("Sqrt", [](Var x) { return Sqrt(x); },
           {{[](Real x) { return std::sqrt(x); }, 1},
@@ -350,8 +345,8 @@ void AddFunctions(std::vector<AccuracyRow>* table) {
           {{cos, 6},
            {[](Real x) { return -std::sin(x); }, 6},
            {[](Real x) { return -std::cos(x); }, 6}}));
-  // VectorErf: coefficient, polynomial and result. The Gaussian is off by 2 ulp; scale and product are
-  // rounded; then 2 x, and the product.
+  // VectorErf: coefficient, polynomial and result. The Gaussian is off by 2 ulp;
+  // scale and product are rounded; then 2 x, and the product.
   constexpr Real kErf = 2 * std::numbers::inv_sqrtpi_v<Real>;
   add(Row("Erf", [](Var x) { return Erf(x); },
           {{[](Real x) { return std::erf(x); }, 3},
