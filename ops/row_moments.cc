@@ -24,11 +24,10 @@ using tape::HWY_NAMESPACE::DoubleSums;
 using tape::HWY_NAMESPACE::DoubleVector;
 using tape::HWY_NAMESPACE::Floats;
 using tape::HWY_NAMESPACE::FloatVector;
+using tape::HWY_NAMESPACE::InDouble;
 using tape::HWY_NAMESPACE::LoadDoubles;
 using tape::HWY_NAMESPACE::LoadSome;
-using tape::HWY_NAMESPACE::LowerDoubles;
 using tape::HWY_NAMESPACE::StoreSome;
-using tape::HWY_NAMESPACE::UpperDoubles;
 
 // What is shorter costs less without vectors.
 constexpr int64_t kShort = 8;
@@ -42,22 +41,22 @@ HWY_INLINE void ForRowInDouble(const float* x, int64_t columns, F f) {
   for (; c + lanes <= columns; c += lanes) f(c, lanes, LoadDoubles(x + c));
   if (c == columns) return;
   const FloatVector v = LoadSome(x + c, columns - c, 0);
-  f(c, columns - c, DoubleSums{LowerDoubles(v), UpperDoubles(v)});
+  f(c, columns - c, InDouble(v));
 }
 
 // The same for two rows at once.
 template <class F>
 HWY_INLINE void ForTwoRowsInDouble(const float* x, const float* g,
                                    int64_t columns, F f) {
-  ForRowInDouble(
-      x, columns, [&](int64_t at, int64_t n, const DoubleSums& v) HWY_ATTR {
-        if (n == static_cast<int64_t>(hn::Lanes(Floats()))) {
-          f(at, n, v, LoadDoubles(g + at));
-          return;
-        }
-        const FloatVector rest = LoadSome(g + at, n, 0);
-        f(at, n, v, DoubleSums{LowerDoubles(rest), UpperDoubles(rest)});
-      });
+  ForRowInDouble(x, columns,
+                 [&](int64_t at, int64_t n, const DoubleSums& v) HWY_ATTR {
+                   if (n == static_cast<int64_t>(hn::Lanes(Floats()))) {
+                     f(at, n, v, LoadDoubles(g + at));
+                     return;
+                   }
+                   const FloatVector rest = LoadSome(g + at, n, 0);
+                   f(at, n, v, InDouble(rest));
+                 });
 }
 
 // The total of what add(lanes used, numbers, sums) adds for each vector of a

@@ -24,6 +24,7 @@ using Floats = hn::ScalableTag<float>;
 
 using tape::HWY_NAMESPACE::DoubleSums;
 using tape::HWY_NAMESPACE::ForRow;
+using tape::HWY_NAMESPACE::InDouble;
 using tape::HWY_NAMESPACE::LoadSome;
 using tape::HWY_NAMESPACE::LoadUpTo;
 using tape::HWY_NAMESPACE::LowerDoubles;
@@ -83,9 +84,7 @@ HWY_INLINE float RowProductSum(const float* g, const float* y,
                                int64_t columns) {
   DoubleSums sums;
   ForRow(y, columns, 0, [&](int64_t c, int64_t n, auto v) HWY_ATTR {
-    const auto gradient = LoadUpTo(g + c, n);
-    sums.AddProduct({LowerDoubles(gradient), UpperDoubles(gradient)},
-                    {LowerDoubles(v), UpperDoubles(v)});
+    sums.AddProduct(InDouble(LoadUpTo(g + c, n)), InDouble(v));
   });
   return static_cast<float>(sums.Total());
 }
@@ -240,9 +239,8 @@ void SoftmaxSlopeColumns(const float* y, const float* g, int64_t length,
   ForColumns(count, [&](int64_t c, int64_t n) HWY_ATTR {
     DoubleSums sums;
     for (int64_t i = c; i < c + length * stride; i += stride) {
-      const auto v = LoadUpTo(y + i, n), gradient = LoadUpTo(g + i, n);
-      sums.AddProduct({LowerDoubles(gradient), UpperDoubles(gradient)},
-                      {LowerDoubles(v), UpperDoubles(v)});
+      sums.AddProduct(InDouble(LoadUpTo(g + i, n)),
+                      InDouble(LoadUpTo(y + i, n)));
     }
     const auto sum = sums.Rounded();
     for (int64_t i = c; i < c + length * stride; i += stride) {

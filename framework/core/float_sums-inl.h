@@ -139,6 +139,11 @@ struct DoubleSums {
   }
 };
 
+// A vector of floats in double.
+HWY_INLINE DoubleSums InDouble(FloatVector v) {
+  return {LowerDoubles(v), UpperDoubles(v)};
+}
+
 // As many numbers from x as there are lanes of float, in double. (To load the
 // halves takes less time than to take a vector apart.)
 HWY_INLINE DoubleSums LoadDoubles(const float* x) {

@@ -67,8 +67,7 @@ struct PartialVectors {
     return LoadSome(x + i * step, lanes, 0);
   }
   HWY_INLINE DoubleSums InDouble(int64_t i) const {
-    const FloatVector v = (*this)(i);
-    return {LowerDoubles(v), UpperDoubles(v)};
+    return tape::HWY_NAMESPACE::InDouble((*this)(i));
   }
   const float* x;
   int64_t step;
