@@ -153,9 +153,9 @@ void NeedMemoryForCode(size_t bytes) {
 }
 
 // What oneDNN takes at most, with room to spare: some 0.7 MB for a primitive,
-// and some 9 MB for its GEMM, twice that from oneDNN 3 on.
+// and for its GEMM some 18 MB where there is AVX-512.
 constexpr size_t kPrimitiveBytes = 4 << 20;
-constexpr size_t kGemmBytes = DNNL_VERSION_MAJOR >= 3 ? 32 << 20 : 16 << 20;
+constexpr size_t kGemmBytes = 32 << 20;
 
 // Makes oneDNN's code for products by its GEMM, which it would make, once for
 // the process, within the first of them to run: some 22 ms.
@@ -170,7 +170,7 @@ void MakeGemmCode() {
                         kSize, zeros.data(), kSize, 0, product.data(), kSize);
     };
     const dnnl_status_t status = multiply(kSize, 'N');
-    // oneDNN 3 has code of its own for few rows.
+    // There is code of its own for few rows.
     return status == dnnl_success ? multiply(4, 'T') : status;
   }();
   Check(made);

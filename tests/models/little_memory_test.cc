@@ -62,7 +62,7 @@ TEST_P(LittleMemoryTest, TrainsOrSaysThatThereIsNoMemory) {
   const std::string images = MakeFewImages();
   for (const int threads : {1, 2}) {
     int trained = 0, refused = 0;
-    for (int64_t megabytes = 50; trained < 3; megabytes += 5) {
+    for (int64_t megabytes = 50; trained < 3; ++megabytes) {
       ASSERT_LT(megabytes, 2000) << "expected some memory to be enough";
       const Outcome outcome = RunProgram(
           "models/train",
