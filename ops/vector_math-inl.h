@@ -25,15 +25,24 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // ---- Limits that let a NaN through, as Min and Max need not ----
 
+// On x86 they return their second operand if either is none.
 template <class D, class V>
 HWY_INLINE V AtMost(D d, V x, float high) {
   const V limit = hn::Set(d, high);
+#if HWY_ARCH_X86
+  return hn::Min(limit, x);
+#else
   return hn::IfThenElse(hn::Gt(x, limit), limit, x);
+#endif
 }
 template <class D, class V>
 HWY_INLINE V AtLeast(D d, V x, float low) {
   const V limit = hn::Set(d, low);
+#if HWY_ARCH_X86
+  return hn::Max(limit, x);
+#else
   return hn::IfThenElse(hn::Lt(x, limit), limit, x);
+#endif
 }
 
 // ---- Exponentials ----
@@ -49,10 +58,10 @@ HWY_INLINE V AddRest(V x, NoRest) {
   return x;
 }
 
-// e^r, where x + rest = n ln 2 + r with n as it is given and |r| < 0.35:
-// 1 + r + r^2 p(r), p fitted to 1e-8.
+// e^r - 1, where x + rest = n ln 2 + r with n as it is given and |r| < 0.35:
+// r + r^2 p(r), p fitted to 1e-8.
 template <class D, class V, class Rest>
-HWY_INLINE V ExpOfRest(D d, V x, Rest rest, V n) {
+HWY_INLINE V Expm1OfRest(D d, V x, Rest rest, V n) {
   // ln 2 in two parts, n times the first of which is exact.
   V r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
   r = AddRest(hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r), rest);
@@ -62,34 +71,39 @@ HWY_INLINE V ExpOfRest(D d, V x, Rest rest, V n) {
       hn::MulAdd(hn::Set(d, 0.008363178f), r, hn::Set(d, 0.0416665561f));
   V p = hn::MulAdd(hn::Set(d, 0.00139261817f), r2, high);
   p = hn::MulAdd(p, r2, low);
-  return hn::Add(hn::Set(d, 1.0f), hn::MulAdd(p, r2, r));
+  return hn::MulAdd(p, r2, r);
 }
 
-// e^(x + rest), |rest| < 1/4; off by less than 1 ulp: 2^n e^r.
+// e^(x + rest), |rest| < 1/4; off by less than 1 ulp: 2^n + 2^n (e^r - 1).
 template <class D, class V, class Rest>
 HWY_INLINE V ExpOfSum(D d, V x, Rest rest) {
   const hn::RebindToSigned<D> di;
+  // n is rounded to the unit of this number, and the sum's bits, shifted, are
+  // 2^n. Alike in both branches: no lane must depend on its neighbours.
+  const V unit = hn::Set(d, 0x1.8p23f + 127);
   const V log2_e = hn::Set(d, 1.44269504f);
-  const auto power = [&](auto exponent) HWY_ATTR {
-    return hn::BitCast(d,
-                       hn::ShiftLeft<23>(hn::Add(exponent, hn::Set(di, 127))));
+  const auto power = [&](auto bits) HWY_ATTR {
+    return hn::BitCast(d, hn::ShiftLeft<23>(bits));
   };
   const V sum = AddRest(x, rest);
   // As most are: 2^n and the result are numbers, and no denormal ones.
   if (HWY_LIKELY(hn::AllTrue(d, hn::Lt(hn::Abs(sum), hn::Set(d, 87.0f))))) {
-    const V n = hn::Round(hn::Mul(sum, log2_e));
-    return hn::Mul(ExpOfRest(d, x, rest, n), power(hn::ConvertTo(di, n)));
+    const V shifted = hn::MulAdd(sum, log2_e, unit);
+    const V scale = power(hn::BitCast(di, shifted));
+    const V n = hn::Sub(shifted, unit);
+    return hn::MulAdd(Expm1OfRest(d, x, rest, n), scale, scale);
   }
   // Below, the result is 0, and -inf would not be reduced.
   x = AtLeast(d, x, -104.0f);
-  V n = hn::Round(hn::Mul(AddRest(x, rest), log2_e));
+  V n = hn::Sub(hn::MulAdd(AddRest(x, rest), log2_e, unit), unit);
   // Beyond, the result is infinite already.
   n = hn::Min(n, hn::Set(d, 129.0f));
-  const V y = ExpOfRest(d, x, rest, n);
+  const V y = hn::Add(hn::Set(d, 1.0f), Expm1OfRest(d, x, rest, n));
   // In two factors, since 2^n alone may be beyond float32.
-  const auto n_int = hn::ConvertTo(di, n);
+  const auto n_int = hn::ConvertTo(di, n), bias = hn::Set(di, 127);
   const auto half = hn::ShiftRight<1>(n_int);
-  return hn::Mul(hn::Mul(y, power(half)), power(hn::Sub(n_int, half)));
+  return hn::Mul(hn::Mul(y, power(hn::Add(half, bias))),
+                 power(hn::Add(hn::Sub(n_int, half), bias)));
 }
 
 template <class D, class V>
@@ -150,7 +164,8 @@ HWY_INLINE V SafeLog1p(D d, V x) {
 
 // A polynomial in each of 16 pieces of the line: coefficient k of piece i is
 // [k][i].
-using Pieces = float[6][16];
+template <int coefficients>
+using Pieces = float[coefficients][16];
 
 // table[i] of 16 numbers, lane by lane.
 template <class D, class I>
@@ -172,19 +187,31 @@ HWY_INLINE hn::Vec<D> LookUp(D d, const float* table, I i) {
 
 // The value in each lane's piece (of other bits of `piece`, any one's), at this
 // distance from its left end.
-template <class D, class V, class I>
-HWY_INLINE V InPieces(D d, const Pieces& pieces, I piece, V distance) {
+template <class D, int coefficients, class V, class I>
+HWY_INLINE V InPieces(D d, const Pieces<coefficients>& pieces, I piece,
+                      V distance) {
   const auto i = hn::And(piece, hn::Set(hn::DFromV<I>(), 15));
-  V y = LookUp(d, pieces[5], i);
-  for (int k = 4; k >= 0; --k) {
+  V y = LookUp(d, pieces[coefficients - 1], i);
+  for (int k = coefficients - 2; k >= 0; --k) {
     y = hn::MulAdd(y, distance, LookUp(d, pieces[k], i));
   }
   return y;
 }
 
+// The value at |x|, limited to below 4, in pieces of 1/4 from 0.
+template <class D, int coefficients, class V>
+HWY_INLINE V InQuarters(D d, const Pieces<coefficients>& pieces, V x) {
+  const hn::RebindToSigned<D> di;
+  const V t = AtMost(d, hn::Abs(x), 3.99999976f);
+  const auto piece = hn::ConvertTo(di, hn::Mul(t, hn::Set(d, 4.0f)));
+  const V distance =
+      hn::NegMulAdd(hn::ConvertTo(d, piece), hn::Set(d, 0.25f), t);
+  return InPieces(d, pieces, piece, distance);
+}
+
 // Pieces of 1/4 from 0 to 4, by interpolation at Chebyshev's points: off by at
 // most 1.1 * 2^-24 of erf, coefficients rounded.
-constexpr Pieces kErf = {
+constexpr Pieces<6> kErf = {
     {0.0f, 0.2763264f, 0.5204999f, 0.71115565f, 0.8427008f, 0.92290014f,
      0.96610516f, 0.9866717f, 0.9953223f, 0.9985373f, 0.999593f, 0.9998994f,
      0.9999779f, 0.9999957f, 0.9999993f, 0.9999999f},
@@ -210,21 +237,82 @@ constexpr Pieces kErf = {
      4.0335097e-05f, 8.398558e-06f},
 };
 
+// From 4 on, float32's erf is 1.
 template <class D, class V>
 HWY_INLINE V VectorErf(D d, V x) {
-  const hn::RebindToSigned<D> di;
-  // From there on, float32's erf is 1.
-  const V t = AtMost(d, hn::Abs(x), 3.99999976f);
-  const auto piece = hn::ConvertTo(di, hn::Mul(t, hn::Set(d, 4.0f)));
-  const V distance =
-      hn::NegMulAdd(hn::ConvertTo(d, piece), hn::Set(d, 0.25f), t);
-  return hn::CopySign(InPieces(d, kErf, piece, distance), x);
+  return hn::CopySign(InQuarters(d, kErf, x), x);
 }
+
+// P(X > a) for a standard normal X, in pieces of 1/4 from 0 to 4: off by at most
+// 2.2 * 2^-24 of it, coefficients rounded.
+constexpr Pieces<7> kNormalTail = {
+    {0.5f, 0.40129367f, 0.30853754f, 0.22662735f, 0.15865526f, 0.10564978f,
+     0.0668072f, 0.040059157f, 0.022750132f, 0.012224473f, 0.0062096654f,
+     0.0029797633f, 0.001349898f, 0.00057702506f, 0.00023262909f,
+     8.8417284e-05f},
+    {-0.3989423f, -0.38666812f, -0.35206532f, -0.30113742f, -0.24197072f,
+     -0.18264908f, -0.1295176f, -0.08627732f, -0.053990968f, -0.031739652f,
+     -0.017528301f, -0.009093563f, -0.0044318484f, -0.002029048f,
+     -0.0008726826f, -0.00035259558f},
+    {2.1231894e-07f, 0.048333645f, 0.08801634f, 0.11292643f, 0.12098521f,
+     0.11415554f, 0.09713812f, 0.07549264f, 0.053991005f, 0.03570716f,
+     0.02191042f, 0.012503674f, 0.006647782f, 0.003297202f, 0.0015271896f,
+     0.00066111144f},
+    {0.06648527f, 0.060413703f, 0.04400801f, 0.021960448f, 3.7258874e-06f,
+     -0.017120061f, -0.026981018f, -0.029657628f, -0.02699637f, -0.021491632f,
+     -0.015338311f, -0.009946709f, -0.0059093605f, -0.0032337753f,
+     -0.0016361573f, -0.00076749927f},
+    {5.8580972e-05f, -0.011794511f, -0.020167783f, -0.022966333f, -0.020206694f,
+     -0.01371278f, -0.0060923137f, 0.0003905341f, 0.004509181f, 0.0061513404f,
+     0.00594613f, 0.0047612446f, 0.0033265967f, 0.0020777422f, 0.0011758223f,
+     0.0006079664f},
+    {-0.010319329f, -0.008696018f, -0.0046082647f, 0.0003059797f, 0.0042805998f,
+     0.0062122545f, 0.0059976648f, 0.004330741f, 0.002193524f, 0.0003788678f,
+     -0.00073819887f, -0.0011665687f, -0.0011248182f, -0.0008650199f,
+     -0.00057060085f, -0.0003331066f},
+    {0.0010166445f, 0.0026280368f, 0.003194332f, 0.002615932f, 0.0013055998f,
+     -9.458499e-05f, -0.0010608173f, -0.00139242f, -0.0012004732f,
+     -0.0007520122f, -0.00029924331f, 1.5637223e-05f, 0.00016577134f,
+     0.00019339743f, 0.00015826977f, 0.00010648343f},
+};
+
+// P(X > a) - a density(a), likewise: off by at most 1.3 * 2^-24 of it, and of
+// a density(a) / 16 around 0.75, where it is 0.
+constexpr Pieces<7> kNormalSlope = {
+    {0.5f, 0.30462664f, 0.13250488f, 0.0007742782f, -0.08331547f, -0.12266158f,
+     -0.1274692f, -0.11092615f, -0.0852318f, -0.059189744f, -0.037611086f,
+     -0.022027534f, -0.011945647f, -0.0060173813f, -0.0028217603f,
+     -0.0012338165f},
+    {-0.7978846f, -0.74916947f, -0.6161143f, -0.43288505f, -0.2419707f,
+     -0.07990896f, 0.0323794f, 0.09166965f, 0.10798193f, 0.09720267f,
+     0.07449527f, 0.05058294f, 0.03102294f, 0.017373726f, 0.0089449985f,
+     0.004253186f},
+    {1.6795549e-06f, 0.1903141f, 0.33006096f, 0.38818383f, 0.3629548f,
+     0.27825361f, 0.1699917f, 0.07077474f, 5.459995e-07f, -0.03793838f,
+     -0.049298156f, -0.04454425f, -0.03323896f, -0.021637997f, -0.0125994235f,
+     -0.0066525196f},
+    {0.2659211f, 0.22981428f, 0.13569804f, 0.019044228f, -0.080625616f,
+     -0.13684757f, -0.14435449f, -0.11588794f, -0.072001055f, -0.03073734f,
+     -0.0020130621f, 0.012509608f, 0.016252372f, 0.014080277f, 0.00993749f,
+     0.0060722297f},
+    {0.00046411532f, -0.06949281f, -0.11237613f, -0.11444543f, -0.08101548f,
+     -0.031190773f, 0.013613934f, 0.039787762f, 0.045142077f, 0.03599949f,
+     0.021393966f, 0.0083322f, -2.5549301e-05f, -0.0037040238f, -0.0042584827f,
+     -0.003373035f},
+    {-0.062585056f, -0.049490362f, -0.01799389f, 0.016315421f, 0.03840784f,
+     0.041672457f, 0.029609198f, 0.011552297f, -0.0035753634f, -0.011319581f,
+     -0.012035073f, -0.00871774f, -0.0045069642f, -0.0012883194f, 0.0004337658f,
+     0.0009818629f},
+    {0.008089062f, 0.020110887f, 0.022246292f, 0.014643848f, 0.00255559f,
+     -0.0075118295f, -0.011657902f, -0.009978329f, -0.0052689495f,
+     -0.000656686f, 0.0020700325f, 0.002743921f, 0.0021448873f, 0.001174856f,
+     0.0003931221f, -3.5498e-05f},
+};
 
 // P(X > a) / e^(-a^2/2) for a standard normal X: the Mills ratio over sqrt(2
 // pi). The pieces are a + 1 in [1, 1.25), [1.25, 1.5), …, [14, 16), four for each
 // power of two: off by at most 1.7 * 2^-24 of it.
-constexpr Pieces kNormalRatio = {
+constexpr Pieces<6> kNormalRatio = {
     {0.5f, 0.4140321f, 0.34961882f, 0.30023247f, 0.2615783f, 0.20578067f,
      0.168102f, 0.14133133f, 0.12151394f, 0.094410636f, 0.0769193f, 0.06477931f,
      0.055893477f, 0.04379879f, 0.03597489f, 0.030509414f},
@@ -271,23 +359,35 @@ HWY_INLINE NormalTail<V> VectorNormalTail(D d, V x) {
   return {a, GaussianOf(d, a, hn::Set(d, -0.5f)), ratio};
 }
 
+// `near` where |x| < 4, and `far` of the normal distribution's tail elsewhere,
+// where numbers seldom are.
+template <class D, class V, class Far>
+HWY_INLINE V NearOrFar(D d, V x, V near, Far far) {
+  const auto is_near = hn::Lt(hn::Abs(x), hn::Set(d, 4.0f));
+  if (HWY_LIKELY(hn::AllTrue(d, is_near))) return near;
+  return hn::IfThenElse(is_near, near, far(VectorNormalTail(d, x)));
+}
+
 // x P(X < x): Gelu, as max(x, 0) - a P(X > a). (-0 - 0 is the limit's -0.)
 template <class D, class V>
 HWY_INLINE V VectorGelu(D d, V x) {
-  const NormalTail<V> tail = VectorNormalTail(d, x);
-  // In this order: density times ratio is below float32 before y is.
-  return hn::NegMulAdd(
-      hn::Mul(tail.a, tail.ratio), tail.density,
-      hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Set(d, -0.0f), x));
+  const V most = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Set(d, -0.0f), x);
+  const V near = hn::NegMulAdd(hn::Abs(x), InQuarters(d, kNormalTail, x), most);
+  return NearOrFar(d, x, near, [&](const NormalTail<V>& tail) HWY_ATTR {
+    // In this order: density times ratio is below float32 before y is.
+    return hn::NegMulAdd(hn::Mul(tail.a, tail.ratio), tail.density, most);
+  });
 }
 
 // P(X < x) + x density(x), its derivative.
 template <class D, class V>
 HWY_INLINE V VectorGeluSlope(D d, V x) {
-  const NormalTail<V> tail = VectorNormalTail(d, x);
   const V scale = hn::Set(d, 0.398942280f);  // 1 / sqrt(2 pi)
-  const V left =
-      hn::Mul(tail.density, hn::NegMulAdd(tail.a, scale, tail.ratio));
+  const V left = NearOrFar(
+      d, x, InQuarters(d, kNormalSlope, x),
+      [&](const NormalTail<V>& tail) HWY_ATTR {
+        return hn::Mul(tail.density, hn::NegMulAdd(tail.a, scale, tail.ratio));
+      });
   return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), left,
                         hn::Sub(hn::Set(d, 1.0f), left));
 }
