@@ -25,24 +25,21 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // ---- Limits that let a NaN through, as Min and Max need not ----
 
-// On x86 they return their second operand if either is none.
+// The instructions of x86 return their second operand if either is a NaN.
+constexpr bool kSecondIfNan =
+    HWY_ARCH_X86 && HWY_TARGET != HWY_EMU128 && HWY_TARGET != HWY_SCALAR;
+
 template <class D, class V>
 HWY_INLINE V AtMost(D d, V x, float high) {
   const V limit = hn::Set(d, high);
-#if HWY_ARCH_X86
-  return hn::Min(limit, x);
-#else
+  if constexpr (kSecondIfNan) return hn::Min(limit, x);
   return hn::IfThenElse(hn::Gt(x, limit), limit, x);
-#endif
 }
 template <class D, class V>
 HWY_INLINE V AtLeast(D d, V x, float low) {
   const V limit = hn::Set(d, low);
-#if HWY_ARCH_X86
-  return hn::Max(limit, x);
-#else
+  if constexpr (kSecondIfNan) return hn::Max(limit, x);
   return hn::IfThenElse(hn::Lt(x, limit), limit, x);
-#endif
 }
 
 // ---- Exponentials ----
