@@ -2,6 +2,7 @@
 // tests/ops/op_test.cc through the sample table, and by tests/ops/normalise_test.cc.
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -134,6 +135,51 @@ std::unique_ptr<Kernel> MakeRowsKernel(const KernelSpec& spec) {
       });
 }
 
+// The same for NormaliseRows, whose chunks can be regions.
+class NormaliseRowsKernel : public Kernel {
+ public:
+  explicit NormaliseRowsKernel(const KernelSpec& spec)
+      : epsilon_(spec.attributes.value),
+        length_(RowLength(spec.output.shape, spec.attributes)),
+        rows_(length_ == 0 ? 0 : spec.output.shape.elements() / length_),
+        width_(spec.output.shape[spec.output.shape.rank() - 1]),
+        into_scratch_(spec.into_scratch) {
+    constexpr int64_t kRegionBytes = 64 * 1024;  // In the second-level cache.
+    const int64_t bytes = static_cast<int64_t>(spec.output.bytes());
+    chunks_ = into_scratch_
+                  ? static_cast<int>(std::clamp<int64_t>(
+                        bytes / kRegionBytes, 1, std::max<int64_t>(1, rows_)))
+                  : RangesChunks(rows_, 2 * bytes);
+  }
+
+  int chunks() const override { return chunks_; }
+  Region region(int chunk) const override {
+    const int64_t lines = length_ / std::max<int64_t>(1, width_);  // Of a row.
+    return {.row = Begin(chunk) * lines,
+            .rows = (Begin(chunk + 1) - Begin(chunk)) * lines,
+            .column = 0,
+            .columns = width_};
+  }
+  void Run(int chunk, const KernelArguments& arguments) const override {
+    const int64_t begin = Begin(chunk);
+    vector::NormaliseRows(
+        static_cast<const float*>(arguments.inputs[0]) + begin * length_,
+        Begin(chunk + 1) - begin, length_, epsilon_,
+        static_cast<float*>(arguments.outputs[0]) +
+            (into_scratch_ ? 0 : begin * length_));
+  }
+
+ private:
+  int64_t Begin(int chunk) const { return rows_ * chunk / chunks_; }
+
+  double epsilon_;
+  int64_t length_;  // Of a row.
+  int64_t rows_;
+  int64_t width_;  // Of the last axis.
+  bool into_scratch_;
+  int chunks_;
+};
+
 RowRole RowsOfRows(const RowQuery& query) {
   return query.attributes.axis > 0 ? RowRole::kApart : RowRole::kMixed;
 }
@@ -260,8 +306,11 @@ constexpr OpDef kNormaliseRows = {
                        }
                      });
         },
-    .kernel = MakeRowsKernel<vector::NormaliseRows, false>,
+    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
+      return std::make_unique<NormaliseRowsKernel>(spec);
+    },
     .rows = RowsOfRows,
+    .traits = {.regions = true},
 };
 
 Var NormaliseRows(Var x, const Attributes& attributes) {

@@ -1,8 +1,10 @@
 // Rows by their mean and variance (vector.h), in double: no float32 is so large
 // that its square, or so small that it, is lost. Tested by tests/ops/op_test.cc
 // through the sample table, and by tests/ops/sums_test.cc.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #include "ops/vector.h"
 
@@ -27,6 +29,7 @@ using tape::HWY_NAMESPACE::FloatVector;
 using tape::HWY_NAMESPACE::InDouble;
 using tape::HWY_NAMESPACE::LoadDoubles;
 using tape::HWY_NAMESPACE::LoadSome;
+using tape::HWY_NAMESPACE::LoadUpTo;
 using tape::HWY_NAMESPACE::StoreSome;
 
 // What is shorter costs less without vectors.
@@ -59,76 +62,87 @@ HWY_INLINE void ForTwoRowsInDouble(const float* x, const float* g,
                  });
 }
 
-// The total of what add(lanes used, numbers, sums) adds for each vector of a
-// row, to two sums in turns, which need not wait for each other.
-template <class F>
-HWY_INLINE double RowTotal(const float* x, int64_t columns, F add) {
-  const int64_t lanes = hn::Lanes(Floats());
-  DoubleSums even, odd;
-  int64_t c = 0;
-  for (; c + 2 * lanes <= columns; c += 2 * lanes) {
-    add(lanes, LoadDoubles(x + c), even);
-    add(lanes, LoadDoubles(x + c + lanes), odd);
-  }
-  ForRowInDouble(x + c, columns - c,
-                 [&](int64_t, int64_t n, const DoubleSums& v)
-                     HWY_ATTR { add(n, v, even); });
-  even.Add(odd);
-  return even.Total();
-}
-
-HWY_INLINE double RowMean(const float* x, int64_t columns) {
-  const auto add = [](int64_t, const DoubleSums& v, DoubleSums& sums)
-                       HWY_ATTR { sums.Add(v); };
-  return RowTotal(x, columns, add) / static_cast<double>(columns);
-}
-
-HWY_INLINE DoubleSums FromMean(const DoubleSums& v, DoubleVector mean) {
-  return {hn::Sub(v.lower, mean), hn::Sub(v.upper, mean)};
+HWY_INLINE DoubleSums Minus(const DoubleSums& v, DoubleVector from) {
+  return {hn::Sub(v.lower, from), hn::Sub(v.upper, from)};
 }
 
 HWY_INLINE DoubleSums Product(const DoubleSums& v, DoubleVector factor) {
   return {hn::Mul(v.lower, factor), hn::Mul(v.upper, factor)};
 }
 
-// The first n lanes, and 0 in the others.
-HWY_INLINE DoubleSums FirstLanes(const DoubleSums& v, int64_t n) {
-  const Doubles d;
-  const int64_t half = hn::Lanes(d);
-  if (n == static_cast<int64_t>(hn::Lanes(Floats()))) return v;
-  return {hn::IfThenElseZero(hn::FirstN(d, n), v.lower),
-          hn::IfThenElseZero(hn::FirstN(d, n < half ? 0 : n - half), v.upper)};
-}
-
-// The scale of a row: 1 / sqrt(variance + epsilon).
-HWY_INLINE double RowScale(const float* x, int64_t columns, double mean,
-                           double epsilon) {
-  const auto means = hn::Set(Doubles(), mean);
-  const auto add = [means](int64_t n, const DoubleSums& v,
-                           DoubleSums& squares) HWY_ATTR {
-    // Padding is no part of the row.
-    const DoubleSums part = FirstLanes(FromMean(v, means), n);
-    squares.AddProduct(part, part);
-  };
-  const double squares = RowTotal(x, columns, add);
-  return 1 / std::sqrt(squares / static_cast<double>(columns) + epsilon);
-}
-
-// Mean and scale of a short row.
-struct Moments {
-  Moments(const float* x, int64_t columns, double epsilon) {
-    const double count = static_cast<double>(columns);
-    for (int64_t c = 0; c < columns; ++c) mean += x[c];
-    mean /= count;
-    double squares = 0;
-    for (int64_t c = 0; c < columns; ++c) {
-      squares += (x[c] - mean) * (x[c] - mean);
-    }
-    scale = 1 / std::sqrt(squares / count + epsilon);
+// Calls f(0, vector), f(1, vector), f(0, vector), … for a row in double less its
+// first element, those beyond the end being 0: two in turns, which need not wait
+// for each other.
+template <class F>
+HWY_INLINE void ForRowFromFirst(const float* x, int64_t columns, F f) {
+  const int64_t lanes = hn::Lanes(Floats());
+  const auto first = hn::Set(Doubles(), double{x[0]});
+  int64_t c = 0;
+  for (; c + 2 * lanes <= columns; c += 2 * lanes) {
+    f(std::integral_constant<int, 0>(), c, Minus(LoadDoubles(x + c), first));
+    f(std::integral_constant<int, 1>(), c + lanes,
+      Minus(LoadDoubles(x + c + lanes), first));
   }
-  double mean = 0;
+  for (; c < columns; c += lanes) {
+    const FloatVector v = LoadSome(x + c, std::min(lanes, columns - c), x[0]);
+    f(std::integral_constant<int, 0>(), c, Minus(InDouble(v), first));
+  }
+}
+
+// Mean of a row, and 1 / sqrt(variance + epsilon).
+//
+// With a first element of f, and S and Q as the sums of x - f and of its square,
+// the variance is (Q - S^2 / n) / n. As (mean - f)^2 is at most n times the
+// variance, Q is at most n + 1 times what is left: of double's 53 digits log2 n
+// are lost, and float32 has 24.
+struct Moments {
+  Moments(double first, double sum, double squares, int64_t columns,
+          double epsilon) {
+    const double count = static_cast<double>(columns);
+    from_first = sum / count;
+    mean = first + from_first;
+    scale = 1 / std::sqrt((squares - sum * from_first) / count + epsilon);
+  }
+  double from_first;  // The mean less the first element.
+  double mean;
   double scale;
 };
+
+HWY_INLINE Moments MomentsOf(const float* x, int64_t columns, double epsilon) {
+  const double first = x[0];
+  if (columns <= kShort) {
+    double sum = 0, squares = 0;
+    for (int64_t c = 1; c < columns; ++c) {
+      sum += x[c] - first;
+      squares += (x[c] - first) * (x[c] - first);
+    }
+    return {first, sum, squares, columns, epsilon};
+  }
+  DoubleSums sums[2], squares[2];
+  ForRowFromFirst(x, columns,
+                  [&](auto i, int64_t, const DoubleSums& v) HWY_ATTR {
+                    sums[i].Add(v);
+                    squares[i].AddProduct(v, v);
+                  });
+  sums[0].Add(sums[1]);
+  squares[0].Add(squares[1]);
+  return {first, sums[0].Total(), squares[0].Total(), columns, epsilon};
+}
+
+HWY_INLINE double RowMean(const float* x, int64_t columns) {
+  const int64_t lanes = hn::Lanes(Floats());
+  DoubleSums even, odd;
+  int64_t c = 0;
+  for (; c + 2 * lanes <= columns; c += 2 * lanes) {
+    even.Add(LoadDoubles(x + c));
+    odd.Add(LoadDoubles(x + c + lanes));
+  }
+  ForRowInDouble(x + c, columns - c,
+                 [&](int64_t, int64_t, const DoubleSums& v)
+                     HWY_ATTR { even.Add(v); });
+  even.Add(odd);
+  return even.Total() / static_cast<double>(columns);
+}
 
 void CenterRows(const float* x, int64_t rows, int64_t columns, float* y) {
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
@@ -144,7 +158,7 @@ void CenterRows(const float* x, int64_t rows, int64_t columns, float* y) {
     const auto mean = hn::Set(Doubles(), RowMean(x, columns));
     ForRowInDouble(x, columns,
                    [&](int64_t at, int64_t n, const DoubleSums& v) HWY_ATTR {
-                     StoreSome(FromMean(v, mean).Rounded(), n, y + at);
+                     StoreSome(Minus(v, mean).Rounded(), n, y + at);
                    });
   }
 }
@@ -152,20 +166,18 @@ void CenterRows(const float* x, int64_t rows, int64_t columns, float* y) {
 void NormaliseRows(const float* x, int64_t rows, int64_t columns,
                    double epsilon, float* y) {
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
+    const Moments row = MomentsOf(x, columns, epsilon);
     if (columns <= kShort) {
-      const Moments row(x, columns, epsilon);
       for (int64_t c = 0; c < columns; ++c) {
         y[c] = static_cast<float>((x[c] - row.mean) * row.scale);
       }
       continue;
     }
-    const double row_mean = RowMean(x, columns);
-    const auto mean = hn::Set(Doubles(), row_mean);
-    const auto scale =
-        hn::Set(Doubles(), RowScale(x, columns, row_mean, epsilon));
+    const auto mean = hn::Set(Doubles(), row.mean);
+    const auto scale = hn::Set(Doubles(), row.scale);
     ForRowInDouble(
         x, columns, [&](int64_t at, int64_t n, const DoubleSums& v) HWY_ATTR {
-          StoreSome(Product(FromMean(v, mean), scale).Rounded(), n, y + at);
+          StoreSome(Product(Minus(v, mean), scale).Rounded(), n, y + at);
         });
   }
 }
@@ -175,7 +187,7 @@ void NormaliseRowsSlope(const float* x, const float* g, int64_t rows,
   const double count = static_cast<double>(columns);
   for (int64_t r = 0; r < rows; ++r, x += columns, g += columns, y += columns) {
     if (columns <= kShort) {
-      const Moments row(x, columns, epsilon);
+      const Moments row = MomentsOf(x, columns, epsilon);
       double sum = 0, products = 0;
       for (int64_t c = 0; c < columns; ++c) {
         sum += g[c];
@@ -188,26 +200,31 @@ void NormaliseRowsSlope(const float* x, const float* g, int64_t rows,
       }
       continue;
     }
-    const double row_mean = RowMean(x, columns);
-    const double row_scale = RowScale(x, columns, row_mean, epsilon);
-    const auto mean = hn::Set(Doubles(), row_mean);
-    const auto scale = hn::Set(Doubles(), row_scale);
-    DoubleSums sum, products;
-    ForTwoRowsInDouble(x, g, columns,
-                       [&](int64_t, int64_t, const DoubleSums& v,
-                           const DoubleSums& of_g) HWY_ATTR {
-                         sum.Add(of_g);
-                         products.AddProduct(of_g, FromMean(v, mean));
-                       });
-    const auto g_mean = hn::Set(Doubles(), sum.Total() / count);
+    DoubleSums sum, squares, g_sum, products;
+    ForRowFromFirst(
+        x, columns, [&](auto, int64_t at, const DoubleSums& v) HWY_ATTR {
+          const DoubleSums of_g = InDouble(LoadUpTo(
+              g + at, std::min<int64_t>(hn::Lanes(Floats()), columns - at)));
+          sum.Add(v);
+          squares.AddProduct(v, v);
+          g_sum.Add(of_g);
+          products.AddProduct(of_g, v);
+        });
+    const Moments row(x[0], sum.Total(), squares.Total(), columns, epsilon);
+    const double of_g = g_sum.Total();
+    // Of g and x - mean.
+    const double product = products.Total() - of_g * row.from_first;
+    const auto mean = hn::Set(Doubles(), row.mean);
+    const auto scale = hn::Set(Doubles(), row.scale);
+    const auto g_mean = hn::Set(Doubles(), of_g / count);
     const auto share =
-        hn::Set(Doubles(), products.Total() * row_scale * row_scale / count);
+        hn::Set(Doubles(), product * row.scale * row.scale / count);
     ForTwoRowsInDouble(
         x, g, columns,
         [&](int64_t at, int64_t n, const DoubleSums& v, const DoubleSums& of_g)
             HWY_ATTR {
-              const DoubleSums from_mean = FromMean(v, mean);
-              const DoubleSums g_from_mean = FromMean(of_g, g_mean);
+              const DoubleSums from_mean = Minus(v, mean);
+              const DoubleSums g_from_mean = Minus(of_g, g_mean);
               const DoubleSums rest = {
                   hn::NegMulAdd(from_mean.lower, share, g_from_mean.lower),
                   hn::NegMulAdd(from_mean.upper, share, g_from_mean.upper)};
@@ -219,9 +236,7 @@ void NormaliseRowsSlope(const float* x, const float* g, int64_t rows,
 void RowScales(const float* x, int64_t rows, int64_t columns, double epsilon,
                float* y) {
   for (int64_t r = 0; r < rows; ++r, x += columns) {
-    y[r] = static_cast<float>(
-        columns <= kShort ? Moments(x, columns, epsilon).scale
-                          : RowScale(x, columns, RowMean(x, columns), epsilon));
+    y[r] = static_cast<float>(MomentsOf(x, columns, epsilon).scale);
   }
 }
 

@@ -13,7 +13,8 @@
 namespace tape {
 
 // Nodes that one step makes, in program order: elementwise ones, or one other;
-// and the product whose value they take in, or kNone.
+// and the product, or other op of Traits::regions, whose value they take in, or
+// kNone.
 struct Group {
   std::vector<int> nodes;
   int product = kNone;
@@ -28,8 +29,8 @@ std::vector<Group> EachByItself(const Program& program);
 // The same, with elementwise nodes of one shape that feed one another together.
 std::vector<Group> FuseElementwise(const Program& program);
 
-// Gives to each elementwise group the largest product whose value it alone
-// reads and can take in (Traits::regions).
+// Gives to each elementwise group the largest product, or other op of
+// Traits::regions, whose value it alone reads and can take in.
 void FuseProducts(const Program& program, std::vector<Group>& groups);
 
 // The steps that make the groups, in an order in which each comes after what it

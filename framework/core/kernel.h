@@ -27,12 +27,12 @@ struct KernelSpec {
   // True if one thread runs the whole kernel.
   bool single_threaded = false;
   // Of an op with Traits::regions: whether each chunk puts its region of the
-  // output, which has two axes, at the start of outputs[0], row after row, as
-  // if it were the whole. The plan works on it there while it is in the cache.
+  // output at the start of outputs[0], row after row, as if it were the whole.
+  // The plan works on it there while it is in the cache.
   bool into_scratch = false;
 };
 
-// A part of a matrix.
+// A part of a matrix. A tensor of more axes is one whose rows are the last axis.
 struct Region {
   int64_t row, rows;
   int64_t column, columns;

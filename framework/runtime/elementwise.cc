@@ -63,6 +63,8 @@ int64_t Period(const Shape& operand, const Shape& shape) {
   return period;
 }
 
+int64_t LastOf(const Shape& shape) { return shape[shape.rank() - 1]; }
+
 // Sets dims and strides.
 void SetSteps(const Shape& from, const Shape& shape, Operand* operand) {
   std::vector<int64_t>& dims = operand->dims;
@@ -154,7 +156,7 @@ class ElementwiseKernel : public Kernel {
   // Runs::kOfRows.
   void RunRegion(const Region& region, const std::byte* last,
                  const KernelArguments& arguments) const {
-    const int64_t width = code_.shape[1];
+    const int64_t width = LastOf(code_.shape);
     if (region.rows == 0 || region.columns == 0) return;
     const size_t row_bytes = region.columns * operands_.back().element_bytes;
     const bool whole_rows = region.columns == width;
@@ -566,10 +568,19 @@ class ProductPassKernel : public Kernel {
   static ElementwiseKernel MakePass(const Kernel& product,
                                     ElementwiseCode code) {
     auto runs = ElementwiseKernel::Runs::kAny;
+    const int64_t width = LastOf(code.shape);
     for (int i = 0; i < product.chunks(); ++i) {
-      if (product.region(i).columns != code.shape[1]) {
-        runs = ElementwiseKernel::Runs::kOfRows;
+      const Region region = product.region(i);
+      bool is_of_patterns = region.columns == width;
+      for (const TensorType& operand : code.operands) {
+        const int64_t period = Period(operand.shape, code.shape);
+        // (What never repeats is no pattern.)
+        if (period > width && period < code.shape.elements() &&
+            region.row * width % period != 0) {
+          is_of_patterns = false;
+        }
       }
+      if (!is_of_patterns) runs = ElementwiseKernel::Runs::kOfRows;
     }
     return ElementwiseKernel(std::move(code), BestElementwiseEngine(), runs);
   }

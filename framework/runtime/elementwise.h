@@ -68,7 +68,7 @@ std::unique_ptr<Kernel> MakeElementwiseKernel(
     ElementwiseCode code, ElementwiseEngine engine = BestElementwiseEngine());
 
 // A pass over what a product makes, region by region while it is in the cache:
-// the value of `code`'s last operand, which has its shape, [rows, columns], is
+// the value of `code`'s last operand, which has its shape, of one axis or more, is
 // made by `product`, a kernel for KernelSpec::into_scratch, and never stands in memory
 // as a whole. The kernel's inputs are the product's `product_inputs`, and then
 // `code`'s other operands.

@@ -3,9 +3,11 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "framework/framework.h"
 #include "gtest/gtest.h"
 #include "ops/ops.h"
@@ -180,6 +182,53 @@ TEST(DropoutTest, LeavesOutTheRateAndKeepsTheMean) {
       EXPECT_NE(first, std::vector<float>(values.begin(), values.end()));
     }
   }
+}
+
+// Whether LayerNorm of the last `axes` axes of x, and what follows it element by
+// element, is one step; and whether it then has the bits of two.
+void ExpectOnePassOfLayerNorm(const Shape& shape, int axes,
+                              const Shape& operand) {
+  SCOPED_TRACE(shape.ToString() + operand.ToString());
+  const auto value = [&](const std::vector<std::string>& without,
+                         bool* is_one) -> std::vector<float> {
+    Graph graph;
+    const Var x = graph.Input("x", shape);
+    const Shape last(shape.dims().last(axes));
+    const Initializer normal = Normal(0, 1);
+    const Var scale = graph.Parameter("scale", last, normal);
+    const Var shift = graph.Parameter("shift", last, normal);
+    const Var z = graph.Parameter("z", operand, normal);
+    const Var y = Relu(LayerNorm(x, scale, shift)) * z + Exp(z);
+    absl::StatusOr<Plan> plan =
+        Compile(graph, {.fetch = {y}, .threads = 2, .without = without});
+    Tensor fed(x.type());
+    for (int64_t i = 0; i < fed.elements(); ++i) {
+      fed.values<float>()[i] = static_cast<float>(i * i % 101);
+    }
+    EXPECT_TRUE(plan.ok() && plan->Run({{x, fed}}).ok()) << plan.status();
+    const auto values = plan->Value(y).values<float>();
+    *is_one = absl::StrContains(plan->Dump(), "NormaliseRows+");
+    return {values.begin(), values.end()};
+  };
+  bool is_one = false;
+  const std::vector<float> fused = value({}, &is_one);
+  EXPECT_TRUE(is_one);
+  EXPECT_EQ(fused, value({"fuse_products"}, &is_one));
+  EXPECT_FALSE(is_one);
+}
+
+TEST(LayerNormTest, IsOnePassWithWhatFollowsOfAnyShape) {
+  ExpectOnePassOfLayerNorm({7}, 1, {7});
+  ExpectOnePassOfLayerNorm({0, 5}, 1, {5});
+  ExpectOnePassOfLayerNorm({300, 300}, 1, {300});
+  ExpectOnePassOfLayerNorm({300, 300}, 2, {300, 1});
+  // Regions of 29 rows or so, which begin amid an operand of 37.
+  ExpectOnePassOfLayerNorm({9, 37, 555}, 1, {37, 555});
+  ExpectOnePassOfLayerNorm({9, 37, 555}, 1, {37, 1});
+  ExpectOnePassOfLayerNorm({9, 37, 555}, 2, {555});
+  // Of 301 rows, amid one that is laid out as a pattern of 5.
+  ExpectOnePassOfLayerNorm({301, 5, 60}, 1, {5, 60});
+  ExpectOnePassOfLayerNorm({301, 5, 60}, 2, {5, 60});
 }
 
 }  // namespace

@@ -21,8 +21,9 @@ constexpr Tolerance kNormalised = {.relative = 64 * kRounding,
                                    .absolute = 640 * kRounding};
 
 Shape WithLastAxisOne(const Shape& shape) {
-  std::vector<int64_t> dims(shape.dims().begin(), shape.dims().end());
-  dims.back() = 1;
+  const auto first = shape.dims().first(shape.rank() - 1);
+  std::vector<int64_t> dims(first.begin(), first.end());
+  dims.push_back(1);
   return Shape(dims);
 }
 
@@ -90,6 +91,22 @@ void AddLayerNorm(SampleTable* table) {
                   .tolerance = kNormalised,
                   .differentiated = Differentiated::kTwice});
     }
+    // A first element that is far from the others; others that are close to each
+    // other and far from 0.
+    std::vector<double> far = {1e6};
+    for (int i = 1; i < 2 * 999; ++i) {
+      far.push_back((i < 999 ? 0 : 1e6) + i % 7);
+    }
+    const Shape shape = {2, 999};
+    table->Add({.op = op,
+                .name = "far",
+                .inputs = {Given(shape, far)},
+                .build = build,
+                .output = Float(absl::string_view(op) == "RowScale"
+                                    ? WithLastAxisOne(shape)
+                                    : shape),
+                .tolerance = kNormalised,
+                .differentiated = Differentiated::kNotAsked});
   }
   const auto refuse = [&](const char* name, TensorType x, TensorType scale,
                           TensorType shift, const std::string& message,
