@@ -234,10 +234,10 @@ struct NormOptions {
 Var Norm(Var x, absl::Span<const int> axes = {}, NormOptions options = {},
          Loc loc = Loc::Current());
 // The Euclidean norm as the product scale * ratio, for norms that are beyond
-// float32 although no element is. `scale` is the power of two next below
-// max |x|, but between 2^-126 and 2^126, so that x / scale is exact and
-// 1 / scale a normal number; ratio is |x| / scale, rounded once. Gradients
-// takes the scale for a constant, on which the product does not depend.
+// float32 although no element is. `scale` is the power of two next below it, but
+// between 2^-126 and 2^126, so that 1 / scale is a normal number; ratio is
+// |x| / scale, rounded once. Gradients takes the scale for a constant, on which
+// the product does not depend.
 struct ScaledNorm {
   Var scale;
   Var ratio;
@@ -245,7 +245,8 @@ struct ScaledNorm {
 // Over the given axes, kept as 1, or over all, which gives rank 0.
 ScaledNorm NormWithScale(Var x, absl::Span<const int> axes = {},
                          Loc loc = Loc::Current());
-// Its parts, for several x with one scale.
+// The same in two steps, for several x with one scale, which is the power of two
+// next below max |x|.
 Var NormScale(Var x, absl::Span<const int> axes = {}, Loc loc = Loc::Current());
 Var NormOverScale(Var x, Var scale, Loc loc = Loc::Current());
 // y[i] = x[0] + … + x[i] along `axis`, or if reverse x[i] + … to the last.

@@ -162,6 +162,14 @@ constexpr OpDef kMeanSquareTo = {
     .rows = RowsOfReduction<true>,
 };
 
+// gy x / (y unit^2), 0 where y is.
+Var NormAdjoint(Var x, Var unit, Var y, Var gy) {
+  // A choice on either side keeps 0 / 0 away from all derivatives.
+  const Var is_zero = Equal(y, Constant(y, 0));
+  const Var divisor = Select(is_zero, Constant(y, 1), y);
+  return (x / unit) / divisor * Select(is_zero, Constant(y, 0), gy / unit);
+}
+
 // ---- NormTo: y = sqrt(sum x^2) / unit; dx = gy x / (y unit^2), 0 where y is
 // ---- unit is a constant, of rank 0 or of y's shape.
 constexpr OpDef kNormTo = {
@@ -170,35 +178,32 @@ constexpr OpDef kNormTo = {
     .shape = ReductionRule,
     .gradient = [](absl::Span<const Var> x, Var y, Var gy,
                    const Attributes&) -> Adjoints {
-      // A choice on either side keeps 0 / 0 away from all derivatives.
-      const Var is_zero = Equal(y, Constant(y, 0));
-      const Var divisor = Select(is_zero, Constant(y, 1), y);
-      return {
-          (x[0] / x[1]) / divisor * Select(is_zero, Constant(y, 0), gy / x[1]),
-          Var()};
+      return {NormAdjoint(x[0], x[1], y, gy), Var()};
     },
     .reference = SumReference<Squared, RootQuotient>,
     .kernel = MakeSumKernel<SumForm::kNorm>,
     .rows = RowsOfReduction<false>,
 };
 
-// ---- MeanParts: y[…,0] + y[…,1] = sum x / count, the first being the mean
-// rounded to float32; d x = gy[…,0] / count ----
-// In exact arithmetic the second is 0. Over the axes in which x is larger than
-// y, of whose shape attributes.shape has the last axis more.
-Var MeanPart(Var parts, int part, const Shape& shape) {
+// Of a result of two numbers for each sum.
+Var PartOf(Var parts, int part, const Shape& shape) {
   return Reshape(Slice(parts, -1, {.begin = part, .length = 1}), shape);
 }
 Shape WithoutLastAxis(const Shape& shape) {
   return Shape(shape.dims().first(shape.rank() - 1));
 }
+
+// ---- MeanParts: y[…,0] + y[…,1] = sum x / count, the first being the mean
+// rounded to float32; d x = gy[…,0] / count ----
+// In exact arithmetic the second is 0. Over the axes in which x is larger than
+// y, of whose shape attributes.shape has the last axis more.
 constexpr OpDef kMeanParts = {
     .name = "MeanParts",
     .operands = {"x", "count"},
     .shape = PartsRule,
     .gradient = [](absl::Span<const Var> x, Var, Var gy,
                    const Attributes& attributes) -> Adjoints {
-      const Var of_mean = MeanPart(gy, 0, WithoutLastAxis(attributes.shape));
+      const Var of_mean = PartOf(gy, 0, WithoutLastAxis(attributes.shape));
       return {BroadcastTo(of_mean / x[1], x[0].shape()), Var()};
     },
     .reference =
@@ -211,6 +216,42 @@ constexpr OpDef kMeanParts = {
           }
         },
     .kernel = MakeSumKernel<SumForm::kMeanParts>,
+    .rows = RowsOfReduction<false>,
+};
+
+// ---- NormParts: y[…,0] y[…,1] = sqrt(sum x^2), the first being the power of two
+// next below it, but within 2^-126 … 2^126 (of what is not finite 2^126); d x = gy[…,1] x / (y[…,0]^2 y[…,1]),
+// 0 where the norm is 0 ----
+// The first is a constant for Gradients. Shapes as MeanParts'.
+constexpr OpDef kNormParts = {
+    .name = "NormParts",
+    .operands = {"x"},
+    .shape = PartsRule,
+    .gradient = [](absl::Span<const Var> x, Var y, Var gy,
+                   const Attributes& attributes) -> Adjoints {
+      const Shape norms = WithoutLastAxis(attributes.shape);
+      const Var scale = StopGradient(PartOf(y, 0, norms));
+      return {
+          NormAdjoint(x[0], scale, PartOf(y, 1, norms), PartOf(gy, 1, norms))};
+    },
+    .reference =
+        [](const Attributes&, absl::Span<const Tensor> x, Tensor& y) {
+          Tensor norm({DType::kFloat64, WithoutLastAxis(y.shape())});
+          Tensor one({DType::kFloat64, {}});
+          std::fill_n(norm.values<double>().begin(), norm.elements(), 0.0);
+          one.values<double>()[0] = 1;
+          SumReference<Squared, RootQuotient>({}, {x[0], one}, norm);
+          for (int64_t i = 0; i < norm.elements(); ++i) {
+            const double size = norm.values<double>()[i];
+            const double limited = std::isfinite(size)
+                                       ? std::clamp(size, 0x1p-126, 0x1p126)
+                                       : 0x1p126;
+            const double scale = std::exp2(std::floor(std::log2(limited)));
+            y.values<double>()[2 * i] = scale;
+            y.values<double>()[2 * i + 1] = size / scale;
+          }
+        },
+    .kernel = MakeSumKernel<SumForm::kNormParts>,
     .rows = RowsOfReduction<false>,
 };
 
@@ -409,8 +450,8 @@ Centered Center(Var x, const Shape& kept, Var count) {
   dims.push_back(2);
   const Var parts =
       Append(kMeanParts, {x, count}, {.shape = Shape(dims)}, Loc::Current());
-  const Var mean = MeanPart(parts, 0, kept);
-  return {mean, (x - mean) - StopGradient(MeanPart(parts, 1, kept))};
+  const Var mean = PartOf(parts, 0, kept);
+  return {mean, (x - mean) - StopGradient(PartOf(parts, 1, kept))};
 }
 
 Var CenterRows(Var x, int first) {
@@ -459,8 +500,16 @@ Var Norm(Var x, absl::Span<const int> axes, NormOptions options, Loc loc) {
 
 // ---- ScaledNorm: Norm(x) = scale ratio ----
 ScaledNorm NormWithScale(Var x, absl::Span<const int> axes, Loc loc) {
-  const Var scale = NormScale(x, axes, loc);
-  return {scale, NormOverScale(x, scale, loc)};
+  const Var mistake(x.graph(), kNone);
+  if (!x.valid()) return {x, x};
+  const std::optional<Reduced> over = CheckReduction("NormParts", x, axes, loc);
+  if (!over.has_value()) return {mistake, mistake};
+  const Shape& norms = axes.empty() ? Shape() : over->kept;
+  absl::InlinedVector<int64_t, 5> dims(norms.dims().begin(),
+                                       norms.dims().end());
+  dims.push_back(2);
+  const Var parts = Append(kNormParts, {x}, {.shape = Shape(dims)}, loc);
+  return {PartOf(parts, 0, norms), PartOf(parts, 1, norms)};
 }
 
 Var NormScale(Var x, absl::Span<const int> axes, Loc loc) {
@@ -478,8 +527,8 @@ Var NormOverScale(Var x, Var scale, Loc loc) {
 
 absl::Span<const OpDef* const> OpsOfReduce() {
   static constexpr const OpDef* kOps[] = {
-      &kElementCount, &kMeanTo,     &kMeanSquareTo, &kNormTo,
-      &kMeanParts,    &kCenterRows, &kScaleTo};
+      &kElementCount, &kMeanTo,    &kMeanSquareTo, &kNormTo,
+      &kMeanParts,    &kNormParts, &kCenterRows,   &kScaleTo};
   return kOps;
 }
 

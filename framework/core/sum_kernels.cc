@@ -159,6 +159,7 @@ constexpr Terms TermsOf(SumForm form) {
   switch (form) {
     case SumForm::kMeanSquare:
     case SumForm::kNorm:
+    case SumForm::kNormParts:
       return Terms::kSquares;
     case SumForm::kScale:
       return Terms::kLargest;
@@ -326,6 +327,8 @@ void RunStagePart(const StagePart& part) {
       return RunPart<SumForm::kMeanSquare>(part);
     case SumForm::kNorm:
       return RunPart<SumForm::kNorm>(part);
+    case SumForm::kNormParts:
+      return RunPart<SumForm::kNormParts>(part);
     case SumForm::kScale:
       return RunPart<SumForm::kScale>(part);
   }
@@ -513,7 +516,7 @@ void AddFloats(const BlockArguments& block) {
 template <SumForm form>
 std::unique_ptr<Kernel> MakeSumKernel(const KernelSpec& spec) {
   Shape to = spec.output.shape;
-  if (form == SumForm::kMeanParts) {
+  if (HasParts(form)) {
     to = Shape(to.dims().first(to.rank() - 1));
   }
   return std::make_unique<ReductionKernel>(
@@ -530,6 +533,8 @@ template std::unique_ptr<Kernel> MakeSumKernel<SumForm::kMeanParts>(
 template std::unique_ptr<Kernel> MakeSumKernel<SumForm::kMeanSquare>(
     const KernelSpec&);
 template std::unique_ptr<Kernel> MakeSumKernel<SumForm::kNorm>(
+    const KernelSpec&);
+template std::unique_ptr<Kernel> MakeSumKernel<SumForm::kNormParts>(
     const KernelSpec&);
 template std::unique_ptr<Kernel> MakeSumKernel<SumForm::kScale>(
     const KernelSpec&);

@@ -30,6 +30,9 @@ enum class SumForm {
                 // rounded mean, and the rounded rest.
   kMeanSquare,  // sum x^2 / divisor
   kNorm,        // sqrt(sum x^2) / divisor
+  kNormParts,   // sqrt(sum x^2) as a product of two along a new last axis: the
+                // largest power of two that is not above it, but at least
+                // 2^-126 and at most 2^126, and the quotient.
   kScale,       // The largest power of two that is not above max |x|, but at
                 // least 2^-126 and at most 2^126; NaN is passed over.
 };
@@ -38,7 +41,7 @@ enum class SumForm {
 void AddFloats(const BlockArguments& block);
 
 // The kernel of a reduction of the first input to the output's shape (of
-// kMeanParts: to that without its last axis), which broadcasts to the input's.
+// parts: to that without its last axis), which broadcasts to the input's.
 template <SumForm form>
 std::unique_ptr<Kernel> MakeSumKernel(const KernelSpec& spec);
 

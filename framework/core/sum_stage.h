@@ -31,6 +31,16 @@ struct StagePart {
   bool one_divisor;  // For all sums, not one for each.
 };
 
+// The largest power of two that is not above x >= 0, but at least 2^-126 and at
+// most 2^126, as of what is not finite.
+inline double PowerOfTwoBelow(double x) {
+  if (x == 0) return 0x1p-126;
+  if (!std::isfinite(x)) return 0x1p126;  // frexp may give any exponent.
+  int exponent = 0;
+  std::frexp(x, &exponent);
+  return std::ldexp(1, std::clamp(exponent - 1, -126, 126));
+}
+
 // What `form` makes of a sum, before the rounding to float32.
 inline double Finished(SumForm form, double sum, double divisor) {
   switch (form) {
@@ -43,15 +53,17 @@ inline double Finished(SumForm form, double sum, double divisor) {
     case SumForm::kNorm:
       // Most units are 1, and a division takes as long as the root.
       return divisor == 1 ? std::sqrt(sum) : std::sqrt(sum) / divisor;
+    case SumForm::kNormParts:
+      return std::sqrt(sum);
     case SumForm::kScale:
       break;
   }
-  // frexp of infinity may give any exponent.
-  if (std::isinf(sum)) return 0x1p126;
-  int exponent = 0;
-  std::frexp(sum, &exponent);
-  return sum == 0 ? 0x1p-126
-                  : std::ldexp(1, std::clamp(exponent - 1, -126, 126));
+  return PowerOfTwoBelow(sum);
+}
+
+// Whether it is two numbers.
+inline bool HasParts(SumForm form) {
+  return form == SumForm::kMeanParts || form == SumForm::kNormParts;
 }
 
 // Writes that for sum number `index`.
@@ -64,6 +76,10 @@ inline void WriteFinished(SumForm form, const StagePart& part, int64_t index,
   if (form == SumForm::kMeanParts) {
     part.out[2 * index] = rounded;
     part.out[2 * index + 1] = static_cast<float>(result - rounded);
+  } else if (form == SumForm::kNormParts) {
+    const double scale = PowerOfTwoBelow(result);
+    part.out[2 * index] = static_cast<float>(scale);
+    part.out[2 * index + 1] = static_cast<float>(result / scale);
   } else {
     part.out[index] = rounded;
   }

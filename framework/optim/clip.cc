@@ -40,14 +40,16 @@ TransformPtr ClipByGlobalNorm(double limit, Loc loc) {
   return MakeTransform(
       "ClipByGlobalNorm", loc, CheckPositive("limit", limit),
       [limit](GradientFlow& flow) {
-        Var scale;
+        Var scale;  // The largest.
+        std::vector<ScaledNorm> norms;
         for (const ParameterGradient& trained : flow.trained) {
-          const Var next = NormScale(trained.gradient);
+          norms.push_back(NormWithScale(trained.gradient));
+          const Var next = norms.back().scale;
           scale = scale.valid() ? Maximum(scale, next) : next;
         }
         std::vector<Var> squares;
-        for (const ParameterGradient& trained : flow.trained) {
-          squares.push_back(Square(NormOverScale(trained.gradient, scale)));
+        for (const ScaledNorm& each : norms) {
+          squares.push_back(Square(each.ratio * (each.scale / scale)));
         }
         const ScaledNorm norm = {scale, Sqrt(AddN(squares))};
         flow.updates.reports.push_back(

@@ -372,6 +372,24 @@ void AddSumFunctions(SampleTable* table) {
       Given({6, 2},
             {0, 0, kDenormal, 0, 3.4e38, 1, kInf, 1, kNan, 4, -1e-37, 0}),
       {6, 1}, scales({1}), Differentiated::kCompiled);
+  // Of a norm the scale and the ratio.
+  const auto parts = [](std::vector<int> axes) -> BuildSample {
+    return [axes](const SampleOperands& in) {
+      const ScaledNorm norm = NormWithScale(in.x[0], axes, in.loc);
+      const Shape line = {1, norm.scale.shape().elements()};
+      return Concat({Reshape(norm.scale, line), Reshape(norm.ratio, line)}, 0);
+    };
+  };
+  // (Its element is no more than the scale, which for differences must stay.)
+  add("NormParts", "all", Given({2, 2}, {1, -3, 0, 1.5}), {2, 1}, parts({}));
+  add("NormParts", "columns", Given({2, 3}, {1.25, 3, -0.3, 0.5, 0, 0.2}),
+      {2, 3}, parts({0}));
+  add("NormParts", "long", Floats({3, 1003}), {2, 3}, parts({1}),
+      Differentiated::kCompiled);
+  add("NormParts", "extremes",
+      Given({7, 2}, {0, 0, kDenormal, 0, 3.4e38, 3.4e38, kInf, 1, kNan, 4,
+                     1e-37, 0, 0x1p-126, 0}),
+      {2, 7}, parts({1}), Differentiated::kNotAsked);
   // One scale for all of x, or for each column.
   add("NormTo", "over_scale", Given({2, 3}, {1.25, 3, -0.3, 0.5, 0, 0.25}), {},
       [](const SampleOperands& in) {

@@ -124,6 +124,7 @@ std::set<std::string> DependOnWidth() {
           "Min",
           "Mul",
           "Norm",
+          "NormParts",
           "NormTo",
           "NormaliseRows",
           "NormaliseRowsSlope",
