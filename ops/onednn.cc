@@ -135,10 +135,11 @@ std::unique_ptr<Kernel> Made(const Make& make) {
   }
 }
 
-// Throws OutOfMemory unless the system gives `bytes` bytes for code. oneDNN
-// does not look whether it gets the memory for the code that it makes, and dies
-// if not: under a limit, or where no memory may be both written and executed.
-void NeedMemoryForCode(size_t bytes) {
+// Throws OutOfMemory unless the system gives `bytes` bytes, for code too. oneDNN
+// does not look whether it gets memory for its descriptions or for the code that
+// it makes, and dies if not: under a limit, or where no memory may be both written
+// and executed.
+void NeedMemory(size_t bytes) {
   void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw OutOfMemory(bytes);
@@ -161,7 +162,7 @@ constexpr size_t kGemmBytes = 32 << 20;
 // the process, within the first of them to run: some 22 ms.
 void MakeGemmCode() {
   static const dnnl_status_t made = [] {
-    NeedMemoryForCode(kGemmBytes);
+    NeedMemory(kGemmBytes);
     constexpr int64_t kSize = 16;
     const std::array<float, kSize* kSize> zeros = {};
     std::array<float, kSize * kSize> product;
@@ -211,6 +212,7 @@ class BandProduct {
       MakeGemmCode();
       return;
     }
+    NeedMemory(kPrimitiveBytes);
     const Number in = shape.in_bfloat16 ? Number::bf16 : Number::f32;
     const auto a = shape.transpose_a ? Matrix(in, rows, shape.k, 1, shape.m)
                                      : Matrix(in, rows, shape.k, shape.k, 1);
@@ -241,7 +243,6 @@ class BandProduct {
 #endif
     const auto scratch = description.scratchpad_desc();
     scratch_bytes_ = scratch.get_size();
-    NeedMemoryForCode(kPrimitiveBytes);
     try {
       primitive_ = dnnl::matmul(description);
     } catch (...) {

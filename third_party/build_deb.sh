@@ -35,7 +35,7 @@ Priority: optional
 Maintainer: The Tape authors <tape@localhost>
 Installed-Size: $(du -sk "$stage/usr" | cut -f1)
 Depends: $runtime, libabsl-dev, libcsv-dev, libdnnl-dev, libhwy-dev, libisal-dev, libpng-dev, libturbojpeg0-dev, libzip-dev, zlib1g-dev, g++ (>= 4:12)
-Recommends: pkgconf, librsvg2-2, libgvc6 | libgvc7
+Recommends: graphviz, pkgconf, librsvg2-2
 Description: neural networks on the CPU, as a tape of tensor operations
  Headers, static and shared library, and the files for CMake and pkg-config.
 CONTROL

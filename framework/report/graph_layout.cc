@@ -12,6 +12,8 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -37,8 +39,8 @@ constexpr bool kIsGvc7 = std::is_same_v<RenderedLength, size_t>;
 
 struct Graphviz {
   // Most of it for fonts, and for the threads of Pango.
-  SharedLibrary library{kIsGvc7 ? "libgvc.so.7" : "libgvc.so.6",
-                        kIsGvc7 ? "libgvc7" : "libgvc6", 256 << 20};
+  SharedLibrary library{kIsGvc7 ? "libgvc.so.7" : "libgvc.so.6", "graphviz",
+                        256 << 20};
   TAPE_FUNCTION_OF(library, gvContext);
   TAPE_FUNCTION_OF(library, gvFreeContext);
   TAPE_FUNCTION_OF(library, gvLayout);
@@ -61,9 +63,13 @@ constexpr double kInch = 72;  // User units, of which Graphviz's figures are.
 
 absl::Status LayoutError(const Graphviz& graphviz) {
   const char* message = graphviz.aglasterr();
+  const absl::string_view text =
+      message == nullptr ? "no layout, and no reason given" : message;
+  // Where the library is alone it knows of no plugins, and has no layouts.
+  const bool lacks_plugins = absl::StrContains(text, "not recognized");
   return absl::InternalError(absl::StrCat(
-      "Graphviz: ",
-      message == nullptr ? "no layout, and no reason given" : message));
+      "Graphviz: ", absl::StripAsciiWhitespace(text),
+      lacks_plugins ? " (is Debian's package graphviz installed?)" : ""));
 }
 
 // Reads Graphviz's "plain" format (https://graphviz.org/docs/outputs/plain/):
