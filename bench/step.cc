@@ -43,44 +43,14 @@ void SetRate(benchmark::State& state, const StepConfig& config) {
 
 void TrainStep(benchmark::State& state, const StepConfig& config,
                const Dataset& data, int threads, Precision precision) {
-  Graph graph;
-  const auto [images, labels] = SampleInputs(graph, config.sizes[0]);
-  const bool relu = config.activation == StepConfig::Activation::kRelu;
-  const Var logits = Mlp(
-      ScaledPixels(images),
-      {.units = {config.sizes.begin() + 1, config.sizes.end()},
-       .activation = [relu](Var x) { return relu ? Relu(x) : Sigmoid(x); }});
-  const Var loss = Mean(SoftmaxCrossEntropy(logits, labels));
-  const std::vector<Var> parameters = graph.parameters();
-  const Updates updates = Chain(MakeOptimizer(config))
-                              .Apply(parameters, Gradients(loss, parameters));
-  absl::StatusOr<Plan> plan = Compile(graph, {.fetch = {loss},
-                                              .updates = updates,
-                                              .threads = threads,
-                                              .precision = precision});
-  if (absl::IsFailedPrecondition(plan.status())) {  // No bfloat16 here.
-    state.SkipWithError(std::string(plan.status().message()).c_str());
+  TrainingStep step(config, data, threads, precision);
+  if (absl::IsFailedPrecondition(step.status())) {  // No bfloat16 here.
+    state.SkipWithError(std::string(step.status().message()).c_str());
     return;
   }
-  if (!plan.ok()) std::exit(Fail(plan.status()));
-
-  Batches batches(data, {.batch_size = config.batch,
-                         .order = config.order,
-                         .last = LastBatch::kDrop});
-  int epoch = 0;
-  const auto run = [&, images = images, labels = labels] {
-    std::optional<Batch> batch = batches.Next();
-    if (!batch.has_value()) {
-      batches.StartEpoch(++epoch);
-      batch = batches.Next();
-    }
-    const absl::Status status =
-        plan->Run({{images, batch->images}, {labels, batch->labels}});
-    if (!status.ok()) std::exit(Fail(status));
-    benchmark::DoNotOptimize(plan->Scalar(loss));
-  };
-  run();
-  for (auto _ : state) run();
+  if (!step.status().ok()) std::exit(Fail(step.status()));
+  step.Run();
+  for (auto _ : state) step.Run();
   SetRate(state, config);
 }
 
@@ -92,6 +62,43 @@ void Floor(benchmark::State& state, const StepConfig& config, int threads) {
 }
 
 }  // namespace
+
+TrainingStep::TrainingStep(const StepConfig& config, const Dataset& data,
+                           int threads, Precision precision)
+    : batches_(data, {.batch_size = config.batch,
+                      .order = config.order,
+                      .last = LastBatch::kDrop}) {
+  const auto [images, labels] = SampleInputs(graph_, config.sizes[0]);
+  images_ = images;
+  labels_ = labels;
+  const bool relu = config.activation == StepConfig::Activation::kRelu;
+  const Var logits = Mlp(
+      ScaledPixels(images),
+      {.units = {config.sizes.begin() + 1, config.sizes.end()},
+       .activation = [relu](Var x) { return relu ? Relu(x) : Sigmoid(x); }});
+  loss_ = Mean(SoftmaxCrossEntropy(logits, labels));
+  const std::vector<Var> parameters = graph_.parameters();
+  const Updates updates = Chain(MakeOptimizer(config))
+                              .Apply(parameters, Gradients(loss_, parameters));
+  absl::StatusOr<Plan> plan = Compile(graph_, {.fetch = {loss_},
+                                               .updates = updates,
+                                               .threads = threads,
+                                               .precision = precision});
+  status_ = plan.status();
+  if (plan.ok()) plan_ = *std::move(plan);
+}
+
+void TrainingStep::Run() {
+  std::optional<Batch> batch = batches_.Next();
+  if (!batch.has_value()) {
+    batches_.StartEpoch(++epoch_);
+    batch = batches_.Next();
+  }
+  const absl::Status status =
+      plan_->Run({{images_, batch->images}, {labels_, batch->labels}});
+  if (!status.ok()) std::exit(Fail(status));
+  benchmark::DoNotOptimize(plan_->Scalar(loss_));
+}
 
 void RegisterSteps(absl::Span<const StepConfig> configs,
                    const Dataset& (*data)()) {

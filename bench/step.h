@@ -3,11 +3,38 @@
 #ifndef TAPE_BENCH_STEP_H_
 #define TAPE_BENCH_STEP_H_
 
+#include <optional>
+
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "bench/configs.h"
+#include "framework/data/batches.h"
 #include "framework/data/dataset.h"
+#include "framework/framework.h"
 
 namespace tape {
+
+// A config's training step.
+class TrainingStep {
+ public:
+  // `data` must outlive it.
+  TrainingStep(const StepConfig& config, const Dataset& data, int threads,
+               Precision precision = Precision::kFloat32);
+
+  // What Compile said; unless it is OK there is nothing to run.
+  const absl::Status& status() const { return status_; }
+  // Takes the next batch and trains with it. An error ends the program.
+  void Run();
+  Plan& plan() { return *plan_; }
+
+ private:
+  Graph graph_;
+  Batches batches_;
+  int epoch_ = 0;
+  Var images_, labels_, loss_;
+  absl::Status status_;
+  std::optional<Plan> plan_;
+};
 
 // Registers for each config, which must outlive the benchmarks, and for 1 and 2
 // threads:
