@@ -135,6 +135,10 @@ std::unique_ptr<Kernel> MakeRowsKernel(const KernelSpec& spec) {
       });
 }
 
+// Of NormaliseRows: so much is in the second-level cache, and is work enough for
+// a thread. What follows longer rows is cut better by itself.
+constexpr int64_t kRegionBytes = 64 * 1024;
+
 // The same for NormaliseRows, whose chunks can be regions.
 class NormaliseRowsKernel : public Kernel {
  public:
@@ -144,7 +148,6 @@ class NormaliseRowsKernel : public Kernel {
         rows_(length_ == 0 ? 0 : spec.output.shape.elements() / length_),
         width_(spec.output.shape[spec.output.shape.rank() - 1]),
         into_scratch_(spec.into_scratch) {
-    constexpr int64_t kRegionBytes = 64 * 1024;  // In the second-level cache.
     const int64_t bytes = static_cast<int64_t>(spec.output.bytes());
     chunks_ = into_scratch_
                   ? static_cast<int>(std::clamp<int64_t>(
@@ -310,6 +313,11 @@ constexpr OpDef kNormaliseRows = {
       return std::make_unique<NormaliseRowsKernel>(spec);
     },
     .rows = RowsOfRows,
+    .by_regions =
+        [](const Attributes& attributes, const TensorType& output) {
+          return RowLength(output.shape, attributes) * SizeOf(output.dtype) <=
+                 kRegionBytes;
+        },
     .traits = {.regions = true},
 };
 

@@ -361,8 +361,9 @@ Var Dropout(Var x, double rate, Var step, RandomKey key = {},
 
 // ---- Normalisation: (x - mean) / sqrt(variance + epsilon) scale + shift, the
 // variance over n, not n - 1. ops/normalise.cc ----
-// Of the last axes, those of scale and shift, which have one shape. In double,
-// rounded once, so that rows of any magnitude are right.
+// Of the last axes, those of scale and shift, which have one shape. Rows are
+// normalised in double, so that those of any magnitude are right, and rounded
+// once.
 struct LayerNormOptions {
   double epsilon = 1e-5;
 };

@@ -186,8 +186,9 @@ constexpr OpDef kNormTo = {
 };
 
 // Of a result of two numbers for each sum.
-Var PartOf(Var parts, int part, const Shape& shape) {
-  return Reshape(Slice(parts, -1, {.begin = part, .length = 1}), shape);
+Var PartOf(Var parts, int part, const Shape& shape, Loc loc = Loc::Current()) {
+  return Reshape(Slice(parts, -1, {.begin = part, .length = 1}, loc), shape,
+                 loc);
 }
 Shape WithoutLastAxis(const Shape& shape) {
   return Shape(shape.dims().first(shape.rank() - 1));
@@ -219,10 +220,10 @@ constexpr OpDef kMeanParts = {
     .rows = RowsOfReduction<false>,
 };
 
-// ---- NormParts: y[…,0] y[…,1] = sqrt(sum x^2), the first being the power of two
-// next below it, but within 2^-126 … 2^126 (of what is not finite 2^126); d x = gy[…,1] x / (y[…,0]^2 y[…,1]),
-// 0 where the norm is 0 ----
-// The first is a constant for Gradients. Shapes as MeanParts'.
+// ---- NormParts: y[…,0] y[…,1] = sqrt(sum x^2); d x = gy[…,1] x / (y[…,0]^2
+// y[…,1]), 0 where the norm is 0 ----
+// The first is the power of two next below the norm, but within 2^-126 … 2^126, of
+// what is not finite 2^126. It is a constant for Gradients. Shapes as MeanParts'.
 constexpr OpDef kNormParts = {
     .name = "NormParts",
     .operands = {"x"},
@@ -246,7 +247,7 @@ constexpr OpDef kNormParts = {
             const double limited = std::isfinite(size)
                                        ? std::clamp(size, 0x1p-126, 0x1p126)
                                        : 0x1p126;
-            const double scale = std::exp2(std::floor(std::log2(limited)));
+            const double scale = std::ldexp(1, std::ilogb(limited));
             y.values<double>()[2 * i] = scale;
             y.values<double>()[2 * i + 1] = size / scale;
           }
@@ -509,7 +510,7 @@ ScaledNorm NormWithScale(Var x, absl::Span<const int> axes, Loc loc) {
                                        norms.dims().end());
   dims.push_back(2);
   const Var parts = Append(kNormParts, {x}, {.shape = Shape(dims)}, loc);
-  return {PartOf(parts, 0, norms), PartOf(parts, 1, norms)};
+  return {PartOf(parts, 0, norms, loc), PartOf(parts, 1, norms, loc)};
 }
 
 Var NormScale(Var x, absl::Span<const int> axes, Loc loc) {

@@ -90,44 +90,32 @@ HWY_INLINE void ForRowFromFirst(const float* x, int64_t columns, F f) {
 }
 
 // Mean of a row, and 1 / sqrt(variance + epsilon).
-//
-// With a first element of f, and S and Q as the sums of x - f and of its square,
-// the variance is (Q - S^2 / n) / n. As (mean - f)^2 is at most n times the
-// variance, Q is at most n + 1 times what is left: of double's 53 digits log2 n
-// are lost, and float32 has 24.
 struct Moments {
-  Moments(double first, double sum, double squares, int64_t columns,
-          double epsilon) {
-    const double count = static_cast<double>(columns);
-    from_first = sum / count;
-    mean = first + from_first;
-    scale = 1 / std::sqrt((squares - sum * from_first) / count + epsilon);
-  }
-  double from_first;  // The mean less the first element.
   double mean;
   double scale;
 };
 
-HWY_INLINE Moments MomentsOf(const float* x, int64_t columns, double epsilon) {
-  const double first = x[0];
-  if (columns <= kShort) {
-    double sum = 0, squares = 0;
-    for (int64_t c = 1; c < columns; ++c) {
-      sum += x[c] - first;
-      squares += (x[c] - first) * (x[c] - first);
-    }
-    return {first, sum, squares, columns, epsilon};
-  }
-  DoubleSums sums[2], squares[2];
-  ForRowFromFirst(x, columns,
-                  [&](auto i, int64_t, const DoubleSums& v) HWY_ATTR {
-                    sums[i].Add(v);
-                    squares[i].AddProduct(v, v);
-                  });
-  sums[0].Add(sums[1]);
-  squares[0].Add(squares[1]);
-  return {first, sums[0].Total(), squares[0].Total(), columns, epsilon};
+HWY_INLINE double ScaleOf(double squares, int64_t columns, double epsilon) {
+  return 1 / std::sqrt(squares / static_cast<double>(columns) + epsilon);
 }
+
+// What one sweep over a row gives: with a first element of f, the sums of x - f
+// and of its square.
+struct SumsFromFirst {
+  double first, sum, squares;
+  int64_t columns;
+
+  // The mean less the first element.
+  double MeanFromFirst() const { return sum / static_cast<double>(columns); }
+  // The sum of squares from the mean.
+  double Rest() const { return squares - sum * MeanFromFirst(); }
+  // Whether enough of double's digits are left of it. They are not where f lies
+  // far from all others.
+  bool Hold() const { return !(squares > 1000 * Rest()); }
+  Moments Of(double epsilon) const {
+    return {first + MeanFromFirst(), ScaleOf(Rest(), columns, epsilon)};
+  }
+};
 
 HWY_INLINE double RowMean(const float* x, int64_t columns) {
   const int64_t lanes = hn::Lanes(Floats());
@@ -142,6 +130,46 @@ HWY_INLINE double RowMean(const float* x, int64_t columns) {
                      HWY_ATTR { even.Add(v); });
   even.Add(odd);
   return even.Total() / static_cast<double>(columns);
+}
+
+// By two sweeps.
+HWY_INLINE Moments SafeMoments(const float* x, int64_t columns,
+                               double epsilon) {
+  const double mean = RowMean(x, columns);
+  const auto means = hn::Set(Doubles(), mean);
+  const int64_t lanes = hn::Lanes(Floats());
+  DoubleSums squares;
+  int64_t c = 0;
+  for (; c + lanes <= columns; c += lanes) {
+    const DoubleSums v = Minus(LoadDoubles(x + c), means);
+    squares.AddProduct(v, v);
+  }
+  double rest = 0;
+  for (; c < columns; ++c) rest += (x[c] - mean) * (x[c] - mean);
+  return {mean, ScaleOf(squares.Total() + rest, columns, epsilon)};
+}
+
+HWY_INLINE Moments MomentsOf(const float* x, int64_t columns, double epsilon) {
+  SumsFromFirst sums = {x[0], 0, 0, columns};
+  if (columns <= kShort) {
+    for (int64_t c = 1; c < columns; ++c) {
+      const double from_first = x[c] - sums.first;
+      sums.sum += from_first;
+      sums.squares += from_first * from_first;
+    }
+  } else {
+    DoubleSums sum[2], squares[2];
+    ForRowFromFirst(x, columns,
+                    [&](auto i, int64_t, const DoubleSums& v) HWY_ATTR {
+                      sum[i].Add(v);
+                      squares[i].AddProduct(v, v);
+                    });
+    sum[0].Add(sum[1]);
+    squares[0].Add(squares[1]);
+    sums.sum = sum[0].Total();
+    sums.squares = squares[0].Total();
+  }
+  return sums.Hold() ? sums.Of(epsilon) : SafeMoments(x, columns, epsilon);
 }
 
 void CenterRows(const float* x, int64_t rows, int64_t columns, float* y) {
@@ -201,19 +229,26 @@ void NormaliseRowsSlope(const float* x, const float* g, int64_t rows,
       continue;
     }
     DoubleSums sum, squares, g_sum, products;
-    ForRowFromFirst(
-        x, columns, [&](auto, int64_t at, const DoubleSums& v) HWY_ATTR {
-          const DoubleSums of_g = InDouble(LoadUpTo(
-              g + at, std::min<int64_t>(hn::Lanes(Floats()), columns - at)));
-          sum.Add(v);
-          squares.AddProduct(v, v);
-          g_sum.Add(of_g);
-          products.AddProduct(of_g, v);
-        });
-    const Moments row(x[0], sum.Total(), squares.Total(), columns, epsilon);
+    ForRowFromFirst(x, columns,
+                    [&](auto, int64_t at, const DoubleSums& v) HWY_ATTR {
+                      const int64_t used =
+                          std::min<int64_t>(hn::Lanes(Floats()), columns - at);
+                      const DoubleSums of_g = InDouble(LoadUpTo(g + at, used));
+                      sum.Add(v);
+                      squares.AddProduct(v, v);
+                      g_sum.Add(of_g);
+                      products.AddProduct(of_g, v);
+                    });
+    const SumsFromFirst sums = {x[0], sum.Total(), squares.Total(), columns};
     const double of_g = g_sum.Total();
+    Moments row = sums.Of(epsilon);
     // Of g and x - mean.
-    const double product = products.Total() - of_g * row.from_first;
+    double product = products.Total() - of_g * sums.MeanFromFirst();
+    if (!sums.Hold()) {
+      row = SafeMoments(x, columns, epsilon);
+      product = 0;
+      for (int64_t c = 0; c < columns; ++c) product += g[c] * (x[c] - row.mean);
+    }
     const auto mean = hn::Set(Doubles(), row.mean);
     const auto scale = hn::Set(Doubles(), row.scale);
     const auto g_mean = hn::Set(Doubles(), of_g / count);

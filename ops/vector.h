@@ -131,7 +131,8 @@ void LogSoftmaxSlopeColumns(const float* x, const float* g, int64_t length,
                             int64_t stride, int64_t count, float* out);
 // y = x - the mean of its row, in double, rounded once.
 void CenterRows(const float* x, int64_t rows, int64_t columns, float* y);
-// y = (x - mean) / sqrt(variance + epsilon) of its row, in the same way.
+// y = (x - mean) / sqrt(variance + epsilon) of its row, in double: rounded once,
+// and off by some 2^-40 of the row's largest besides.
 void NormaliseRows(const float* x, int64_t rows, int64_t columns,
                    double epsilon, float* y);
 // The derivative of that by x, times g: with n = NormaliseRows(x), y = (g - mean

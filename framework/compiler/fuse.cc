@@ -195,9 +195,18 @@ std::vector<int> ProductsOf(const Program& program,
     if (!program[id].op->traits.view) continue;
     reading_group[program[id].inputs[0]] = kSeveral;
   }
+  // What a product has to do, and rows of one operand for each of theirs.
   const auto flops = [&](int id) {
-    return program[id].type.shape.elements() *
-           program[program[id].inputs[0]].type.shape.elements();
+    const int64_t elements = program[id].type.shape.elements();
+    const bool is_product = program[id].inputs.size() > 1;
+    return is_product
+               ? elements * program[program[id].inputs[0]].type.shape.elements()
+               : elements;
+  };
+  const auto has_regions = [&](const Node& node) {
+    return node.op->traits.regions && !node.op->traits.side_effects &&
+           (node.op->by_regions == nullptr ||
+            node.op->by_regions(node.attributes, node.type));
   };
   // Whether a pass reads what the product does: it may want to write over it,
   // which it cannot while there are regions to be made of it.
@@ -219,8 +228,7 @@ std::vector<int> ProductsOf(const Program& program,
   std::vector<int> products(groups.size(), kNone);
   for (int id = 0; id < program.size(); ++id) {
     const int g = reading_group[id];
-    const Traits& traits = program[id].op->traits;
-    if (!traits.regions || traits.side_effects || g < 0 || wanted_outside[id] ||
+    if (!has_regions(program[id]) || g < 0 || wanted_outside[id] ||
         !IsSoftShape(program[id], program[groups[g].nodes[0]]) ||
         share_operand(g, id)) {
       continue;

@@ -122,6 +122,11 @@ using FeedRule = std::string (*)(const FeedQuery& query);
 // machine.
 using MachineRule = absl::Status (*)(absl::Span<const TensorType> inputs);
 
+// Whether an op with Traits::regions is worth having by regions for an output of
+// this type.
+using RegionRule = bool (*)(const Attributes& attributes,
+                            const TensorType& output);
+
 struct OpDef;
 
 // What a rule for simpler values sees of a node whose inputs are themselves as
@@ -250,6 +255,7 @@ struct OpDef {
   SimplifyRule simplify = nullptr;  // Null: kNothing.
   FeedRule refuses = nullptr;       // Null: takes all numbers.
   MachineRule machine = nullptr;    // Null: any machine will do.
+  RegionRule by_regions = nullptr;  // Null: always, if Traits::regions says so.
   Traits traits = {};
 
   // The reference of a node whose output is of type `output`.
