@@ -60,9 +60,9 @@ HWY_INLINE DoubleSums Less(const DoubleSums& v, hn::Vec<Doubles> from) {
   return {hn::Sub(v.lower, from), hn::Sub(v.upper, from)};
 }
 
-// Normalises a row to y, before scale and shift; mean and 1 / deviation.
+// Of a row.
 struct RowMoments {
-  double mean, scale;
+  double mean, scale;  // Of which the second is 1 / sqrt(variance + epsilon).
 };
 HWY_INLINE RowMoments MomentsByHand(const float* x, int64_t columns) {
   const double first = x[0];

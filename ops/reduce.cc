@@ -190,6 +190,11 @@ Var PartOf(Var parts, int part, const Shape& shape, Loc loc = Loc::Current()) {
   return Reshape(Slice(parts, -1, {.begin = part, .length = 1}, loc), shape,
                  loc);
 }
+Shape WithParts(const Shape& sums) {
+  absl::InlinedVector<int64_t, 5> dims(sums.dims().begin(), sums.dims().end());
+  dims.push_back(2);
+  return Shape(dims);
+}
 Shape WithoutLastAxis(const Shape& shape) {
   return Shape(shape.dims().first(shape.rank() - 1));
 }
@@ -447,10 +452,8 @@ Var Mean(Var x, absl::Span<const int> axes, Axes reduced, Loc loc) {
 }
 
 Centered Center(Var x, const Shape& kept, Var count) {
-  absl::InlinedVector<int64_t, 5> dims(kept.dims().begin(), kept.dims().end());
-  dims.push_back(2);
-  const Var parts =
-      Append(kMeanParts, {x, count}, {.shape = Shape(dims)}, Loc::Current());
+  const Var parts = Append(kMeanParts, {x, count}, {.shape = WithParts(kept)},
+                           Loc::Current());
   const Var mean = PartOf(parts, 0, kept);
   return {mean, (x - mean) - StopGradient(PartOf(parts, 1, kept))};
 }
@@ -501,15 +504,14 @@ Var Norm(Var x, absl::Span<const int> axes, NormOptions options, Loc loc) {
 
 // ---- ScaledNorm: Norm(x) = scale ratio ----
 ScaledNorm NormWithScale(Var x, absl::Span<const int> axes, Loc loc) {
-  const Var mistake(x.graph(), kNone);
   if (!x.valid()) return {x, x};
   const std::optional<Reduced> over = CheckReduction("NormParts", x, axes, loc);
-  if (!over.has_value()) return {mistake, mistake};
+  if (!over.has_value()) {
+    const Var mistake(x.graph(), kNone);
+    return {mistake, mistake};
+  }
   const Shape& norms = axes.empty() ? Shape() : over->kept;
-  absl::InlinedVector<int64_t, 5> dims(norms.dims().begin(),
-                                       norms.dims().end());
-  dims.push_back(2);
-  const Var parts = Append(kNormParts, {x}, {.shape = Shape(dims)}, loc);
+  const Var parts = Append(kNormParts, {x}, {.shape = WithParts(norms)}, loc);
   return {PartOf(parts, 0, norms, loc), PartOf(parts, 1, norms, loc)};
 }
 

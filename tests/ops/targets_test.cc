@@ -1,7 +1,8 @@
 // Which ops have the same bits whatever the processor: each row of the sample
 // table, its value and its gradients, by each of the instruction sets that
 // Highway has code for here. Passes of machine code have the bits of the blocks
-// (lane_code_test); what oneDNN makes of older processors: processors_test.
+// (lane_code_test); what oneDNN makes of older processors: processors_test. And
+// that no element's value depends on its neighbours.
 #include "hwy/targets.h"
 
 #include <gtest/gtest.h>
