@@ -1,4 +1,4 @@
-// Normalisation by mean and variance (ops.h), composed of other ops. Tested by
+// Normalisation by mean and variance (ops.h). Tested by
 // tests/ops/op_test.cc through the sample table, and by tests/ops/normalise_test.cc.
 #include <algorithm>
 #include <cmath>
@@ -35,26 +35,6 @@ absl::Status ExpectEpsilon(const Attributes& attributes) {
   return absl::InvalidArgumentError(absl::StrCat(
       "expected a finite epsilon of at least 0, found ", attributes.value));
 }
-
-constexpr Composite kLayerNorm = {
-    .name = "LayerNorm",
-    .operands = {"x", "scale", "shift"},
-    .shape = [](absl::Span<const TensorType> x,
-                const Attributes& attributes) -> absl::StatusOr<TensorType> {
-      if (absl::Status status = ExpectFloats(x); !status.ok()) return status;
-      if (absl::Status status = ExpectEpsilon(attributes); !status.ok()) {
-        return status;
-      }
-      const Shape &whole = x[0].shape, &scale = x[1].shape;
-      const int first = whole.rank() - scale.rank();
-      if (scale.rank() < 1 || first < 0 || !(scale == x[2].shape) ||
-          !(Shape(whole.dims().subspan(first)) == scale)) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "expected scale and shift of the last axes of ", whole.ToString(),
-            ", found ", scale.ToString(), " and ", x[2].shape.ToString()));
-      }
-      return x[0];
-    }};
 
 // Of a vector for each channel, which attributes.axis counts.
 template <bool statistics>
@@ -109,44 +89,31 @@ void ForEachRow(const Attributes& attributes, const Tensor& x, F f) {
   }
 }
 
-// A kernel that runs f(x, rows, columns, epsilon, y) on ranges of rows, each of
-// which makes so many numbers of y as it has, or one. With a second input f has
-// it after x.
-template <auto f, bool one, bool two_inputs = false>
-std::unique_ptr<Kernel> MakeRowsKernel(const KernelSpec& spec) {
-  const int64_t length = RowLength(spec.inputs[0].shape, spec.attributes);
-  const int64_t rows =
-      length == 0 ? 0 : spec.inputs[0].shape.elements() / length;
-  return MakeRangesKernel(
-      rows, (two_inputs ? 3 : 2) * spec.inputs[0].bytes(),
-      [length, epsilon = spec.attributes.value](
-          const KernelArguments& arguments, int64_t begin, int64_t end) {
-        const auto from = [&](int input) {
-          return static_cast<const float*>(arguments.inputs[input]) +
-                 begin * length;
-        };
-        float* const y = static_cast<float*>(arguments.outputs[0]) +
-                         begin * (one ? 1 : length);
-        if constexpr (two_inputs) {
-          f(from(0), from(1), end - begin, length, epsilon, y);
-        } else {
-          f(from(0), end - begin, length, epsilon, y);
-        }
-      });
+const float* FloatsOf(const KernelArguments& arguments, int input) {
+  return static_cast<const float*>(arguments.inputs[input]);
 }
 
-// Of NormaliseRows: so much is in the second-level cache, and is work enough for
-// a thread. What follows longer rows is cut better by itself.
+// So much is in the second-level cache, and is work enough for a thread. What
+// follows longer rows is cut better by itself.
 constexpr int64_t kRegionBytes = 64 * 1024;
 
-// The same for NormaliseRows, whose chunks can be regions.
+bool ByRegions(const Attributes& attributes, const TensorType& output) {
+  return RowLength(output.shape, attributes) * SizeOf(output.dtype) <=
+         kRegionBytes;
+}
+
+// Of NormaliseRows, and of LayerNorm, which has scale and shift as well. Its
+// chunks, ranges of rows, can be regions.
 class NormaliseRowsKernel : public Kernel {
  public:
   explicit NormaliseRowsKernel(const KernelSpec& spec)
       : epsilon_(spec.attributes.value),
         length_(RowLength(spec.output.shape, spec.attributes)),
         rows_(length_ == 0 ? 0 : spec.output.shape.elements() / length_),
-        width_(spec.output.shape[spec.output.shape.rank() - 1]),
+        width_(spec.output.shape.rank() == 0
+                   ? 1
+                   : spec.output.shape[spec.output.shape.rank() - 1]),
+        is_scaled_(spec.inputs.size() > 1),
         into_scratch_(spec.into_scratch) {
     const int64_t bytes = static_cast<int64_t>(spec.output.bytes());
     chunks_ = into_scratch_
@@ -165,11 +132,12 @@ class NormaliseRowsKernel : public Kernel {
   }
   void Run(int chunk, const KernelArguments& arguments) const override {
     const int64_t begin = Begin(chunk);
-    vector::NormaliseRows(
-        static_cast<const float*>(arguments.inputs[0]) + begin * length_,
-        Begin(chunk + 1) - begin, length_, epsilon_,
-        static_cast<float*>(arguments.outputs[0]) +
-            (into_scratch_ ? 0 : begin * length_));
+    vector::NormaliseRows(FloatsOf(arguments, 0) + begin * length_,
+                          is_scaled_ ? FloatsOf(arguments, 1) : nullptr,
+                          is_scaled_ ? FloatsOf(arguments, 2) : nullptr,
+                          Begin(chunk + 1) - begin, length_, epsilon_,
+                          static_cast<float*>(arguments.outputs[0]) +
+                              (into_scratch_ ? 0 : begin * length_));
   }
 
  private:
@@ -179,11 +147,36 @@ class NormaliseRowsKernel : public Kernel {
   int64_t length_;  // Of a row.
   int64_t rows_;
   int64_t width_;  // Of the last axis.
+  bool is_scaled_;
   bool into_scratch_;
   int chunks_;
 };
 
+std::unique_ptr<Kernel> MakeNormaliseRows(const KernelSpec& spec) {
+  return std::make_unique<NormaliseRowsKernel>(spec);
+}
+
+// Runs f(arguments, first row, end, row length) on ranges of x's rows, which move
+// so many times its bytes.
+template <typename F>
+std::unique_ptr<Kernel> MakeRowsKernel(const KernelSpec& spec, int tensors,
+                                       F f) {
+  const int64_t length = RowLength(spec.inputs[0].shape, spec.attributes);
+  const int64_t rows =
+      length == 0 ? 0 : spec.inputs[0].shape.elements() / length;
+  return MakeRangesKernel(
+      rows, tensors * spec.inputs[0].bytes(),
+      [length, f](const KernelArguments& arguments, int64_t begin,
+                  int64_t end) { f(arguments, begin, end, length); });
+}
+
+// Rows that are split as the first input is, of an op whose inputs behind the
+// first `split` are read by all rows.
+template <int split>
 RowRole RowsOfRows(const RowQuery& query) {
+  for (int i = 0; i < static_cast<int>(query.inputs.size()); ++i) {
+    if (query.in_rows[i] != (i < split)) return RowRole::kMixed;
+  }
   return query.attributes.axis > 0 ? RowRole::kApart : RowRole::kMixed;
 }
 
@@ -195,6 +188,7 @@ Var RowCount(Var x, const Attributes& attributes) {
 
 Var NormaliseRows(Var x, const Attributes& attributes);
 Var NormaliseRowsSlope(Var x, Var g, const Attributes& attributes);
+Var LayerNormSlope(Var x, Var g, Var scale, const Attributes& attributes);
 
 // ---- RowScale: y = 1 / sqrt(variance + epsilon) of a row, whose axes are 1;
 // ---- dx = -gy y^2 NormaliseRows(x) / n
@@ -221,74 +215,106 @@ constexpr OpDef kRowScale = {
           ForEachRow(attributes, x[0],
                      [&](int64_t, double, double scale) { *next++ = scale; });
         },
-    .kernel = MakeRowsKernel<vector::RowScales, true>,
-    .rows = RowsOfRows,
+    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
+      return MakeRowsKernel(
+          spec, 2,
+          [epsilon = spec.attributes.value](const KernelArguments& arguments,
+                                            int64_t begin, int64_t end,
+                                            int64_t length) {
+            vector::RowScales(
+                FloatsOf(arguments, 0) + begin * length, end - begin, length,
+                epsilon, static_cast<float*>(arguments.outputs[0]) + begin);
+          });
+    },
+    .rows = RowsOfRows<1>,
 };
 
-// ---- NormaliseRowsSlope: with n = NormaliseRows(x) and s = RowScale(x), y = s
-// ---- (g - mean g - n mean(g n)), which is linear in g and its own adjoint ----
+// ---- LayerNormSlope: with n = NormaliseRows(x), s = RowScale(x) and u = g scale,
+// ---- y = s (u - mean u - n mean(u n)), which is linear in u and, for a scale of
+// ---- 1, its own adjoint ----
 // By x, with m(u) the mean of a row and N its length: gy y summed is s B with B =
-// sum gy (g - m(g)) - m(gy n) sum g n; s depends on x as in RowScale, and B
-// through n by -gy m(g n) - g m(gy n).
-constexpr OpDef kNormaliseRowsSlope = {
-    .name = "NormaliseRowsSlope",
-    .operands = {"x", "g"},
+// sum gy (u - m(u)) - m(gy n) sum u n; s depends on x as in RowScale, and B
+// through n by -gy m(u n) - u m(gy n).
+constexpr OpDef kLayerNormSlope = {
+    .name = "LayerNormSlope",
+    .operands = {"x", "g", "scale"},
     .shape = [](absl::Span<const TensorType> x,
                 const Attributes& attributes) -> absl::StatusOr<TensorType> {
-      if (x[1] == x[0]) return RowsRule(x.first(1), attributes);
-      return absl::InvalidArgumentError(
-          absl::StrCat("expected g of the type of x, found ", x[1].ToString()));
+      const auto rows = RowsRule(x.first(1), attributes);
+      if (!rows.ok()) return rows;
+      const TensorType row = {
+          DType::kFloat32, Shape(x[0].shape.dims().subspan(attributes.axis))};
+      if (x[1] == x[0] && x[2] == row) return rows;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "expected g of the type of x and a scale of ", row.ToString(),
+          ", found ", x[1].ToString(), " and ", x[2].ToString()));
     },
     .gradient = [](absl::Span<const Var> x, Var, Var gy,
                    const Attributes& attributes) -> Adjoints {
-      const Var g = x[1], n = NormaliseRows(x[0], attributes);
+      const Var u = x[1] * x[2], n = NormaliseRows(x[0], attributes);
       const Var scale = Append(kRowScale, {x[0]}, attributes, Loc::Current());
       const Shape& sums = scale.shape();
       const Var count = RowCount(x[0], attributes);
-      const Var g_mean = SumTo(g * n, sums) / count;
+      const Var u_mean = SumTo(u * n, sums) / count;
       const Var gy_mean = SumTo(gy * n, sums) / count;
-      const Var b = SumTo(gy * CenterRows(g, attributes.axis), sums) -
-                    gy_mean * SumTo(g * n, sums);
+      const Var b = SumTo(gy * CenterRows(u, attributes.axis), sums) -
+                    gy_mean * SumTo(u * n, sums);
+      const Var by_u = NormaliseRowsSlope(x[0], gy, attributes);
       return {
-          NormaliseRowsSlope(x[0], -(gy * g_mean + g * gy_mean), attributes) *
+          NormaliseRowsSlope(x[0], -(gy * u_mean + u * gy_mean), attributes) *
                   scale -
               n * (scale * scale * b / count),
-          NormaliseRowsSlope(x[0], gy, attributes)};
+          by_u * x[2], by_u * x[1]};
     },
     .reference =
         [](const Attributes& attributes, absl::Span<const Tensor> x,
            Tensor& y) {
           const int64_t length = RowLength(y.shape(), attributes);
           const double count = static_cast<double>(length);
+          const auto by = x[2].values<double>();
           ForEachRow(
               attributes, x[0], [&](int64_t begin, double mean, double scale) {
                 const auto g = x[1].values<double>().subspan(begin, length);
                 const auto row = x[0].values<double>().subspan(begin, length);
                 double sum = 0, products = 0;
                 for (int64_t k = 0; k < length; ++k) {
-                  sum += g[k];
-                  products += g[k] * (row[k] - mean) * scale;
+                  sum += g[k] * by[k];
+                  products += g[k] * by[k] * (row[k] - mean) * scale;
                 }
                 for (int64_t k = 0; k < length; ++k) {
                   y.values<double>()[begin + k] =
-                      scale * (g[k] - sum / count -
+                      scale * (g[k] * by[k] - sum / count -
                                (row[k] - mean) * scale * products / count);
                 }
               });
         },
-    .kernel = MakeRowsKernel<vector::NormaliseRowsSlope, false, true>,
-    .rows =
-        [](const RowQuery& query) {
-          return query.in_rows[0] && query.in_rows[1] ? RowsOfRows(query)
-                                                      : RowRole::kMixed;
-        },
+    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
+      return MakeRowsKernel(
+          spec, 3,
+          [epsilon = spec.attributes.value](const KernelArguments& arguments,
+                                            int64_t begin, int64_t end,
+                                            int64_t length) {
+            vector::NormaliseRowsSlope(
+                FloatsOf(arguments, 0) + begin * length,
+                FloatsOf(arguments, 1) + begin * length, FloatsOf(arguments, 2),
+                end - begin, length, epsilon,
+                static_cast<float*>(arguments.outputs[0]) + begin * length);
+          });
+    },
+    .rows = RowsOfRows<2>,
 };
 
-Var NormaliseRowsSlope(Var x, Var g, const Attributes& attributes) {
-  return Append(kNormaliseRowsSlope, {x, g}, attributes, Loc::Current());
+Var LayerNormSlope(Var x, Var g, Var scale, const Attributes& attributes) {
+  return Append(kLayerNormSlope, {x, g, scale}, attributes, Loc::Current());
 }
 
-// ---- NormaliseRows: y = (x - mean) RowScale(x); dx = NormaliseRowsSlope of gy
+// With a scale of 1.
+Var NormaliseRowsSlope(Var x, Var g, const Attributes& attributes) {
+  const Shape row(x.shape().dims().subspan(attributes.axis));
+  return LayerNormSlope(x, g, Fill(x.graph(), row, 1), attributes);
+}
+
+// ---- NormaliseRows: y = (x - mean) RowScale(x); dx = LayerNormSlope of gy and 1
 constexpr OpDef kNormaliseRows = {
     .name = "NormaliseRows",
     .operands = {"x"},
@@ -309,21 +335,63 @@ constexpr OpDef kNormaliseRows = {
                        }
                      });
         },
-    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
-      return std::make_unique<NormaliseRowsKernel>(spec);
-    },
-    .rows = RowsOfRows,
-    .by_regions =
-        [](const Attributes& attributes, const TensorType& output) {
-          return RowLength(output.shape, attributes) * SizeOf(output.dtype) <=
-                 kRegionBytes;
-        },
+    .kernel = MakeNormaliseRows,
+    .rows = RowsOfRows<1>,
+    .by_regions = ByRegions,
     .traits = {.regions = true},
 };
 
 Var NormaliseRows(Var x, const Attributes& attributes) {
   return Append(kNormaliseRows, {x}, attributes, Loc::Current());
 }
+
+// ---- LayerNorm: y = NormaliseRows(x) scale + shift; dx = LayerNormSlope(x, gy,
+// ---- scale), dscale = gy NormaliseRows(x), dshift = gy ----
+// A row has the axes of scale and shift, the last ones of x.
+constexpr OpDef kLayerNorm = {
+    .name = "LayerNorm",
+    .operands = {"x", "scale", "shift"},
+    .shape = [](absl::Span<const TensorType> x,
+                const Attributes& attributes) -> absl::StatusOr<TensorType> {
+      if (absl::Status status = ExpectFloats(x); !status.ok()) return status;
+      if (absl::Status status = ExpectEpsilon(attributes); !status.ok()) {
+        return status;
+      }
+      const Shape &whole = x[0].shape, &scale = x[1].shape;
+      const int first = whole.rank() - scale.rank();
+      if (scale.rank() < 1 || first < 0 || first != attributes.axis ||
+          !(scale == x[2].shape) ||
+          !(Shape(whole.dims().subspan(first)) == scale)) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "expected scale and shift of the last axes of ", whole.ToString(),
+            ", found ", scale.ToString(), " and ", x[2].shape.ToString()));
+      }
+      return x[0];
+    },
+    .gradient = [](absl::Span<const Var> x, Var, Var gy,
+                   const Attributes& attributes) -> Adjoints {
+      return {LayerNormSlope(x[0], gy, x[1], attributes),
+              gy * NormaliseRows(x[0], attributes), gy};
+    },
+    .reference =
+        [](const Attributes& attributes, absl::Span<const Tensor> x,
+           Tensor& y) {
+          const int64_t length = RowLength(y.shape(), attributes);
+          ForEachRow(attributes, x[0],
+                     [&](int64_t i, double mean, double scale) {
+                       for (int64_t k = 0; k < length; ++k) {
+                         y.values<double>()[i + k] =
+                             (x[0].values<double>()[i + k] - mean) * scale *
+                                 x[1].values<double>()[k] +
+                             x[2].values<double>()[k];
+                       }
+                     });
+        },
+    .kernel = MakeNormaliseRows,
+    .rows = RowsOfRows<1>,
+    .by_regions = ByRegions,
+    .traits = {.regions = true},
+};
 
 // (x - mean) / sqrt(variance + epsilon) scale + shift, all of which broadcast.
 Var Normalised(Var from_mean, Var variance, double epsilon, Var scale,
@@ -367,17 +435,15 @@ bool FitsBatchNorm(Var x, Var scale, Var shift, RunningStatistics running,
 
 }  // namespace
 
-// ---- LayerNorm: y = (x - m) / sqrt(v + epsilon) scale + shift ----
 Var LayerNorm(Var x, Var scale, Var shift, LayerNormOptions options, Loc loc) {
-  const CompositeScope norm(kLayerNorm, {x, scale, shift}, loc,
-                            {.value = options.epsilon});
-  if (!norm.ok()) return norm.mistake();
-  const int first = x.shape().rank() - scale.shape().rank();
-  return NormaliseRows(x, {.value = options.epsilon, .axis = first}) * scale +
-         shift;
+  return Append(kLayerNorm, {x, scale, shift},
+                {.value = options.epsilon,
+                 .axis = x.shape().rank() - scale.shape().rank()},
+                loc);
 }
 
-// ---- BatchNorm: the same, over all axes but the channels' ----
+// ---- BatchNorm: y = (x - m) / sqrt(v + epsilon) scale + shift, over all axes but
+// ---- the channels' ----
 BatchNormResult BatchNorm(Var x, Var scale, Var shift,
                           RunningStatistics running, BatchNormOptions options,
                           Loc loc) {
@@ -460,7 +526,7 @@ Var BatchNorm(Var x, absl::string_view name, BatchNormOptions options,
 
 absl::Span<const OpDef* const> OpsOfNormalise() {
   static constexpr const OpDef* kOps[] = {&kRowScale, &kNormaliseRows,
-                                          &kNormaliseRowsSlope};
+                                          &kLayerNorm, &kLayerNormSlope};
   return kOps;
 }
 

@@ -132,13 +132,16 @@ void LogSoftmaxSlopeColumns(const float* x, const float* g, int64_t length,
 // y = x - the mean of its row, in double, rounded once.
 void CenterRows(const float* x, int64_t rows, int64_t columns, float* y);
 // y = (x - mean) / sqrt(variance + epsilon) of its row, in double: rounded once,
-// and off by some 2^-40 of the row's largest besides.
-void NormaliseRows(const float* x, int64_t rows, int64_t columns,
-                   double epsilon, float* y);
-// The derivative of that by x, times g: with n = NormaliseRows(x), y = (g - mean
-// g - n mean(g n)) / sqrt(variance + epsilon), in the same way.
-void NormaliseRowsSlope(const float* x, const float* g, int64_t rows,
-                        int64_t columns, double epsilon, float* y);
+// and off by some 2^-40 of the row's largest besides. Then it is multiplied by
+// `scale` and added to `shift`, of a row's length, unless both are null.
+void NormaliseRows(const float* x, const float* scale, const float* shift,
+                   int64_t rows, int64_t columns, double epsilon, float* y);
+// The derivative of that by x, times g: with n = NormaliseRows(x) and s = g
+// scale, y = (s - mean s - n mean(s n)) / sqrt(variance + epsilon), in the same
+// way.
+void NormaliseRowsSlope(const float* x, const float* g, const float* scale,
+                        int64_t rows, int64_t columns, double epsilon,
+                        float* y);
 // y[r] = 1 / sqrt(variance + epsilon) of a row.
 void RowScales(const float* x, int64_t rows, int64_t columns, double epsilon,
                float* y);

@@ -247,7 +247,7 @@ void ExpectOnePassOfLayerNorm(const Shape& shape, int axes,
     }
     EXPECT_TRUE(plan.ok() && plan->Run({{x, fed}}).ok()) << plan.status();
     const auto values = plan->Value(y).values<float>();
-    *is_one = absl::StrContains(plan->Dump(), "NormaliseRows+");
+    *is_one = absl::StrContains(plan->Dump(), "LayerNorm+");
     return {values.begin(), values.end()};
   };
   bool is_one = false;

@@ -58,29 +58,33 @@ void AddLayerNorm(SampleTable* table) {
   add("batch_of_rows", Floats({kBatch, 2, 5}), Floats({5}), Floats({5}));
   add("chunks", Floats({1003, 99}), Floats({99}), Floats({99}),
       Differentiated::kCompiled);
-  // What it is made of, and what its gradient is.
-  const BuildSample rows = [](const SampleOperands& in) {
-    const Shape row = {in.x[0].shape()[in.x[0].shape().rank() - 1]};
-    return LayerNorm(in.x[0], Fill(in.graph, row, 1), Fill(in.graph, row, 0),
-                     {}, in.loc);
+  // What its gradient is, and what only the gradients of that have.
+  const auto row_of = [](const SampleOperands& in) {
+    return Shape{in.x[0].shape()[in.x[0].shape().rank() - 1]};
+  };
+  const auto by_name = [](const char* op) -> BuildSample {
+    return [op](const SampleOperands& in) {
+      return in.graph->Append(
+          *FindOp(op), {in.x[0]},
+          {.value = 1e-5, .axis = in.x[0].shape().rank() - 1}, in.loc);
+    };
+  };
+  const BuildSample rows = [row_of](const SampleOperands& in) {
+    return LayerNorm(in.x[0], Fill(in.graph, row_of(in), 1.5),
+                     Fill(in.graph, row_of(in), 0.25), {}, in.loc);
   };
   const BuildSample gradient = [rows](const SampleOperands& in) {
     return Gradients(Sum(Square(Sin(rows(in)))), {in.x[0]})[0];
   };
-  // Which only the gradient's gradient has.
-  const BuildSample scale = [](const SampleOperands& in) {
-    return in.graph->Append(*FindOp("RowScale"), {in.x[0]},
-                            {.value = 1e-5, .axis = in.x[0].shape().rank() - 1},
-                            in.loc);
-  };
-  for (const auto& [op, build] : {std::pair("NormaliseRows", rows),
-                                  std::pair("NormaliseRowsSlope", gradient),
-                                  std::pair("RowScale", scale)}) {
+  for (const auto& [op, build] :
+       {std::pair("LayerNorm", rows), std::pair("LayerNormSlope", gradient),
+        std::pair("NormaliseRows", by_name("NormaliseRows")),
+        std::pair("RowScale", by_name("RowScale"))}) {
     for (const auto& [name, shape] :
          {std::pair("short", Shape{5, 7}), std::pair("long", Shape{3, 67}),
           std::pair("whole_vectors", Shape{2, 2, 32}),
           std::pair("one", Shape{3, 1}),
-          std::pair("batch", Shape{kBatch, 9})}) {
+          std::pair("batch_of_nines", Shape{kBatch, 9})}) {
       table->Add({.op = op,
                   .name = name,
                   .inputs = {Floats(shape, 3, 4)},
@@ -91,6 +95,17 @@ void AddLayerNorm(SampleTable* table) {
                   .tolerance = kNormalised,
                   .differentiated = Differentiated::kTwice});
     }
+    // More than the vector code keeps of a row.
+    const Shape long_rows = {3, 1031};
+    table->Add({.op = op,
+                .name = "longer_than_kept",
+                .inputs = {Floats(long_rows, 3, 4)},
+                .build = build,
+                .output = Float(absl::string_view(op) == "RowScale"
+                                    ? WithLastAxisOne(long_rows)
+                                    : long_rows),
+                .tolerance = kNormalised,
+                .differentiated = Differentiated::kCompiled});
     // A first element that is far from the others; others that are close to each
     // other and far from 0.
     std::vector<double> far = {1e6};
