@@ -195,13 +195,14 @@ std::vector<int> ProductsOf(const Program& program,
     if (!program[id].op->traits.view) continue;
     reading_group[program[id].inputs[0]] = kSeveral;
   }
-  // What a product has to do, and rows of one operand for each of theirs.
-  const auto flops = [&](int id) {
-    const int64_t elements = program[id].type.shape.elements();
-    const bool is_product = program[id].inputs.size() > 1;
-    return is_product
-               ? elements * program[program[id].inputs[0]].type.shape.elements()
-               : elements;
+  // Terms of an element: as many as the second factor has rows, and about one of
+  // what makes rows of rows.
+  const auto terms = [&](int id) -> int64_t {
+    const Node& node = program[id];
+    const int rank = node.type.shape.rank();
+    if (node.inputs.size() < 2 || rank == 0) return 1;
+    return program[node.inputs[1]].type.shape.elements() /
+           std::max<int64_t>(1, node.type.shape[rank - 1]);
   };
   const auto has_regions = [&](const Node& node) {
     return node.op->traits.regions && !node.op->traits.side_effects &&
@@ -233,7 +234,7 @@ std::vector<int> ProductsOf(const Program& program,
         share_operand(g, id)) {
       continue;
     }
-    if (products[g] == kNone || flops(id) > flops(products[g])) {
+    if (products[g] == kNone || terms(id) > terms(products[g])) {
       products[g] = id;
     }
   }

@@ -319,6 +319,14 @@ TEST(FuseTest, TakesInTheLargestOfTwoProducts) {
   EXPECT_EQ(StepsOverProducts({Exp(small) * large}),
             "MatMul(x, v) -> MatMul\n"
             "MatMul+Exp+Mul(y, w, MatMul) -> Mul\n");
+  // Normalised rows are as large, and less work.
+  const Var z = graph.Input("z", {4, 8}), row = graph.Input("row", {8});
+  const Var u = graph.Input("u", {3, 8});
+  EXPECT_EQ(StepsOverProducts({MatMul(x, u) * LayerNorm(z, row, row)}),
+            "LayerNorm(z, row, row) -> LayerNorm\n"
+            "MatMul+Mul(x, u, LayerNorm) -> Mul\n");
+  EXPECT_EQ(StepsOverProducts({Exp(LayerNorm(z, row, row))}),
+            "LayerNorm+Exp(z, row, row) -> Exp\n");
 }
 
 TEST(FuseTest, MakesNoStepsOfNothing) {
