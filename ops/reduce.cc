@@ -12,6 +12,7 @@
 #include "framework/core/calculus.h"
 #include "framework/core/reference.h"
 #include "framework/core/sum_kernels.h"
+#include "framework/core/sums_in_pieces.h"
 #include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/ranges.h"
@@ -146,6 +147,7 @@ constexpr OpDef kMeanTo = {
     .reference = SumReference<Itself, Quotient>,
     .kernel = MakeSumKernel<SumForm::kMean>,
     .rows = RowsOfReduction<true>,
+    .traits = {.in_pieces = InPieces(SumForm::kMean)},
 };
 
 // ---- MeanSquareTo: y = sum x^2 / count; dx = gy 2 x / count ----
@@ -160,6 +162,7 @@ constexpr OpDef kMeanSquareTo = {
     .reference = SumReference<Squared, Quotient>,
     .kernel = MakeSumKernel<SumForm::kMeanSquare>,
     .rows = RowsOfReduction<true>,
+    .traits = {.in_pieces = InPieces(SumForm::kMeanSquare)},
 };
 
 // gy x / (y unit^2), 0 where y is.
@@ -183,6 +186,7 @@ constexpr OpDef kNormTo = {
     .reference = SumReference<Squared, RootQuotient>,
     .kernel = MakeSumKernel<SumForm::kNorm>,
     .rows = RowsOfReduction<false>,
+    .traits = {.in_pieces = InPieces(SumForm::kNorm)},
 };
 
 // Of a result of two numbers for each sum.
@@ -223,6 +227,7 @@ constexpr OpDef kMeanParts = {
         },
     .kernel = MakeSumKernel<SumForm::kMeanParts>,
     .rows = RowsOfReduction<false>,
+    .traits = {.in_pieces = InPieces(SumForm::kMeanParts)},
 };
 
 // ---- NormParts: y[…,0] y[…,1] = sqrt(sum x^2); d x = gy[…,1] x / (y[…,0]^2
@@ -259,6 +264,7 @@ constexpr OpDef kNormParts = {
         },
     .kernel = MakeSumKernel<SumForm::kNormParts>,
     .rows = RowsOfReduction<false>,
+    .traits = {.in_pieces = InPieces(SumForm::kNormParts)},
 };
 
 // ---- CenterRows: y = x - the mean of its row; dx = the same of gy ----
@@ -330,6 +336,7 @@ constexpr OpDef kScaleTo = {
         },
     .kernel = MakeSumKernel<SumForm::kScale>,
     .rows = RowsOfReduction<false>,
+    .traits = {.in_pieces = InPieces(SumForm::kScale)},
 };
 
 // ---- What is composed ----

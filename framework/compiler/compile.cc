@@ -84,6 +84,9 @@ void GroupEachByItself(Compilation& compilation) {
 void RunFuseProducts(Compilation& compilation) {
   FuseProducts(compilation.result.program, compilation.groups);
 }
+void RunFuseSums(Compilation& compilation) {
+  FuseSums(compilation.result.program, compilation.groups);
+}
 void RunMakeSteps(Compilation& compilation) {
   CompiledProgram& result = compilation.result;
   result.steps = MakeSteps(result.program, compilation.groups);
@@ -111,10 +114,12 @@ constexpr Pass kPasses[] = {
      Rewrite<FoldIntoProducts>, Skip},
     // What was folded.
     {"prune", Changes::kProgram, Scope::kAll, Rewrite<Prune>, Skip},
+    {"cut_sums", Changes::kProgram, Scope::kAll, Rewrite<CutSums>, Skip},
     {"materialize", Changes::kProgram, Scope::kAll, Rewrite<Materialize>,
      nullptr},
     {"fuse", Changes::kGroups, Scope::kAll, RunFuse, GroupEachByItself},
     {"fuse_products", Changes::kGroups, Scope::kAll, RunFuseProducts, Skip},
+    {"fuse_sums", Changes::kGroups, Scope::kAll, RunFuseSums, Skip},
     {"make_steps", Changes::kSteps, Scope::kAll, RunMakeSteps, nullptr},
     {"reuse_memory", Changes::kMemory, Scope::kAll, RunPlanMemory<true>,
      RunPlanMemory<false>},

@@ -12,12 +12,13 @@
 
 namespace tape {
 
-// Nodes that one step makes, in program order: elementwise ones, or one other;
-// and the product, or other op of Traits::regions, whose value they take in, or
-// kNone.
+// Nodes that one step makes: elementwise ones, in program order; or one other.
 struct Group {
   std::vector<int> nodes;
+  // The product, or other op of Traits::regions, whose value they take in.
   int product = kNone;
+  // Of Traits::piecewise, of values that they make or read.
+  std::vector<int> sums = {};
 };
 
 // Whether some step must make the node: it is no source, no view and no Fill.
@@ -32,6 +33,11 @@ std::vector<Group> FuseElementwise(const Program& program);
 // Gives to each elementwise group the largest product, or other op of
 // Traits::regions, whose value it alone reads and can take in.
 void FuseProducts(const Program& program, std::vector<Group>& groups);
+
+// Gives the sums over pieces of a value to the pass that makes it, or else to the
+// first that reads it and can run before the sums are wanted, if it has no product
+// and all that it reads has its shape or one element.
+void FuseSums(const Program& program, std::vector<Group>& groups);
 
 // The steps that make the groups, in an order in which each comes after what it
 // reads.

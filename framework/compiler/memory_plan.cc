@@ -220,7 +220,7 @@ class Planner {
         reads.last = std::max(reads.last, last_reads[p - of_product]);
       }
     }
-    for (size_t k = 0; k < step.outputs.size(); ++k) {
+    for (size_t k = 0; k < step.code->outputs.size(); ++k) {
       reads_[s]->maker[step.outputs[k]] =
           step.code->outputs[k] - step.code->FirstResult();
     }
@@ -269,7 +269,7 @@ class Planner {
     std::sort(by_last_read.begin(), by_last_read.end());
     size_t next = 0;
     std::map<size_t, std::set<int>> free;  // By the size of elements.
-    for (size_t k = 0; k < step.outputs.size(); ++k) {
+    for (size_t k = 0; k < step.code->outputs.size(); ++k) {
       const int output = step.outputs[k];
       const int maker = pass.maker.at(output);
       for (; next < by_last_read.size() && by_last_read[next].first <= maker;

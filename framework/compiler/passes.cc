@@ -114,6 +114,30 @@ Program Prune(Program program) {
   return rewriter.Finish();
 }
 
+Program CutSums(Program program) {
+  Rewriter rewriter(std::move(program));
+  for (int id = 0; id < rewriter.old().size(); ++id) {
+    const Node& node = rewriter.old()[id];
+    const SumInPieces* const cut = node.op->traits.in_pieces;
+    if (cut == nullptr || node.type.shape.elements() != cut->numbers ||
+        rewriter.NewNode(node.inputs[0]).type.shape.elements() <=
+            kPieceElements) {
+      rewriter.Keep(id);
+      continue;
+    }
+    Node total = rewriter.Renumbered(id);
+    Node sums = {
+        .op = cut->pieces, .inputs = {total.inputs[0]}, .loc = node.loc};
+    const TensorType x[] = {rewriter.so_far()[total.inputs[0]].type};
+    sums.type = *TypeOf(*sums.op, x, sums.attributes);
+    total.inputs[0] = rewriter.Add(std::move(sums), kNone);
+    total.op = cut->total;
+    const int tape_id = rewriter.old().tape_ids[id];
+    rewriter.Replace(id, rewriter.Add(std::move(total), tape_id));
+  }
+  return rewriter.Finish();
+}
+
 Program Materialize(Program program) {
   Program result;
   result.nodes.reserve(program.size());

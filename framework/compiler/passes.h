@@ -42,6 +42,11 @@ Program FoldIntoProducts(Program program);
 // Removes the nodes that no fetch, update or op with side effects needs.
 Program Prune(Program program);
 
+// A sum over all of more than kPieceElements elements becomes two nodes: the sums
+// over its pieces, which any number of threads can make, or the pass that makes
+// or reads the elements (FuseSums), and their total.
+Program CutSums(Program program);
+
 // A copy is put where numbers must stand in memory of their own: what is
 // fetched, or assigned to a variable, but is itself a variable, an input or a
 // Fill (perhaps under another shape); and a Fill that a kernel, not a fused

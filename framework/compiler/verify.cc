@@ -32,6 +32,7 @@ void VerifyGroups(const Program& program, const std::vector<Group>& groups) {
   std::vector<int> times(program.size(), 0);
   for (const Group& group : groups) {
     for (int id : group.nodes) ++times[id];
+    for (int id : group.sums) ++times[id];
     if (group.product != kNone) ++times[group.product];
   }
   for (int id = 0; id < program.size(); ++id) {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "framework/core/reference.h"
 #include "framework/core/sum_kernels.h"
+#include "framework/core/sums_in_pieces.h"
 
 namespace tape {
 namespace {
@@ -197,6 +198,7 @@ constinit const OpDef kSumTo = {
           return y.rank() == x.rank() && y[0] == x[0] ? RowRole::kApart
                                                       : RowRole::kSummed;
         },
+    .traits = {.in_pieces = InPieces(SumForm::kSum)},
 };
 
 // ---- BroadcastTo: y = x repeated; dx = the sum over the repetitions ----

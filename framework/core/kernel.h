@@ -80,6 +80,11 @@ inline int ChunksOf(int64_t work, int64_t per_chunk, int64_t parts) {
       work / per_chunk, 1, std::clamp<int64_t>(parts, 1, kMostChunks)));
 }
 
+// Sums over all elements of a tensor are made of sums over pieces of so many, of
+// which the last may be shorter, added up in order. So any number of threads, and
+// the pass that makes the numbers, can make them with the same bits.
+inline constexpr int64_t kPieceElements = 2048;
+
 using KernelMaker = std::unique_ptr<Kernel> (*)(const KernelSpec& spec);
 
 // The fast form of an elementwise op: `count` elements, each input already
@@ -152,8 +157,8 @@ struct Block {
   LaneOp lane;
 };
 
-// The block of an elementwise op for these input dtypes, which its shape rule
-// has accepted.
+// The block of an elementwise op, or of one of Traits::piecewise, for these input
+// dtypes, which its shape rule has accepted.
 using BlockMaker = Block (*)(absl::Span<const DType> inputs, DType output);
 
 }  // namespace tape

@@ -185,6 +185,16 @@ struct LowPrecision {
   friend bool operator==(const LowPrecision&, const LowPrecision&) = default;
 };
 
+// How a sum over all elements is made of sums over pieces (kPieceElements).
+struct SumInPieces {
+  // From x to the sums over its pieces, float64 [pieces]. Of Traits::piecewise.
+  const OpDef* pieces;
+  // From these and the op's other inputs to its output; with its attributes.
+  const OpDef* total;
+  // Elements of the output, if it is of one sum.
+  int64_t numbers;
+};
+
 // What passes may ask of an op.
 struct Traits {
   // Element i of the output depends on element i of each input (after
@@ -218,6 +228,11 @@ struct Traits {
   // and this op's attributes, plus alpha and beta. Null: none.
   const OpDef* fused_add = nullptr;
   LowPrecision low_precision = {};
+  // Of a sum over axes of its first input. Null: it is none.
+  const SumInPieces* in_pieces = nullptr;
+  // The output is one number for each piece of the only input: has a `block` for
+  // a piece, and may be made by the pass that has the piece in the cache.
+  bool piecewise = false;
   // Running it is more than its result, as for an op that prints, counts or
   // talks to another process: a plan that depends on it runs it in each run,
   // once for each node, before what reads its result, whether or not a pass
@@ -249,7 +264,7 @@ struct OpDef {
   // int32: exact integer arithmetic that wraps modulo 2^32, as kernels do.
   // Null: `reference` serves int32 too.
   Reference integer_reference = nullptr;
-  BlockMaker block = nullptr;       // Of an elementwise op.
+  BlockMaker block = nullptr;       // Elementwise or piecewise.
   KernelMaker kernel = nullptr;     // Of any other that computes.
   RowRule rows = nullptr;           // Null: kMixed.
   SimplifyRule simplify = nullptr;  // Null: kNothing.

@@ -334,6 +334,62 @@ void RunStagePart(const StagePart& part) {
   }
 }
 
+double TotalOfLanes(const double* lanes) {
+  const Doubles d;
+  return DoubleSums(hn::LoadU(d, lanes), hn::LoadU(d, lanes + hn::Lanes(d)))
+      .Total();
+}
+
+// Of several pieces, so that the additions need not wait for each other.
+template <int pieces>
+HWY_INLINE void SumSquaresOfPieces(const float* x, int64_t count,
+                                   double* sums) {
+  const int64_t lanes = hn::Lanes(Floats());
+  DoubleSums each[pieces];
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    for (int p = 0; p < pieces; ++p) {
+      const DoubleSums v = LoadDoubles(x + p * kPieceElements + i);
+      each[p].AddProduct(v, v);
+    }
+  }
+  for (int p = 0; p < pieces; ++p) {
+    if (i < count) {
+      const DoubleSums v = InDouble(
+          LoadSome(x + p * kPieceElements + i, count - i, /*padding=*/0));
+      each[p].AddProduct(v, v);
+    }
+    sums[p] = each[p].Total();
+  }
+}
+void SumSquaresOfPieces(const float* x, int64_t count, double* sums) {
+  for (; count >= 2 * kPieceElements;
+       x += 2 * kPieceElements, count -= 2 * kPieceElements, sums += 2) {
+    SumSquaresOfPieces<2>(x, kPieceElements, sums);
+  }
+  for (; count > 0; x += kPieceElements, count -= kPieceElements) {
+    SumSquaresOfPieces<1>(x, std::min(count, kPieceElements), sums++);
+  }
+}
+
+template <Terms terms>
+void SumPiecesOf(const float* x, int64_t count, double* sums) {
+  for (; count > 0; x += kPieceElements, count -= kPieceElements) {
+    *sums++ = RowSum<terms>(x, std::min(count, kPieceElements));
+  }
+}
+
+void SumPieces(SumForm form, const float* x, int64_t count, double* sums) {
+  switch (TermsOf(form)) {
+    case Terms::kPlain:
+      return SumPiecesOf<Terms::kPlain>(x, count, sums);
+    case Terms::kSquares:
+      return SumSquaresOfPieces(x, count, sums);
+    case Terms::kLargest:
+      return SumPiecesOf<Terms::kLargest>(x, count, sums);
+  }
+}
+
 // A later stage, from sums to sums.
 template <class Join>
 HWY_INLINE void JoinSums(const ReductionStage& stage, const double* in,
@@ -377,6 +433,8 @@ namespace {
 
 HWY_EXPORT(AddFloats);
 HWY_EXPORT(RunStagePart);
+HWY_EXPORT(SumPieces);
+HWY_EXPORT(TotalOfLanes);
 HWY_EXPORT(RunLaterStage);
 
 // Numbers read by one chunk: some 20 µs of work, which pays for a fork and
@@ -507,7 +565,55 @@ class ReductionKernel : public Kernel {
   size_t scratch_bytes_ = 0;
 };
 
+// Of more than kPieceElements numbers, one sum.
+class PiecesKernel : public Kernel {
+ public:
+  PiecesKernel(SumForm form, int64_t elements, bool has_divisor)
+      : form_(form),
+        elements_(elements),
+        pieces_((elements + kPieceElements - 1) / kPieceElements),
+        has_divisor_(has_divisor) {}
+
+  size_t scratch_bytes() const override { return pieces_ * sizeof(double); }
+
+  void Run(int, const KernelArguments& arguments) const override {
+    auto* const sums = reinterpret_cast<double*>(arguments.scratch);
+    SumPieces(form_, static_cast<const float*>(arguments.inputs[0]), elements_,
+              sums);
+    WriteTotal(
+        form_, sums, pieces_,
+        has_divisor_ ? static_cast<const float*>(arguments.inputs[1]) : nullptr,
+        static_cast<float*>(arguments.outputs[0]));
+  }
+
+ private:
+  SumForm form_;
+  int64_t elements_, pieces_;
+  bool has_divisor_;
+};
+
 }  // namespace
+
+void SumPieces(SumForm form, const float* x, int64_t count, double* sums) {
+  HWY_DYNAMIC_DISPATCH(SumPieces)(form, x, count, sums);
+}
+
+double TotalOfLanes(const double* lanes) {
+  return HWY_DYNAMIC_DISPATCH(TotalOfLanes)(lanes);
+}
+
+void WriteTotal(SumForm form, const double* sums, int64_t pieces,
+                const float* divisor, float* out) {
+  double total = 0;
+  for (int64_t i = 0; i < pieces; ++i) {
+    total =
+        form == SumForm::kScale ? std::max(total, sums[i]) : total + sums[i];
+  }
+  StagePart part = {};
+  part.out = out;
+  part.divisor = divisor;
+  WriteFinished(form, part, 0, total);
+}
 
 void AddFloats(const BlockArguments& block) {
   HWY_DYNAMIC_DISPATCH(AddFloats)(block);
@@ -515,12 +621,17 @@ void AddFloats(const BlockArguments& block) {
 
 template <SumForm form>
 std::unique_ptr<Kernel> MakeSumKernel(const KernelSpec& spec) {
+  const Shape& from = spec.inputs[0].shape;
   Shape to = spec.output.shape;
   if (HasParts(form)) {
     to = Shape(to.dims().first(to.rank() - 1));
   }
+  if (to.elements() == 1 && from.elements() > kPieceElements) {
+    return std::make_unique<PiecesKernel>(form, from.elements(),
+                                          spec.inputs.size() > 1);
+  }
   return std::make_unique<ReductionKernel>(
-      form, spec.inputs[0].shape, to,
+      form, from, to,
       spec.inputs.size() > 1 ? spec.inputs[1].shape.elements() : 0);
 }
 

@@ -9,7 +9,8 @@
 // anew in double throughout, so that nothing overflows where the result is
 // finite. Sums of squares are in double throughout: the square of a float32 is
 // a double without rounding, overflow or underflow, which makes the scaling of
-// BLAS's nrm2 unnecessary.
+// BLAS's nrm2 unnecessary. One sum over more than kPieceElements numbers is the
+// sum of those over its pieces.
 #ifndef TAPE_FRAMEWORK_CORE_SUM_KERNELS_H_
 #define TAPE_FRAMEWORK_CORE_SUM_KERNELS_H_
 
@@ -36,9 +37,21 @@ enum class SumForm {
   kScale,       // The largest power of two that is not above max |x|, but at
                 // least 2^-126 and at most 2^126; NaN is passed over.
 };
+inline constexpr int kSumForms = 7;
 
 // The block of AddN: out[i] = x[0][i] + x[1][i] + ….
 void AddFloats(const BlockArguments& block);
+
+// The sums that `form` is made of, before anything is divided or rooted, of
+// each piece of x (kPieceElements).
+void SumPieces(SumForm form, const float* x, int64_t count, double* sums);
+// The total of a piece's sums of squares, of each lane of a vector of float32;
+// these are of all its vectors in order, so machine code can make them too.
+double TotalOfLanes(const double* lanes);
+// Writes what `form` is of those of all `pieces`; `divisor` is null if it has
+// none.
+void WriteTotal(SumForm form, const double* sums, int64_t pieces,
+                const float* divisor, float* out);
 
 // The kernel of a reduction of the first input to the output's shape (of
 // parts: to that without its last axis), which broadcasts to the input's.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "framework/core/check.h"
+#include "framework/core/sum_kernels.h"
 #include "framework/core/tensor.h"
 #include "framework/runtime/lane_code.h"
 
@@ -22,7 +23,7 @@ constexpr int64_t kBlock = 512;
 // The same of what is all machine code, which keeps values in registers: a row
 // that repeats within a block is laid out for it, and a call sets up its
 // pointers anew.
-constexpr int64_t kCompiledBlock = 2048;
+constexpr int64_t kCompiledBlock = kPieceElements;
 // Elements times instructions of a chunk: some 3 µs from the caches.
 constexpr int64_t kWorkPerChunk = 32 * 1024;
 
@@ -139,7 +140,7 @@ class ElementwiseKernel : public Kernel {
   }
 
   size_t scratch_bytes() const override {
-    return RestAt() + most_in_memory_ * kRestBytes;
+    return SumsAt() + is_summed_.size() * kSumBytes;
   }
 
   void Run(int chunk, const KernelArguments& arguments) const override {
@@ -172,6 +173,8 @@ class ElementwiseKernel : public Kernel {
  private:
   // Of a value's last elements, fewer than a vector.
   static constexpr size_t kRestBytes = 64;
+  // Of a sum that machine code makes.
+  static constexpr size_t kSumBytes = 128;
 
   // An instruction, or several as machine code.
   struct Step {
@@ -190,7 +193,8 @@ class ElementwiseKernel : public Kernel {
     return code_.FirstResult() + static_cast<int>(code_.instructions.size());
   }
   size_t PointerBytes() const {
-    return RoundUpToAlignment((Values() + max_inputs_) * sizeof(void*));
+    return RoundUpToAlignment((Values() + code_.sums.size() + max_inputs_) *
+                              sizeof(void*));
   }
 
   std::byte* Slot(const KernelArguments& arguments, int index) const {
@@ -203,6 +207,9 @@ class ElementwiseKernel : public Kernel {
            (has_rests_ ? RoundUpToAlignment(Values() * sizeof(void*)) : 0);
   }
 
+  // Behind these: the sums of machine code.
+  size_t SumsAt() const { return RestAt() + most_in_memory_ * kRestBytes; }
+
   bool IsScalar(const TensorType& type) const {
     return type.shape.elements() == 1 && elements_ != 1;
   }
@@ -214,6 +221,7 @@ class ElementwiseKernel : public Kernel {
     }
     lanes_.emplace(code_, is_scalar, engine);
     const absl::Span<const LaneFunction> functions = lanes_->functions();
+    is_summed_.assign(code_.sums.size(), false);
     size_t next = 0;  // Of the functions.
     for (int i = 0; i < std::ssize(code_.instructions);) {
       Step& step = steps_.emplace_back(Step{.begin = i++});
@@ -222,6 +230,7 @@ class ElementwiseKernel : public Kernel {
       }
       step.function = &functions[next++];
       i = step.function->end;
+      for (const size_t k : step.function->sums) is_summed_[k] = true;
       if (lanes_->granularity() == 1) continue;
       has_rests_ = true;
       most_in_memory_ =
@@ -239,7 +248,7 @@ class ElementwiseKernel : public Kernel {
                      : step.function->end - step.begin +
                            std::ssize(step.function->in_memory);
     }
-    return (fourths + 3) / 4;
+    return (fourths + 3) / 4 + std::ssize(code_.sums);
   }
 
   // Calls read(value) for each value that a step reads from memory, and then
@@ -261,7 +270,7 @@ class ElementwiseKernel : public Kernel {
     in_blocks_.assign(Values(), false);
     for (const Step& step : steps_) {
       if (step.function != nullptr) continue;
-      max_block_ = kBlock;
+      if (code_.sums.empty()) max_block_ = kBlock;
       for (const int input : code_.instructions[step.begin].inputs) {
         in_blocks_[input] = true;
       }
@@ -296,6 +305,7 @@ class ElementwiseKernel : public Kernel {
       }
     }
     block_ = max_block_ / block_period_ * block_period_;
+    TAPE_CHECK(code_.sums.empty() || (block_ == kPieceElements && row_ == 0));
   }
 
   // Gives each value in memory that has none of its own a slot of the scratch,
@@ -324,6 +334,10 @@ class ElementwiseKernel : public Kernel {
             max_inputs_, code_.instructions[steps_[i].begin].inputs.size());
       }
     }
+    // What is summed is read after all steps.
+    for (const auto& sum : code_.sums) {
+      last_read[sum.value] = static_cast<int>(steps_.size());
+    }
     std::vector<int> free;
     for (size_t i = 0; i < steps_.size(); ++i) {
       std::vector<int> read;
@@ -346,7 +360,7 @@ class ElementwiseKernel : public Kernel {
         }
       }
     }
-    is_whole_ = slots_ == 0;
+    is_whole_ = slots_ == 0 && code_.sums.empty();
   }
 
   // Lays out what is the same for all blocks, of up to `count` elements.
@@ -382,7 +396,10 @@ class ElementwiseKernel : public Kernel {
         at[code_.FirstResult() + i] = Slot(arguments, result_slots_[i]);
       }
     }
-    return {at, const_cast<const void**>(at + Values())};
+    for (size_t k = 0; k < code_.sums.size(); ++k) {
+      at[Values() + k] = arguments.scratch + SumsAt() + k * kSumBytes;
+    }
+    return {at, const_cast<const void**>(at + Values() + code_.sums.size())};
   }
 
   // Runs the blocks of elements begin to end. `last`: where the last operand
@@ -425,9 +442,16 @@ class ElementwiseKernel : public Kernel {
       at[output] = static_cast<std::byte*>(arguments.outputs[k]) +
                    begin * SizeOf(code_.TypeOf(output));
     }
+    // Operands before an output may be written over them.
+    const int first_result = code_.FirstResult();
+    SumValues(0, first_result, begin, count, arguments, at);
     for (const Step& step : steps_) {
       if (step.function != nullptr) {
         RunFunction(*step.function, count, arguments, at);
+        for (const size_t k : step.function->sums) {
+          *SumOf(k, begin, arguments) =
+              TotalOfLanes(static_cast<const double*>(at[Values() + k]));
+        }
         continue;
       }
       const ElementwiseCode::Instruction& instruction =
@@ -439,6 +463,29 @@ class ElementwiseKernel : public Kernel {
                          .output = at[code_.FirstResult() + step.begin],
                          .count = static_cast<size_t>(count),
                          .attributes = instruction.attributes});
+    }
+    SumValues(first_result, Values(), begin, count, arguments, at);
+  }
+
+  // Where sum k of the piece from element `begin` on goes.
+  double* SumOf(size_t k, int64_t begin,
+                const KernelArguments& arguments) const {
+    return static_cast<double*>(arguments.outputs[code_.outputs.size() + k]) +
+           begin / kPieceElements;
+  }
+
+  // Makes the sums of the piece from element `begin` on that machine code does
+  // not, of those of values first to end - 1.
+  void SumValues(int first, int end, int64_t begin, int64_t count,
+                 const KernelArguments& arguments, void* const* at) const {
+    for (size_t k = 0; k < code_.sums.size(); ++k) {
+      const auto& [block, attributes, value] = code_.sums[k];
+      if (is_summed_[k] || value < first || value >= end) continue;
+      const void* const piece[] = {at[value]};
+      block({.inputs = piece,
+             .output = SumOf(k, begin, arguments),
+             .count = static_cast<size_t>(count),
+             .attributes = attributes});
     }
   }
 
@@ -509,6 +556,7 @@ class ElementwiseKernel : public Kernel {
   std::vector<Operand> operands_;
   std::optional<LaneCode> lanes_;
   std::vector<Step> steps_;
+  std::vector<bool> is_summed_;  // By sum: whether machine code makes it.
   std::vector<bool> in_blocks_;  // By value: whether a block reads it.
   std::vector<int>
       result_slots_;  // Of each instruction; kNoSlot if it has none.

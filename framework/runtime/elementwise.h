@@ -35,11 +35,21 @@ struct ElementwiseCode {
     DType dtype;              // Of the result.
   };
 
+  // Of a value of the shape, of which each piece (kPieceElements) goes to `block`,
+  // which writes one float64.
+  struct PieceSum {
+    Block block;
+    Attributes attributes;
+    int value;
+  };
+
   Shape shape;                       // Bound. Of every result.
   std::vector<TensorType> operands;  // Each broadcasts to `shape`.
   std::vector<Constant> constants;
   std::vector<Instruction> instructions;
   std::vector<int> outputs;  // Results of instructions, each once.
+  // Outputs after these. If there are any, each operand has the shape or one element.
+  std::vector<PieceSum> sums = {};
 
   int FirstResult() const {
     return static_cast<int>(operands.size() + constants.size());

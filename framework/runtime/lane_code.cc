@@ -91,6 +91,9 @@ class FunctionMaker : public Xbyak::CodeGenerator {
     return all[index];
   }
   static constexpr int kFirstSaved = 6, kLastSaved = 11;
+  size_t AllValues() const {
+    return code_.FirstResult() + code_.instructions.size();
+  }
   int Pointers() const {
     return static_cast<int>(layout_.read.size() + layout_.written.size());
   }
@@ -106,6 +109,11 @@ class FunctionMaker : public Xbyak::CodeGenerator {
     }
     for (const auto& [value, index] : layout_.scalars) {
       EmitScalar(value, Vector(index));
+    }
+    for (const auto& [k, index] : layout_.sums) {
+      for (const int half : {0, 1}) {
+        Xor(Vector(index + half), Vector(index + half), Vector(index + half));
+      }
     }
     if (wide_) {  // k1: the lanes that are left at the end.
       mov(ecx, esi);
@@ -140,6 +148,12 @@ class FunctionMaker : public Xbyak::CodeGenerator {
       is_rest_ = true;
       EmitBody();
       L(end);
+    }
+    // (There is a pointer less where there are sums, so rdi is as it was.)
+    for (const auto& [k, index] : layout_.sums) {
+      mov(rax, ptr[rdi + 8 * (AllValues() + k)]);
+      vmovupd(ptr[rax], Vector(index));
+      vmovupd(ptr[rax + 64], Vector(index + 1));
     }
     vzeroupper();
     for (int i = saved; i-- > 0;) pop(Pointer(kFirstSaved + i));
@@ -180,7 +194,10 @@ class FunctionMaker : public Xbyak::CodeGenerator {
       for (const int input : instruction.inputs) {
         const bool is_read = std::find(layout_.read.begin(), layout_.read.end(),
                                        input) != layout_.read.end();
-        if (is_read && loaded.insert(input).second) Load(At(input), input);
+        if (is_read && loaded.insert(input).second) {
+          Load(At(input), input);
+          AddSquares(input);
+        }
       }
       const int result = code_.FirstResult() + i;
       Emit(instruction, At(result));
@@ -188,6 +205,28 @@ class FunctionMaker : public Xbyak::CodeGenerator {
           layout_.written.end()) {
         Store(result, At(result));
       }
+      AddSquares(result);
+    }
+  }
+
+  // Adds the squares of a value's elements to its sums, in float64, where no square
+  // of a float32 is rounded.
+  void AddSquares(int value) {
+    for (const auto& [k, index] : layout_.sums) {
+      if (code_.sums[k].value != value) continue;
+      Xbyak::Zmm from(At(value).getIdx());
+      if (is_rest_) {
+        const Xbyak::Zmm rest(Temporary(2).getIdx());
+        vmovaps(rest | k1 | T_z, from);
+        from = rest;
+      }
+      const Xbyak::Zmm wide(Temporary(1).getIdx());
+      const Xbyak::Ymm half(wide.getIdx());
+      vcvtps2pd(wide, Xbyak::Ymm(from.getIdx()));
+      vfmadd231pd(Vector(index), wide, wide);
+      vextractf64x4(half, from, 1);
+      vcvtps2pd(wide, half);
+      vfmadd231pd(Vector(index + 1), wide, wide);
     }
   }
 
@@ -470,9 +509,10 @@ LaneCode::LaneCode(const ElementwiseCode& code,
     return;
   const bool wide = engine == ElementwiseEngine::kAvx512;
   if (!wide) granularity_ = kNarrowLanes;
-  const LaneLayouts maker(
-      code, is_scalar,
-      {.vectors = (wide ? 32 : 16) - kTemporaries, .pointers = kMostPointers});
+  const LaneLayouts maker(code, is_scalar,
+                          {.vectors = (wide ? 32 : 16) - kTemporaries,
+                           .pointers = kMostPointers,
+                           .sums = wide});
   std::vector<uint8_t> all;
   std::vector<size_t> begins;  // Of the functions, in bytes.
   const auto count = static_cast<int>(code.instructions.size());
@@ -497,6 +537,7 @@ LaneCode::LaneCode(const ElementwiseCode& code,
     for (const auto& [value, index] : layout->scalars) {
       function.scalars.push_back(value);
     }
+    for (const auto& [k, index] : layout->sums) function.sums.push_back(k);
   }
   if (functions_.empty()) return;
   memory_ = ExecutableMemory::Make(all);

@@ -44,6 +44,9 @@ struct LaneFunction {
   std::vector<int> in_memory = {};
   size_t first_written = 0;
   std::vector<int> scalars = {};  // The scalars that are read.
+  // Places of ElementwiseCode::sums: at[v] of v behind all values, in the order of
+  // all sums, is where two vectors of float64 go, the sums of squares of each lane.
+  std::vector<size_t> sums = {};
 };
 
 // Functions for those of a code's instructions that gain by it.

@@ -87,9 +87,13 @@ LaneLayouts::LaneLayouts(const ElementwiseCode& code,
   for (size_t i = 0; i < code.instructions.size(); ++i) {
     for (const int input : code.instructions[i].inputs) {
       last_read_[input] = static_cast<int>(i);
+      first_read_.try_emplace(input, static_cast<int>(i));
     }
   }
   for (const int output : code.outputs) is_output_[output] = true;
+  for (const auto& [block, attributes, value] : code.sums) {
+    if (!IsMadeAlong(block)) is_output_[value] = true;
+  }
 }
 
 std::optional<LaneLayout> LaneLayouts::MakeLongest(int begin) const {
@@ -132,6 +136,10 @@ bool LaneLayouts::IsScalar(int value) const {
   return value < std::ssize(code_.operands) && is_scalar_[value];
 }
 
+bool LaneLayouts::IsMadeAlong(const Block& sum) const {
+  return registers_.sums && sum.lane == LaneOp::kSquare;
+}
+
 bool LaneLayouts::IsLoop(int instruction) const {
   const std::vector<int>& inputs = code_.instructions[instruction].inputs;
   return std::none_of(inputs.begin(), inputs.end(), [&](int input) {
@@ -164,6 +172,16 @@ std::optional<LaneLayout> LaneLayouts::Make(int begin, int end) const {
     if (words.try_emplace(word, registers_.vectors - 1 - shared).second)
       ++shared;
   };
+  for (size_t k = 0; k < code_.sums.size(); ++k) {
+    const auto& [block, attributes, value] = code_.sums[k];
+    const auto read = first_read_.find(value);
+    const int at = value >= code_.FirstResult() ? value - code_.FirstResult()
+                   : read == first_read_.end()  ? -1
+                                                : read->second;
+    if (!IsMadeAlong(block) || at < begin || at >= end) continue;
+    layout.sums[k] = registers_.vectors - 2 - shared;
+    shared += 2;
+  }
   for (int i = begin; i < end; ++i) {
     const ElementwiseCode::Instruction& instruction = code_.instructions[i];
     for (const uint32_t word : WordsOf(instruction)) {
@@ -197,7 +215,9 @@ std::optional<LaneLayout> LaneLayouts::Make(int begin, int end) const {
     if (last_read[result] == i) taken[layout.registers[result]] = false;
   }
   if (most + shared > registers_.vectors ||
-      layout.read.size() + layout.written.size() > registers_.pointers) {
+      layout.read.size() + layout.written.size() +
+              (layout.sums.empty() ? 0 : 1) >
+          registers_.pointers) {
     return std::nullopt;
   }
   return layout;

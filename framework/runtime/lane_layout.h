@@ -32,12 +32,16 @@ struct LaneLayout {
   std::map<int, int> scalars = {};  // By operand.
   std::vector<int> read = {};       // In the order of their first reading.
   std::vector<int> written = {};
+  // Sums of squares of values that are at hand, by their place in the code's sums:
+  // the first of two registers, for the lower and the upper half of a vector.
+  std::map<size_t, int> sums = {};
 };
 
 // How many registers there are.
 struct LaneRegisters {
   int vectors;      // For values, words and scalars.
-  size_t pointers;  // To elements that are read or written.
+  size_t pointers;  // To elements that are read or written, and to sums.
+  bool sums;        // Whether functions make sums of squares.
 };
 
 // Gives instructions that follow one another registers, as long as there are any.
@@ -57,6 +61,8 @@ class LaneLayouts {
   bool IsScalar(int value) const;
 
  private:
+  // Whether a sum is made by the function that has its value in a register.
+  bool IsMadeAlong(const Block& sum) const;
   // Whether an instruction is a mere loop over memory, as its block is.
   bool IsLoop(int instruction) const;
   // None if there are too few registers.
@@ -66,6 +72,7 @@ class LaneLayouts {
   const std::vector<bool>& is_scalar_;
   const LaneRegisters registers_;
   std::vector<int> last_read_;  // By value: the instruction; -1 if none.
+  std::map<int, int> first_read_;
   std::vector<bool> is_output_;
 };
 

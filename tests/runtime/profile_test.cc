@@ -75,7 +75,7 @@ TEST_F(ProfileTest, TabulatesTheCostliestSteps) {
   const std::string table = profile.Table();
   EXPECT_TRUE(absl::StrContains(table, "GFLOP/s")) << table;
   EXPECT_TRUE(absl::StrContains(table, "  MatMul+Exp\n")) << table;
-  EXPECT_TRUE(absl::StrContains(table, "  SumTo\n")) << table;
+  EXPECT_TRUE(absl::StrContains(table, "  PieceSums\n")) << table;
 }
 
 TEST_F(ProfileTest, CountsInTheTableWhatTheTraceHasNoRoomFor) {
