@@ -226,6 +226,35 @@ Var SoftmaxCrossEntropySlope(Var z, Var labels, const Attributes& attributes) {
                 Loc::Current());
 }
 
+// Both, of the same logits and labels.
+constexpr Joint kLossWithSlope = {
+    &kSoftmaxCrossEntropySlope,
+    [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
+      const bool classes = spec.inputs[1].dtype == DType::kInt32;
+      return MakeRowsKernel(
+          spec.inputs[0].shape,
+          [=, ignored = spec.attributes.ignored_label](
+              const KernelArguments& arguments, int64_t begin, int64_t rows,
+              int64_t columns) {
+            const float* const z = Floats(arguments, 0) + begin * columns;
+            auto* const loss =
+                static_cast<float*>(arguments.outputs[0]) + begin;
+            auto* const slope =
+                static_cast<float*>(arguments.outputs[1]) + begin * columns;
+            if (classes) {
+              const auto* const labels =
+                  static_cast<const int32_t*>(arguments.inputs[1]) + begin;
+              vector::CrossEntropyWithSlopeRows(z, labels, rows, columns,
+                                                Ignored(ignored), loss, slope);
+              return;
+            }
+            const float* const p = Floats(arguments, 1) + begin * columns;
+            vector::ProbabilityCrossEntropyRows(z, p, rows, columns, loss);
+            vector::ProbabilityCrossEntropySlopeRows(z, p, rows, columns,
+                                                     slope);
+          });
+    }};
+
 // ---- SoftmaxCrossEntropy: loss = -sum p logsoftmax(z) ----
 // where p is the one-hot label or the label itself, and 0 ln 0 = 0; 0 for the
 // label that is ignored. dz = gy SoftmaxCrossEntropySlope(z, p),
@@ -269,6 +298,7 @@ constexpr OpDef kSoftmaxCrossEntropy = {
                                vector::ProbabilityCrossEntropyRows>,
     .rows = LastAxisRows,
     .refuses = RefuseLabels,
+    .joint = &kLossWithSlope,
 };
 
 // ---- SigmoidError: y = sigmoid(z) - p; dz = gy sigmoid'(z), dp = -gy ----

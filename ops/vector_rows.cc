@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "ops/vector.h"
 
@@ -134,27 +135,39 @@ HWY_INLINE float Log1p(double x) {
 }
 
 // All elements but the largest are added up apart from its e^0 = 1, so that
-// nothing of them is lost where they are far below it.
-HWY_INLINE LogSumExp RowLogSumExp(const float* x, int64_t columns) {
+// nothing of them is lost where they are far below it. If y and all are given,
+// does what RowExpSum does as well.
+HWY_INLINE LogSumExp RowLogSumExp(const float* x, int64_t columns,
+                                  float* y = nullptr, float* all = nullptr) {
   const Floats d;
   const int64_t part = kSumVectors * hn::Lanes(d);
   const float max = RowMax(x, columns);
-  // Infinity against infinity.
-  if (std::isinf(max)) return {max, std::numeric_limits<float>::quiet_NaN()};
+  const bool is_infinite = std::isinf(max);  // Infinity against infinity.
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  if (is_infinite && y == nullptr) return {max, kNan};
   const auto shift = hn::Set(d, max);
   double others = -1;
+  DoubleSums sums;
   for (int64_t begin = 0; begin < columns; begin += part) {
-    auto sum = hn::Zero(d);
+    auto sum = hn::Zero(d), sum_of_all = sum;
     ForRow(x + begin, std::min(part, columns - begin), -kInfinity,
-           [&](int64_t, int64_t, auto v) HWY_ATTR {
+           [&](int64_t c, int64_t n, auto v) HWY_ATTR {
              const auto is_max = hn::Eq(v, shift);
              others += static_cast<double>(hn::CountTrue(d, is_max));
-             sum = hn::Add(sum, hn::IfThenZeroElse(
-                                    is_max, SafeExp(d, hn::Sub(v, shift))));
+             const auto e = SafeExp(d, hn::Sub(v, shift));
+             sum = hn::Add(sum, hn::IfThenZeroElse(is_max, e));
+             if (y == nullptr) return;
+             StoreSome(e, n, y + begin + c);
+             sum_of_all = hn::Add(sum_of_all, e);
            });
     others += hn::GetLane(hn::SumOfLanes(d, sum));
+    if (y == nullptr) continue;
+    sums.Add(sum_of_all);
+    // A short row needs no double.
+    if (columns <= part) *all = hn::GetLane(hn::SumOfLanes(d, sum_of_all));
   }
-  return {max, Log1p(others)};
+  if (y != nullptr && columns > part) *all = static_cast<float>(sums.Total());
+  return {max, is_infinite ? kNan : Log1p(others)};
 }
 
 void LogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
@@ -317,13 +330,19 @@ void LogSumExpColumns(const float* x, int64_t length, int64_t stride,
 
 // ---- Cross entropy ----
 
+// What stands for a row whose label is ignored, or is no class; none for others.
+HWY_INLINE std::optional<float> InPlaceOf(int32_t label, int64_t columns,
+                                          const int32_t* ignored) {
+  if (ignored != nullptr && label == *ignored) return 0.0f;
+  if (label >= 0 && label < columns) return std::nullopt;
+  return std::numeric_limits<float>::quiet_NaN();
+}
+
 void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
                       int64_t columns, const int32_t* ignored, float* loss) {
   for (int64_t r = 0; r < rows; ++r, x += columns) {
-    if (ignored != nullptr && label[r] == *ignored) {
-      loss[r] = 0;
-    } else if (label[r] < 0 || label[r] >= columns) {
-      loss[r] = std::numeric_limits<float>::quiet_NaN();
+    if (const auto other = InPlaceOf(label[r], columns, ignored)) {
+      loss[r] = *other;
     } else {
       const LogSumExp row = RowLogSumExp(x, columns);
       loss[r] = row.log_sum + (row.max - x[label[r]]);
@@ -331,32 +350,50 @@ void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
   }
 }
 
+// Makes the slope of the exponentials y of a row, whose sum is given.
+HWY_INLINE void CrossEntropySlopeRow(int32_t label, int64_t columns, double sum,
+                                     float* y) {
+  const Floats d;
+  float& at_label = y[label];
+  double others = sum - at_label;
+  // Where the label's share is most, it leaves too few digits of the others.
+  if (!(at_label < others)) {
+    at_label = 0;
+    others = 0;
+    for (int64_t c = 0; c < columns; ++c) others += y[c];
+  }
+  const auto scale = hn::Set(d, static_cast<float>(1 / sum));
+  ForRow(y, columns, 0, [&](int64_t c, int64_t n, auto e) HWY_ATTR {
+    StoreSome(hn::Mul(e, scale), n, y + c);
+  });
+  at_label = static_cast<float>(-others / sum);
+}
+
 void CrossEntropySlopeRows(const float* x, const int32_t* label, int64_t rows,
                            int64_t columns, const int32_t* ignored, float* y) {
-  const Floats d;
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
-    if (ignored != nullptr && label[r] == *ignored) {
-      std::fill_n(y, columns, 0.0f);
-      continue;
+    if (const auto other = InPlaceOf(label[r], columns, ignored)) {
+      std::fill_n(y, columns, *other);
+    } else {
+      const float sum = RowExpSum(x, columns, RowMax(x, columns), y);
+      CrossEntropySlopeRow(label[r], columns, sum, y);
     }
-    if (label[r] < 0 || label[r] >= columns) {
-      std::fill_n(y, columns, std::numeric_limits<float>::quiet_NaN());
-      continue;
+  }
+}
+
+void CrossEntropyWithSlopeRows(const float* x, const int32_t* label,
+                               int64_t rows, int64_t columns,
+                               const int32_t* ignored, float* loss, float* y) {
+  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
+    if (const auto other = InPlaceOf(label[r], columns, ignored)) {
+      loss[r] = *other;
+      std::fill_n(y, columns, *other);
+    } else {
+      float sum = 0;
+      const LogSumExp row = RowLogSumExp(x, columns, y, &sum);
+      loss[r] = row.log_sum + (row.max - x[label[r]]);
+      CrossEntropySlopeRow(label[r], columns, sum, y);
     }
-    const double sum = RowExpSum(x, columns, RowMax(x, columns), y);
-    float& at_label = y[label[r]];
-    double others = sum - at_label;
-    // Where the label's share is most, it leaves too few digits of the others.
-    if (!(at_label < others)) {
-      at_label = 0;
-      others = 0;
-      for (int64_t c = 0; c < columns; ++c) others += y[c];
-    }
-    const auto scale = hn::Set(d, static_cast<float>(1 / sum));
-    ForRow(y, columns, 0, [&](int64_t c, int64_t n, auto e) HWY_ATTR {
-      StoreSome(hn::Mul(e, scale), n, y + c);
-    });
-    at_label = static_cast<float>(-others / sum);
   }
 }
 
@@ -423,6 +460,7 @@ HWY_EXPORT(LogSoftmaxSlopeRows);
 HWY_EXPORT(LogSoftmaxSlopeColumns);
 HWY_EXPORT(CrossEntropyRows);
 HWY_EXPORT(CrossEntropySlopeRows);
+HWY_EXPORT(CrossEntropyWithSlopeRows);
 HWY_EXPORT(ProbabilityCrossEntropyRows);
 HWY_EXPORT(ProbabilityCrossEntropySlopeRows);
 
@@ -473,6 +511,13 @@ void CrossEntropySlopeRows(const float* x, const int32_t* label, int64_t rows,
                            int64_t columns, const int32_t* ignored, float* y) {
   HWY_DYNAMIC_DISPATCH(CrossEntropySlopeRows)
   (x, label, rows, columns, ignored, y);
+}
+void CrossEntropyWithSlopeRows(const float* x, const int32_t* label,
+                               int64_t rows, int64_t columns,
+                               const int32_t* ignored, float* loss,
+                               float* slope) {
+  HWY_DYNAMIC_DISPATCH(CrossEntropyWithSlopeRows)
+  (x, label, rows, columns, ignored, loss, slope);
 }
 void ProbabilityCrossEntropyRows(const float* x, const float* p, int64_t rows,
                                  int64_t columns, float* loss) {

@@ -87,6 +87,9 @@ void RunFuseProducts(Compilation& compilation) {
 void RunFuseSums(Compilation& compilation) {
   FuseSums(compilation.result.program, compilation.groups);
 }
+void RunJoinKernels(Compilation& compilation) {
+  JoinKernels(compilation.result.program, compilation.groups);
+}
 void RunMakeSteps(Compilation& compilation) {
   CompiledProgram& result = compilation.result;
   result.steps = MakeSteps(result.program, compilation.groups);
@@ -120,6 +123,7 @@ constexpr Pass kPasses[] = {
     {"fuse", Changes::kGroups, Scope::kAll, RunFuse, GroupEachByItself},
     {"fuse_products", Changes::kGroups, Scope::kAll, RunFuseProducts, Skip},
     {"fuse_sums", Changes::kGroups, Scope::kAll, RunFuseSums, Skip},
+    {"join_kernels", Changes::kGroups, Scope::kAll, RunJoinKernels, Skip},
     {"make_steps", Changes::kSteps, Scope::kAll, RunMakeSteps, nullptr},
     {"reuse_memory", Changes::kMemory, Scope::kAll, RunPlanMemory<true>,
      RunPlanMemory<false>},

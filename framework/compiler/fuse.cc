@@ -552,6 +552,42 @@ void FuseSums(const Program& program, std::vector<Group>& groups) {
   std::erase_if(groups, [&](const Group&) { return taken_in[next++]; });
 }
 
+void JoinKernels(const Program& program, std::vector<Group>& groups) {
+  // What reads the same cannot read each other's results, so this closes no circle.
+  std::set<const OpDef*> along;
+  for (const Group& group : groups) {
+    const Joint* const joint = program[group.nodes[0]].op->joint;
+    if (joint != nullptr) along.insert(joint->with);
+  }
+  if (along.empty()) return;
+  std::map<int, std::vector<size_t>>
+      of_input;  // Groups that may be made along.
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const Node& node = program[groups[g].nodes[0]];
+    if (along.contains(node.op)) of_input[node.inputs[0]].push_back(g);
+  }
+  std::vector<bool> taken_in(groups.size(), false);
+  for (Group& group : groups) {
+    const Node& node = program[group.nodes[0]];
+    if (node.op->joint == nullptr) continue;
+    const auto found = of_input.find(node.inputs[0]);
+    if (found == of_input.end()) continue;
+    for (const size_t g : found->second) {
+      const Node& other = program[groups[g].nodes[0]];
+      if (taken_in[g] || other.op != node.op->joint->with ||
+          other.inputs != node.inputs ||
+          !(other.attributes == node.attributes)) {
+        continue;
+      }
+      group.nodes.push_back(groups[g].nodes[0]);
+      taken_in[g] = true;
+      break;
+    }
+  }
+  size_t next = 0;
+  std::erase_if(groups, [&](const Group&) { return taken_in[next++]; });
+}
+
 std::vector<Step> MakeSteps(const Program& program,
                             const std::vector<Group>& groups) {
   const std::vector<bool> escapes = Escaping(program, groups);

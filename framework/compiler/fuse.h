@@ -12,7 +12,8 @@
 
 namespace tape {
 
-// Nodes that one step makes: elementwise ones, in program order; or one other.
+// Nodes that one step makes: elementwise ones, in program order; or one other; or
+// one, and what its kernel makes along (OpDef::joint).
 struct Group {
   std::vector<int> nodes;
   // The product, or other op of Traits::regions, whose value they take in.
@@ -38,6 +39,10 @@ void FuseProducts(const Program& program, std::vector<Group>& groups);
 // first that reads it and can run before the sums are wanted, if it has no product
 // and all that it reads has its shape or one element.
 void FuseSums(const Program& program, std::vector<Group>& groups);
+
+// Puts together the nodes of one op and of another that its kernel can make along,
+// if they read the same: a loss and its slope share their exponentials.
+void JoinKernels(const Program& program, std::vector<Group>& groups);
 
 // The steps that make the groups, in an order in which each comes after what it
 // reads.

@@ -251,6 +251,14 @@ struct Traits {
   friend bool operator==(const Traits&, const Traits&) = default;
 };
 
+// Two ops whose outputs one kernel can make of the same operands and attributes,
+// with the bits that they have alone.
+struct Joint {
+  const OpDef* with;
+  // For the op that has this: outputs[0] is its output, outputs[1] that of `with`.
+  KernelMaker kernel;
+};
+
 struct OpDef {
   const char* name;
   // The inputs' names, for errors. A variadic op has one operand, which stands
@@ -271,6 +279,7 @@ struct OpDef {
   FeedRule refuses = nullptr;       // Null: takes all numbers.
   MachineRule machine = nullptr;    // Null: any machine will do.
   RegionRule by_regions = nullptr;  // Null: always, if Traits::regions says so.
+  const Joint* joint = nullptr;     // Null: with none.
   Traits traits = {};
 
   // The reference of a node whose output is of type `output`.

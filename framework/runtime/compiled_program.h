@@ -17,7 +17,8 @@
 
 namespace tape {
 
-// A kernel's run, or a pass over memory (fuse.h).
+// A kernel's run, whose second output, if it has one, OpDef::joint makes along; or a
+// pass over memory (fuse.h).
 struct Step {
   std::string name;  // "MatMul", or "Mul+Add+Relu" of a fused pass.
   // The nodes it reads: a kernel's operands in order, a pass's each once. Of a

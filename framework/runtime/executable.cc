@@ -82,15 +82,18 @@ Executable::Executable(CompiledProgram compiled, int threads,
 std::unique_ptr<Kernel> Executable::MakeKernel(
     const Step& step, const KernelSource& kernels) const {
   const Program& program = compiled_.program;
+  const bool is_joint = !step.code.has_value() && step.outputs.size() > 1;
   const auto make = [&](int id, bool into_scratch) {
     const Node& node = program[id];
     std::vector<TensorType> inputs;
     for (int input : node.inputs) inputs.push_back(program[input].type);
-    auto kernel = node.op->kernel({.attributes = node.attributes,
-                                   .inputs = inputs,
-                                   .output = node.type,
-                                   .single_threaded = compiled_.single_threaded,
-                                   .into_scratch = into_scratch});
+    const KernelMaker maker =
+        is_joint ? node.op->joint->kernel : node.op->kernel;
+    auto kernel = maker({.attributes = node.attributes,
+                         .inputs = inputs,
+                         .output = node.type,
+                         .single_threaded = compiled_.single_threaded,
+                         .into_scratch = into_scratch});
     if (kernel == nullptr) throw MistakeOf(node, "made no kernel");
     return kernel;
   };

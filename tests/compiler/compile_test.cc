@@ -158,7 +158,7 @@ TEST(CompileErrorTest, NamesEveryMistakeAtOnce) {
       "fold_constants, simplify, share_common_subexpressions, prune, "
       "tile_batch, fold_into_products, cut_sums, fuse, fuse_products, "
       "fuse_sums, "
-      "reuse_memory");
+      "join_kernels, reuse_memory");
 }
 
 TEST(CompileErrorTest, NamesAllThatABatchSizeMakesWrong) {

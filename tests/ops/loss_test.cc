@@ -6,10 +6,14 @@
 #include <cfloat>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "framework/core/gradients.h"
+#include "framework/core/random.h"
 #include "framework/core/reference.h"
 #include "framework/framework.h"
 #include "ops/ops.h"
@@ -289,6 +293,74 @@ TEST(ActivationTest, GeluKeepsItsNegativeTail) {
   ExpectAll(graph, Gradients(Sum(Gelu(x)), {x})[0], feeds,
             {-5.0364966e-4, -7.146946e-6, -5.7334724e-7, -3.5468709e-8,
              -3.9796073e-14, -2.5578957e-31});
+}
+
+// A loss and its gradient, by one kernel or by two: all bytes. Only one of the
+// plans has the step for both.
+std::string LossAndSlope(const Tensor& z, const Tensor& labels,
+                         std::optional<int32_t> ignored, int threads,
+                         bool joined) {
+  Graph graph;
+  const Var logits = graph.Input("z", z.shape());
+  const Var classes = graph.Input("labels", labels.shape(), labels.dtype());
+  const Var loss = SoftmaxCrossEntropy(
+      logits, classes,
+      {.reduction = Reduction::kNone, .ignored_label = ignored});
+  const Var slope = Gradients(Sum(loss), {logits})[0];
+  absl::StatusOr<Plan> plan = Compile(
+      graph, {.fetch = {loss, slope},
+              .threads = threads,
+              .without = joined ? std::vector<std::string>()
+                                : std::vector<std::string>{"join_kernels"}});
+  EXPECT_TRUE(plan.ok()) << plan.status();
+  const absl::Status status = plan->Run({{logits, z}, {classes, labels}});
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(absl::StrContains(plan->Dump(),
+                              "SoftmaxCrossEntropy+SoftmaxCrossEntropySlope"),
+            joined);
+  std::string bytes;
+  for (const Var fetch : {loss, slope}) {
+    const TensorView value = plan->Value(fetch);
+    bytes.append(static_cast<const char*>(value.data()), value.type().bytes());
+  }
+  return bytes;
+}
+
+TEST(LossTest, OneKernelForLossAndSlopeHasTheBitsOfTwo) {
+  RandomStream random(/*seed=*/3, 0);
+  for (const int64_t columns : {1, 2, 10, 16, 17, 100, 128, 129, 300}) {
+    SCOPED_TRACE(columns);
+    const int64_t rows = 400;
+    Tensor z({DType::kFloat32, {rows, columns}});
+    Tensor p(z.type()), classes({DType::kInt32, {rows}});
+    for (int64_t r = 0; r < rows; ++r) {
+      // Rows of ordinary logits, of large ones, of one that is far above the
+      // others, and of what is not finite.
+      const float scale = r % 4 == 1 ? 1e4f : r % 4 == 2 ? 1e38f : 3;
+      for (int64_t c = 0; c < columns; ++c) {
+        z.values<float>()[r * columns + c] =
+            scale * static_cast<float>(2 * random.Uniform() - 1);
+        p.values<float>()[r * columns + c] =
+            static_cast<float>(random.Uniform());
+      }
+      const auto place = static_cast<int32_t>(random.Below(columns));
+      if (r % 4 == 3) z.values<float>()[r * columns + place] += 40;
+      if (r % 50 == 7) {
+        z.values<float>()[r * columns + place] = r % 3 == 0   ? kInf
+                                                 : r % 3 == 1 ? -kInf
+                                                              : kNan;
+      }
+      classes.values<int32_t>()[r] = r % 2 == 0 ? place : random.Below(columns);
+    }
+    for (const Tensor* labels : {&classes, &p}) {
+      const std::optional<int32_t> ignored =
+          labels == &classes ? std::optional<int32_t>(0) : std::nullopt;
+      for (const int threads : {1, 2}) {
+        EXPECT_EQ(LossAndSlope(z, *labels, ignored, threads, true),
+                  LossAndSlope(z, *labels, ignored, threads, false));
+      }
+    }
+  }
 }
 
 }  // namespace
