@@ -152,20 +152,35 @@ HWY_INLINE FloatVector RootPower(FloatVector a) {
                         hn::Add(hn::Sqrt(a), hn::Zero(d)));
 }
 
+// a^3, rounded once but for some 2^-24 of a rounding.
 HWY_INLINE FloatVector Cube(FloatVector a) {
-  return InDouble(a, a, [](DoubleVector x, DoubleVector y) HWY_ATTR {
-    return hn::Mul(hn::Mul(x, x), y);
-  });
+  const auto by_double = [a]() HWY_ATTR {
+    return InDouble(a, a, [](DoubleVector x, DoubleVector y) HWY_ATTR {
+      return hn::Mul(hn::Mul(x, x), y);
+    });
+  };
+#if HWY_NATIVE_FMA
+  const hn::ScalableTag<float> d;
+  // What the square loses in rounding is a float32, but of very small numbers, and
+  // of numbers whose square is beyond float32.
+  const FloatVector square = hn::Mul(a, a);
+  const FloatVector lost = hn::MulSub(a, a, square);
+  const FloatVector cube = hn::MulAdd(square, a, hn::Mul(lost, a));
+  const FloatVector size = hn::Abs(a);
+  const auto is_exact = hn::Or(hn::Eq(a, hn::Zero(d)),
+                               hn::And(hn::Gt(size, hn::Set(d, 0x1p-30f)),
+                                       hn::Lt(size, hn::Set(d, 0x1p40f))));
+  if (HWY_LIKELY(hn::AllTrue(d, is_exact))) return cube;
+  return hn::IfThenElse(is_exact, cube, by_double());
+#else
+  return by_double();
+#endif
 }
 
 // a^b. Exponents of 1/2 and 3 go by ways of their own, whatever else a vector
 // has, so that a power does not depend on its neighbours.
-HWY_INLINE FloatVector VectorPow(FloatVector a, FloatVector b) {
+HWY_NOINLINE FloatVector AnyPower(FloatVector a, FloatVector b) {
   const hn::ScalableTag<float> d;
-  const auto is_root = hn::Eq(b, hn::Set(d, 0.5f));
-  const auto is_cube = hn::Eq(b, hn::Set(d, 3.0f));
-  if (hn::AllTrue(d, is_root)) return RootPower(a);
-  if (hn::AllTrue(d, is_cube)) return Cube(a);
   const FloatVector infinity =
       hn::Set(d, std::numeric_limits<float>::infinity());
   FloatVector y = PositivePower(hn::Abs(a), b);
@@ -173,9 +188,17 @@ HWY_INLINE FloatVector VectorPow(FloatVector a, FloatVector b) {
       hn::And(hn::And(hn::Gt(a, hn::Zero(d)), hn::Lt(a, infinity)),
               hn::Lt(hn::Abs(b), infinity));
   if (!hn::AllTrue(d, is_ordinary)) y = CompletePower(a, b, y);
+  const auto is_root = hn::Eq(b, hn::Set(d, 0.5f));
+  const auto is_cube = hn::Eq(b, hn::Set(d, 3.0f));
   if (hn::AllFalse(d, hn::Or(is_root, is_cube))) return y;
   return hn::IfThenElse(is_root, RootPower(a),
                         hn::IfThenElse(is_cube, Cube(a), y));
+}
+HWY_INLINE FloatVector VectorPow(FloatVector a, FloatVector b) {
+  const hn::ScalableTag<float> d;
+  if (hn::AllTrue(d, hn::Eq(b, hn::Set(d, 3.0f)))) return Cube(a);
+  if (hn::AllTrue(d, hn::Eq(b, hn::Set(d, 0.5f)))) return RootPower(a);
+  return AnyPower(a, b);
 }
 
 }  // namespace tape::vector::HWY_NAMESPACE
