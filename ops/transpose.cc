@@ -11,6 +11,7 @@
 #include "ops/ops.h"
 #include "ops/ranges.h"
 #include "ops/rules.h"
+#include "ops/vector.h"
 
 namespace tape {
 namespace {
@@ -140,6 +141,12 @@ class Mover {
       const int64_t i1 = std::min(across_.count, i0 + kSide);
       for (int64_t j0 = 0; j0 < last_.count; j0 += kSide) {
         const int64_t j1 = std::min(last_.count, j0 + kSide);
+        if constexpr (sizeof(T) == sizeof(uint32_t)) {
+          vector::TransposeWords(from + i0 + j0 * last_.from, last_.from,
+                                 i1 - i0, j1 - j0, to + i0 * across_.to + j0,
+                                 across_.to);
+          continue;
+        }
         for (int64_t i = i0; i < i1; ++i) {
           for (int64_t j = j0; j < j1; ++j) {
             to[i * across_.to + j] = from[i + j * last_.from];

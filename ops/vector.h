@@ -129,6 +129,10 @@ void LogSoftmaxSlopeRows(const float* x, const float* g, int64_t rows,
                          int64_t columns, float* out);
 void LogSoftmaxSlopeColumns(const float* x, const float* g, int64_t length,
                             int64_t stride, int64_t count, float* out);
+// y[i, j] = x[j, i] for rows of y that are y_stride apart, `rows` of them of
+// `columns` words each, and rows of x that are x_stride apart.
+void TransposeWords(const uint32_t* x, int64_t x_stride, int64_t rows,
+                    int64_t columns, uint32_t* y, int64_t y_stride);
 // y = x - the mean of its row, in double, rounded once.
 void CenterRows(const float* x, int64_t rows, int64_t columns, float* y);
 // y = (x - mean) / sqrt(variance + epsilon) of its row, in double: rounded once,
