@@ -179,7 +179,7 @@ HWY_INLINE FloatVector Cube(FloatVector a) {
 
 // a^b. Exponents of 1/2 and 3 go by ways of their own, whatever else a vector
 // has, so that a power does not depend on its neighbours.
-HWY_NOINLINE FloatVector AnyPower(FloatVector a, FloatVector b) {
+HWY_NOINLINE inline FloatVector AnyPower(FloatVector a, FloatVector b) {
   const hn::ScalableTag<float> d;
   const FloatVector infinity =
       hn::Set(d, std::numeric_limits<float>::infinity());
