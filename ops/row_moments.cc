@@ -86,7 +86,9 @@ class KeptRows {
  public:
   static constexpr int64_t kMost = 4;
   static int64_t Count(int64_t columns) {
-    return std::clamp<int64_t>(kNumbers / Stride(columns), 1, kMost);
+    // (There are no rows of none.)
+    const int64_t stride = Stride(std::max<int64_t>(columns, 1));
+    return std::clamp<int64_t>(kNumbers / stride, 1, kMost);
   }
   KeptRow Row(int64_t index, int64_t columns) {
     const int64_t stride = Stride(columns);

@@ -174,12 +174,12 @@ void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
 // and of NaN likewise.
 void CrossEntropySlopeRows(const float* x, const int32_t* label, int64_t rows,
                            int64_t columns, const int32_t* ignored, float* y);
-// loss[r] = sum of p * (log(sum of exp(x)) - x), a p of 0 giving 0.
 // Both of the above.
 void CrossEntropyWithSlopeRows(const float* x, const int32_t* label,
                                int64_t rows, int64_t columns,
                                const int32_t* ignored, float* loss,
                                float* slope);
+// loss[r] = sum of p * (log(sum of exp(x)) - x), a p of 0 giving 0.
 void ProbabilityCrossEntropyRows(const float* x, const float* p, int64_t rows,
                                  int64_t columns, float* loss);
 // Its derivative by x: exp(x) / sum of exp(x) * sum of p - p.

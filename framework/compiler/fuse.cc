@@ -20,8 +20,6 @@
 #include <bit>
 #include <cstdint>
 #include <functional>
-#include <iterator>
-#include <limits>
 #include <map>
 #include <queue>
 #include <set>
@@ -244,72 +242,6 @@ std::vector<int> ProductsOf(const Program& program,
   return products;
 }
 
-// Whether a pass of the group can make sums over pieces.
-bool CanSum(const Program& program, const Group& group) {
-  const Shape& shape = program[group.nodes[0]].type.shape;
-  if (group.product != kNone) return false;
-  return std::all_of(group.nodes.begin(), group.nodes.end(), [&](int id) {
-    const auto& inputs = program[id].inputs;
-    return IsFusible(program[id]) &&
-           std::all_of(inputs.begin(), inputs.end(), [&](int input) {
-             const int64_t elements = program[input].type.shape.elements();
-             return elements == 1 || elements == shape.elements();
-           });
-  });
-}
-
-// When groups can run: in an order of steps in which no group stands at or before
-// one that it reads. Passes that `stay` are as early as they can be, and the others
-// between there and as late as those allow.
-struct Times {
-  std::vector<int> early, late;
-};
-Times TimesOf(const Program& program, const std::vector<Group>& groups,
-              const std::vector<bool>& stay) {
-  const std::vector<int> storages = program.Storages();
-  const int count = static_cast<int>(groups.size());
-  std::vector<int> maker(program.size(), kNone);
-  for (int g = 0; g < count; ++g) {
-    for (int id : groups[g].nodes) maker[id] = g;
-    if (groups[g].product != kNone) maker[groups[g].product] = g;
-  }
-  std::vector<std::vector<int>> readers(count);
-  std::vector<int> waits_for(count, 0);
-  const auto add_reads = [&](int reader, int id) {
-    for (int input : program[id].inputs) {
-      const int from = maker[storages[input]];
-      if (from == kNone || from == reader) continue;
-      readers[from].push_back(reader);
-      ++waits_for[reader];
-    }
-  };
-  for (int g = 0; g < count; ++g) {
-    for (int id : groups[g].nodes) add_reads(g, id);
-    if (groups[g].product != kNone) add_reads(g, groups[g].product);
-  }
-  Times times = {std::vector<int>(count, 0),
-                 std::vector<int>(count, std::numeric_limits<int>::max())};
-  std::vector<int> order;
-  for (int g = 0; g < count; ++g) {
-    if (waits_for[g] == 0) order.push_back(g);
-  }
-  for (size_t i = 0; i < order.size(); ++i) {
-    const int g = order[i];
-    for (int reader : readers[g]) {
-      times.early[reader] = std::max(times.early[reader], times.early[g] + 1);
-      if (--waits_for[reader] == 0) order.push_back(reader);
-    }
-  }
-  for (size_t i = order.size(); i-- > 0;) {
-    const int g = order[i];
-    for (int reader : readers[g]) {
-      times.late[g] = std::min(times.late[g], times.late[reader] - 1);
-    }
-    if (stay[g]) times.late[g] = times.early[g];
-  }
-  return times;
-}
-
 Block MakeBlock(const Node& node, absl::Span<const DType> inputs) {
   const Block block = CallOf(node, "maker of blocks", [&] {
     return node.op->block(inputs, node.type.dtype);
@@ -497,95 +429,6 @@ void FuseProducts(const Program& program, std::vector<Group>& groups) {
   }
   std::erase_if(groups,
                 [&](const Group& group) { return taken_in[group.nodes[0]]; });
-}
-
-void FuseSums(const Program& program, std::vector<Group>& groups) {
-  const auto is_sum = [&](const Group& group) {
-    return program[group.nodes[0]].op->traits.piecewise;
-  };
-  std::map<int, std::vector<int>> passes;  // By the values that are summed.
-  for (const Group& group : groups) {
-    if (is_sum(group)) passes[program[group.nodes[0]].inputs[0]] = {};
-  }
-  if (passes.empty()) return;
-  std::vector<bool> stay(groups.size(), false);
-  for (int g = 0; g < std::ssize(groups); ++g) {
-    const int64_t elements = program[groups[g].nodes[0]].type.shape.elements();
-    stay[g] = elements > kPieceElements && CanSum(program, groups[g]);
-    if (!stay[g]) continue;
-    const auto add = [&](int value) {
-      const auto found = passes.find(value);
-      if (found == passes.end() ||
-          program[value].type.shape.elements() != elements ||
-          (!found->second.empty() && found->second.back() == g)) {
-        return;
-      }
-      found->second.push_back(g);
-    };
-    // What the pass itself makes, but for an identity, which need not be made; and
-    // what it reads.
-    const std::vector<int>& nodes = groups[g].nodes;
-    for (int id : nodes) {
-      if (!program[id].op->traits.identity) add(id);
-      for (int input : program[id].inputs) {
-        if (!std::binary_search(nodes.begin(), nodes.end(), input)) add(input);
-      }
-    }
-  }
-  const Times times = TimesOf(program, groups, stay);
-  std::vector<bool> taken_in(groups.size(), false);
-  for (int g = 0; g < std::ssize(groups); ++g) {
-    if (!is_sum(groups[g])) continue;
-    const int sums = groups[g].nodes[0];
-    // The pass that makes the value is before all that read it.
-    int first = kNone;
-    for (int pass : passes.at(program[sums].inputs[0])) {
-      if (times.early[pass] > times.late[g]) continue;
-      if (first == kNone || times.early[pass] < times.early[first])
-        first = pass;
-    }
-    if (first == kNone) continue;
-    groups[first].sums.push_back(sums);
-    taken_in[g] = true;
-  }
-  size_t next = 0;
-  std::erase_if(groups, [&](const Group&) { return taken_in[next++]; });
-}
-
-void JoinKernels(const Program& program, std::vector<Group>& groups) {
-  // What reads the same cannot read each other's results, so this closes no circle.
-  std::set<const OpDef*> along;
-  for (const Group& group : groups) {
-    const Joint* const joint = program[group.nodes[0]].op->joint;
-    if (joint != nullptr) along.insert(joint->with);
-  }
-  if (along.empty()) return;
-  std::map<int, std::vector<size_t>>
-      of_input;  // Groups that may be made along.
-  for (size_t g = 0; g < groups.size(); ++g) {
-    const Node& node = program[groups[g].nodes[0]];
-    if (along.contains(node.op)) of_input[node.inputs[0]].push_back(g);
-  }
-  std::vector<bool> taken_in(groups.size(), false);
-  for (Group& group : groups) {
-    const Node& node = program[group.nodes[0]];
-    if (node.op->joint == nullptr) continue;
-    const auto found = of_input.find(node.inputs[0]);
-    if (found == of_input.end()) continue;
-    for (const size_t g : found->second) {
-      const Node& other = program[groups[g].nodes[0]];
-      if (taken_in[g] || other.op != node.op->joint->with ||
-          other.inputs != node.inputs ||
-          !(other.attributes == node.attributes)) {
-        continue;
-      }
-      group.nodes.push_back(groups[g].nodes[0]);
-      taken_in[g] = true;
-      break;
-    }
-  }
-  size_t next = 0;
-  std::erase_if(groups, [&](const Group&) { return taken_in[next++]; });
 }
 
 std::vector<Step> MakeSteps(const Program& program,

@@ -18,7 +18,8 @@ struct Group {
   std::vector<int> nodes;
   // The product, or other op of Traits::regions, whose value they take in.
   int product = kNone;
-  // Of Traits::piecewise, of values that they make or read.
+  // Nodes of Traits::piecewise that the pass makes along: sums over the pieces of
+  // values that it makes or reads.
   std::vector<int> sums = {};
 };
 
@@ -41,7 +42,8 @@ void FuseProducts(const Program& program, std::vector<Group>& groups);
 void FuseSums(const Program& program, std::vector<Group>& groups);
 
 // Puts together the nodes of one op and of another that its kernel can make along,
-// if they read the same: a loss and its slope share their exponentials.
+// if they read the same: a loss and its slope share their exponentials. fuse_sums.cc
+// has both.
 void JoinKernels(const Program& program, std::vector<Group>& groups);
 
 // The steps that make the groups, in an order in which each comes after what it

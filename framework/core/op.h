@@ -228,7 +228,8 @@ struct Traits {
   // and this op's attributes, plus alpha and beta. Null: none.
   const OpDef* fused_add = nullptr;
   LowPrecision low_precision = {};
-  // Of a sum over axes of its first input. Null: it is none.
+  // How the sum of the first input over all elements can be cut. Null: the op is
+  // no sum over axes.
   const SumInPieces* in_pieces = nullptr;
   // The output is one number for each piece of the only input: has a `block` for
   // a piece, and may be made by the pass that has the piece in the cache.
@@ -251,12 +252,11 @@ struct Traits {
   friend bool operator==(const Traits&, const Traits&) = default;
 };
 
-// Two ops whose outputs one kernel can make of the same operands and attributes,
-// with the bits that they have alone.
+// Another op whose output a kernel can make beside an op's own, of the same operands
+// and attributes, with the bits that the two have alone (of several NaN any).
 struct Joint {
   const OpDef* with;
-  // For the op that has this: outputs[0] is its output, outputs[1] that of `with`.
-  KernelMaker kernel;
+  KernelMaker kernel;  // Makes the op's own output first, then that of `with`.
 };
 
 struct OpDef {

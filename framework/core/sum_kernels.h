@@ -48,8 +48,8 @@ void SumPieces(SumForm form, const float* x, int64_t count, double* sums);
 // The total of a piece's sums of squares, of each lane of a vector of float32;
 // these are of all its vectors in order, so machine code can make them too.
 double TotalOfLanes(const double* lanes);
-// Writes what `form` is of those of all `pieces`; `divisor` is null if it has
-// none.
+// Writes the value of `form` to `out`, from the sums of all pieces. `divisor` is
+// null if the form has none.
 void WriteTotal(SumForm form, const double* sums, int64_t pieces,
                 const float* divisor, float* out);
 

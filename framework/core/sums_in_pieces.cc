@@ -88,7 +88,7 @@ constexpr OpDef kPieceSquares =
     MakePieces<SumForm::kMeanSquare, LaneOp::kSquare>("PieceSquares");
 constexpr OpDef kPieceMaxima = MakePieces<SumForm::kScale>("PieceMaxima");
 
-// ---- What the form is of them ----
+// ---- y = the sum, mean, norm, … of all elements, from the sums of their pieces ----
 template <SumForm form>
 constexpr OpDef MakeTotal(const char* name, const char* divisor = nullptr) {
   return {

@@ -149,7 +149,7 @@ class FunctionMaker : public Xbyak::CodeGenerator {
       EmitBody();
       L(end);
     }
-    // (There is a pointer less where there are sums, so rdi is as it was.)
+    // (Where there are sums, LaneLayouts leaves a pointer's register free: rdi.)
     for (const auto& [k, index] : layout_.sums) {
       mov(rax, ptr[rdi + 8 * (AllValues() + k)]);
       vmovupd(ptr[rax], Vector(index));

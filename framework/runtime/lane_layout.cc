@@ -82,17 +82,26 @@ LaneLayouts::LaneLayouts(const ElementwiseCode& code,
                          const std::vector<bool>& is_scalar,
                          LaneRegisters registers)
     : code_(code), is_scalar_(is_scalar), registers_(registers) {
+  std::map<int, int> first_read;  // By value: the instruction.
   last_read_.assign(code.FirstResult() + code.instructions.size(), -1);
   is_output_.assign(last_read_.size(), false);
   for (size_t i = 0; i < code.instructions.size(); ++i) {
     for (const int input : code.instructions[i].inputs) {
       last_read_[input] = static_cast<int>(i);
-      first_read_.try_emplace(input, static_cast<int>(i));
+      first_read.try_emplace(input, static_cast<int>(i));
     }
   }
   for (const int output : code.outputs) is_output_[output] = true;
-  for (const auto& [block, attributes, value] : code.sums) {
-    if (!IsMadeAlong(block)) is_output_[value] = true;
+  for (size_t k = 0; k < code.sums.size(); ++k) {
+    const int value = code.sums[k].value;
+    const auto read = first_read.find(value);
+    if (!registers.sums || code.sums[k].block.lane != LaneOp::kSquare) {
+      is_output_[value] = true;
+    } else if (value >= code.FirstResult()) {
+      sums_at_.emplace(value - code.FirstResult(), k);
+    } else if (read != first_read.end()) {
+      sums_at_.emplace(read->second, k);
+    }
   }
 }
 
@@ -136,10 +145,6 @@ bool LaneLayouts::IsScalar(int value) const {
   return value < std::ssize(code_.operands) && is_scalar_[value];
 }
 
-bool LaneLayouts::IsMadeAlong(const Block& sum) const {
-  return registers_.sums && sum.lane == LaneOp::kSquare;
-}
-
 bool LaneLayouts::IsLoop(int instruction) const {
   const std::vector<int>& inputs = code_.instructions[instruction].inputs;
   return std::none_of(inputs.begin(), inputs.end(), [&](int input) {
@@ -172,14 +177,9 @@ std::optional<LaneLayout> LaneLayouts::Make(int begin, int end) const {
     if (words.try_emplace(word, registers_.vectors - 1 - shared).second)
       ++shared;
   };
-  for (size_t k = 0; k < code_.sums.size(); ++k) {
-    const auto& [block, attributes, value] = code_.sums[k];
-    const auto read = first_read_.find(value);
-    const int at = value >= code_.FirstResult() ? value - code_.FirstResult()
-                   : read == first_read_.end()  ? -1
-                                                : read->second;
-    if (!IsMadeAlong(block) || at < begin || at >= end) continue;
-    layout.sums[k] = registers_.vectors - 2 - shared;
+  for (auto sum = sums_at_.lower_bound(begin);
+       sum != sums_at_.end() && sum->first < end; ++sum) {
+    layout.sums[sum->second] = registers_.vectors - 2 - shared;
     shared += 2;
   }
   for (int i = begin; i < end; ++i) {

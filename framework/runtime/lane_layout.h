@@ -61,8 +61,6 @@ class LaneLayouts {
   bool IsScalar(int value) const;
 
  private:
-  // Whether a sum is made by the function that has its value in a register.
-  bool IsMadeAlong(const Block& sum) const;
   // Whether an instruction is a mere loop over memory, as its block is.
   bool IsLoop(int instruction) const;
   // None if there are too few registers.
@@ -72,7 +70,9 @@ class LaneLayouts {
   const std::vector<bool>& is_scalar_;
   const LaneRegisters registers_;
   std::vector<int> last_read_;  // By value: the instruction; -1 if none.
-  std::map<int, int> first_read_;
+  // The sums that functions make, by the instruction that first has their value in
+  // a register.
+  std::multimap<int, size_t> sums_at_;
   std::vector<bool> is_output_;
 };
 

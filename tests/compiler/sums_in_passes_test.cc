@@ -103,6 +103,13 @@ TEST(SumsInPassesTest, APassThatReadsRowsOrMakesProductsDoesNotSum) {
             "MatMul+Exp\nPieceSums\nTotal");
 }
 
+TEST(SumsInPassesTest, ConstantsOfAnyShapeAreNoRows) {
+  Graph graph;
+  const Var x = graph.Input("x", {64, 100});
+  EXPECT_EQ(StepNames({Norm(Exp(x) * Fill(&graph, {64, 1}, 2))}),
+            "Exp+Mul+PieceSquares\nNorm");
+}
+
 // The pass only stretches the number as it is read.
 TEST(SumsInPassesTest, ACopyThatNoPassMakesIsNotSummedByIt) {
   Graph graph;

@@ -271,5 +271,18 @@ TEST(LayerNormTest, IsOnePassWithWhatFollowsOfAnyShape) {
   ExpectOnePassOfLayerNorm({301, 5, 60}, 2, {5, 60});
 }
 
+TEST(LayerNormTest, OfRowsOfNoElementsIsEmpty) {
+  Graph graph;
+  const Var x = graph.Input("x", {5, 0}), scale = graph.Input("s", {0});
+  const Var y = LayerNorm(x, scale, scale);
+  const Var dx = Gradients(Sum(y), {x})[0];
+  absl::StatusOr<Plan> plan = Compile(graph, {.fetch = {y, dx}});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const Tensor of_x({DType::kFloat32, {5, 0}}), none({DType::kFloat32, {0}});
+  ASSERT_TRUE(plan->Run({{x, of_x}, {scale, none}}).ok());
+  EXPECT_EQ(plan->Value(y).shape(), (Shape{5, 0}));
+  EXPECT_EQ(plan->Value(dx).shape(), (Shape{5, 0}));
+}
+
 }  // namespace
 }  // namespace tape
