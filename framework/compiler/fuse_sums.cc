@@ -11,6 +11,7 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "framework/compiler/fuse.h"
@@ -85,6 +86,16 @@ Times TimesOf(const Program& program, const std::vector<Group>& groups,
   return times;
 }
 
+// The groups that are not taken in by others.
+std::vector<Group> Without(const std::vector<bool>& taken_in,
+                           std::vector<Group> groups) {
+  std::vector<Group> left;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    if (!taken_in[g]) left.push_back(std::move(groups[g]));
+  }
+  return left;
+}
+
 }  // namespace
 
 void FuseSums(const Program& program, std::vector<Group>& groups) {
@@ -129,15 +140,15 @@ void FuseSums(const Program& program, std::vector<Group>& groups) {
     int first = kNone;
     for (int pass : passes.at(program[sums].inputs[0])) {
       if (times.early[pass] > times.late[g]) continue;
-      if (first == kNone || times.early[pass] < times.early[first])
+      if (first == kNone || times.early[pass] < times.early[first]) {
         first = pass;
+      }
     }
     if (first == kNone) continue;
     groups[first].sums.push_back(sums);
     taken_in[g] = true;
   }
-  size_t next = 0;
-  std::erase_if(groups, [&](const Group&) { return taken_in[next++]; });
+  groups = Without(taken_in, std::move(groups));
 }
 
 void JoinKernels(const Program& program, std::vector<Group>& groups) {
@@ -148,8 +159,8 @@ void JoinKernels(const Program& program, std::vector<Group>& groups) {
     if (joint != nullptr) along.insert(joint->with);
   }
   if (along.empty()) return;
-  std::map<int, std::vector<size_t>>
-      of_input;  // Groups that may be made along.
+  // By first input: the groups that may be made along.
+  std::map<int, std::vector<size_t>> of_input;
   for (size_t g = 0; g < groups.size(); ++g) {
     const Node& node = program[groups[g].nodes[0]];
     if (along.contains(node.op)) of_input[node.inputs[0]].push_back(g);
@@ -171,8 +182,7 @@ void JoinKernels(const Program& program, std::vector<Group>& groups) {
     taken_in[*other] = true;
     found->second.erase(other);
   }
-  size_t next = 0;
-  std::erase_if(groups, [&](const Group&) { return taken_in[next++]; });
+  groups = Without(taken_in, std::move(groups));
 }
 
 }  // namespace tape
