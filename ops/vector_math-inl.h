@@ -182,28 +182,39 @@ HWY_INLINE hn::Vec<D> LookUp(D d, const float* table, I i) {
   }
 }
 
+// Coefficients k and on of each lane's polynomial, at this distance.
+template <int k, class D, int coefficients, class V, class I>
+HWY_INLINE V Horner(D d, const Pieces<coefficients>& pieces, I i, V distance) {
+  const V coefficient = LookUp(d, pieces[k], i);
+  if constexpr (k == coefficients - 1) {
+    return coefficient;
+  } else {
+    return hn::MulAdd(Horner<k + 1>(d, pieces, i, distance), distance,
+                      coefficient);
+  }
+}
+
 // The value in each lane's piece (of other bits of `piece`, any one's), at this
 // distance from its left end.
 template <class D, int coefficients, class V, class I>
 HWY_INLINE V InPieces(D d, const Pieces<coefficients>& pieces, I piece,
                       V distance) {
   const auto i = hn::And(piece, hn::Set(hn::DFromV<I>(), 15));
-  V y = LookUp(d, pieces[coefficients - 1], i);
-  for (int k = coefficients - 2; k >= 0; --k) {
-    y = hn::MulAdd(y, distance, LookUp(d, pieces[k], i));
-  }
-  return y;
+  return Horner<0>(d, pieces, i, distance);
 }
 
-// The value at |x|, limited to below 4, in pieces of 1/4 from 0.
+// The value at |x|, limited to below 4, in pieces of 1/4 from 0, of which an end
+// may be in either.
 template <class D, int coefficients, class V>
 HWY_INLINE V InQuarters(D d, const Pieces<coefficients>& pieces, V x) {
   const hn::RebindToSigned<D> di;
   const V t = AtMost(d, hn::Abs(x), 3.99999976f);
-  const auto piece = hn::ConvertTo(di, hn::Mul(t, hn::Set(d, 4.0f)));
-  const V distance =
-      hn::NegMulAdd(hn::ConvertTo(d, piece), hn::Set(d, 0.25f), t);
-  return InPieces(d, pieces, piece, distance);
+  // 1.5 * 2^23, to which whole numbers are added: they are its last bits.
+  const V whole = hn::Set(d, 12582912.0f);
+  const V sum =
+      hn::Add(hn::MulAdd(t, hn::Set(d, 4.0f), hn::Set(d, -0.5f)), whole);
+  const V distance = hn::NegMulAdd(hn::Sub(sum, whole), hn::Set(d, 0.25f), t);
+  return InPieces(d, pieces, hn::BitCast(di, sum), distance);
 }
 
 // Pieces of 1/4 from 0 to 4, by interpolation at Chebyshev's points: off by at
