@@ -182,6 +182,9 @@ constexpr OpDef kGeluSlope = {
     .traits = {.elementwise = true},
 };
 
+constexpr Joint kGeluWithSlope = {.with = &kGeluSlope,
+                                  .block = Only<vector::GeluWithSlopeFloat>};
+
 // ---- Gelu: y = x P(X < x) = x/2 erfc(-x / sqrt(2)), X standard normal ----
 // dy/dx = GeluSlope(x)
 constexpr OpDef kGelu = {
@@ -197,6 +200,7 @@ constexpr OpDef kGelu = {
       return 0.5 * x * std::erfc(-x / std::numbers::sqrt2);
     }>,
     .block = Only<vector::GeluFloat>,
+    .joint = &kGeluWithSlope,
     .traits = {.elementwise = true},
 };
 
@@ -233,6 +237,9 @@ constexpr OpDef kGeluTanhSlope = {
     .traits = {.elementwise = true},
 };
 
+constexpr Joint kGeluTanhWithSlope = {
+    .with = &kGeluTanhSlope, .block = Only<vector::GeluTanhWithSlopeFloat>};
+
 // ---- GeluTanh: y = x Sigmoid(w); dy/dx = GeluTanhSlope(x) ----
 constexpr OpDef kGeluTanh = {
     .name = "GeluTanh",
@@ -247,6 +254,7 @@ constexpr OpDef kGeluTanh = {
       return x / (1 + std::exp(-x * (kLinear + kCubic * x * x)));
     }>,
     .block = Only<vector::GeluTanhFloat>,
+    .joint = &kGeluTanhWithSlope,
     .traits = {.elementwise = true},
 };
 
@@ -270,6 +278,9 @@ constexpr OpDef kSiluSlope = {
     .traits = {.elementwise = true},
 };
 
+constexpr Joint kSiluWithSlope = {.with = &kSiluSlope,
+                                  .block = Only<vector::SiluWithSlopeFloat>};
+
 // ---- Silu: y = x Sigmoid(x); dy/dx = SiluSlope(x) ----
 constexpr OpDef kSilu = {
     .name = "Silu",
@@ -284,6 +295,7 @@ constexpr OpDef kSilu = {
       return x / (1 + std::exp(-x));
     }>,
     .block = Only<vector::SiluFloat>,
+    .joint = &kSiluWithSlope,
     .traits = {.elementwise = true},
 };
 

@@ -4,6 +4,7 @@
 #include "ops/vector.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -27,41 +28,58 @@ using Floats = hn::ScalableTag<float>;
 using Ints = hn::ScalableTag<int32_t>;
 
 // ---- Loops over a block ----
-// Each runs f on whole vectors; the rest at the end goes through a padded copy
-// on the stack, because a block may end where another thread's begins, so
-// nothing beyond it may be touched.
+
+// Runs f(d, operands, outputs), each an array of pointers, on whole vectors. The
+// rest at the end goes through a padded copy on the stack, because a block may end
+// where another thread's begins, so nothing beyond it may be touched. There is one
+// call of f, so that it becomes part of the loop however long it is.
+template <typename In, typename Out, size_t operands, size_t outputs, class D,
+          class F>
+HWY_INLINE void Map(const BlockArguments& block, D d, F f) {
+  HWY_ALIGN In operand_rests[operands][hn::MaxLanes(d)];
+  HWY_ALIGN Out output_rests[outputs][hn::MaxLanes(d)];
+  std::array<const In*, operands> x;
+  std::array<Out*, outputs> y;
+  for (size_t k = 0; k < operands; ++k) {
+    x[k] = static_cast<const In*>(block.inputs[k]);
+  }
+  y[0] = static_cast<Out*>(block.output);
+  if constexpr (outputs > 1) y[1] = static_cast<Out*>(block.along);
+  const std::array<Out*, outputs> all = y;
+  const size_t lanes = hn::Lanes(d);
+  const size_t rest = block.count % lanes, whole = block.count - rest;
+  for (size_t count = whole;; count = lanes) {
+    for (size_t i = 0; i < count; i += lanes) {
+      f(d, x, y);
+      for (const In*& from : x) from += lanes;
+      for (Out*& to : y) to += lanes;
+    }
+    if (rest == 0) return;
+    if (y[0] == output_rests[0] + lanes) break;
+    for (size_t k = 0; k < operands; ++k) {
+      std::memset(operand_rests[k], 0, sizeof(operand_rests[k]));
+      std::memcpy(operand_rests[k], x[k], rest * sizeof(In));
+      x[k] = operand_rests[k];
+    }
+    for (size_t k = 0; k < outputs; ++k) y[k] = output_rests[k];
+  }
+  for (size_t k = 0; k < outputs; ++k) {
+    std::memcpy(all[k] + whole, output_rests[k], rest * sizeof(Out));
+  }
+}
 
 template <typename In, typename Out, class D, class F>
 HWY_INLINE void MapUnary(const BlockArguments& block, D d, F f) {
-  const In* const x = static_cast<const In*>(block.inputs[0]);
-  Out* const y = static_cast<Out*>(block.output);
-  const size_t lanes = hn::Lanes(d);
-  size_t i = 0;
-  for (; i + lanes <= block.count; i += lanes) f(d, x + i, y + i);
-  if (i == block.count) return;
-  HWY_ALIGN In x_tail[hn::MaxLanes(d)] = {};
-  HWY_ALIGN Out y_tail[hn::MaxLanes(d)];
-  std::memcpy(x_tail, x + i, (block.count - i) * sizeof(In));
-  f(d, x_tail, y_tail);
-  std::memcpy(y + i, y_tail, (block.count - i) * sizeof(Out));
+  Map<In, Out, 1, 1>(block, d,
+                     [&](auto tag, const auto& x, const auto& y)
+                         HWY_ATTR { f(tag, x[0], y[0]); });
 }
 
 template <typename In, typename Out, class D, class F>
 HWY_INLINE void MapBinary(const BlockArguments& block, D d, F f) {
-  const In* const a = static_cast<const In*>(block.inputs[0]);
-  const In* const b = static_cast<const In*>(block.inputs[1]);
-  Out* const y = static_cast<Out*>(block.output);
-  const size_t lanes = hn::Lanes(d);
-  size_t i = 0;
-  for (; i + lanes <= block.count; i += lanes) f(d, a + i, b + i, y + i);
-  if (i == block.count) return;
-  HWY_ALIGN In a_tail[hn::MaxLanes(d)] = {};
-  HWY_ALIGN In b_tail[hn::MaxLanes(d)] = {};
-  HWY_ALIGN Out y_tail[hn::MaxLanes(d)];
-  std::memcpy(a_tail, a + i, (block.count - i) * sizeof(In));
-  std::memcpy(b_tail, b + i, (block.count - i) * sizeof(In));
-  f(d, a_tail, b_tail, y_tail);
-  std::memcpy(y + i, y_tail, (block.count - i) * sizeof(Out));
+  Map<In, Out, 2, 1>(block, d,
+                     [&](auto tag, const auto& x, const auto& y)
+                         HWY_ATTR { f(tag, x[0], x[1], y[0]); });
 }
 
 // A block whose formula is `expression` of the vectors x, or of a and b, in the
@@ -85,6 +103,18 @@ HWY_INLINE void MapBinary(const BlockArguments& block, D d, F f) {
                          hn::StoreU(expression, d, out);                  \
                        };                                                 \
     MapBinary<T, T>(block, hn::ScalableTag<T>(), f);                      \
+  }
+
+// A block of two formulas, which are taken together: what both hold is taken once.
+#define TAPE_JOINT(name, expression, along_expression)                    \
+  void name(const BlockArguments& block) {                                \
+    const auto f = [](auto d, const auto& in, const auto& out) HWY_ATTR { \
+      const auto x = hn::LoadU(d, in[0]);                                 \
+      const auto y = expression;                                          \
+      hn::StoreU(along_expression, d, out[1]);                            \
+      hn::StoreU(y, d, out[0]);                                           \
+    };                                                                    \
+    Map<float, float, 1, 2>(block, Floats(), f);                          \
   }
 
 template <class D>
@@ -153,6 +183,12 @@ TAPE_UNARY(GeluTanhSlopeFloat, float, VectorGeluTanhSlope(d, x))
 TAPE_UNARY(SiluFloat, float, VectorSilu(d, x))
 TAPE_UNARY(SiluSlopeFloat, float, VectorSiluSlope(d, x))
 TAPE_UNARY(SoftsignFloat, float, VectorSoftsign(d, x))
+
+// The choice of a piece, or an exponential, serves both.
+TAPE_JOINT(GeluWithSlopeFloat, VectorGelu(d, x), VectorGeluSlope(d, x))
+TAPE_JOINT(GeluTanhWithSlopeFloat, VectorGeluTanh(d, x),
+           VectorGeluTanhSlope(d, x))
+TAPE_JOINT(SiluWithSlopeFloat, VectorSilu(d, x), VectorSiluSlope(d, x))
 
 // ---- Between dtypes ----
 

@@ -54,6 +54,9 @@ namespace tape::vector {
   X(GeluTanhSlopeFloat, kNone)                  \
   X(SiluFloat, kNone)                           \
   X(SiluSlopeFloat, kNone)                      \
+  X(GeluWithSlopeFloat, kNone)                  \
+  X(GeluTanhWithSlopeFloat, kNone)              \
+  X(SiluWithSlopeFloat, kNone)                  \
   X(SoftsignFloat, kNone)                       \
   X(EqualFloat, kEqual)                         \
   X(EqualInt, kEqual)                           \

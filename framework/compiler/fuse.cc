@@ -242,10 +242,10 @@ std::vector<int> ProductsOf(const Program& program,
   return products;
 }
 
-Block MakeBlock(const Node& node, absl::Span<const DType> inputs) {
-  const Block block = CallOf(node, "maker of blocks", [&] {
-    return node.op->block(inputs, node.type.dtype);
-  });
+Block MakeBlock(const Node& node, BlockMaker maker,
+                absl::Span<const DType> inputs) {
+  const Block block = CallOf(node, "maker of blocks",
+                             [&] { return maker(inputs, node.type.dtype); });
   if (block == nullptr) throw MistakeOf(node, "made no block");
   return block;
 }
@@ -320,10 +320,13 @@ Step MakePass(const Program& program, const Group& fused,
     }
     value_of[id] =
         code.FirstResult() + static_cast<int>(code.instructions.size());
-    code.instructions.push_back({.block = MakeBlock(node, dtypes),
+    const bool with_next = fused.with_next.contains(id);
+    const BlockMaker maker = with_next ? node.op->joint->block : node.op->block;
+    code.instructions.push_back({.block = MakeBlock(node, maker, dtypes),
                                  .attributes = node.attributes,
                                  .inputs = std::move(inputs),
-                                 .dtype = node.type.dtype});
+                                 .dtype = node.type.dtype,
+                                 .with_next = with_next});
     step.nodes.push_back(id);
     if (escapes[id]) {
       step.outputs.push_back(id);
@@ -333,7 +336,7 @@ Step MakePass(const Program& program, const Group& fused,
   for (int id : fused.sums) {
     const Node& node = program[id];
     const DType dtype = program[node.inputs[0]].type.dtype;
-    code.sums.push_back({.block = MakeBlock(node, {&dtype, 1}),
+    code.sums.push_back({.block = MakeBlock(node, node.op->block, {&dtype, 1}),
                          .attributes = node.attributes,
                          .value = value_of.at(node.inputs[0])});
     step.nodes.push_back(id);

@@ -5,6 +5,7 @@
 #ifndef TAPE_FRAMEWORK_COMPILER_FUSE_H_
 #define TAPE_FRAMEWORK_COMPILER_FUSE_H_
 
+#include <set>
 #include <vector>
 
 #include "framework/runtime/compiled_program.h"
@@ -21,6 +22,8 @@ struct Group {
   // Nodes of Traits::piecewise that the pass makes along: sums over the pieces of
   // values that it makes or reads.
   std::vector<int> sums = {};
+  // Those of the elementwise nodes whose block makes the next node along.
+  std::set<int> with_next = {};
 };
 
 // Whether some step must make the node: it is no source, no view and no Fill.
@@ -41,9 +44,9 @@ void FuseProducts(const Program& program, std::vector<Group>& groups);
 // and all that it reads has its shape or one element.
 void FuseSums(const Program& program, std::vector<Group>& groups);
 
-// Puts together the nodes of one op and of another that its kernel can make along,
-// if they read the same: a loss and its slope share their exponentials. fuse_sums.cc
-// has both.
+// Puts together the nodes of one op and of another that its kernel, or within a pass
+// its block, can make along, if they read the same: a loss and its slope share their
+// exponentials. fuse_sums.cc has both.
 void JoinKernels(const Program& program, std::vector<Group>& groups);
 
 // The steps that make the groups, in an order in which each comes after what it

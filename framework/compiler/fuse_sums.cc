@@ -19,6 +19,56 @@
 namespace tape {
 namespace {
 
+// Whether `node` can make the other along.
+bool CanMakeAlong(const Node& node, const Node& other) {
+  return other.op == node.op->joint->with && other.inputs == node.inputs &&
+         other.attributes == node.attributes;
+}
+
+// Puts what a block of a pass can make along behind the node of that block.
+void JoinBlocks(const Program& program, Group& group) {
+  using Maker = std::pair<const OpDef*, int>;  // Of what, by which first input.
+  std::map<Maker, std::vector<int>> makers;
+  for (int id : group.nodes) {
+    const Node& node = program[id];
+    if (node.op->joint == nullptr || node.op->joint->block == nullptr) continue;
+    makers[{node.op->joint->with, node.inputs[0]}].push_back(id);
+  }
+  if (makers.empty()) return;
+  std::map<int, int> other_of;  // Of each of the two.
+  for (int id : group.nodes) {
+    const Node& node = program[id];
+    const auto found =
+        makers.find({node.op, node.inputs.empty() ? kNone : node.inputs[0]});
+    if (found == makers.end()) continue;
+    std::vector<int>& those = found->second;
+    const auto maker = std::find_if(those.begin(), those.end(), [&](int one) {
+      return CanMakeAlong(program[one], node);
+    });
+    if (maker == those.end()) continue;
+    other_of[id] = *maker;
+    other_of[*maker] = id;
+    group.with_next.insert(*maker);
+    those.erase(maker);
+  }
+  // Both where the first of them was: they read the same.
+  std::vector<int> nodes;
+  std::set<int> placed;
+  for (int id : group.nodes) {
+    if (placed.contains(id)) continue;
+    const auto other = other_of.find(id);
+    if (other == other_of.end()) {
+      nodes.push_back(id);
+      continue;
+    }
+    const bool makes = group.with_next.contains(id);
+    nodes.push_back(makes ? id : other->second);
+    nodes.push_back(makes ? other->second : id);
+    placed.insert(other->second);
+  }
+  group.nodes = std::move(nodes);
+}
+
 // Whether a pass of the group can make sums over pieces.
 bool CanSum(const Program& program, const Group& group) {
   const Shape& shape = program[group.nodes[0]].type.shape;
@@ -154,9 +204,10 @@ void FuseSums(const Program& program, std::vector<Group>& groups) {
 void JoinKernels(const Program& program, std::vector<Group>& groups) {
   // What reads the same cannot read each other's results, so this closes no cycle.
   std::set<const OpDef*> along;
-  for (const Group& group : groups) {
+  for (Group& group : groups) {
+    JoinBlocks(program, group);
     const Joint* const joint = program[group.nodes[0]].op->joint;
-    if (joint != nullptr) along.insert(joint->with);
+    if (joint != nullptr && joint->kernel != nullptr) along.insert(joint->with);
   }
   if (along.empty()) return;
   // By first input: the groups that may be made along.
@@ -168,14 +219,13 @@ void JoinKernels(const Program& program, std::vector<Group>& groups) {
   std::vector<bool> taken_in(groups.size(), false);
   for (Group& group : groups) {
     const Node& node = program[group.nodes[0]];
-    if (node.op->joint == nullptr) continue;
+    if (node.op->joint == nullptr || node.op->joint->kernel == nullptr)
+      continue;
     const auto found = of_input.find(node.inputs[0]);
     if (found == of_input.end()) continue;
     const auto other =
         std::find_if(found->second.begin(), found->second.end(), [&](size_t g) {
-          const Node& one = program[groups[g].nodes[0]];
-          return one.op == node.op->joint->with && one.inputs == node.inputs &&
-                 one.attributes == node.attributes;
+          return CanMakeAlong(node, program[groups[g].nodes[0]]);
         });
     if (other == found->second.end()) continue;
     group.nodes.push_back(groups[*other].nodes[0]);

@@ -96,6 +96,7 @@ struct BlockArguments {
   void* output;
   size_t count;
   const Attributes& attributes;
+  void* along = nullptr;  // The output that Joint::block makes besides.
 };
 
 // What an op does to each element by itself, for the passes that are compiled to

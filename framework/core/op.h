@@ -252,11 +252,14 @@ struct Traits {
   friend bool operator==(const Traits&, const Traits&) = default;
 };
 
-// Another op whose output a kernel can make beside an op's own, of the same operands
-// and attributes, with the bits that the two have alone (of several NaN any).
+// Another op whose output can be made beside an op's own, of the same operands and
+// attributes, with the bits that the two have alone (of several NaN any): by a block
+// if both are elementwise and without a LaneOp, else by a kernel, which makes the
+// op's own output first.
 struct Joint {
   const OpDef* with;
-  KernelMaker kernel;  // Makes the op's own output first, then that of `with`.
+  KernelMaker kernel = nullptr;
+  BlockMaker block = nullptr;
 };
 
 struct OpDef {

@@ -224,7 +224,8 @@ class ElementwiseKernel : public Kernel {
     is_summed_.assign(code_.sums.size(), false);
     size_t next = 0;  // Of the functions.
     for (int i = 0; i < std::ssize(code_.instructions);) {
-      Step& step = steps_.emplace_back(Step{.begin = i++});
+      Step& step = steps_.emplace_back(Step{.begin = i});
+      i += code_.instructions[i].with_next ? 2 : 1;
       if (next == functions.size() || functions[next].begin != step.begin) {
         continue;
       }
@@ -238,13 +239,18 @@ class ElementwiseKernel : public Kernel {
     }
   }
 
+  // Whether a block makes the result of the next instruction along.
+  bool WithNext(const Step& step) const {
+    return code_.instructions[step.begin].with_next;
+  }
+
   // In instructions that are run by their blocks; of machine code an instruction
   // costs a fourth of that, and so does an element that is loaded or stored.
   int64_t WorkOfElement() const {
     int64_t fourths = 0;
     for (const Step& step : steps_) {
       fourths += step.function == nullptr
-                     ? 4
+                     ? (WithNext(step) ? 8 : 4)
                      : step.function->end - step.begin +
                            std::ssize(step.function->in_memory);
     }
@@ -258,6 +264,7 @@ class ElementwiseKernel : public Kernel {
     if (step.function == nullptr) {
       for (const int input : code_.instructions[step.begin].inputs) read(input);
       written(code_.FirstResult() + step.begin);
+      if (WithNext(step)) written(code_.FirstResult() + step.begin + 1);
       return;
     }
     const std::vector<int>& values = step.function->in_memory;
@@ -459,10 +466,12 @@ class ElementwiseKernel : public Kernel {
       for (size_t j = 0; j < instruction.inputs.size(); ++j) {
         inputs[j] = at[instruction.inputs[j]];
       }
+      void* const* const outputs = at + first_result + step.begin;
       instruction.block({.inputs = {inputs, instruction.inputs.size()},
-                         .output = at[code_.FirstResult() + step.begin],
+                         .output = outputs[0],
                          .count = static_cast<size_t>(count),
-                         .attributes = instruction.attributes});
+                         .attributes = instruction.attributes,
+                         .along = WithNext(step) ? outputs[1] : nullptr});
     }
     SumValues(first_result, Values(), begin, count, arguments, at);
   }

@@ -33,6 +33,8 @@ struct ElementwiseCode {
     Attributes attributes;
     std::vector<int> inputs;  // Values.
     DType dtype;              // Of the result.
+    // Whether the block is Joint::block, which makes the next result along.
+    bool with_next = false;
   };
 
   // Of a value of the shape, of which each piece (kPieceElements) goes to `block`,

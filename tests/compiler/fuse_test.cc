@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "framework/compiler/passes.h"
 #include "framework/core/basic_ops.h"
+#include "framework/core/gradients.h"
 #include "framework/core/graph.h"
 #include "framework/runtime/program.h"
 #include "ops/ops.h"
@@ -327,6 +328,26 @@ TEST(FuseTest, TakesInTheLargestOfTwoProducts) {
             "MatMul+Mul(x, u, LayerNorm) -> Mul\n");
   EXPECT_EQ(StepsOverProducts({Exp(LayerNorm(z, row, row))}),
             "LayerNorm+Exp(z, row, row) -> Exp\n");
+}
+
+TEST(FuseTest, MakesAResultAlongWithAnotherOfTheSameOperand) {
+  Graph graph;
+  const Var x = graph.Input("x", {4, 3}), z = graph.Input("z", {4, 3});
+  const Var a = Gelu(x), b = Gelu(z), c = Silu(x);
+  const Var y = a + b + c;
+  const Program program = ProgramOf({y, Gradients(Sum(y), {x})[0]});
+  const std::vector<Step> steps = StepsOf(program, Fusing::kJointToo);
+  ASSERT_EQ(steps.size(), 1u);
+  std::vector<std::string> made;  // With what is made along in brackets.
+  for (size_t i = 0; i < steps[0].nodes.size(); ++i) {
+    const bool with_next = steps[0].code->instructions[i].with_next;
+    made.push_back(program[steps[0].nodes[i]].op->name);
+    if (with_next) made.back() += "(";
+    if (i > 0 && steps[0].code->instructions[i - 1].with_next)
+      made.back() += ")";
+  }
+  EXPECT_EQ(absl::StrJoin(made, " "),
+            "Gelu( GeluSlope) Gelu Silu( SiluSlope) Add Add Mul Mul AddN");
 }
 
 TEST(FuseTest, MakesNoStepsOfNothing) {

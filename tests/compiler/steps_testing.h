@@ -10,11 +10,12 @@
 namespace tape {
 
 // Which of the fusing passes are made.
-enum class Fusing { kElementwise, kProductsToo };
+enum class Fusing { kElementwise, kProductsToo, kJointToo };
 
 inline std::vector<Step> StepsOf(const Program& program, Fusing fusing) {
   std::vector<Group> groups = FuseElementwise(program);
-  if (fusing == Fusing::kProductsToo) FuseProducts(program, groups);
+  if (fusing != Fusing::kElementwise) FuseProducts(program, groups);
+  if (fusing == Fusing::kJointToo) JoinKernels(program, groups);
   VerifyGroups(program, groups);
   std::vector<Step> steps = MakeSteps(program, groups);
   VerifySteps(program, steps);

@@ -364,6 +364,44 @@ TEST_P(OpTest, ComputesTheSameBitsOnTwoThreads) {
   ExpectSameBits(one[0], two[0]);
 }
 
+// The last node whose op has another that can be made along; kNone if there is none.
+int JointNode(const Graph& graph) {
+  int id = graph.size() - 1;
+  while (id >= 0 && graph.node(id).op->joint == nullptr) --id;
+  return id < 0 ? kNone : id;
+}
+
+bool HasJoint(const OpSample& sample) {
+  return JointNode(Built(sample).graph) != kNone;
+}
+
+// An op's value and that of the other op, by one kernel or block or by two.
+class JointTest : public testing::TestWithParam<OpSample> {};
+
+TEST_P(JointTest, HasTheBitsOfBothAlone) {
+  Built built(GetParam());
+  const Var y(&built.graph, JointNode(built.graph));
+  const Node& node = built.graph.node(y.id());
+  std::vector<Var> operands;
+  for (const int id : node.inputs) operands.emplace_back(&built.graph, id);
+  const Var along =
+      Append(*node.op->joint->with, operands, node.attributes, kSampleLoc);
+  for (const std::vector<Var>& fetches :
+       {std::vector<Var>{y, along}, {along, y}}) {
+    const auto both = RunPlan(built.graph, fetches, built.feeds, /*threads=*/1);
+    ASSERT_EQ(both.size(), 2u);
+    for (size_t i = 0; i < 2; ++i) {
+      const auto alone =
+          RunPlan(built.graph, {fetches[i]}, built.feeds, /*threads=*/1);
+      ASSERT_FALSE(alone.empty());
+      ExpectSameBits(both[i], alone[0]);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, JointTest, testing::ValuesIn(RowsThat(HasJoint)),
+                         RowName<OpSample>);
+
 // A plan's memory is zeros at first, so the first run cannot show it.
 TEST_P(OpTest, ComputesTheSameBitsOverWhatARunLeft) {
   Built built(GetParam());

@@ -46,6 +46,18 @@ Instruction Plus(int a, int b) {
 Instruction Minus(int a, int b) {
   return {Map<float, float, kMinus>, {}, {a, b}, DType::kFloat32};
 }
+// Plus, and along the Minus that comes next.
+Instruction PlusWithMinus(int a, int b) {
+  const auto both = [](const BlockArguments& block) {
+    for (size_t i = 0; i < block.count; ++i) {
+      const float x = static_cast<const float*>(block.inputs[0])[i];
+      const float y = static_cast<const float*>(block.inputs[1])[i];
+      static_cast<float*>(block.output)[i] = kPlus(x, y);
+      static_cast<float*>(block.along)[i] = kMinus(x, y);
+    }
+  };
+  return {both, {}, {a, b}, DType::kFloat32, /*with_next=*/true};
+}
 Instruction IntMinus(int a, int b) {
   return {Map<int32_t, int32_t, kMinus>, {}, {a, b}, DType::kInt32};
 }
@@ -102,10 +114,12 @@ std::vector<Bytes> Expected(const ElementwiseCode& code,
     std::vector<const void*> inputs;
     for (int input : instruction.inputs) inputs.push_back(values[input].data());
     Bytes result(code.shape.elements() * SizeOf(instruction.dtype));
+    Bytes along(instruction.with_next ? result.size() : 0);
     instruction.block({.inputs = inputs,
                        .output = result.data(),
                        .count = static_cast<size_t>(code.shape.elements()),
-                       .attributes = instruction.attributes});
+                       .attributes = instruction.attributes,
+                       .along = along.data()});
     values.push_back(std::move(result));
   }
   std::vector<Bytes> outputs;
@@ -386,10 +400,16 @@ TEST(ElementwiseTest, RunsRandomCode) {
       const int made = static_cast<int>(code.instructions.size());
       const int a = random.Below(code.FirstResult() + made);
       const int b = random.Below(code.FirstResult() + made);
-      code.instructions.push_back(random.Below(2) == 0 ? Plus(a, b)
-                                                       : Minus(a, b));
-      if (random.Below(3) == 0 || i == 0) {
-        code.outputs.push_back(code.FirstResult() + made);
+      std::vector<Instruction> next = {random.Below(2) == 0 ? Plus(a, b)
+                                                            : Minus(a, b)};
+      if (random.Below(3) == 0) next = {PlusWithMinus(a, b), Minus(a, b)};
+      for (const Instruction& instruction : next) {
+        code.instructions.push_back(instruction);
+        if (random.Below(3) == 0 || i == 0) {
+          code.outputs.push_back(code.FirstResult() +
+                                 static_cast<int>(code.instructions.size()) -
+                                 1);
+        }
       }
     }
     std::vector<int> overwritten;
