@@ -1,111 +1,149 @@
 #!/usr/bin/python3
-"""Prints a table of training steps: ours, their matrix products alone, and libtorch's, timed side by side in one run.
+"""Prints a table of training steps: ours, their matrix products alone, and libtorch's, timed in turns within one run.
 
-  bazel build -c opt //bench:step_bench //bench:libtorch_step //bench:libsgemm_by_onednn.so
-  bench/compare.py [--rounds=3] [--filter=b64]
+  bazel build -c opt //bench:tape_steps //bench:libtorch_steps //bench:libsgemm_by_onednn.so
+  bench/compare.py [--rounds=20] [--filter=b64] [--threads=1,2] [--before=PROGRAM] [--libtorch=PROGRAM]
 
-Microseconds a step: the best of the rounds, and of 1 and 2 threads. Without libtorch_step, which needs Debian's
-libtorch-dev, its columns are left out.
+Microseconds a step: the minimum of the rounds, which take some 20 ms each and alternate between the programs, and of 1
+and 2 threads, or of those that are asked for. "floor" is the products alone, each by the faster of oneDNN's matmul
+primitive and its sgemm; "floats" is our step with images that are floats from the start, as libtorch has them.
+--before: another build of tape_steps. Without libtorch_steps, which needs Debian's libtorch-dev, its columns are left
+out; --libtorch names another build of it, or a script that runs one in a chroot of a newer Debian, with its products by
+oneDNN.
 
-  bazel build -c opt //bench:scaling_bench
-  bench/compare.py --scaling [--rounds=3] [--filter=width]
+  bench/compare.py --scaling [--rounds=20] [--filter=width] [--before=PROGRAM]
 
-prints the tables of bench/README.md: how a step and its products grow with width, depth and batch.
+prints how a step and its products grow with width, depth and batch.
 """
 
 import argparse
-import json
 import math
 import os
+import re
 import subprocess
+import time
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'bazel-bin', 'bench')
-SGEMM = os.path.join(FOLDER, 'libsgemm_by_onednn.so')
-
-# Column: program, benchmark, what is preloaded.
-COLUMNS = {
-    'step': ('step_bench', 'TrainStep', ''),
-    'products': ('step_bench', 'GemmFloor', ''),
-    'libtorch, oneDNN': ('libtorch_step', 'LibtorchStep', SGEMM),
-    'libtorch, BLAS': ('libtorch_step', 'LibtorchStep', ''),
-}
-
-SCALING = {
-    'step': ('scaling_bench', 'TrainStep', ''),
-    'products': ('scaling_bench', 'GemmFloor', ''),
-}
 
 
-def timed(source, pattern):
-    """{config: run}, a run being Google Benchmark's record, the faster one of 1 and 2 threads; real_time in microseconds"""
-    program, benchmark, preload = source
-    environment = {**os.environ, 'LD_PRELOAD': preload} if preload else os.environ
-    output = subprocess.run(
-        [os.path.join(FOLDER, program), f'--benchmark_filter={benchmark}/.*{pattern}', '--benchmark_format=json',
-         '--benchmark_min_time=0.2'],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
-    best = {}
-    for run in json.loads(output)['benchmarks']:
-        keep(best, run['name'].split('/', 1)[1].split('/threads:')[0], run)
+class Program:
+    """A program that answers a line by a round's microseconds (rounds.h)."""
+
+    def __init__(self, path, preload=''):
+        environment = {**os.environ, 'LD_PRELOAD': preload} if preload else os.environ
+        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, text=True, env=environment)
+
+    def ask(self, line):
+        self.process.stdin.write(line + '\n')
+        self.process.stdin.flush()
+
+    def configs(self):
+        """{name: what the programs are told of it}"""
+        self.ask('list')
+        return dict(line.split(' ', 1) for line in iter(lambda: self.process.stdout.readline().strip(), ''))
+
+    def time(self, line):
+        self.ask(line)
+        answer = float(self.process.stdout.readline())
+        return answer if answer > 0 else math.inf
+
+
+def best_of(columns, told, rounds, all_threads):
+    """{column: microseconds}; columns are {column: (program, what)}."""
+    best = dict.fromkeys(columns, math.inf)
+    for threads in all_threads:
+        for _ in range(rounds):
+            for column, (program, what) in columns.items():
+                best[column] = min(best[column], program.time(f'{what} threads={threads} {told}'))
+                time.sleep(0.002)  # Until its threads are asleep.
     return best
 
 
-def keep(best, config, run):
-    if config not in best or run['real_time'] < best[config]['real_time']:
-        best[config] = run
+def mean(ratios):
+    return math.exp(sum(map(math.log, ratios)) / len(ratios))
 
 
-def best_of_rounds(sources, rounds, pattern):
-    """{column: {config: run}}"""
-    best = {column: {} for column in sources}
-    for _ in range(rounds):
-        for column, source in sources.items():
-            for config, run in timed(source, pattern).items():
-                keep(best[column], config, run)
-    return best
+def print_table(columns, ratios, rows):
+    """`ratios`: {heading: (column, column)}, the second divided by the first."""
+    print('| config | ' + ' | '.join(f'{column}, µs' for column in columns) + ' | ' + ' | '.join(ratios) + ' |')
+    print('|---' * (1 + len(columns) + len(ratios)) + '|')
+    all_ratios = {heading: [] for heading in ratios}
+    for config, best in rows:
+        cells = [config] + [f'{best[column]:.1f}' for column in columns]
+        for heading, (below, above) in ratios.items():
+            all_ratios[heading].append(best[above] / best[below])
+            cells.append(f'{all_ratios[heading][-1]:.2f}')
+        print('| ' + ' | '.join(cells) + ' |', flush=True)
+    print('| geometric mean |' + ' |' * len(columns) +
+          ''.join(f' {mean(values):.2f} |' for values in all_ratios.values()))
 
 
-def print_steps(rounds, pattern):
-    sources = {c: s for c, s in COLUMNS.items() if os.path.exists(os.path.join(FOLDER, s[0]))}
-    columns = list(sources)
-    best = {column: {config: run['real_time'] for config, run in runs.items()}
-            for column, runs in best_of_rounds(sources, rounds, pattern).items()}
-    others = [column for column in columns if column != 'step']
-    print('| config | ' + ' | '.join(f'{column}, µs' for column in columns) +
-          ' | step / products | ' + ' | '.join(f'{column} / step' for column in others[1:]) + ' |')
-    print('|---' * (len(columns) + len(others) + 1) + '|')
-    ratios = {column: [] for column in others}
-    for config, step in best['step'].items():
-        for column in others:
-            ratios[column].append(best[column][config] / step)
-        cells = [config] + [f'{best[column][config]:.1f}' for column in columns]
-        cells += [f'{1 / ratios["products"][-1]:.2f}'] + [f'{ratios[column][-1]:.2f}' for column in others[1:]]
-        print('| ' + ' | '.join(cells) + ' |')
-    means = {column: math.exp(sum(map(math.log, r)) / len(r)) for column, r in ratios.items()}
-    print('| geometric mean |' + ' |' * len(columns) + f' {1 / means["products"]:.2f} | ' +
-          ' | '.join(f'{means[column]:.2f}' for column in others[1:]) + ' |')
+def work_of(told):
+    """Floating-point operations of a step's products."""
+    values = dict(word.split('=') for word in told.split())
+    sizes, batch = list(map(int, values['sizes'].split(','))), int(values['batch'])
+    pairs = list(zip(sizes, sizes[1:]))
+    return 2 * batch * sum((2 if i == 0 else 3) * a * b for i, (a, b) in enumerate(pairs))
 
 
-def print_scaling(rounds, pattern):
-    best = best_of_rounds(SCALING, rounds, pattern)
+def print_steps(arguments, ours, columns, configs):
+    columns = {'step': (ours, 'bytes'), 'floats': (ours, 'floats'), 'floor': (ours, 'floor'), **columns}
+    others = [column for column in ('by hand', 'modules') if column in columns]
+    ratios = {'step / floor': ('floor', 'step')}
+    if 'before' in columns:
+        ratios['before / step'] = ('step', 'before')
+    for other in others:
+        ratios[f'{other} / step'] = ('step', other)
+    if others:
+        ratios['strongest / step'] = ('step', 'strongest')
+
+    def rows():
+        for config, told in configs.items():
+            best = best_of(columns, told, arguments.rounds, arguments.threads)
+            best['strongest'] = min((best[other] for other in others), default=math.inf)
+            yield config, best
+
+    print_table(columns, ratios, rows())
+
+
+def print_scaling(arguments, ours, columns, configs):
+    columns = {'step': (ours, 'bytes'), 'floor': (ours, 'floor'), **columns}
     varied = None
-    for config, step in best['step'].items():
+    for config, told in configs.items():
         what, size = config.split(':')
         if what != varied:
             varied = what
-            print(f'\n| {what} | step, µs | step, GFLOP/s | products, GFLOP/s | step / products in GFLOP/s |')
-            print('|---' * 5 + '|')
-        rates = [run['FLOP/s'] / 1e9 for run in (step, best['products'][config])]
-        print(f'| {size} | {step["real_time"]:.1f} | {rates[0]:.1f} | {rates[1]:.1f} | {rates[0] / rates[1]:.2f} |')
+            print(f'\n| {what} | step, µs | step, GFLOP/s | floor, GFLOP/s | step / floor in GFLOP/s |' +
+                  (' before / step |' if 'before' in columns else ''))
+            print('|---' * (6 if 'before' in columns else 5) + '|')
+        best = best_of(columns, told, arguments.rounds, arguments.threads)
+        rates = {column: work_of(told) / microseconds / 1e3 for column, microseconds in best.items()}
+        print(f'| {size} | {best["step"]:.1f} | {rates["step"]:.1f} | {rates["floor"]:.1f} | '
+              f'{rates["step"] / rates["floor"]:.2f} |' +
+              (f' {best["before"] / best["step"]:.2f} |' if 'before' in columns else ''), flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--rounds', type=int, default=20)
     parser.add_argument('--filter', default='', help='regular expression that the config must have')
-    parser.add_argument('--scaling', action='store_true', help='the tables of scaling_bench')
+    parser.add_argument('--threads', type=lambda text: list(map(int, text.split(','))), default=[1, 2])
+    parser.add_argument('--scaling', action='store_true')
+    parser.add_argument('--before', default='')
+    parser.add_argument('--libtorch', default=os.path.join(FOLDER, 'libtorch_steps'))
     arguments = parser.parse_args()
-    (print_scaling if arguments.scaling else print_steps)(arguments.rounds, arguments.filter)
+    ours = Program(os.path.join(FOLDER, 'tape_steps'))
+    columns = {}
+    if arguments.before:
+        columns['before'] = (Program(arguments.before), 'bytes')
+    if os.path.exists(arguments.libtorch) and not arguments.scaling:
+        sgemm = os.path.join(FOLDER, 'libsgemm_by_onednn.so')
+        libtorch = Program(arguments.libtorch, sgemm if arguments.libtorch.startswith(FOLDER) else '')
+        columns.update({'by hand': (libtorch, 'by_hand'), 'modules': (libtorch, 'modules')})
+    configs = {name: told for name, told in ours.configs().items()
+               if (':' in name) == arguments.scaling and re.search(arguments.filter, name)}
+    (print_scaling if arguments.scaling else print_steps)(arguments, ours, columns, configs)
 
 
 if __name__ == '__main__':

@@ -1,7 +1,70 @@
 // The table of timed steps (configs.h).
 #include "bench/configs.h"
 
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "framework/core/random.h"
+
 namespace tape {
+namespace {
+
+constexpr int64_t kLargestBatch = 65536;
+
+constexpr int64_t kPixels = 784, kClasses = 10;
+// What is not varied.
+constexpr int64_t kWidth = 256, kDepth = 3, kBatchSize = 64;
+
+StepConfig Config(std::string name, int64_t width, int64_t depth,
+                  int64_t batch) {
+  StepConfig config = {.name = std::move(name), .sizes = {}, .batch = batch};
+  config.sizes.push_back(kPixels);
+  config.sizes.insert(config.sizes.end(), depth - 1, width);
+  config.sizes.push_back(kClasses);
+  return config;
+}
+
+}  // namespace
+
+absl::Span<const StepConfig> ScalingConfigs() {
+  static const auto* const configs = [] {
+    auto* const configs = new std::vector<StepConfig>;
+    for (int64_t width = 64; width <= 4096; width *= 2) {
+      configs->push_back(
+          Config(absl::StrCat("width:", width), width, kDepth, kBatchSize));
+    }
+    for (int64_t depth = 2; depth <= 64; depth *= 2) {
+      configs->push_back(
+          Config(absl::StrCat("depth:", depth), kWidth, depth, kBatchSize));
+    }
+    for (int64_t batch = 1; batch <= kLargestBatch; batch *= 4) {
+      configs->push_back(
+          Config(absl::StrCat("batch:", batch), kWidth, kDepth, batch));
+    }
+    return configs;
+  }();
+  return *configs;
+}
+
+// Random pixels and labels: no data set here is as large as the largest batch.
+const Dataset& RandomImages() {
+  static const auto* const data = [] {
+    auto* const data = new Dataset{
+        Tensor(TensorType{DType::kUint8, {kLargestBatch, kPixels}}),
+        Tensor(TensorType{DType::kInt32, {kLargestBatch}}), kClasses};
+    RandomStream random(/*seed=*/0, StreamOf("bench"));
+    for (uint8_t& pixel : data->images.values<uint8_t>()) {
+      pixel = static_cast<uint8_t>(random.Below(256));
+    }
+    for (int32_t& label : data->labels.values<int32_t>()) {
+      label = static_cast<int32_t>(random.Below(kClasses));
+    }
+    return data;
+  }();
+  return *data;
+}
 
 absl::Span<const StepConfig> StepConfigs() {
   using Activation = StepConfig::Activation;

@@ -11,6 +11,7 @@
 
 #include "absl/types/span.h"
 #include "framework/data/batches.h"
+#include "framework/data/dataset.h"
 
 namespace tape {
 
@@ -29,6 +30,11 @@ struct StepConfig {
 };
 
 absl::Span<const StepConfig> StepConfigs();
+// By SGD with ReLU: width, depth or batch varied, one at a time ("width:64").
+absl::Span<const StepConfig> ScalingConfigs();
+
+// 65536 random images of 784 pixels, bytes, of 10 classes.
+const Dataset& RandomImages();
 
 // [m,k] by [k,n]; an operand that is transposed lies in memory as its
 // transpose.

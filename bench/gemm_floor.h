@@ -13,13 +13,18 @@ namespace tape {
 // Numbers for a matrix, float32, all from -0.5 to 0.5.
 Tensor MatrixNumbers(int64_t rows, int64_t columns);
 
-// Each product is one oneDNN matmul, prepared once, on float32 matrices in
-// plain row-major memory, with oneDNN's own threads.
+// Each product is one call of oneDNN, prepared once, on float32 matrices in plain
+// row-major memory, with oneDNN's own threads.
 class GemmFloor {
  public:
+  // What is called: the matmul primitive, or that or dnnl_sgemm, whichever is
+  // faster for the product, timed when the floor is made.
+  enum class Calls { kPrimitives, kFaster };
+
   // The products of a step (StepProducts), which read what others of them have
   // written, as they do in a step.
-  GemmFloor(const StepConfig& config, int threads);
+  GemmFloor(const StepConfig& config, int threads,
+            Calls calls = Calls::kPrimitives);
   // One product alone.
   GemmFloor(const Product& product, int threads);
   ~GemmFloor();

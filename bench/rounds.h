@@ -11,6 +11,7 @@
 #include <iostream>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace tape {
 
@@ -47,19 +48,32 @@ inline double TimeRound(const std::function<void()>& call) {
   return 1e6 * seconds / static_cast<double>(calls);
 }
 
+// Makes what a line of the driver's asks for; null if there is no such thing.
+using CallMaker = std::function<std::function<void()>(const std::string& line)>;
+
 // Answers each line of stdin until it ends: "list" by the names, one a line, and an
-// empty line; a name by a round's microseconds.
-inline void ServeRounds(const TimedCalls& calls) {
+// empty line; any other by a round's microseconds of what `make` makes, -1 for null.
+inline void ServeRounds(const std::vector<std::string>& names,
+                        const CallMaker& make) {
   for (std::string line; std::getline(std::cin, line);) {
     if (line == "list") {
-      for (const auto& [name, call] : calls) std::cout << name << "\n";
+      for (const std::string& name : names) std::cout << name << "\n";
       std::cout << std::endl;
       continue;
     }
-    const auto found = calls.find(line);
-    std::cout << (found == calls.end() ? -1 : TimeRound(found->second))
-              << std::endl;
+    const std::function<void()> call = make(line);
+    std::cout << (call == nullptr ? -1 : TimeRound(call)) << std::endl;
   }
+}
+
+// The same of what is there already.
+inline void ServeRounds(const TimedCalls& calls) {
+  std::vector<std::string> names;
+  for (const auto& [name, call] : calls) names.push_back(name);
+  ServeRounds(names, [&](const std::string& line) {
+    const auto found = calls.find(line);
+    return found == calls.end() ? nullptr : found->second;
+  });
 }
 
 }  // namespace tape

@@ -68,15 +68,16 @@ TrainingStep::TrainingStep(const StepConfig& config, const Dataset& data,
     : batches_(data, {.batch_size = config.batch,
                       .order = config.order,
                       .last = LastBatch::kDrop}) {
-  const auto [images, labels] = SampleInputs(graph_, config.sizes[0]);
-  images_ = images;
-  labels_ = labels;
+  const bool bytes = data.images.dtype() == DType::kUint8;
+  images_ = graph_.Input("images", {kBatch, config.sizes[0]},
+                         bytes ? DType::kUint8 : DType::kFloat32);
+  labels_ = graph_.Input("labels", {kBatch}, DType::kInt32);
   const bool relu = config.activation == StepConfig::Activation::kRelu;
   const Var logits = Mlp(
-      ScaledPixels(images),
+      bytes ? ScaledPixels(images_) : images_,
       {.units = {config.sizes.begin() + 1, config.sizes.end()},
        .activation = [relu](Var x) { return relu ? Relu(x) : Sigmoid(x); }});
-  loss_ = Mean(SoftmaxCrossEntropy(logits, labels));
+  loss_ = Mean(SoftmaxCrossEntropy(logits, labels_));
   const std::vector<Var> parameters = graph_.parameters();
   const Updates updates = Chain(MakeOptimizer(config))
                               .Apply(parameters, Gradients(loss_, parameters));

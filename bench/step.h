@@ -17,7 +17,8 @@ namespace tape {
 // A config's training step.
 class TrainingStep {
  public:
-  // `data` must outlive it.
+  // `data` must outlive it. Its images are bytes, which become floats within the
+  // step, or floats.
   TrainingStep(const StepConfig& config, const Dataset& data, int threads,
                Precision precision = Precision::kFloat32);
 

@@ -1,0 +1,101 @@
+// tape_steps: our training steps and their matrix products alone, for compare.py
+// (rounds.h). Lists each config of configs.h as its name and what step_line.h says
+// of it. What it times:
+//   bytes       the next batch of bytes, and the step
+//   floats      the same with images that are floats in [0, 1] from the start
+//   bfloat16    as `bytes`, with products of bfloat16
+//   products    the products by oneDNN's primitives
+//   floor       the products by the faster of its primitives and dnnl_sgemm
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "bench/configs.h"
+#include "bench/gemm_floor.h"
+#include "bench/rounds.h"
+#include "bench/step.h"
+#include "bench/step_line.h"
+#include "framework/framework.h"
+
+namespace tape {
+namespace {
+
+using Optimizer = StepConfig::Optimizer;
+using Activation = StepConfig::Activation;
+
+std::string LineOf(const StepConfig& config) {
+  const char* const optimizer = config.optimizer == Optimizer::kAdam ? "adam"
+                                : config.optimizer == Optimizer::kMomentum
+                                    ? "momentum"
+                                    : "sgd";
+  return absl::StrCat(
+      config.name, " sizes=", absl::StrJoin(config.sizes, ","),
+      " batch=", config.batch, " optimizer=", optimizer, " activation=",
+      config.activation == Activation::kRelu ? "relu" : "sigmoid",
+      " order=", config.order == Order::kFixed ? "fixed" : "drawn",
+      " learning_rate=", config.learning_rate, " l2=", config.l2);
+}
+
+StepConfig ConfigOf(const StepLine& line) {
+  return {.name = "",
+          .sizes = line.sizes,
+          .batch = line.batch,
+          .optimizer = line.optimizer == "adam"       ? Optimizer::kAdam
+                       : line.optimizer == "momentum" ? Optimizer::kMomentum
+                                                      : Optimizer::kSgd,
+          .activation = line.activation == "relu" ? Activation::kRelu
+                                                  : Activation::kSigmoid,
+          .learning_rate = line.learning_rate,
+          .l2 = line.l2,
+          .order = line.order == "fixed" ? Order::kFixed : Order::kShuffled};
+}
+
+const Dataset& FloatImages() {
+  static const auto* const data = [] {
+    const Dataset& bytes = RandomImages();
+    auto* const data =
+        new Dataset{Tensor(TensorType{DType::kFloat32, bytes.images.shape()}),
+                    bytes.labels, bytes.classes};
+    const auto from = bytes.images.values<uint8_t>();
+    const auto to = data->images.values<float>();
+    for (size_t i = 0; i < to.size(); ++i) to[i] = from[i] / 255.0f;
+    return data;
+  }();
+  return *data;
+}
+
+std::function<void()> Make(const std::string& line) {
+  const StepLine asked = ParseStepLine(line);
+  const StepConfig config = ConfigOf(asked);
+  if (asked.what == "products" || asked.what == "floor") {
+    const auto floor = std::make_shared<GemmFloor>(
+        config, asked.threads,
+        asked.what == "floor" ? GemmFloor::Calls::kFaster
+                              : GemmFloor::Calls::kPrimitives);
+    return [floor] { floor->Run(); };
+  }
+  const auto step = std::make_shared<TrainingStep>(
+      config, asked.what == "floats" ? FloatImages() : RandomImages(),
+      asked.threads,
+      asked.what == "bfloat16" ? Precision::kBFloat16 : Precision::kFloat32);
+  if (absl::IsFailedPrecondition(step->status())) return nullptr;
+  if (!step->status().ok()) std::exit(Fail(step->status()));
+  return [step] { step->Run(); };
+}
+
+}  // namespace
+}  // namespace tape
+
+int main() {
+  std::vector<std::string> names;
+  for (const auto configs : {tape::StepConfigs(), tape::ScalingConfigs()}) {
+    for (const tape::StepConfig& config : configs) {
+      names.push_back(tape::LineOf(config));
+    }
+  }
+  tape::ServeSteps(names, tape::Make);
+}
