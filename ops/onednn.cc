@@ -177,20 +177,29 @@ void MakeGemmCode() {
   Check(made);
 }
 
-// Whether to call dnnl_sgemm instead of a primitive. The primitives of oneDNN 3
-// have no GEMM that applies both scales, and its brgemm takes 1.02 to 1.28 times
-// as long where a is transposed, as for gradients of weights. Small products
-// take 1.1 to 1.5 times as long, because a primitive costs more to call. Not
-// products of a vector: their GEMM rounds c after every few terms.
-bool CallsGemm([[maybe_unused]] const MatMulShape& shape,
-               [[maybe_unused]] int64_t rows,
-               [[maybe_unused]] int64_t columns) {
-#if DNNL_VERSION_MAJOR >= 3 && defined(__x86_64__)
+// Whether to call dnnl_sgemm where the primitive is a brgemm, which takes so much
+// as long, on a Sapphire Rapids with oneDNN 2.6 and 3.12: where a is transposed, as
+// for gradients of weights, 1.0 to 1.5 times; where b is, and there are few rows, 1.5
+// to 2.6; of 17 to 63 columns that are not whole vectors 0.9 to 1.3; of small
+// products, as a primitive costs more to call, 1.1 to 1.7, but oneDNN 2's of plain
+// matrices 0.9. By the shape alone, so that a product has the same bits on all
+// machines of an instruction set.
+bool CallsGemm(const MatMulShape& shape, int64_t rows, int64_t columns) {
   constexpr double kSmallFlops = 1e5;
-  constexpr int64_t kFewTerms = 32;
-  return !shape.in_bfloat16 && rows > 1 && columns > 1 &&
-         (2.0 * rows * shape.k * columns <= kSmallFlops ||
-          (shape.transpose_a && shape.k >= kFewTerms));
+  constexpr int64_t kFewTerms = 16, kFewRows = 16, kVector = 16;
+  const bool is_small = 2.0 * rows * shape.k * columns <= kSmallFlops;
+  if (shape.transpose_a) return is_small || shape.k >= kFewTerms;
+  if (shape.transpose_b) return is_small || rows < kFewRows;
+  return (is_small && DNNL_VERSION_MAJOR >= 3) ||
+         (columns > kVector && columns < 4 * kVector && columns % kVector != 0);
+}
+
+// Not products of a vector, whose c GEMM rounds after every few terms.
+bool MayCallGemm([[maybe_unused]] const MatMulShape& shape,
+                 [[maybe_unused]] int64_t rows,
+                 [[maybe_unused]] int64_t columns) {
+#ifdef __x86_64__
+  return !shape.in_bfloat16 && rows > 1 && columns > 1;
 #else
   return false;
 #endif
@@ -205,7 +214,8 @@ class BandProduct {
       : rows_(rows),
         columns_(columns),
         width_(width),
-        calls_gemm_(CallsGemm(shape, rows, columns)),
+        calls_gemm_(MayCallGemm(shape, rows, columns) &&
+                    CallsGemm(shape, rows, columns)),
         shape_(shape),
         scales_(scales) {
     if (calls_gemm_) {
@@ -241,6 +251,12 @@ class BandProduct {
     const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(a, b, c),
                                                    attributes, Engine());
 #endif
+    const bool is_gemm =
+        std::strstr(description.impl_info_str(), "gemm:") != nullptr;
+    if (is_gemm) MakeGemmCode();
+    // What it would call at the cost of a primitive.
+    calls_gemm_ = is_gemm && MayCallGemm(shape, rows, columns);
+    if (calls_gemm_) return;
     const auto scratch = description.scratchpad_desc();
     scratch_bytes_ = scratch.get_size();
     try {
@@ -248,9 +264,6 @@ class BandProduct {
     } catch (...) {
       ForgetPrimitives();  // While there is the description, part of the key.
       throw;
-    }
-    if (std::strstr(description.impl_info_str(), "gemm:") != nullptr) {
-      MakeGemmCode();
     }
     memories_ = {dnnl::memory(a, Engine(), nullptr),
                  dnnl::memory(b, Engine(), nullptr),
