@@ -15,6 +15,7 @@
 #include "hwy/highway.h"
 #include "framework/core/float_sums-inl.h"
 #include "ops/vector_math-inl.h"
+#include "ops/vector_narrow-inl.h"
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();
@@ -340,6 +341,9 @@ HWY_INLINE std::optional<float> InPlaceOf(int32_t label, int64_t columns,
 
 void CrossEntropyRows(const float* x, const int32_t* label, int64_t rows,
                       int64_t columns, const int32_t* ignored, float* loss) {
+  if (columns <= kNarrow) {
+    return NarrowCrossEntropy(x, label, rows, columns, ignored, loss, nullptr);
+  }
   for (int64_t r = 0; r < rows; ++r, x += columns) {
     if (const auto other = InPlaceOf(label[r], columns, ignored)) {
       loss[r] = *other;
@@ -371,6 +375,9 @@ HWY_INLINE void CrossEntropySlopeRow(int32_t label, int64_t columns, double sum,
 
 void CrossEntropySlopeRows(const float* x, const int32_t* label, int64_t rows,
                            int64_t columns, const int32_t* ignored, float* y) {
+  if (columns <= kNarrow) {
+    return NarrowCrossEntropy(x, label, rows, columns, ignored, nullptr, y);
+  }
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
     if (const auto other = InPlaceOf(label[r], columns, ignored)) {
       std::fill_n(y, columns, *other);
@@ -384,6 +391,9 @@ void CrossEntropySlopeRows(const float* x, const int32_t* label, int64_t rows,
 void CrossEntropyWithSlopeRows(const float* x, const int32_t* label,
                                int64_t rows, int64_t columns,
                                const int32_t* ignored, float* loss, float* y) {
+  if (columns <= kNarrow) {
+    return NarrowCrossEntropy(x, label, rows, columns, ignored, loss, y);
+  }
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
     if (const auto other = InPlaceOf(label[r], columns, ignored)) {
       loss[r] = *other;

@@ -326,11 +326,39 @@ std::string LossAndSlope(const Tensor& z, const Tensor& labels,
   return bytes;
 }
 
+// Of few columns a vector has a row in each lane: any number of rows, and of columns
+// on both sides of what is few.
+TEST(LossTest, NarrowRowsHaveWhatTheReferenceHas) {
+  RandomStream random(/*seed=*/4, 0);
+  for (int64_t columns = 1; columns <= 20; ++columns) {
+    for (const int64_t rows : {1, 15, 16, 37}) {
+      SCOPED_TRACE(std::to_string(rows) + " x " + std::to_string(columns));
+      Tensor z({DType::kFloat32, {rows, columns}});
+      Tensor classes({DType::kInt32, {rows}});
+      for (float& logit : z.values<float>()) {
+        logit = static_cast<float>(40 * random.Uniform() - 20);
+      }
+      for (int32_t& label : classes.values<int32_t>()) {
+        label = static_cast<int32_t>(random.Below(columns));
+      }
+      Graph graph;
+      const Var logits = graph.Input("z", z.shape());
+      const Var labels = graph.Input("labels", {rows}, DType::kInt32);
+      const Var loss = SoftmaxCrossEntropy(
+          logits, labels, {.reduction = Reduction::kNone, .ignored_label = 1});
+      const ReferenceFeeds feeds = {{logits, z}, {labels, classes}};
+      for (const Var fetch : {loss, Gradients(Sum(loss), {logits})[0]}) {
+        ExpectAll(graph, fetch, feeds, ByAll(graph, fetch, feeds).back());
+      }
+    }
+  }
+}
+
 TEST(LossTest, OneKernelForLossAndSlopeHasTheBitsOfTwo) {
   RandomStream random(/*seed=*/3, 0);
   for (const int64_t columns : {1, 2, 10, 16, 17, 100, 128, 129, 300}) {
     SCOPED_TRACE(columns);
-    const int64_t rows = 400;
+    const int64_t rows = 403;
     Tensor z({DType::kFloat32, {rows, columns}});
     Tensor p(z.type()), classes({DType::kInt32, {rows}});
     for (int64_t r = 0; r < rows; ++r) {
