@@ -78,8 +78,9 @@ struct Bands {
 };
 
 Bands CutIntoBands(const MatMulShape& shape) {
-  // Some 5 µs on one core, several times what the other threads take to notice.
-  constexpr double kFlopsOfTwo = 2e6;
+  // Some 20 µs on one core. Of 2 MFLOP, 784 x 32 x 40, two threads take longer than
+  // one: each writes weights that the other has read.
+  constexpr double kFlopsOfTwo = 3e6;
   // A core makes 240 of 1000 FLOPs a ns of a wide product, and 7 % fewer of a
   // band of 64 columns. So the larger the product, the larger also its bands:
   // 4 from 13 MFLOP, 8 from 51, 16 from 205, 32 from 819.
@@ -390,7 +391,7 @@ class BatchMatMulKernel : public Kernel {
  public:
   BatchMatMulKernel(const MatMulShape& shape, std::vector<Factors> factors)
       : shape_(shape), factors_(std::move(factors)) {
-    // Some 5 µs on one core, as of Bands.
+    // Some 5 µs on one core.
     constexpr double kFlopsPerChunk = 1e6;
     const auto count = static_cast<double>(factors_.size());
     chunks_ = static_cast<int>(std::min(
