@@ -31,6 +31,10 @@ constexpr int kTemporaries = 3;
 // General registers that may point to elements; rax counts them, rsi ends it.
 constexpr int kMostPointers = 13;
 constexpr int kNarrowLanes = 8;  // Of AVX2.
+// How far before its store a cache line of floats is asked for. What another core
+// has read, such as weights, is here, but not to be written: stores alone would wait
+// for one line after the other.
+constexpr int kBytesAhead = 1024;
 
 // Comparisons, as the instructions number them: whether a NaN makes them false
 // (ordered) or true, without a signal.
@@ -250,7 +254,10 @@ class FunctionMaker : public Xbyak::CodeGenerator {
   void Store(int value, const Xmm& from) {
     const Xbyak::Address to = is_rest_ ? Elements(value) | k1 : Elements(value);
     const size_t bytes = SizeOf(code_.TypeOf(value));
-    if (bytes == 4) return vmovups(to, from);
+    if (bytes == 4) {
+      prefetchw(ptr[pointer_of_.at(value) + rax * 4 + kBytesAhead]);
+      return vmovups(to, from);
+    }
     if (wide_) {
       const Xbyak::Zmm words(from.getIdx());
       return bytes == 1 ? vpmovdb(to, words) : vpmovdw(to, words);
