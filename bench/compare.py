@@ -21,32 +21,48 @@ import math
 import os
 import re
 import subprocess
+import sys
 import time
 
-FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'bazel-bin', 'bench')
+FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'bazel-bin', 'bench')
+LIBTORCH = os.path.join(FOLDER, 'libtorch_steps')
+SGEMM = os.path.join(FOLDER, 'libsgemm_by_onednn.so')
+
+
+def fail(message):
+    sys.exit(f'compare.py: error: {message}')
 
 
 class Program:
     """A program that answers a line by a round's microseconds (rounds.h)."""
 
     def __init__(self, path, preload=''):
+        if not os.path.exists(path):
+            fail(f'expected a program, found no {path}: see --help for what to build')
+        self.path = path
         environment = {**os.environ, 'LD_PRELOAD': preload} if preload else os.environ
-        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, text=True, env=environment)
+        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env=environment)
 
     def ask(self, line):
-        self.process.stdin.write(line + '\n')
-        self.process.stdin.flush()
+        """The first line of the answer."""
+        try:
+            self.process.stdin.write(line + '\n')
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
+        except BrokenPipeError:
+            answer = ''
+        return answer.strip() if answer else fail(f'{self.path} ended without an answer to "{line}"')
 
     def configs(self):
         """{name: what the programs are told of it}"""
-        self.ask('list')
-        return dict(line.split(' ', 1) for line in iter(lambda: self.process.stdout.readline().strip(), ''))
+        first = self.ask('list')
+        rest = iter(lambda: self.process.stdout.readline().strip(), '')
+        return dict(line.split(' ', 1) for line in [first, *rest])
 
     def time(self, line):
-        self.ask(line)
-        answer = float(self.process.stdout.readline())
-        return answer if answer > 0 else math.inf
+        answer = float(self.ask(line))
+        return answer if answer > 0 else fail(f'{self.path} does not know "{line}"')
 
 
 def best_of(columns, told, rounds, all_threads):
@@ -124,25 +140,44 @@ def print_scaling(arguments, ours, columns, configs):
               (f' {best["before"] / best["step"]:.2f} |' if 'before' in columns else ''), flush=True)
 
 
+def at_least_one(text):
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f'expected a whole number of at least 1, found "{text}"')
+    return int(text)
+
+
+def pattern(text):
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f'expected a regular expression, found "{text}": {error}')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--rounds', type=int, default=20)
-    parser.add_argument('--filter', default='', help='regular expression that the config must have')
-    parser.add_argument('--threads', type=lambda text: list(map(int, text.split(','))), default=[1, 2])
-    parser.add_argument('--scaling', action='store_true')
-    parser.add_argument('--before', default='')
-    parser.add_argument('--libtorch', default=os.path.join(FOLDER, 'libtorch_steps'))
+    parser.add_argument('--rounds', type=at_least_one, default=20, help='of each column and number of threads (20)')
+    parser.add_argument('--filter', type=pattern, default='', help='regular expression that the config must have')
+    parser.add_argument('--threads', type=lambda text: [at_least_one(part) for part in text.split(',')],
+                        default=[1, 2], help='numbers of threads, of which the best counts (1,2)')
+    parser.add_argument('--scaling', action='store_true', help='tables of width, depth and batch; without libtorch')
+    parser.add_argument('--before', default='', help='another build of tape_steps')
+    parser.add_argument('--libtorch', default='', help='another libtorch_steps; "none" for none')
     arguments = parser.parse_args()
     ours = Program(os.path.join(FOLDER, 'tape_steps'))
     columns = {}
     if arguments.before:
         columns['before'] = (Program(arguments.before), 'bytes')
-    if os.path.exists(arguments.libtorch) and not arguments.scaling:
-        sgemm = os.path.join(FOLDER, 'libsgemm_by_onednn.so')
-        libtorch = Program(arguments.libtorch, sgemm if arguments.libtorch.startswith(FOLDER) else '')
-        columns.update({'by hand': (libtorch, 'by_hand'), 'modules': (libtorch, 'modules')})
+    libtorch = arguments.libtorch or (LIBTORCH if os.path.exists(LIBTORCH) else 'none')
+    if libtorch != 'none' and not arguments.scaling:
+        is_ours = os.path.realpath(libtorch) == os.path.realpath(LIBTORCH)
+        if is_ours and not os.path.exists(SGEMM):
+            fail(f'expected {SGEMM}, by which libtorch has the products of oneDNN: see --help for what to build')
+        program = Program(libtorch, SGEMM if is_ours else '')
+        columns.update({'by hand': (program, 'by_hand'), 'modules': (program, 'modules')})
     configs = {name: told for name, told in ours.configs().items()
                if (':' in name) == arguments.scaling and re.search(arguments.filter, name)}
+    if not configs:
+        fail(f'--filter: no config has "{arguments.filter.pattern}"')
     (print_scaling if arguments.scaling else print_steps)(arguments, ours, columns, configs)
 
 

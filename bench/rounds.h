@@ -1,5 +1,5 @@
 // Rounds that a driver asks for: what is compared runs in a process each, and the
-// driver (compare_ops.py) lets them take turns, a short round at a time.
+// driver (compare.py, compare_ops.py) lets them take turns, a short round at a time.
 #ifndef TAPE_BENCH_ROUNDS_H_
 #define TAPE_BENCH_ROUNDS_H_
 

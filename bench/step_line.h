@@ -60,8 +60,10 @@ inline void ServeSteps(const std::vector<std::string>& names,
                        const CallMaker& make) {
   std::string config;
   std::map<std::string, std::function<void()>> calls;
-  ServeRounds(names, [&](const std::string& line) {
-    const std::string asked = line.substr(line.find(" sizes="));
+  ServeRounds(names, [&](const std::string& line) -> std::function<void()> {
+    const size_t begin = line.find(" sizes=");
+    if (begin == std::string::npos) return nullptr;
+    const std::string asked = line.substr(begin);
     if (asked != config) calls.clear();
     config = asked;
     if (!calls.contains(line)) calls[line] = make(line);

@@ -6,6 +6,7 @@
 //   bfloat16    as `bytes`, with products of bfloat16
 //   products    the products by oneDNN's primitives
 //   floor       the products by the faster of its primitives and dnnl_sgemm
+#include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <memory>
@@ -77,6 +78,10 @@ std::function<void()> Make(const std::string& line) {
         asked.what == "floor" ? GemmFloor::Calls::kFaster
                               : GemmFloor::Calls::kPrimitives);
     return [floor] { floor->Run(); };
+  }
+  if (asked.what != "bytes" && asked.what != "floats" &&
+      asked.what != "bfloat16") {
+    return nullptr;
   }
   const auto step = std::make_shared<TrainingStep>(
       config, asked.what == "floats" ? FloatImages() : RandomImages(),
