@@ -78,8 +78,8 @@ struct Bands {
 };
 
 Bands CutIntoBands(const MatMulShape& shape) {
-  // Some 20 µs on one core. Of 2 MFLOP, 784 x 32 x 40, two threads take longer than
-  // one: each writes weights that the other has read.
+  // Of 2 MFLOP, 784 x 32 x 40, two threads take longer than one: each writes weights
+  // that the other has read.
   constexpr double kFlopsOfTwo = 3e6;
   // A core makes 240 of 1000 FLOPs a ns of a wide product, and 7 % fewer of a
   // band of 64 columns. So the larger the product, the larger also its bands:
@@ -178,13 +178,15 @@ void MakeGemmCode() {
   Check(made);
 }
 
-// Whether to call dnnl_sgemm where the primitive is a brgemm, which takes so much
-// as long, on a Sapphire Rapids with oneDNN 2.6 and 3.12: where a is transposed, as
-// for gradients of weights, 1.0 to 1.5 times; where b is, and there are few rows, 1.5
-// to 2.6; of 17 to 63 columns that are not whole vectors 0.9 to 1.3; of small
-// products, as a primitive costs more to call, 1.1 to 1.7, but oneDNN 2's of plain
-// matrices 0.9. By the shape alone, so that a product has the same bits on all
-// machines of an instruction set.
+// Whether to call dnnl_sgemm where the primitive is a brgemm. On a Sapphire Rapids,
+// with oneDNN 2.6 and 3.12, the primitive takes
+// - 1.0 to 1.5 times as long if a is transposed, as for gradients of weights;
+// - 1.5 to 2.6 times if b is, and there are few rows;
+// - 0.9 to 1.3 times for 17 to 63 columns that are not whole vectors of AVX-512;
+// - 1.1 to 1.7 times for small products, as a primitive costs more to call; but 0.9
+//   for oneDNN 2's of plain matrices.
+// By the shape alone, so that a product has the same bits on all machines of an
+// instruction set.
 bool CallsGemm(const MatMulShape& shape, int64_t rows, int64_t columns) {
   constexpr double kSmallFlops = 1e5;
   constexpr int64_t kFewTerms = 16, kFewRows = 16, kVector = 16;

@@ -48,6 +48,7 @@ HWY_INLINE void Map(const BlockArguments& block, D d, F f) {
   const std::array<Out*, outputs> all = y;
   const size_t lanes = hn::Lanes(d);
   const size_t rest = block.count % lanes, whole = block.count - rest;
+  bool is_rest = false;
   for (size_t count = whole;; count = lanes) {
     for (size_t i = 0; i < count; i += lanes) {
       f(d, x, y);
@@ -55,7 +56,8 @@ HWY_INLINE void Map(const BlockArguments& block, D d, F f) {
       for (Out*& to : y) to += lanes;
     }
     if (rest == 0) return;
-    if (y[0] == output_rests[0] + lanes) break;
+    if (is_rest) break;
+    is_rest = true;
     for (size_t k = 0; k < operands; ++k) {
       std::memset(operand_rests[k], 0, sizeof(operand_rests[k]));
       std::memcpy(operand_rests[k], x[k], rest * sizeof(In));

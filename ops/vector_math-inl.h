@@ -203,8 +203,8 @@ HWY_INLINE V InPieces(D d, const Pieces<coefficients>& pieces, I piece,
   return Horner<0>(d, pieces, i, distance);
 }
 
-// The value at |x|, limited to below 4, in pieces of 1/4 from 0, of which an end
-// may be in either.
+// The value at |x|, limited to below 4, in pieces of 1/4 from 0. A border may fall
+// in either of its two pieces.
 template <class D, int coefficients, class V>
 HWY_INLINE V InQuarters(D d, const Pieces<coefficients>& pieces, V x) {
   const hn::RebindToSigned<D> di;

@@ -49,7 +49,7 @@ HWY_INLINE void NarrowCrossEntropy(const float* x, const int32_t* label,
   HWY_ALIGN float terms[kNarrow * hn::MaxLanes(d)];
   for (int64_t r = 0; r < rows; r += lanes) {
     const int64_t count = std::min(lanes, rows - r);
-    // Lanes beyond the last row do again what that does.
+    // Lanes beyond the last row repeat its work, and store the same numbers.
     const auto row =
         hn::Min(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(count - 1)));
     const auto begin = hn::Mul(row, width);

@@ -1,5 +1,6 @@
 // What a step makes along (fuse.h): sums over pieces, and the output of a second op.
-// Tested by tests/compiler/sums_in_passes_test.cc and tests/ops/loss_test.cc.
+// Tested by tests/compiler/sums_in_passes_test.cc, tests/compiler/fuse_test.cc and
+// tests/ops/op_test.cc.
 //
 // A pass takes in sums only if no step that it waits for waits for them. Passes that
 // could take in any run as early as they can. What else there is, such as the norms
@@ -27,19 +28,21 @@ bool CanMakeAlong(const Node& node, const Node& other) {
 
 // Puts what a block of a pass can make along behind the node of that block.
 void JoinBlocks(const Program& program, Group& group) {
-  using Maker = std::pair<const OpDef*, int>;  // Of what, by which first input.
-  std::map<Maker, std::vector<int>> makers;
+  // Nodes by the op that they can make along, and by their first input.
+  const auto first_input = [](const Node& node) {
+    return node.inputs.empty() ? kNone : node.inputs[0];
+  };
+  std::map<std::pair<const OpDef*, int>, std::vector<int>> makers;
   for (int id : group.nodes) {
     const Node& node = program[id];
     if (node.op->joint == nullptr || node.op->joint->block == nullptr) continue;
-    makers[{node.op->joint->with, node.inputs[0]}].push_back(id);
+    makers[{node.op->joint->with, first_input(node)}].push_back(id);
   }
   if (makers.empty()) return;
   std::map<int, int> other_of;  // Of each of the two.
   for (int id : group.nodes) {
     const Node& node = program[id];
-    const auto found =
-        makers.find({node.op, node.inputs.empty() ? kNone : node.inputs[0]});
+    const auto found = makers.find({node.op, first_input(node)});
     if (found == makers.end()) continue;
     std::vector<int>& those = found->second;
     const auto maker = std::find_if(those.begin(), those.end(), [&](int one) {
@@ -51,7 +54,7 @@ void JoinBlocks(const Program& program, Group& group) {
     group.with_next.insert(*maker);
     those.erase(maker);
   }
-  // Both where the first of them was: they read the same.
+  // Both go where the first of the two was: what it reads, the other reads too.
   std::vector<int> nodes;
   std::set<int> placed;
   for (int id : group.nodes) {

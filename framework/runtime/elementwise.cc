@@ -225,7 +225,10 @@ class ElementwiseKernel : public Kernel {
     size_t next = 0;  // Of the functions.
     for (int i = 0; i < std::ssize(code_.instructions);) {
       Step& step = steps_.emplace_back(Step{.begin = i});
-      i += code_.instructions[i].with_next ? 2 : 1;
+      i += WithNext(step) ? 2 : 1;
+      // (Of what is made along there must be no machine code.)
+      TAPE_CHECK(!WithNext(step) ||
+                 code_.instructions[i - 1].block.lane == LaneOp::kNone);
       if (next == functions.size() || functions[next].begin != step.begin) {
         continue;
       }

@@ -33,7 +33,7 @@ constexpr int kMostPointers = 13;
 constexpr int kNarrowLanes = 8;  // Of AVX2.
 // How far before its store a cache line of floats is asked for. What another core
 // has read, such as weights, is here, but not to be written: stores alone would wait
-// for one line after the other.
+// for one line after the other. (Processors without the instruction do nothing.)
 constexpr int kBytesAhead = 1024;
 
 // Comparisons, as the instructions number them: whether a NaN makes them false
