@@ -19,50 +19,12 @@ prints how a step and its products grow with width, depth and batch.
 import argparse
 import math
 import os
-import re
-import subprocess
-import sys
 import time
 
-FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'bazel-bin', 'bench')
+from rounds import FOLDER, Program, at_least_one, fail, mean, pattern
+
 LIBTORCH = os.path.join(FOLDER, 'libtorch_steps')
 SGEMM = os.path.join(FOLDER, 'libsgemm_by_onednn.so')
-
-
-def fail(message):
-    sys.exit(f'compare.py: error: {message}')
-
-
-class Program:
-    """A program that answers a line by a round's microseconds (rounds.h)."""
-
-    def __init__(self, path, preload=''):
-        if not os.path.exists(path):
-            fail(f'expected a program, found no {path}: see --help for what to build')
-        self.path = path
-        environment = {**os.environ, 'LD_PRELOAD': preload} if preload else os.environ
-        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env=environment)
-
-    def ask(self, line):
-        """The first line of the answer."""
-        try:
-            self.process.stdin.write(line + '\n')
-            self.process.stdin.flush()
-            answer = self.process.stdout.readline()
-        except BrokenPipeError:
-            answer = ''
-        return answer.strip() if answer else fail(f'{self.path} ended without an answer to "{line}"')
-
-    def configs(self):
-        """{name: what the programs are told of it}"""
-        first = self.ask('list')
-        rest = iter(lambda: self.process.stdout.readline().strip(), '')
-        return dict(line.split(' ', 1) for line in [first, *rest])
-
-    def time(self, line):
-        answer = float(self.ask(line))
-        return answer if answer > 0 else fail(f'{self.path} does not know "{line}"')
 
 
 def best_of(columns, told, rounds, all_threads):
@@ -74,10 +36,6 @@ def best_of(columns, told, rounds, all_threads):
                 best[column] = min(best[column], program.time(f'{what} threads={threads} {told}'))
                 time.sleep(0.002)  # Until its threads are asleep.
     return best
-
-
-def mean(ratios):
-    return math.exp(sum(map(math.log, ratios)) / len(ratios))
 
 
 def print_table(columns, ratios, rows):
@@ -140,19 +98,6 @@ def print_scaling(arguments, ours, columns, configs):
               (f' {best["before"] / best["step"]:.2f} |' if 'before' in columns else ''), flush=True)
 
 
-def at_least_one(text):
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f'expected a whole number of at least 1, found "{text}"')
-    return int(text)
-
-
-def pattern(text):
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise argparse.ArgumentTypeError(f'expected a regular expression, found "{text}": {error}')
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rounds', type=at_least_one, default=20, help='of each column and number of threads (20)')
@@ -172,10 +117,10 @@ def main():
         is_ours = os.path.realpath(libtorch) == os.path.realpath(LIBTORCH)
         if is_ours and not os.path.exists(SGEMM):
             fail(f'expected {SGEMM}, by which libtorch has the products of oneDNN: see --help for what to build')
-        program = Program(libtorch, SGEMM if is_ours else '')
+        program = Program(libtorch, preload=SGEMM if is_ours else '')
         columns.update({'by hand': (program, 'by_hand'), 'modules': (program, 'modules')})
-    configs = {name: told for name, told in ours.configs().items()
-               if (':' in name) == arguments.scaling and re.search(arguments.filter, name)}
+    configs = {name: told for name, told in (line.split(' ', 1) for line in ours.names())
+               if (':' in name) == arguments.scaling and arguments.filter.search(name)}
     if not configs:
         fail(f'--filter: no config has "{arguments.filter.pattern}"')
     (print_scaling if arguments.scaling else print_steps)(arguments, ours, columns, configs)

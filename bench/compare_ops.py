@@ -14,64 +14,46 @@ import argparse
 import math
 import os
 import re
-import subprocess
 
-FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'bazel-bin', 'bench')
+from rounds import FOLDER, Program, at_least_one, fail, mean, pattern
 
-
-class Program:
-    """A program that answers names by a round's microseconds (rounds.h)."""
-
-    def __init__(self, path, size):
-        self.process = subprocess.Popen([path] + size.split('x'), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, text=True)
-        self.best = {}
-
-    def ask(self, line):
-        self.process.stdin.write(line + '\n')
-        self.process.stdin.flush()
-
-    def names(self):
-        self.ask('list')
-        return list(iter(lambda: self.process.stdout.readline().strip(), ''))
-
-    def time(self, name):
-        self.ask(name)
-        self.best[name] = min(self.best.get(name, math.inf), float(self.process.stdout.readline()))
-
-
-def mean(ratios):
-    return math.exp(sum(map(math.log, ratios)) / len(ratios))
+LIBTORCH = os.path.join(FOLDER, 'libtorch_ops')
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--rounds', type=int, default=20)
+    parser.add_argument('--rounds', type=at_least_one, default=20, help='of each op and column (20)')
     parser.add_argument('--size', default='1000x256', help='rows x columns')
-    parser.add_argument('--filter', default='')
-    parser.add_argument('--before', default='')
-    parser.add_argument('--libtorch', default=os.path.join(FOLDER, 'libtorch_ops'))
+    parser.add_argument('--filter', type=pattern, default='', help='regular expression that the op must have')
+    parser.add_argument('--before', default='', help='another build of tape_ops')
+    parser.add_argument('--libtorch', default='', help='another libtorch_ops; "none" for none')
     arguments = parser.parse_args()
+    if not re.fullmatch('[0-9]+x[0-9]+', arguments.size):
+        fail(f'--size: expected rows x columns, such as 1000x256, found "{arguments.size}"')
     paths = {'Tape': os.path.join(FOLDER, 'tape_ops')}
     if arguments.before:
         paths['before'] = arguments.before
-    if os.path.exists(arguments.libtorch):
-        paths['libtorch'] = arguments.libtorch
-    programs = {column: Program(path, arguments.size) for column, path in paths.items()}
+    libtorch = arguments.libtorch or (LIBTORCH if os.path.exists(LIBTORCH) else 'none')
+    if libtorch != 'none':
+        paths['libtorch'] = libtorch
+    programs = {column: Program(path, *arguments.size.split('x')) for column, path in paths.items()}
     shared = set.intersection(*(set(program.names()) for program in programs.values()))
-    names = sorted(name for name in shared if re.search(arguments.filter, name))
+    names = sorted(name for name in shared if arguments.filter.search(name))
+    if not names:
+        fail(f'--filter: no op has "{arguments.filter.pattern}"')
+    best = {column: dict.fromkeys(names, math.inf) for column in programs}
     for _ in range(arguments.rounds):
         for name in names:
-            for program in programs.values():
-                program.time(name)
+            for column, program in programs.items():
+                best[column][name] = min(best[column][name], program.time(name))
     others = [column for column in programs if column != 'Tape']
     print('| op | ' + ' | '.join(f'{column}, µs' for column in programs) + ''.join(f' | {c} / Tape' for c in others) + ' |')
     print('|---|' + '---|' * (len(programs) + len(others)))
     ratios = {column: [] for column in others}
     for name in names:
-        times = [program.best[name] for program in programs.values()]
+        times = [best[column][name] for column in programs]
         for column in others:
-            ratios[column].append(programs[column].best[name] / programs['Tape'].best[name])
+            ratios[column].append(best[column][name] / best['Tape'][name])
         print(f'| {name} | ' + ' | '.join(f'{time:.1f}' for time in times) +
               ''.join(f' | {ratios[c][-1]:.2f}' for c in others) + ' |')
     print('| geometric mean | ' + ' | '.join('' for _ in programs) + ''.join(f' | {mean(ratios[c]):.2f}' for c in others) +
