@@ -36,7 +36,9 @@ def main():
     libtorch = arguments.libtorch or (LIBTORCH if os.path.exists(LIBTORCH) else 'none')
     if libtorch != 'none':
         paths['libtorch'] = libtorch
-    programs = {column: Program(path, *arguments.size.split('x')) for column, path in paths.items()}
+    # (libtorch warns at each call of some ops.)
+    programs = {column: Program(path, *arguments.size.split('x'), quiet=column == 'libtorch')
+                for column, path in paths.items()}
     shared = set.intersection(*(set(program.names()) for program in programs.values()))
     names = sorted(name for name in shared if arguments.filter.search(name))
     if not names:

@@ -15,15 +15,15 @@ def fail(message):
 
 
 class Program:
-    """A program that answers a line by a round's microseconds."""
+    """A program that answers a line by a round's microseconds; `quiet`: without what it says on stderr."""
 
-    def __init__(self, path, *arguments, preload=''):
+    def __init__(self, path, *arguments, preload='', quiet=False):
         if not os.path.exists(path):
             fail(f'expected a program, found no {path}: see --help for what to build')
         self.path = path
         environment = {**os.environ, 'LD_PRELOAD': preload} if preload else os.environ
-        self.process = subprocess.Popen([path, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env=environment)
+        self.process = subprocess.Popen([path, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL if quiet else None, text=True, env=environment)
 
     def ask(self, line):
         """The first line of the answer."""
