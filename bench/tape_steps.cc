@@ -3,9 +3,7 @@
 // of it. What it times:
 //   bytes       the next batch of bytes, and the step
 //   floats      the same with images that are floats in [0, 1] from the start
-//   bfloat16    as `bytes`, with products of bfloat16
-//   products    the products by oneDNN's primitives
-//   floor       the products by the faster of its primitives and dnnl_sgemm
+//   floor       the products by the faster of oneDNN's primitives and dnnl_sgemm
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
@@ -72,22 +70,15 @@ const Dataset& FloatImages() {
 std::function<void()> Make(const std::string& line) {
   const StepLine asked = ParseStepLine(line);
   const StepConfig config = ConfigOf(asked);
-  if (asked.what == "products" || asked.what == "floor") {
-    const auto floor = std::make_shared<GemmFloor>(
-        config, asked.threads,
-        asked.what == "floor" ? GemmFloor::Calls::kFaster
-                              : GemmFloor::Calls::kPrimitives);
+  if (asked.what == "floor") {
+    const auto floor = std::make_shared<GemmFloor>(config, asked.threads,
+                                                   GemmFloor::Calls::kFaster);
     return [floor] { floor->Run(); };
   }
-  if (asked.what != "bytes" && asked.what != "floats" &&
-      asked.what != "bfloat16") {
-    return nullptr;
-  }
+  if (asked.what != "bytes" && asked.what != "floats") return nullptr;
   const auto step = std::make_shared<TrainingStep>(
       config, asked.what == "floats" ? FloatImages() : RandomImages(),
-      asked.threads,
-      asked.what == "bfloat16" ? Precision::kBFloat16 : Precision::kFloat32);
-  if (absl::IsFailedPrecondition(step->status())) return nullptr;
+      asked.threads);
   if (!step->status().ok()) std::exit(Fail(step->status()));
   return [step] { step->Run(); };
 }

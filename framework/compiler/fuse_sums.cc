@@ -222,8 +222,9 @@ void JoinKernels(const Program& program, std::vector<Group>& groups) {
   std::vector<bool> taken_in(groups.size(), false);
   for (Group& group : groups) {
     const Node& node = program[group.nodes[0]];
-    if (node.op->joint == nullptr || node.op->joint->kernel == nullptr)
+    if (node.op->joint == nullptr || node.op->joint->kernel == nullptr) {
       continue;
+    }
     const auto found = of_input.find(node.inputs[0]);
     if (found == of_input.end()) continue;
     const auto other =
