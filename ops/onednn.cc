@@ -19,6 +19,7 @@
 #include <mutex>
 #include <new>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -26,6 +27,7 @@
 #include "absl/strings/str_cat.h"
 #include "framework/core/exceptions.h"
 #include "ops/openmp.h"
+#include "ops/tile_product.h"
 
 namespace tape::onednn {
 namespace {
@@ -221,6 +223,11 @@ class BandProduct {
                     CallsGemm(shape, rows, columns)),
         shape_(shape),
         scales_(scales) {
+    if (TileProduct::Suits(shape)) {
+      tiles_.emplace(shape, rows, columns, width, scales);
+      scratch_bytes_ = tiles_->scratch_bytes();
+      return;
+    }
     if (calls_gemm_) {
       MakeGemmCode();
       return;
@@ -283,6 +290,11 @@ class BandProduct {
   // By the C interface: the C++ one makes a new list of arguments at each call.
   void Run(const std::byte* a, const std::byte* b, float* c,
            std::byte* scratch) {
+    if (tiles_.has_value()) {
+      tiles_->Run(reinterpret_cast<const float*>(a),
+                  reinterpret_cast<const float*>(b), c, scratch);
+      return;
+    }
     if (calls_gemm_) {
       Check(dnnl_sgemm(shape_.transpose_a ? 'T' : 'N',
                        shape_.transpose_b ? 'T' : 'N', rows_, columns_,
@@ -312,6 +324,7 @@ class BandProduct {
   bool calls_gemm_;
   MatMulShape shape_;
   Scales scales_;
+  std::optional<TileProduct> tiles_;
   dnnl::matmul primitive_;
   size_t scratch_bytes_ = 0;
   dnnl::stream stream_{Engine()};

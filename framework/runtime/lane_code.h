@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "framework/runtime/executable_memory.h"
+#include "framework/core/executable_memory.h"
 
 namespace tape {
 

@@ -20,7 +20,7 @@ TEST(OneDnnTest, AProductCanBeMadeAfterAnyAllocationHasFailed) {
   int failed = 0;
   for (int64_t allocation = 0;; ++allocation) {
     // Each of its own, which no cache has; large enough for a primitive.
-    const MatMulShape shape = {8 + allocation, 64, 256, false, false};
+    const MatMulShape shape = {8 + allocation, 64, 512, false, false};
     bool has_failed;
     {
       const FailingAllocation failing(allocation);

@@ -15,5 +15,6 @@ for processor in SSSE3=SSE41 SSE4=SSE41 AVX2=AVX2 AVX3=AVX512_CORE; do
   ./op_test --gtest_brief=1 --gtest_filter="$op_tests"
   ./matmul_test --gtest_brief=1
   ./sums_test --gtest_brief=1
+  ./tile_product_test --gtest_brief=1
   ../compiler/sums_in_passes_test --gtest_brief=1
 done

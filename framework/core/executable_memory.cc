@@ -1,6 +1,6 @@
 // Memory for machine code (executable_memory.h). Tested by
 // tests/runtime/lane_code_test.cc.
-#include "framework/runtime/executable_memory.h"
+#include "framework/core/executable_memory.h"
 
 #include <sys/mman.h>
 
@@ -24,7 +24,6 @@ bool ExecutableMemory::HasMost() {
 
 std::optional<ExecutableMemory> ExecutableMemory::Make(
     absl::Span<const uint8_t> code) {
-  if (HasMost()) return std::nullopt;
   void* const data = mmap(nullptr, code.size(), PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (data == MAP_FAILED) return std::nullopt;

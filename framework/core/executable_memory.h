@@ -1,6 +1,6 @@
 // Memory for machine code. Tested by tests/runtime/lane_code_test.cc.
-#ifndef TAPE_FRAMEWORK_RUNTIME_EXECUTABLE_MEMORY_H_
-#define TAPE_FRAMEWORK_RUNTIME_EXECUTABLE_MEMORY_H_
+#ifndef TAPE_FRAMEWORK_CORE_EXECUTABLE_MEMORY_H_
+#define TAPE_FRAMEWORK_CORE_EXECUTABLE_MEMORY_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -14,10 +14,10 @@ namespace tape {
 // that.
 class ExecutableMemory {
  public:
-  // A copy of the code; none if the system does not allow it, or HasMost().
+  // A copy of the code; none if the system does not allow it.
   static std::optional<ExecutableMemory> Make(absl::Span<const uint8_t> code);
 
-  // Whether the process has 10,000 already.
+  // Whether the process has 10,000 already, so that what can be without should.
   static bool HasMost();
 
   ExecutableMemory(ExecutableMemory&& other) noexcept;
@@ -35,4 +35,4 @@ class ExecutableMemory {
 
 }  // namespace tape
 
-#endif  // TAPE_FRAMEWORK_RUNTIME_EXECUTABLE_MEMORY_H_
+#endif  // TAPE_FRAMEWORK_CORE_EXECUTABLE_MEMORY_H_

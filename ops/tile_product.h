@@ -1,0 +1,53 @@
+// Matrix products by machine code of our own (tile_code.h), where that is as fast as
+// oneDNN's or faster. Tested by tests/ops/tile_product_test.cc.
+#ifndef TAPE_OPS_TILE_PRODUCT_H_
+#define TAPE_OPS_TILE_PRODUCT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "ops/onednn.h"
+#include "ops/tile_code.h"
+
+namespace tape {
+
+// A band of a product, of float32: c = product op(a) op(b) + addend c. Each element
+// is made by the same operations whatever the band and the processor (of those that
+// have such code): its terms in blocks of at most kMostTerms, each added up in order,
+// and the blocks in order.
+class TileProduct {
+ public:
+  static constexpr int64_t kMostTerms = 512;
+
+  // Whether products of the shape are made by tiles: by the shape, and by what
+  // vectors the processor has.
+  static bool Suits(const onednn::MatMulShape& shape);
+
+  // `rows`, `columns`: of the band; `width`: of the matrix that it is written to.
+  TileProduct(const onednn::MatMulShape& shape, int64_t rows, int64_t columns,
+              int64_t width, onednn::Scales scales);
+
+  // For b as it is multiplied, if it is transposed.
+  size_t scratch_bytes() const;
+
+  // The first elements of the band's rows of op(a), of its columns of op(b), and of c.
+  void Run(const float* a, const float* b, float* c, std::byte* scratch) const;
+
+ private:
+  struct Panel {
+    int64_t column;
+    // Of the tiles of most rows, and of those with one less, which come after them.
+    TileCode code, code_of_fewer;
+  };
+
+  onednn::MatMulShape shape_;
+  int64_t rows_, columns_, width_;
+  onednn::Scales scales_;
+  int64_t tiles_;  // Of a panel.
+  std::vector<Panel> panels_;
+};
+
+}  // namespace tape
+
+#endif  // TAPE_OPS_TILE_PRODUCT_H_
