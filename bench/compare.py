@@ -4,9 +4,10 @@
   bazel build -c opt //bench:tape_steps //bench:libtorch_steps //bench:libsgemm_by_onednn.so
   bench/compare.py [--rounds=20] [--filter=b64] [--threads=1,2] [--before=PROGRAM] [--libtorch=PROGRAM]
 
-Microseconds a step: the minimum of the rounds, which take some 20 ms each and alternate between the programs, and of 1
-and 2 threads, or of those that are asked for. "floor" is the products alone, each by the faster of oneDNN's matmul
-primitive and its sgemm; "floats" is our step with images that are floats from the start, as libtorch has them.
+Microseconds a step: the minimum of the
+rounds, which take some 20 ms each and alternate between the programs, and of 1 and 2 threads, or of those that are asked
+for. "floor" is the products alone, each by the faster of oneDNN's matmul primitive and its sgemm; "floats" is our step
+with images that are floats from the start, as libtorch has them.
 --before: another build of tape_steps. Without libtorch_steps, which needs Debian's libtorch-dev, its columns are left
 out; --libtorch names another build of it, or a script that runs one in a chroot of a newer Debian, with its products by
 oneDNN.
@@ -16,12 +17,11 @@ oneDNN.
 prints how a step and its products grow with width, depth and batch.
 """
 
-import argparse
 import math
 import os
 import time
 
-from rounds import FOLDER, Program, at_least_one, fail, mean, pattern
+from rounds import FOLDER, Program, at_least_one, fail, flag_parser, mean
 
 LIBTORCH = os.path.join(FOLDER, 'libtorch_steps')
 SGEMM = os.path.join(FOLDER, 'libsgemm_by_onednn.so')
@@ -87,8 +87,10 @@ def print_scaling(arguments, ours, columns, configs):
     for config, told in configs.items():
         what, size = config.split(':')
         if what != varied:
+            if varied is not None:
+                print()
             varied = what
-            print(f'\n| {what} | step, µs | step, GFLOP/s | floor, GFLOP/s | step / floor in GFLOP/s |' +
+            print(f'| {what} | step, µs | step, GFLOP/s | floor, GFLOP/s | step / floor in GFLOP/s |' +
                   (' before / step |' if 'before' in columns else ''))
             print('|---' * (6 if 'before' in columns else 5) + '|')
         best = best_of(columns, told, arguments.rounds, arguments.threads)
@@ -99,26 +101,22 @@ def print_scaling(arguments, ours, columns, configs):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--rounds', type=at_least_one, default=20, help='of each column and number of threads (20)')
-    parser.add_argument('--filter', type=pattern, default='', help='regular expression that the config must have')
+    parser = flag_parser(__doc__, 'tape_steps', 'libtorch_steps')
     parser.add_argument('--threads', type=lambda text: [at_least_one(part) for part in text.split(',')],
                         default=[1, 2], help='numbers of threads, of which the best counts (1,2)')
-    parser.add_argument('--scaling', action='store_true', help='tables of width, depth and batch; without libtorch')
-    parser.add_argument('--before', default='', help='another build of tape_steps')
-    parser.add_argument('--libtorch', default='', help='another libtorch_steps; "none" for none')
+    parser.add_argument('--scaling', action='store_true', help='tables of width, depth and batch, of Tape alone')
     arguments = parser.parse_args()
     ours = Program(os.path.join(FOLDER, 'tape_steps'))
-    columns = {}
+    programs, columns = {'Tape': ours}, {}
     if arguments.before:
-        columns['before'] = (Program(arguments.before), 'bytes')
-    libtorch = arguments.libtorch or (LIBTORCH if os.path.exists(LIBTORCH) else 'none')
-    if libtorch != 'none' and not arguments.scaling:
-        is_ours = os.path.realpath(libtorch) == os.path.realpath(LIBTORCH)
+        programs['before'] = Program(arguments.before)
+        columns['before'] = (programs['before'], 'bytes')
+    if not arguments.scaling and arguments.libtorch != 'none':
+        is_ours = os.path.realpath(arguments.libtorch) == os.path.realpath(LIBTORCH)
         if is_ours and not os.path.exists(SGEMM):
             fail(f'expected {SGEMM}, by which libtorch has the products of oneDNN: see --help for what to build')
-        program = Program(libtorch, preload=SGEMM if is_ours else '')
-        columns.update({'by hand': (program, 'by_hand'), 'modules': (program, 'modules')})
+        programs['libtorch'] = Program(arguments.libtorch, preload=SGEMM if is_ours else '')
+        columns.update({what.replace('_', ' '): (programs['libtorch'], what) for what in ('by_hand', 'modules')})
     configs = {name: told for name, told in (line.split(' ', 1) for line in ours.names())
                if (':' in name) == arguments.scaling and arguments.filter.search(name)}
     if not configs:

@@ -4,38 +4,31 @@
   bazel build -c opt //bench:tape_ops //bench:libtorch_ops
   bench/compare_ops.py [--rounds=20] [--size=1000x256] [--filter=rows] [--before=PROGRAM] [--libtorch=PROGRAM]
 
-Microseconds a call: the minimum of the rounds, which take some 20 ms each and alternate between the programs. With
---before, another build of tape_ops, ours has a column of its own for that. Without libtorch_ops, which needs Debian's
-libtorch-dev, its columns are left out; --libtorch names another build of it, or a script that runs one in a chroot of a
-newer Debian. libtorch's forms are those that write to a tensor made once, where it has them.
+Microseconds a call: the minimum of the
+rounds, which take some 20 ms each and alternate between the programs. With --before, another build of tape_ops, ours has
+a column of its own for that. Without libtorch_ops, which needs Debian's libtorch-dev, its columns are left out;
+--libtorch names another build of it, or a script that runs one in a chroot of a newer Debian. libtorch's forms are those
+that write to a tensor made once, where it has them.
 """
 
-import argparse
 import math
 import os
 import re
 
-from rounds import FOLDER, Program, at_least_one, fail, mean, pattern
-
-LIBTORCH = os.path.join(FOLDER, 'libtorch_ops')
+from rounds import FOLDER, Program, fail, flag_parser, mean
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--rounds', type=at_least_one, default=20, help='of each op and column (20)')
+    parser = flag_parser(__doc__, 'tape_ops', 'libtorch_ops')
     parser.add_argument('--size', default='1000x256', help='rows x columns')
-    parser.add_argument('--filter', type=pattern, default='', help='regular expression that the op must have')
-    parser.add_argument('--before', default='', help='another build of tape_ops')
-    parser.add_argument('--libtorch', default='', help='another libtorch_ops; "none" for none')
     arguments = parser.parse_args()
     if not re.fullmatch('[0-9]+x[0-9]+', arguments.size):
         fail(f'--size: expected rows x columns, such as 1000x256, found "{arguments.size}"')
     paths = {'Tape': os.path.join(FOLDER, 'tape_ops')}
     if arguments.before:
         paths['before'] = arguments.before
-    libtorch = arguments.libtorch or (LIBTORCH if os.path.exists(LIBTORCH) else 'none')
-    if libtorch != 'none':
-        paths['libtorch'] = libtorch
+    if arguments.libtorch != 'none':
+        paths['libtorch'] = arguments.libtorch
     # (libtorch warns at each call of some ops.)
     programs = {column: Program(path, *arguments.size.split('x'), quiet=column == 'libtorch')
                 for column, path in paths.items()}

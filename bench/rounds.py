@@ -1,4 +1,4 @@
-"""What compare.py and compare_ops.py share: the programs that they time in turns (rounds.h), and their arguments."""
+"""What compare.py and compare_ops.py share: the programs that they time in turns (rounds.h), and flags."""
 
 import argparse
 import math
@@ -19,11 +19,14 @@ class Program:
 
     def __init__(self, path, *arguments, preload='', quiet=False):
         if not os.path.exists(path):
-            fail(f'expected a program, found no {path}: see --help for what to build')
+            fail(f'expected a program, found no "{path}": see --help for what to build')
         self.path = path
         environment = {**os.environ, 'LD_PRELOAD': preload} if preload else os.environ
-        self.process = subprocess.Popen([path, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL if quiet else None, text=True, env=environment)
+        try:
+            self.process = subprocess.Popen([path, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            stderr=subprocess.DEVNULL if quiet else None, text=True, env=environment)
+        except OSError as error:
+            fail(f'expected a program, found {path}: {error.strerror}')
 
     def ask(self, line):
         """The first line of the answer."""
@@ -41,8 +44,12 @@ class Program:
         return [first, *iter(lambda: self.process.stdout.readline().strip(), '')]
 
     def time(self, line):
-        answer = float(self.ask(line))
-        return answer if answer > 0 else fail(f'{self.path} does not know "{line}"')
+        answer = self.ask(line)
+        try:
+            microseconds = float(answer)
+        except ValueError:
+            fail(f'{self.path}: expected microseconds, found "{answer}"')
+        return microseconds if microseconds > 0 else fail(f'{self.path} does not know "{line}"')
 
 
 def mean(ratios):
@@ -50,7 +57,19 @@ def mean(ratios):
     return math.exp(sum(map(math.log, ratios)) / len(ratios))
 
 
-# ---- Types of arguments ----
+# ---- Flags ----
+
+
+def flag_parser(description, ours, libtorch):
+    """A parser of the flags of both drivers; `ours` and `libtorch` are the names of their programs."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--rounds', type=at_least_one, default=20, help='rounds of each figure (20)')
+    parser.add_argument('--filter', type=pattern, default='', help='regular expression that names of rows must contain')
+    parser.add_argument('--before', default='', help=f'another build of {ours}')
+    path = os.path.join(FOLDER, libtorch)
+    parser.add_argument('--libtorch', default=path if os.path.exists(path) else 'none',
+                        help=f'another build of {libtorch}; "none" for none')
+    return parser
 
 
 def at_least_one(text):
