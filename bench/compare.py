@@ -4,7 +4,7 @@
   bazel build -c opt //bench:tape_steps //bench:libtorch_steps //bench:libsgemm_by_onednn.so
   bench/compare.py [--rounds=20] [--filter=b64] [--threads=1,2] [--before=PROGRAM] [--libtorch=PROGRAM]
 
-Microseconds a step: the minimum of the
+Above the table: the processor, the date, and the versions of each program. Microseconds a step: the minimum of the
 rounds, which take some 20 ms each and alternate between the programs, and of 1 and 2 threads, or of those that are asked
 for. "floor" is the products alone, each by the faster of oneDNN's matmul primitive and its sgemm; "floats" is our step
 with images that are floats from the start, as libtorch has them.
@@ -21,7 +21,7 @@ import math
 import os
 import time
 
-from rounds import FOLDER, Program, at_least_one, fail, flag_parser, mean
+from rounds import FOLDER, Program, at_least_one, fail, flag_parser, mean, print_versions
 
 LIBTORCH = os.path.join(FOLDER, 'libtorch_steps')
 SGEMM = os.path.join(FOLDER, 'libsgemm_by_onednn.so')
@@ -121,6 +121,7 @@ def main():
                if (':' in name) == arguments.scaling and arguments.filter.search(name)}
     if not configs:
         fail(f'--filter: no config has "{arguments.filter.pattern}"')
+    print_versions(programs)
     (print_scaling if arguments.scaling else print_steps)(arguments, ours, columns, configs)
 
 

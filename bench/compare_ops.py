@@ -4,7 +4,7 @@
   bazel build -c opt //bench:tape_ops //bench:libtorch_ops
   bench/compare_ops.py [--rounds=20] [--size=1000x256] [--filter=rows] [--before=PROGRAM] [--libtorch=PROGRAM]
 
-Microseconds a call: the minimum of the
+Above the table: the processor, the date, and the versions of each program. Microseconds a call: the minimum of the
 rounds, which take some 20 ms each and alternate between the programs. With --before, another build of tape_ops, ours has
 a column of its own for that. Without libtorch_ops, which needs Debian's libtorch-dev, its columns are left out;
 --libtorch names another build of it, or a script that runs one in a chroot of a newer Debian. libtorch's forms are those
@@ -15,7 +15,7 @@ import math
 import os
 import re
 
-from rounds import FOLDER, Program, fail, flag_parser, mean
+from rounds import FOLDER, Program, fail, flag_parser, mean, print_versions
 
 
 def main():
@@ -36,6 +36,7 @@ def main():
     names = sorted(name for name in shared if arguments.filter.search(name))
     if not names:
         fail(f'--filter: no op has "{arguments.filter.pattern}"')
+    print_versions(programs)
     best = {column: dict.fromkeys(names, math.inf) for column in programs}
     for _ in range(arguments.rounds):
         for name in names:

@@ -2,6 +2,7 @@
 // each by the form that writes to a tensor made once, for compare_ops.py
 // (rounds.h).
 #include <torch/torch.h>
+#include <torch/version.h>
 
 #include <string>
 #include <vector>
@@ -121,5 +122,6 @@ tape::TimedCalls Calls(tape::MatrixSize size) {
 
 int main(int argc, char** argv) {
   const at::NoGradGuard no_gradients;
-  tape::ServeRounds(Calls(tape::SizeFrom(argc, argv)));
+  tape::ServeRounds("libtorch " TORCH_VERSION,
+                    Calls(tape::SizeFrom(argc, argv)));
 }

@@ -6,6 +6,7 @@
 //              by _fused_adam_ where libtorch has that
 // Includes nothing of ours but headers that stand alone: `g++ -O2 -std=c++20 -I. …
 // bench/libtorch_steps.cc -ltorch -ltorch_cpu -lc10` makes it in a chroot.
+#include <dlfcn.h>
 #include <torch/torch.h>
 #include <torch/version.h>
 
@@ -243,6 +244,21 @@ std::function<void()> Make(const std::string& line) {
   };
 }
 
+// Returns the library that computes libtorch's products: what libsgemm_by_onednn.so
+// names if it is preloaded, otherwise the file that has BLAS's sgemm.
+std::string SgemmLibrary() {
+  if (void* const library = dlsym(RTLD_DEFAULT, "sgemm_library")) {
+    return reinterpret_cast<const char* (*)()>(library)();
+  }
+  void* const sgemm = dlsym(RTLD_DEFAULT, "sgemm_");
+  Dl_info found = {};
+  const bool is_found = sgemm != nullptr && dladdr(sgemm, &found) != 0;
+  return is_found ? found.dli_fname : "nothing";
+}
+
 }  // namespace
 
-int main() { tape::ServeSteps({}, Make); }
+int main() {
+  tape::ServeSteps("libtorch " TORCH_VERSION ", products by " + SgemmLibrary(),
+                   {}, Make);
+}

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -48,14 +49,34 @@ inline double TimeRound(const std::function<void()>& call) {
   return 1e6 * seconds / static_cast<double>(calls);
 }
 
+// Returns the Debian release that the program runs on, the compiler that built it, and
+// `libraries`, on one line.
+inline std::string Versions(const std::string& libraries) {
+  std::string release = "unknown";
+  std::getline(std::ifstream("/etc/debian_version"), release);
+#ifdef __clang__
+  const std::string compiler = __VERSION__;
+#else
+  const std::string compiler = "GCC " __VERSION__;
+#endif
+  return "Debian " + release + ", " + compiler + ", " + libraries;
+}
+
 // Makes what a line of the driver's asks for; null if there is no such thing.
 using CallMaker = std::function<std::function<void()>(const std::string& line)>;
 
-// Answers each line of stdin until it ends: "list" by the names, one a line, and an
-// empty line; any other by a round's microseconds of what `make` makes, -1 for null.
-inline void ServeRounds(const std::vector<std::string>& names,
+// Answers each line of stdin until it ends: "versions" by the line of Versions, "list"
+// by the names, one a line, and an empty line; any other by a round's microseconds of
+// what `make` makes, -1 for null. `libraries` names the timed ones, with their
+// versions.
+inline void ServeRounds(const std::string& libraries,
+                        const std::vector<std::string>& names,
                         const CallMaker& make) {
   for (std::string line; std::getline(std::cin, line);) {
+    if (line == "versions") {
+      std::cout << Versions(libraries) << std::endl;
+      continue;
+    }
     if (line == "list") {
       for (const std::string& name : names) std::cout << name << "\n";
       std::cout << std::endl;
@@ -67,10 +88,10 @@ inline void ServeRounds(const std::vector<std::string>& names,
 }
 
 // The same of what is there already.
-inline void ServeRounds(const TimedCalls& calls) {
+inline void ServeRounds(const std::string& libraries, const TimedCalls& calls) {
   std::vector<std::string> names;
   for (const auto& [name, call] : calls) names.push_back(name);
-  ServeRounds(names, [&](const std::string& line) {
+  ServeRounds(libraries, names, [&](const std::string& line) {
     const auto found = calls.find(line);
     return found == calls.end() ? nullptr : found->second;
   });

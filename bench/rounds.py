@@ -1,6 +1,8 @@
-"""What compare.py and compare_ops.py share: the programs that they time in turns (rounds.h), and flags."""
+"""What compare.py and compare_ops.py share: the programs that they time in turns (rounds.h), the account of versions above
+their tables, and flags."""
 
 import argparse
+import datetime
 import math
 import os
 import re
@@ -43,6 +45,11 @@ class Program:
         first = self.ask('list')
         return [first, *iter(lambda: self.process.stdout.readline().strip(), '')]
 
+    def versions(self):
+        """The versions of its system, compiler and libraries."""
+        answer = self.ask('versions')
+        return answer if answer != '-1' else 'unknown (a build without the line "versions")'
+
     def time(self, line):
         answer = self.ask(line)
         try:
@@ -50,6 +57,26 @@ class Program:
         except ValueError:
             fail(f'{self.path}: expected microseconds, found "{answer}"')
         return microseconds if microseconds > 0 else fail(f'{self.path} does not know "{line}"')
+
+
+# ---- The account of versions ----
+
+VECTORS = {'avx512f': 'AVX-512', 'avx2': 'AVX2', 'avx': 'AVX', 'sse4_1': 'SSE4', 'ssse3': 'SSSE3'}  # Best first.
+
+
+def processor():
+    """The processor's name, its best vector instructions, and the number of cores that programs may use."""
+    with open('/proc/cpuinfo', encoding='utf-8') as file:
+        facts = dict(re.findall(r'^(model name|flags)\s*: (.*)$', file.read(), re.MULTILINE))
+    flags = facts.get('flags', '').split()
+    vectors = next((name for flag, name in VECTORS.items() if flag in flags), 'vector instructions unknown')
+    return f'{facts.get("model name", "processor unknown")}, {vectors}, {len(os.sched_getaffinity(0))} cores'
+
+
+def print_versions(programs):
+    """Prints the processor, the date, and the versions of `programs`, {name: Program}."""
+    versions = [f'- {name}: {program.versions()}' for name, program in programs.items()]
+    print(f'{processor()}, {datetime.date.today()}', '', *versions, '', sep='\n', flush=True)
 
 
 def mean(ratios):

@@ -2,6 +2,8 @@
 // products that we have, and what is left is its own cost.
 #include <oneapi/dnnl/dnnl.h>
 
+#include <cstdio>
+
 // The Fortran interface: matrices are column-major, so that C = A B is what
 // oneDNN, row-major, calls C^T = B^T A^T.
 extern "C" void sgemm_(const char* transpose_a, const char* transpose_b,
@@ -14,4 +16,14 @@ extern "C" void sgemm_(const char* transpose_a, const char* transpose_b,
   };
   dnnl_sgemm(flag(*transpose_b), flag(*transpose_a), *n, *m, *k, *alpha, b,
              *ldb, a, *lda, *beta, c, *ldc);
+}
+
+// Returns the name and version of the library that computes the products, which the
+// programs print (rounds.h).
+extern "C" const char* sgemm_library() {
+  static char name[64];
+  const dnnl_version_t* const version = dnnl_version();
+  std::snprintf(name, sizeof(name), "oneDNN %d.%d.%d", version->major,
+                version->minor, version->patch);
+  return name;
 }

@@ -56,11 +56,12 @@ inline StepLine ParseStepLine(const std::string& line) {
 
 // Serves steps (rounds.h), which are made when they are first asked for, and let go
 // with those of another config.
-inline void ServeSteps(const std::vector<std::string>& names,
+inline void ServeSteps(const std::string& libraries,
+                       const std::vector<std::string>& names,
                        const CallMaker& make) {
   std::string config;
   std::map<std::string, std::function<void()>> calls;
-  ServeRounds(names, [&](const std::string& line) -> std::function<void()> {
+  const auto call_of = [&](const std::string& line) -> std::function<void()> {
     const size_t begin = line.find(" sizes=");
     if (begin == std::string::npos) return nullptr;
     const std::string asked = line.substr(begin);
@@ -68,7 +69,8 @@ inline void ServeSteps(const std::vector<std::string>& names,
     config = asked;
     if (!calls.contains(line)) calls[line] = make(line);
     return calls[line];
-  });
+  };
+  ServeRounds(libraries, names, call_of);
 }
 
 }  // namespace tape

@@ -12,6 +12,7 @@
 
 #include "bench/rounds.h"
 #include "framework/core/random.h"
+#include "framework/core/version.h"
 #include "framework/framework.h"
 #include "ops/ops.h"
 
@@ -171,5 +172,6 @@ TimedCalls Calls(MatrixSize size) {
 }  // namespace tape
 
 int main(int argc, char** argv) {
-  tape::ServeRounds(tape::Calls(tape::SizeFrom(argc, argv)));
+  tape::ServeRounds(std::string("Tape ") + tape::kVersion,
+                    tape::Calls(tape::SizeFrom(argc, argv)));
 }

@@ -4,6 +4,8 @@
 //   bytes       the next batch of bytes, and the step
 //   floats      the same with images that are floats in [0, 1] from the start
 //   floor       the products by the faster of oneDNN's primitives and dnnl_sgemm
+#include <oneapi/dnnl/dnnl.h>
+
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
@@ -18,6 +20,7 @@
 #include "bench/rounds.h"
 #include "bench/step.h"
 #include "bench/step_line.h"
+#include "framework/core/version.h"
 #include "framework/framework.h"
 
 namespace tape {
@@ -93,5 +96,9 @@ int main() {
       names.push_back(tape::LineOf(config));
     }
   }
-  tape::ServeSteps(names, tape::Make);
+  const dnnl_version_t* const dnnl = dnnl_version();
+  tape::ServeSteps(
+      absl::StrCat("Tape ", tape::kVersion, ", oneDNN ", dnnl->major, ".",
+                   dnnl->minor, ".", dnnl->patch),
+      names, tape::Make);
 }
