@@ -151,10 +151,10 @@ class StepByHand {
       Layer& layer = layers_[i];
       if (i > 0) {
         Layer& before = layers_[i - 1];
-        at::mm_out(dx_, layer.dy, layer.w.value.t());
+        at::mm_out(before.dy, layer.dy, layer.w.value.t());
         line_.activation == "relu"
-            ? at::threshold_backward_out(before.dy, dx_, before.y, 0)
-            : at::sigmoid_backward_out(before.dy, dx_, before.y);
+            ? at::threshold_backward_out(before.dy, before.dy, before.y, 0)
+            : at::sigmoid_backward_out(before.dy, before.dy, before.y);
       }
       Update(layer);
     }
@@ -222,7 +222,7 @@ class StepByHand {
   std::vector<at::Tensor> values_, gradients_, firsts_, seconds_, steps_;
   at::Tensor log_ = at::empty({0}), of_log_ = at::empty({0}),
              loss_ = at::empty({0}), weight_ = at::empty({0}),
-             one_ = at::ones({}), dx_ = at::empty({0}), root_ = at::empty({0});
+             one_ = at::ones({}), root_ = at::empty({0});
   int step_ = 0;
 };
 
