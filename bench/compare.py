@@ -1,13 +1,15 @@
 #!/usr/bin/python3
-"""Prints a table of training steps: ours, their matrix products alone, and libtorch's, timed in turns within one run.
+"""Prints a table of training steps: ours, their matrix products alone, plain C's and libtorch's, timed in turns within one
+run.
 
-  bazel build -c opt //bench:tape_steps //bench:libtorch_steps //bench:libsgemm_by_onednn.so
+  bazel build -c opt //bench:tape_steps //bench:c_steps //bench:libtorch_steps //bench:libsgemm_by_onednn.so
   bench/compare.py [--rounds=20] [--filter=b64] [--threads=1,2] [--before=PROGRAM] [--libtorch=PROGRAM]
 
 Above the table: the processor, the date, and the versions of each program. Microseconds a step: the minimum of the
 rounds, which take some 20 ms each and alternate between the programs, and of 1 and 2 threads, or of those that are asked
 for. "floor" is the products alone, each by the faster of oneDNN's matmul primitive and its sgemm; "floats" is our step
-with images that are floats from the start, as libtorch has them.
+with images that are floats from the start, as the other programs have them; "plain C" is c_steps, "by hand" and
+"modules" are libtorch_steps, and "strongest" is the fastest of the three.
 --before: another build of tape_steps. Without libtorch_steps, which needs Debian's libtorch-dev, its columns are left
 out; --libtorch names another build of it, or a script that runs one in a chroot of a newer Debian, with its products by
 oneDNN.
@@ -63,19 +65,18 @@ def work_of(told):
 
 def print_steps(arguments, ours, columns, configs):
     columns = {'step': (ours, 'bytes'), 'floats': (ours, 'floats'), 'floor': (ours, 'floor'), **columns}
-    others = [column for column in ('by hand', 'modules') if column in columns]
+    others = [column for column in ('plain C', 'by hand', 'modules') if column in columns]
     ratios = {'step / floor': ('floor', 'step')}
     if 'before' in columns:
         ratios['before / step'] = ('step', 'before')
     for other in others:
         ratios[f'{other} / step'] = ('step', other)
-    if others:
-        ratios['strongest / step'] = ('step', 'strongest')
+    ratios['strongest / step'] = ('step', 'strongest')
 
     def rows():
         for config, told in configs.items():
             best = best_of(columns, told, arguments.rounds, arguments.threads)
-            best['strongest'] = min((best[other] for other in others), default=math.inf)
+            best['strongest'] = min(best[other] for other in others)
             yield config, best
 
     print_table(columns, ratios, rows())
@@ -111,6 +112,9 @@ def main():
     if arguments.before:
         programs['before'] = Program(arguments.before)
         columns['before'] = (programs['before'], 'bytes')
+    if not arguments.scaling:
+        programs['plain C'] = Program(os.path.join(FOLDER, 'c_steps'))
+        columns['plain C'] = (programs['plain C'], 'plain_c')
     if not arguments.scaling and arguments.libtorch != 'none':
         is_ours = os.path.realpath(arguments.libtorch) == os.path.realpath(LIBTORCH)
         if is_ours and not os.path.exists(SGEMM):
