@@ -57,7 +57,7 @@ format_build_files() {
 tidy() {
   local includes
   includes=$(pkg-config --cflags-only-I librsvg-2.0 libgvc) || return
-  find framework ops models bench -name '*.cc' ! -name 'libtorch_*' -print0 |
+  find framework ops models bench -name '*.cc' ! -name 'libtorch_*' ! -name 'onnxruntime_*' -print0 |
     xargs -0 -n 1 -P "$(nproc)" sh -c 'clang-tidy --quiet "$2" -- -std=c++20 -Wall -Wextra -I. $1 2>/dev/null' \
       clang-tidy "$includes"
 }
