@@ -6,9 +6,10 @@
                              [--onnxruntime=PROGRAM ...] [--libtorch=PROGRAM]
 
 The network, 784-256-128-10 with ReLU, and the images are those of inference_line.h. A pass begins with floats in memory,
-the same in each pass, and ends with logits in memory. Microseconds a pass: the minimum of the rounds, which take some
-20 ms each and alternate between the programs, and of 1 and 2 threads, or of those that are asked for. "bfloat16" is Tape
-with products of bfloat16, where the processor has them; "bytes" is Tape with images that are bytes.
+the same in each pass, and ends with logits in memory. Above the table: the processor, the date, and the versions of each
+program. Microseconds a pass: the minimum of the rounds, which take some 20 ms each and alternate between the programs,
+and of 1 and 2 threads, or of those that are asked for. "bfloat16" is Tape with products of bfloat16, where the processor
+has them; "bytes" is Tape with images that are bytes.
 
 Before a batch is timed, all programs compute its logits, once for each number of threads. An error: any that differ from
 Tape's by more than 1e-3 of the largest of them; by 3e-2 with bfloat16.
@@ -24,7 +25,7 @@ import math
 import os
 import time
 
-from rounds import FOLDER, Program, at_least_one, fail, mean
+from rounds import FOLDER, Program, at_least_one, fail, mean, print_versions
 
 TOLERANCES = {'bfloat16': 3e-2}  # Of kinds of passes; else 1e-3.
 
@@ -54,15 +55,16 @@ def columns_of(arguments):
     kinds = ours.names()
     columns = [Column('float32', ours, 'floats')]
     columns += [Column(kind, ours, kind) for kind in ('bfloat16', 'bytes') if kind in kinds]
-    print(ours.ask('library'))
+    programs = {'Tape': ours}
     if arguments.before:
-        columns.append(Column('before', Program(arguments.before), 'floats'))
+        programs['before'] = Program(arguments.before)
+        columns.append(Column('before', programs['before'], 'floats'))
     for path in arguments.onnxruntime + ([arguments.libtorch] if arguments.libtorch else []):
         program = Program(path)
-        library = program.ask('library')
-        print(library)
+        library = program.ask('library').split(',')[0]
+        programs[library] = program
         columns.append(Column(library, program, 'floats'))
-    print()
+    print_versions(programs)
     return columns
 
 

@@ -5,7 +5,9 @@
 //
 //   floats threads=2 batch=100         microseconds of a forward pass
 //   logits floats threads=2 batch=100  the logits of all images, on one line
-//   library                            the library's name and version
+//   library                            the library's name and version, and, after a
+//                                      comma, those of what it computes products by
+//   versions                           the same with its system's and compiler's
 //   list                               the kinds of passes, here "floats"
 //
 // Includes nothing of ours but rounds.h, so that programs of other libraries can be
@@ -136,8 +138,9 @@ inline void ServeInference(
   std::map<std::string, ForwardPass> passes;
   int64_t batch = 0;
   for (std::string line; std::getline(std::cin, line);) {
-    if (line == "library") {
-      std::cout << library << std::endl;
+    if (line == "library" || line == "versions") {
+      std::cout << (line == "library" ? library : Versions(library))
+                << std::endl;
       continue;
     }
     if (line == "list") {

@@ -4,6 +4,7 @@
 // products.
 // Includes nothing of ours but headers that stand alone: `g++ -O2 -std=c++20 -I. …
 // bench/libtorch_inference.cc -ltorch -ltorch_cpu -lc10` makes it in a chroot.
+#include <dlfcn.h>
 #include <torch/torch.h>
 #include <torch/version.h>
 
@@ -69,5 +70,11 @@ tape::ForwardPass MakePass(const tape::InferenceLine& line) {
 }  // namespace
 
 int main() {
-  tape::ServeInference("libtorch " TORCH_VERSION, {"floats"}, MakePass);
+  // Of libsgemm_by_onednn.so, if it is preloaded.
+  void* const products = dlsym(RTLD_DEFAULT, "sgemm_library");
+  const std::string products_by =
+      products == nullptr ? "the system's BLAS"
+                          : reinterpret_cast<const char* (*)()>(products)();
+  tape::ServeInference("libtorch " TORCH_VERSION ", products by " + products_by,
+                       {"floats"}, MakePass);
 }
