@@ -6,6 +6,7 @@
 #include "ops/op_lists.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
+#include "ops/tile_product.h"
 
 namespace tape {
 
@@ -46,11 +47,9 @@ Matrix Seen(const TensorType& type, bool transposed) {
   return transposed ? Matrix{shape[1], shape[0]} : Matrix{shape[0], shape[1]};
 }
 
-absl::StatusOr<TensorType> ProductType(absl::Span<const TensorType> x,
-                                       const Attributes& attributes) {
-  for (const TensorType& type : x.subspan(onednn::IsBFloat16(x) ? 2 : 0)) {
-    if (absl::Status status = ExpectFloat32(type); !status.ok()) return status;
-  }
+// Of two matrices of numbers that can be multiplied.
+absl::StatusOr<TensorType> TypeOfMatrices(absl::Span<const TensorType> x,
+                                          const Attributes& attributes) {
   if (x[0].shape.rank() != 2 || x[1].shape.rank() != 2) {
     return absl::InvalidArgumentError(
         absl::StrCat("expected two matrices, found ", x[0].shape.ToString(),
@@ -64,6 +63,27 @@ absl::StatusOr<TensorType> ProductType(absl::Span<const TensorType> x,
                                                    DimText(b.rows), " differ"));
   }
   return TensorType{DType::kFloat32, {a.rows, b.columns}};
+}
+
+absl::StatusOr<TensorType> ProductType(absl::Span<const TensorType> x,
+                                       const Attributes& attributes) {
+  for (const TensorType& type : x.subspan(onednn::IsBFloat16(x) ? 2 : 0)) {
+    if (absl::Status status = ExpectFloat32(type); !status.ok()) return status;
+  }
+  return TypeOfMatrices(x, attributes);
+}
+
+// The same with an addend.
+template <ShapeRule product>
+absl::StatusOr<TensorType> SumType(absl::Span<const TensorType> x,
+                                   const Attributes& attributes) {
+  absl::StatusOr<TensorType> type = product(x, attributes);
+  if (type.ok() && !(*type == x[2])) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expected an addend of the product's shape ", type->shape.ToString(),
+        ", found ", x[2].shape.ToString()));
+  }
+  return type;
 }
 
 // a^T gy and gy b^T, with what is transposed already taken into account.
@@ -101,37 +121,117 @@ void ProductReference(const Attributes& attributes, absl::Span<const Tensor> x,
   }
 }
 
+onednn::MatMulShape ShapeOf(absl::Span<const TensorType> x,
+                            const Attributes& attributes) {
+  const Matrix a = Seen(x[0], attributes.transpose_lhs);
+  const Matrix b = Seen(x[1], attributes.transpose_rhs);
+  return {.m = a.rows,
+          .k = a.columns,
+          .n = b.columns,
+          .transpose_a = attributes.transpose_lhs,
+          .transpose_b = attributes.transpose_rhs,
+          .in_bfloat16 = onednn::IsBFloat16(x),
+          .bytes = x[0].dtype == DType::kUint8,
+          .byte_scale = static_cast<float>(attributes.value)};
+}
+
 std::unique_ptr<Kernel> MakeProductKernel(const KernelSpec& spec,
                                           onednn::Scales scales) {
-  const Matrix a = Seen(spec.inputs[0], spec.attributes.transpose_lhs);
-  return onednn::MakeMatMulKernel(
-      {.m = a.rows,
-       .k = a.columns,
-       .n = spec.output.shape[1],
-       .transpose_a = spec.attributes.transpose_lhs,
-       .transpose_b = spec.attributes.transpose_rhs,
-       .in_bfloat16 = onednn::IsBFloat16(spec.inputs)},
-      scales,
-      spec.single_threaded ? onednn::Cut::kNone
-      : spec.into_scratch  ? onednn::Cut::kIntoScratch
-                           : onednn::Cut::kIntoBands);
+  return onednn::MakeMatMulKernel(ShapeOf(spec.inputs, spec.attributes), scales,
+                                  spec.single_threaded ? onednn::Cut::kNone
+                                  : spec.into_scratch
+                                      ? onednn::Cut::kIntoScratch
+                                      : onednn::Cut::kIntoBands);
 }
+
+// y = alpha y + beta x[2]
+void AddReference(const Attributes& attributes, absl::Span<const Tensor> x,
+                  Tensor& y) {
+  for (int64_t i = 0; i < y.elements(); ++i) {
+    double& element = y.values<double>()[i];
+    element *= attributes.alpha;
+    if (attributes.beta != 0) {
+      element += attributes.beta * x[2].values<double>()[i];
+    }
+  }
+}
+
+std::unique_ptr<Kernel> MakeSumKernel(const KernelSpec& spec) {
+  return MakeProductKernel(
+      spec, {.product = spec.attributes.alpha, .addend = spec.attributes.beta});
+}
+
+RowRole RolesOfProduct(const RowQuery& query) {
+  const bool lhs = query.in_rows[0], rhs = query.in_rows[1];
+  if (!query.attributes.transpose_lhs) {
+    return lhs && !rhs ? RowRole::kApart : RowRole::kMixed;
+  }
+  return lhs && rhs && !query.attributes.transpose_rhs ? RowRole::kSummed
+                                                       : RowRole::kMixed;
+}
+
+// ---- MatMulOfBytes, MatMulAddOfBytes: the same of a = value x, x uint8, in programs
+// alone (compiler/read_bytes.cc), where gradients have been made ----
+
+absl::StatusOr<TensorType> ProductOfBytesType(absl::Span<const TensorType> x,
+                                              const Attributes& attributes) {
+  if (x[0].dtype != DType::kUint8) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected uint8, found ", x[0].ToString()));
+  }
+  for (const TensorType& type : x.subspan(1)) {
+    if (absl::Status status = ExpectFloat32(type); !status.ok()) return status;
+  }
+  return TypeOfMatrices(x, attributes);
+}
+
+void ProductOfBytesReference(const Attributes& attributes,
+                             absl::Span<const Tensor> x, Tensor& y) {
+  ProductReference(attributes, x, y);
+  for (double& element : y.values<double>()) element *= attributes.value;
+}
+
+constexpr OpDef kMatMulAddOfBytes = {
+    .name = "MatMulAddOfBytes",
+    .operands = {"lhs", "rhs", "addend"},
+    .shape = SumType<ProductOfBytesType>,
+    .reference =
+        [](const Attributes& attributes, absl::Span<const Tensor> x,
+           Tensor& y) {
+          ProductOfBytesReference(attributes, x, y);
+          AddReference(attributes, x, y);
+        },
+    .kernel = MakeSumKernel,
+    .traits = {.in_place = 2},
+};
+
+constexpr OpDef kMatMulOfBytes = {
+    .name = "MatMulOfBytes",
+    .operands = {"lhs", "rhs"},
+    .shape = ProductOfBytesType,
+    .reference = ProductOfBytesReference,
+    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
+      return MakeProductKernel(spec, {});
+    },
+    .rows = RolesOfProduct,
+    .traits = {.regions = true, .fused_add = &kMatMulAddOfBytes},
+};
+
+// oneDNN's products would need all of the bytes as floats for each of their bands.
+bool IsMadeByTiles(absl::Span<const TensorType> x,
+                   const Attributes& attributes) {
+  return TileProduct::Suits(ShapeOf(x, attributes));
+}
+
+constexpr OfBytes kProductOfBytes = {&kMatMulOfBytes, IsMadeByTiles};
+constexpr OfBytes kSumOfBytes = {&kMatMulAddOfBytes, IsMadeByTiles};
 
 // ---- MatMulAdd: y = alpha a b + beta c; da, db as MatMul's times alpha, ----
 // dc = beta gy
 constexpr OpDef kMatMulAdd = {
     .name = "MatMulAdd",
     .operands = {"lhs", "rhs", "addend"},
-    .shape = [](absl::Span<const TensorType> x,
-                const Attributes& attributes) -> absl::StatusOr<TensorType> {
-      absl::StatusOr<TensorType> product = ProductType(x, attributes);
-      if (product.ok() && !(*product == x[2])) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "expected an addend of the product's shape ",
-            product->shape.ToString(), ", found ", x[2].shape.ToString()));
-      }
-      return product;
-    },
+    .shape = SumType<ProductType>,
     .gradient = [](absl::Span<const Var> x, Var, Var gy,
                    const Attributes& attributes) -> Adjoints {
       Adjoints adjoints =
@@ -143,21 +243,14 @@ constexpr OpDef kMatMulAdd = {
         [](const Attributes& attributes, absl::Span<const Tensor> x,
            Tensor& y) {
           ProductReference(attributes, x, y);
-          for (int64_t i = 0; i < y.elements(); ++i) {
-            double& element = y.values<double>()[i];
-            element *= attributes.alpha;
-            if (attributes.beta != 0) {
-              element += attributes.beta * x[2].values<double>()[i];
-            }
-          }
+          AddReference(attributes, x, y);
         },
-    .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
-      return MakeProductKernel(spec, {.product = spec.attributes.alpha,
-                                      .addend = spec.attributes.beta});
-    },
+    .kernel = MakeSumKernel,
     .simplify = SimplifyTransposed,
     .machine = onednn::CanMultiply,
-    .traits = {.in_place = 2, .low_precision = {.inputs = 2, .cast = &kCast}},
+    .traits = {.in_place = 2,
+               .low_precision = {.inputs = 2, .cast = &kCast},
+               .of_bytes = &kSumOfBytes},
 };
 
 // ---- MatMul: y = a b; da = gy b^T, db = a^T gy ----
@@ -173,21 +266,13 @@ constexpr OpDef kMatMul = {
     .kernel = [](const KernelSpec& spec) -> std::unique_ptr<Kernel> {
       return MakeProductKernel(spec, {});
     },
-    .rows =
-        [](const RowQuery& query) {
-          const bool lhs = query.in_rows[0], rhs = query.in_rows[1];
-          if (!query.attributes.transpose_lhs) {
-            return lhs && !rhs ? RowRole::kApart : RowRole::kMixed;
-          }
-          return lhs && rhs && !query.attributes.transpose_rhs
-                     ? RowRole::kSummed
-                     : RowRole::kMixed;
-        },
+    .rows = RolesOfProduct,
     .simplify = SimplifyTransposed,
     .machine = onednn::CanMultiply,
     .traits = {.regions = true,
                .fused_add = &kMatMulAdd,
-               .low_precision = {.inputs = 2, .cast = &kCast}},
+               .low_precision = {.inputs = 2, .cast = &kCast},
+               .of_bytes = &kProductOfBytes},
 };
 
 }  // namespace
@@ -209,7 +294,8 @@ Var MatMulAdd(Var lhs, Var rhs, Var addend, MatMulAddOptions options, Loc loc) {
 }
 
 absl::Span<const OpDef* const> OpsOfMatmul() {
-  static constexpr const OpDef* kOps[] = {&kMatMulAdd, &kMatMul};
+  static constexpr const OpDef* kOps[] = {&kMatMulAddOfBytes, &kMatMulOfBytes,
+                                          &kMatMulAdd, &kMatMul};
   return kOps;
 }
 

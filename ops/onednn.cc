@@ -28,6 +28,7 @@
 #include "framework/core/exceptions.h"
 #include "ops/openmp.h"
 #include "ops/tile_product.h"
+#include "ops/vector.h"
 
 namespace tape::onednn {
 namespace {
@@ -223,7 +224,8 @@ class BandProduct {
                     CallsGemm(shape, rows, columns)),
         shape_(shape),
         scales_(scales) {
-    if (TileProduct::Suits(shape)) {
+    // (Bytes are multiplied by tiles alone, where there are such.)
+    if (TileProduct::Suits(shape) || (shape.bytes && LanesOfTiles() > 0)) {
       tiles_.emplace(shape, rows, columns, width, scales);
       scratch_bytes_ = tiles_->scratch_bytes();
       return;
@@ -291,8 +293,7 @@ class BandProduct {
   void Run(const std::byte* a, const std::byte* b, float* c,
            std::byte* scratch) {
     if (tiles_.has_value()) {
-      tiles_->Run(reinterpret_cast<const float*>(a),
-                  reinterpret_cast<const float*>(b), c, scratch);
+      tiles_->Run(a, reinterpret_cast<const float*>(b), c, scratch);
       return;
     }
     if (calls_gemm_) {
@@ -349,6 +350,7 @@ class MatMulKernel : public Kernel {
     }
   }
 
+  bool has_addend() const { return has_addend_; }
   int chunks() const override { return bands_.count; }
   double flops() const override { return 2.0 * shape_.m * shape_.k * shape_.n; }
 
@@ -374,7 +376,8 @@ class MatMulKernel : public Kernel {
     if (has_addend_ && arguments.inputs[2] != c) CopyAddend(chunk, arguments);
     const Region band = region(chunk);
     const int64_t bytes = shape_.in_bfloat16 ? 2 : 4;  // Of an element.
-    a += bytes * band.row * (shape_.transpose_a ? 1 : shape_.k);
+    a += (shape_.bytes ? 1 : bytes) * band.row *
+         (shape_.transpose_a ? 1 : shape_.k);
     b += bytes * band.column * (shape_.transpose_b ? shape_.k : 1);
     if (!into_scratch_) c += band.row * shape_.n + band.column;
     products_[chunk].Run(a, b, c, arguments.scratch);
@@ -399,6 +402,46 @@ class MatMulKernel : public Kernel {
   // One for each chunk, because it holds the pointers it runs on: no chunk runs
   // twice at a time.
   mutable std::vector<BandProduct> products_;
+};
+
+// A product of bytes where there are no tiles to read them.
+class ConvertingKernel : public Kernel {
+ public:
+  ConvertingKernel(const MatMulShape& shape, Scales scales, Cut cut)
+      : a_elements_(shape.m * shape.k),
+        byte_scale_(shape.byte_scale),
+        product_(Floats(shape), scales, cut) {}
+
+  int chunks() const override { return product_.chunks(); }
+  double flops() const override { return product_.flops(); }
+  Region region(int chunk) const override { return product_.region(chunk); }
+  size_t scratch_bytes() const override {
+    return FloatBytes() + product_.scratch_bytes();
+  }
+
+  void Run(int chunk, const KernelArguments& arguments) const override {
+    auto* const floats = reinterpret_cast<float*>(arguments.scratch);
+    vector::ScaleBytes(static_cast<const uint8_t*>(arguments.inputs[0]), 0, 1,
+                       a_elements_, byte_scale_, floats, 0);
+    std::array<const void*, 3> inputs = {floats, arguments.inputs[1]};
+    if (product_.has_addend()) inputs[2] = arguments.inputs[2];
+    product_.Run(chunk, {.inputs = inputs.data(),
+                         .outputs = arguments.outputs,
+                         .scratch = arguments.scratch + FloatBytes()});
+  }
+
+ private:
+  static MatMulShape Floats(MatMulShape shape) {
+    shape.bytes = false;
+    return shape;
+  }
+  size_t FloatBytes() const {
+    return RoundUpToAlignment(sizeof(float) * a_elements_);
+  }
+
+  int64_t a_elements_;
+  float byte_scale_;
+  MatMulKernel product_;
 };
 
 // A chunk is some of the products, with one primitive for all of them.
@@ -495,8 +538,12 @@ std::unique_ptr<Kernel> MakeMatMulKernel(const MatMulShape& shape,
   if (shape.m == 0 || shape.k == 0 || shape.n == 0) {
     return std::make_unique<EmptyMatMulKernel>(shape, scales);
   }
-  return Made(
-      [&] { return std::make_unique<MatMulKernel>(shape, scales, cut); });
+  return Made([&]() -> std::unique_ptr<Kernel> {
+    if (shape.bytes && LanesOfTiles() == 0) {
+      return std::make_unique<ConvertingKernel>(shape, scales, cut);
+    }
+    return std::make_unique<MatMulKernel>(shape, scales, cut);
+  });
 }
 
 std::unique_ptr<Kernel> MakeBatchMatMulKernel(const MatMulShape& shape,

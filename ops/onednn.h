@@ -24,6 +24,9 @@ struct MatMulShape {
   bool transpose_a;
   bool transpose_b;
   bool in_bfloat16 = false;
+  // Whether a is uint8, and stands for byte_scale times itself, as float32.
+  bool bytes = false;
+  float byte_scale = 1;
 };
 
 // Whether both factors of a product, its first two inputs, are bfloat16.

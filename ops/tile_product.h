@@ -12,7 +12,7 @@
 
 namespace tape {
 
-// A band of a product, of float32: c = product op(a) op(b) + addend c. Each element
+// A band of a product of float32: c = product op(a) op(b) + addend c. Each element
 // is made by the same operations whatever the band and the processor (of those that
 // have such code): its terms in blocks of at most kMostTerms, each added up in order,
 // and the blocks in order.
@@ -28,23 +28,37 @@ class TileProduct {
   TileProduct(const onednn::MatMulShape& shape, int64_t rows, int64_t columns,
               int64_t width, onednn::Scales scales);
 
-  // For b as it is multiplied, if it is transposed.
+  // For what is copied before it is multiplied.
   size_t scratch_bytes() const;
 
-  // The first elements of the band's rows of op(a), of its columns of op(b), and of c.
-  void Run(const float* a, const float* b, float* c, std::byte* scratch) const;
+  // The first elements of the band's rows of op(a), float or uint8, of its columns of
+  // op(b), and of c.
+  void Run(const void* a, const float* b, float* c, std::byte* scratch) const;
 
  private:
   struct Panel {
     int64_t column;
-    // Of the tiles of most rows, and of those with one less, which come after them.
-    TileCode code, code_of_fewer;
+    std::vector<TileCode> code;  // By rows of the tile.
   };
+  // What tiles read of op(a): its first element, and TileArguments::a_step.
+  struct Part {
+    const float* a;
+    int64_t step;
+  };
+
+  // The rows of c before strip `strip`.
+  int64_t StripBegin(int64_t strip) const;
+  // A strip's rows and a block's terms of op(a).
+  Part PartOf(const void* a, int64_t strip, int64_t term, int64_t terms,
+              float* packed) const;
+  void RunStrip(const Part& part, TileArguments arguments, int64_t rows) const;
 
   onednn::MatMulShape shape_;
   int64_t rows_, columns_, width_;
   onednn::Scales scales_;
-  int64_t tiles_;  // Of a panel.
+  // Whether a strip's part of a is copied before it is multiplied.
+  bool packs_;
+  int64_t strips_, tile_rows_;  // A tile's at most.
   std::vector<Panel> panels_;
 };
 

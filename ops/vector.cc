@@ -312,6 +312,25 @@ void IntToFloat(const BlockArguments& block) {
   MapUnary<int32_t, float>(block, Floats(), f);
 }
 
+void ScaleBytes(const uint8_t* x, int64_t x_stride, int64_t rows,
+                int64_t columns, float scale, float* y, int64_t y_stride) {
+  const Floats d;
+  const hn::Rebind<uint8_t, Floats> d8;
+  const hn::Rebind<int32_t, Floats> d32;
+  const auto factor = hn::Set(d, scale);
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t i = 0; i < rows; ++i) {
+    const uint8_t* from = x + i * x_stride;
+    float* to = y + i * y_stride;
+    int64_t j = 0;
+    for (; j + lanes <= columns; j += lanes) {
+      const auto wide = hn::PromoteTo(d32, hn::LoadU(d8, from + j));
+      hn::StoreU(hn::Mul(hn::ConvertTo(d, wide), factor), d, to + j);
+    }
+    for (; j < columns; ++j) to[j] = static_cast<float>(from[j]) * scale;
+  }
+}
+
 // By hand: Highway's own conversion need not round to the nearest.
 void FloatToBFloat16(const BlockArguments& block) {
   const auto f = [](auto d, const float* in, uint16_t* y) HWY_ATTR {
@@ -346,6 +365,15 @@ void BFloat16ToFloat(const BlockArguments& block) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+namespace tape::vector {
+HWY_EXPORT(ScaleBytes);
+
+void ScaleBytes(const uint8_t* x, int64_t x_stride, int64_t rows,
+                int64_t columns, float scale, float* y, int64_t y_stride) {
+  HWY_DYNAMIC_DISPATCH(ScaleBytes)
+  (x, x_stride, rows, columns, scale, y, y_stride);
+}
+}  // namespace tape::vector
 namespace tape::vector::blocks {
 
 #define TAPE_EXPORT_BLOCK(name, lane) \

@@ -136,6 +136,10 @@ void LogSoftmaxSlopeColumns(const float* x, const float* g, int64_t length,
 // `columns` words each, and rows of x that are x_stride apart.
 void TransposeWords(const uint32_t* x, int64_t x_stride, int64_t rows,
                     int64_t columns, uint32_t* y, int64_t y_stride);
+// y[i, j] = scale x[i, j], `rows` of `columns` each, and rows of x and of y apart by
+// their strides.
+void ScaleBytes(const uint8_t* x, int64_t x_stride, int64_t rows,
+                int64_t columns, float scale, float* y, int64_t y_stride);
 // y = x - the mean of its row, in double, rounded once.
 void CenterRows(const float* x, int64_t rows, int64_t columns, float* y);
 // y = (x - mean) / sqrt(variance + epsilon) of its row, in double: rounded once,

@@ -112,6 +112,8 @@ constexpr Pass kPasses[] = {
     {"prune", Changes::kProgram, Scope::kWholeBatch, Rewrite<Prune>, Skip},
     {"lower_precision", Changes::kProgram, Scope::kWholeBatch,
      RunLowerPrecision, nullptr},
+    {"read_bytes", Changes::kProgram, Scope::kWholeBatch, Rewrite<ReadBytes>,
+     Skip},
     {"tile_batch", Changes::kProgram, Scope::kWholeBatch, RunTileBatch, Skip},
     {"fold_into_products", Changes::kProgram, Scope::kAll,
      Rewrite<FoldIntoProducts>, Skip},

@@ -26,6 +26,12 @@ Program Simplify(Program program);
 // Equal ops on equal inputs become one node.
 Program ShareCommonSubexpressions(Program program);
 
+// A product whose first factor is bytes, cast to float32 and perhaps multiplied by
+// a number, reads the bytes (Traits::of_bytes), if all that reads the factor can,
+// and its op says that it pays. So a batch of pixels is never written as floats.
+// read_bytes.cc.
+Program ReadBytes(Program program);
+
 // A product p of which nothing but alpha p + beta c is needed, for one other
 // node c of its shape, becomes the op that gives this in one go (Traits::fused_add).
 // So an update such as w - rate (X^T dZ + 2 lambda w) is made within the

@@ -185,6 +185,16 @@ struct LowPrecision {
   friend bool operator==(const LowPrecision&, const LowPrecision&) = default;
 };
 
+// How an op can read bytes instead of the float32 that they are made into.
+struct OfBytes {
+  // The op that has this one's output, bit for bit, where the first input is
+  // attributes.value times the uint8 that it reads in its place.
+  const OpDef* op;
+  // Whether that is faster, for the inputs' types and attributes of this op.
+  bool (*pays)(absl::Span<const TensorType> inputs,
+               const Attributes& attributes);
+};
+
 // How a sum over all elements is made of sums over pieces (kPieceElements).
 struct SumInPieces {
   // From x to the sums over its pieces, float64 [pieces]. Of Traits::piecewise.
@@ -228,6 +238,7 @@ struct Traits {
   // and this op's attributes, plus alpha and beta. Null: none.
   const OpDef* fused_add = nullptr;
   LowPrecision low_precision = {};
+  const OfBytes* of_bytes = nullptr;  // Null: it reads no bytes.
   // How the sum of the first input over all elements can be cut. Null: the op is
   // no sum over axes.
   const SumInPieces* in_pieces = nullptr;

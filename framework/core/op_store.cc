@@ -58,6 +58,7 @@ const OpDef& OpStore::Keep(const OpDef& op) {
   // Ops that it names only make it faster: those that may go are left out.
   if (!IsStatic(op.traits.fused_add)) copy.traits.fused_add = nullptr;
   if (!IsStatic(op.traits.low_precision.cast)) copy.traits.low_precision = {};
+  if (!IsStatic(op.traits.of_bytes)) copy.traits.of_bytes = nullptr;
   for (const OpDef& kept : copies_) {
     if (kept == copy) return kept;
   }

@@ -156,7 +156,8 @@ TEST(CompileErrorTest, NamesEveryMistakeAtOnce) {
       "Compile: expected a batch size of at least 0, found -3\n"
       "Compile: there is no pass \"nothing\" to leave out; known are "
       "fold_constants, simplify, share_common_subexpressions, prune, "
-      "tile_batch, fold_into_products, cut_sums, fuse, fuse_products, "
+      "read_bytes, tile_batch, fold_into_products, cut_sums, fuse, "
+      "fuse_products, "
       "fuse_sums, "
       "join_kernels, reuse_memory");
 }

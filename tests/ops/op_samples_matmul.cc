@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "ops/op_table.h"
 #include "ops/ops.h"
 #include "tests/bfloat16_testing.h"
 #include "tests/ops/op_samples_internal.h"
@@ -112,6 +113,65 @@ void AddMatMulRows(SampleTable* table) {
               .tolerance = {.absolute = 6 * kRounding}});
 }
 
+// What compiler/read_bytes.cc makes of products: declared by nobody else.
+void AddRowsOfBytes(SampleTable* table) {
+  for (const Transposes transposes :
+       {Transposes{}, Transposes{.lhs = true}, Transposes{.rhs = true},
+        Transposes{.lhs = true, .rhs = true}}) {
+    for (const auto& [size, m, k, n] :
+         {std::tuple("odd", 17, 19, 23), std::tuple("one_element", 1, 1, 1),
+          std::tuple("strips", 150, 21, 40), std::tuple("no_terms", 3, 0, 5),
+          std::tuple("batch", int{kBatch}, 4, 5),
+          std::tuple("chunks_of_rows", 331, 127, 120),
+          std::tuple("chunks_of_columns", 120, 127, 331)}) {
+      const SampleInput a =
+          Bytes(transposes.lhs ? Shape{k, m} : Shape{m, k}, 0, 50);
+      const SampleInput b = Whole(transposes.rhs ? Shape{n, k} : Shape{k, n});
+      const std::string name = absl::StrCat(
+          size, transposes.lhs ? "_lhs" : "", transposes.rhs ? "_rhs" : "",
+          transposes.lhs || transposes.rhs ? "_transposed" : "");
+      Attributes attributes;
+      attributes.value = -0.5;
+      attributes.alpha = 2;
+      attributes.beta = 0.25;
+      attributes.transpose_lhs = transposes.lhs;
+      attributes.transpose_rhs = transposes.rhs;
+      for (const bool adds : {false, true}) {
+        const char* const op = adds ? "MatMulAddOfBytes" : "MatMulOfBytes";
+        OpSample sample = {.op = op,
+                           .name = name,
+                           .inputs = {a, b},
+                           .build =
+                               [op, attributes](const SampleOperands& in) {
+                                 return Append(*FindOp(op), in.x, attributes,
+                                               in.loc);
+                               },
+                           .output = Float({m, n}),
+                           .differentiated = Differentiated::kRefused};
+        if (adds) sample.inputs.push_back(Whole({m, n}));
+        table->Add(sample);
+      }
+    }
+  }
+  const auto build = [](const char* op) -> BuildSample {
+    return [op](const SampleOperands& in) {
+      return Append(*FindOp(op), in.x, {}, in.loc);
+    };
+  };
+  table->AddError("MatMulOfBytes", "float32", {Float({2, 3}), Float({3, 4})},
+                  build("MatMulOfBytes"),
+                  "MatMulOfBytes: expected uint8, found [2,3] (lhs [2,3] is "
+                  "input \"x0\", x.cc:0; rhs [3,4] is input \"x1\", x.cc:1)");
+  table->AddError(
+      "MatMulAddOfBytes", "addend",
+      {TensorType{DType::kUint8, {2, 3}}, Float({3, 4}), Float({4})},
+      build("MatMulAddOfBytes"),
+      "MatMulAddOfBytes: expected an addend of the product's shape "
+      "[2,4], found [4] (lhs uint8[2,3] is input \"x0\", x.cc:0; "
+      "rhs [3,4] is input \"x1\", x.cc:1; addend [4] is input "
+      "\"x2\", x.cc:2)");
+}
+
 // Where the processor has no such products, Compile refuses them
 // (tests/compiler/machine_test.cc).
 void AddBFloat16Rows(SampleTable* table) {
@@ -212,6 +272,7 @@ void AddMatMulAddErrors(SampleTable* table) {
 
 void AddMatMulSamples(SampleTable* table) {
   AddMatMulRows(table);
+  AddRowsOfBytes(table);
   AddBFloat16Rows(table);
   AddMatMulErrors(table);
   AddMatMulAddErrors(table);
