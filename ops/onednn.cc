@@ -84,6 +84,9 @@ Bands CutIntoBands(const MatMulShape& shape) {
   // Of 2 MFLOP, 784 x 32 x 40, two threads take longer than one: each writes weights
   // that the other has read.
   constexpr double kFlopsOfTwo = 3e6;
+  // Numbers that are read and written: those of 1 x 784 x 256 are 200,000, which one
+  // core takes 10 µs to read.
+  constexpr int64_t kNumbersOfTwo = 100'000;
   // A core makes 240 of 1000 FLOPs a ns of a wide product, and 7 % fewer of a
   // band of 64 columns. So the larger the product, the larger also its bands:
   // 4 from 13 MFLOP, 8 from 51, 16 from 205, 32 from 819.
@@ -96,7 +99,9 @@ Bands CutIntoBands(const MatMulShape& shape) {
   bands.extent = bands.of_rows ? shape.m : shape.n;
   const double flops = 2.0 * shape.m * shape.k * shape.n;
   // A power of two, so that two, four or eight threads get equal shares.
-  int wanted = flops < kFlopsOfTwo ? 1 : 2;
+  const int64_t numbers =
+      shape.m * shape.k + shape.k * shape.n + shape.m * shape.n;
+  int wanted = flops < kFlopsOfTwo && numbers < kNumbersOfTwo ? 1 : 2;
   while (wanted < kMostChunks &&
          flops >= kFlopsOfOneSquared * (2 * wanted) * (2 * wanted) &&
          bands.extent >= kShortest * (2 * wanted)) {
@@ -288,6 +293,7 @@ class BandProduct {
   }
 
   size_t scratch_bytes() const { return scratch_bytes_; }
+  bool uses_stack_pointer() const { return !tiles_.has_value(); }
 
   // By the C interface: the C++ one makes a new list of arguments at each call.
   void Run(const std::byte* a, const std::byte* b, float* c,
@@ -360,6 +366,10 @@ class MatMulKernel : public Kernel {
     return {0, shape_.m, begin, length};
   }
 
+  bool uses_stack_pointer() const override {
+    return products_[0].uses_stack_pointer();  // As all of them do.
+  }
+
   size_t scratch_bytes() const override {
     size_t bytes = 0;
     for (const BandProduct& product : products_) {
@@ -415,6 +425,9 @@ class ConvertingKernel : public Kernel {
   int chunks() const override { return product_.chunks(); }
   double flops() const override { return product_.flops(); }
   Region region(int chunk) const override { return product_.region(chunk); }
+  bool uses_stack_pointer() const override {
+    return product_.uses_stack_pointer();
+  }
   size_t scratch_bytes() const override {
     return FloatBytes() + product_.scratch_bytes();
   }
@@ -465,6 +478,9 @@ class BatchMatMulKernel : public Kernel {
   double flops() const override {
     return 2.0 * shape_.m * shape_.k * shape_.n *
            static_cast<double>(factors_.size());
+  }
+  bool uses_stack_pointer() const override {
+    return products_[0].uses_stack_pointer();
   }
   size_t scratch_bytes() const override { return products_[0].scratch_bytes(); }
 

@@ -64,6 +64,9 @@ class Kernel {
   // Floating-point operations of all chunks, for profiles; 0 if the kernel does
   // not count them.
   virtual double flops() const { return 0; }
+  // Whether its code keeps data in the stack pointer, as oneDNN's does: then no
+  // signal handler may run meanwhile (uninterrupted.h).
+  virtual bool uses_stack_pointer() const { return false; }
   // What a chunk makes, of a kernel for KernelSpec::into_scratch.
   virtual Region region(int) const { return {}; }
   virtual void Run(int chunk, const KernelArguments& arguments) const = 0;

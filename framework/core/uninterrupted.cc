@@ -29,15 +29,17 @@ SignalMask SetSignalMask(SignalMask mask) {
   return before;
 }
 
-UninterruptedScope::UninterruptedScope() {
+UninterruptedScope::UninterruptedScope(bool blocks_signals)
+    : blocks_signals_(blocks_signals) {
   // First, lest a handler be cancelled between the two.
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state_);
+  if (!blocks_signals_) return;
   const SignalMask mask = BlockableSignals();
   syscall(SYS_rt_sigprocmask, SIG_BLOCK, &mask, &mask_, sizeof(mask));
 }
 
 UninterruptedScope::~UninterruptedScope() noexcept(false) {
-  SetSignalMask(mask_);
+  if (blocks_signals_) SetSignalMask(mask_);
   pthread_setcancelstate(cancel_state_, nullptr);
 }
 

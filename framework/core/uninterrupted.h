@@ -22,23 +22,26 @@ SignalMask UserChangeSignal();
 // Sets the mask of the calling thread, and returns the one before.
 SignalMask SetSignalMask(SignalMask mask);
 
-// While one lives, no signal handler runs on this thread, and the thread is not
-// cancelled: signals and cancellation wait until it ends. oneDNN's code keeps
-// data in the stack pointer, and the system would write a handler's frame
-// wherever that points. Whatever runs kernels does so within a scope, or on a
-// thread that blocks these signals for good.
+// While one lives, the thread is not cancelled, and no signal handler runs on it:
+// signals and cancellation wait until it ends. oneDNN's code keeps data in the
+// stack pointer, and the system would write a handler's frame wherever that
+// points. Whatever runs kernels does so within a scope, or on a thread that blocks
+// these signals for good.
 //
-// Scopes nest. Costs two system calls, some 0.5 µs.
+// Scopes nest. Blocking signals costs two system calls, some 0.5 µs.
 class UninterruptedScope {
  public:
-  UninterruptedScope();
+  // `blocks_signals`: false if no kernel within it uses the stack pointer
+  // (Kernel::uses_stack_pointer).
+  explicit UninterruptedScope(bool blocks_signals = true);
   // May be left by the unwinding of a cancelled thread.
   ~UninterruptedScope() noexcept(false);
   UninterruptedScope(const UninterruptedScope&) = delete;
   UninterruptedScope& operator=(const UninterruptedScope&) = delete;
 
  private:
-  SignalMask mask_;
+  const bool blocks_signals_;
+  SignalMask mask_ = 0;
   int cancel_state_;
 };
 

@@ -1,12 +1,11 @@
 // Variables (variables.h). Tested by tests/core/graph_test.cc.
 #include "framework/core/variables.h"
 
-#include <unistd.h>
-
 #include <cstring>
 #include <utility>
 
 #include "framework/core/check.h"
+#include "framework/core/process.h"
 
 namespace tape {
 
@@ -48,7 +47,7 @@ bool Variables::Assign(absl::Span<const NewValue> values) {
 }
 
 Variables::Run::Run(Variables& variables, bool writes)
-    : variables_(variables), process_(getpid()), writes_(writes) {
+    : variables_(variables), process_(ProcessId()), writes_(writes) {
   Runs runs = variables_.runs_.load();
   Runs with_this;
   do {

@@ -606,6 +606,9 @@ class ProductPassKernel : public Kernel {
   }
 
   int chunks() const override { return product_->chunks(); }
+  bool uses_stack_pointer() const override {
+    return product_->uses_stack_pointer();
+  }
   double flops() const override { return product_->flops() + pass_.flops(); }
   size_t scratch_bytes() const override {
     return region_bytes_ +

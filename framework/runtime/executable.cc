@@ -241,6 +241,8 @@ void Executable::AddCall(Call call) {
     call.meet_before = call.chunks > 1 || calls_.back().chunks > 1;
   }
   chunks_ = std::max(chunks_, call.chunks);
+  uses_stack_pointer_ =
+      uses_stack_pointer_ || call.kernel->uses_stack_pointer();
   if (call.chunks > 1) {
     scratch_bytes_ =
         std::max(scratch_bytes_, RoundUpToAlignment(call.scratch_bytes));

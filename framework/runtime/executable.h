@@ -62,6 +62,7 @@ class Executable {
   const std::vector<Call>& calls() const { return calls_; }
   const Variables& variables() const { return *variables_; }
   double flops() const;  // Of a run.
+  bool uses_stack_pointer() const { return uses_stack_pointer_; }
   // From now on, runs add to `profile`, which must outlive them; null: to none.
   void Record(Profile* profile, int threads);
 
@@ -123,6 +124,7 @@ class Executable {
   Buffer scratch_;
   size_t scratch_bytes_ = 0;  // A thread's, in calls of more than one chunk.
   int chunks_ = 1;            // Of the call with the most.
+  bool uses_stack_pointer_ = false;  // Of any kernel.
   // The first exception of a run, and the call whose kernel threw it.
   std::atomic<bool> has_failed_ = false;
   std::exception_ptr exception_;

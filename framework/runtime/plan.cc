@@ -285,7 +285,7 @@ absl::Status Plan::Impl::RunExclusively(absl::Span<const Feed> feeds, Loc loc) {
     return status;
   }
   last_ = *prepared;
-  const UninterruptedScope scope;
+  const UninterruptedScope scope(executable.uses_stack_pointer());
   return check_finite_ ? RunChecked(executable, needed_, ++runs_)
                        : executable.Run(team_, needed_);
 }

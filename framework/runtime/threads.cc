@@ -2,7 +2,6 @@
 #include "framework/runtime/threads.h"
 
 #include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -14,6 +13,7 @@
 
 #include "framework/core/check.h"
 #include "framework/core/control_groups.h"
+#include "framework/core/process.h"
 #include "framework/core/uninterrupted.h"
 
 namespace tape {
@@ -44,7 +44,7 @@ ThreadTeam::ThreadTeam(int threads)
 }
 
 void ThreadTeam::StartOthers() {
-  process_ = getpid();
+  process_ = ProcessId();
   others_.clear();
   for (std::atomic<uint32_t>* const number :
        {&job_, &within_job_.arrived, &within_job_.meetings,
@@ -62,7 +62,7 @@ void ThreadTeam::StartOthers() {
 }
 
 ThreadTeam::~ThreadTeam() {
-  if (process_ != getpid()) return;
+  if (process_ != ProcessId()) return;
   const UninterruptedScope scope;  // Lest the caller be cancelled halfway.
   call_ = nullptr;
   job_.fetch_add(1, std::memory_order_release);
@@ -71,7 +71,7 @@ ThreadTeam::~ThreadTeam() {
 }
 
 void ThreadTeam::Start(int members, Call call, const void* context) {
-  if (!others_.empty() && process_ != getpid()) StartOthers();
+  if (!others_.empty() && process_ != ProcessId()) StartOthers();
   running_ = std::min(members, size());
   if (running_ == 1) {
     call(context, 0);

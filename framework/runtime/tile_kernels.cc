@@ -103,6 +103,12 @@ class TileKernels::RunKernel : public Kernel {
            tiles_.tiled_->batch;
   }
 
+  bool uses_stack_pointer() const override {
+    const Lane& lane = *tiles_.lanes_[0];
+    return lane.tile->uses_stack_pointer() ||
+           (lane.last_tile.has_value() && lane.last_tile->uses_stack_pointer());
+  }
+
   void Run(int chunk, const KernelArguments& arguments) const override {
     Lane& lane = *tiles_.lanes_[chunk];
     lane.Clear();

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "framework/framework.h"
@@ -63,10 +64,11 @@ class TimerScope {
 // A small training whose steps are products for the most part.
 class Training {
  public:
-  explicit Training(int threads) {
+  // Of 300 units by oneDNN, of 40 by code of our own.
+  explicit Training(int threads, int64_t units = 300) : units_(units) {
     const Var x = graph_.Input("x", {kBatch, 784});
-    w_ = graph_.Parameter("w", {784, 256}, Glorot());
-    const Var v = graph_.Parameter("v", {256, 64}, Glorot());
+    w_ = graph_.Parameter("w", {784, units}, Glorot());
+    const Var v = graph_.Parameter("v", {units, 64}, Glorot());
     const Var loss = Mean(Square(MatMul(Tanh(MatMul(x, w_)), v) - 1));
     const Updates updates = Chain(Sgd({.learning_rate = 0.1}))
                                 .Apply({w_, v}, Gradients(loss, {w_, v}));
@@ -88,12 +90,13 @@ class Training {
   }
   // What the weights are after as many steps that nothing interrupts.
   std::vector<float> Expected() const {
-    Training other(1);
+    Training other(1, units_);
     while (other.steps_ < steps_) other.Step();
     return other.Weights();
   }
 
  private:
+  int64_t units_;
   Graph graph_;
   Var x_, w_;
   std::optional<Plan> plan_;
@@ -156,16 +159,17 @@ TEST(UninterruptedScopeTest, DisablesCancellation) {
 }
 
 TEST(PlanTest, TrainsToTheSameBitsUnderASignalEachMillisecond) {
-  for (const int threads : {1, 2}) {
+  for (const auto& [threads, units] :
+       {std::pair(1, 300), {2, 300}, {1, 40}, {2, 40}}) {
     for (const int signal : {SIGPROF, SIGALRM, SIGRTMAX}) {
-      Training training(threads);
+      Training training(threads, units);
       {
         const HandlerScope handler(signal);
         const TimerScope timer(signal);
         while (handled < 100) training.Step();
       }
       EXPECT_EQ(training.Weights(), training.Expected())
-          << threads << " threads, signal " << signal;
+          << threads << " threads, " << units << " units, signal " << signal;
     }
   }
 }
