@@ -151,14 +151,17 @@ struct TargetSetting {
 };
 inline constexpr TargetSetting kTargetSettings[] = {
     {"mnist", "0.97",
-     "hidden=128 batch=128 rate=0.008 warmup=40 decay=430 end_rate=0.0005 "
-     "evaluate_from=468 evaluate_every=117 max_steps=2000"},
+     "hidden=128 batch=128 rate=0.008 beta2=0.95 smoothing=0.1 scale=2 "
+     "warmup=37 decay=338 end_rate=0.0004 "
+     "evaluate_from=375 evaluate_every=47 max_steps=1125"},
     {"mnist", "0.98",
-     "hidden=256 batch=128 rate=0.005 warmup=100 decay=1800 end_rate=0.0001 "
-     "evaluate_from=1404 evaluate_every=117 max_steps=5000"},
+     "hidden=256 batch=128 rate=0.006 beta2=0.95 smoothing=0.1 scale=2 "
+     "warmup=98 decay=558 end_rate=0.00018 "
+     "evaluate_from=656 evaluate_every=47 max_steps=1968"},
     {"fashion", "0.89",
-     "hidden=256 batch=128 rate=0.005 warmup=100 decay=1800 end_rate=0.0001 "
-     "evaluate_from=1404 evaluate_every=117 max_steps=5000"},
+     "hidden=256,128 batch=256 rate=0.006 beta2=0.95 smoothing=0.05 scale=2 "
+     "shift=0.28 warmup=234 decay=937 end_rate=0.00012 "
+     "evaluate_from=1171 evaluate_every=58 max_steps=3513"},
 };
 
 inline AccuracyRun ParseAccuracyFlags(int argc, char** argv) {

@@ -24,7 +24,7 @@ namespace tape {
 namespace {
 
 constexpr int kClasses = 10;
-constexpr int64_t kPixels = 784;
+constexpr int64_t kPixels = 784, kTestImages = 10000;
 
 struct Network {
   Var images, labels, loss, correct;
@@ -65,11 +65,19 @@ Network Declare(const AccuracySetting& setting, Graph& graph) {
 int Main(const AccuracyRun& run) {
   LogTime(run, "main");
   const AccuracySetting& setting = run.setting;
-  // One thread reads while this one compiles.
-  absl::StatusOr<DataSplits> data = absl::UnknownError("not read");
+  const absl::StatusOr<FoundDataset> found = FindDataset(run.folder);
+  if (!found.ok()) return Fail(found.status());
+  if (found->form != DatasetForm::kIdx) {
+    return Fail(absl::InvalidArgumentError(
+        absl::StrCat("--folder: expected IDX files, found the form ",
+                     NameOf(found->form), " in ", run.folder)));
+  }
+  const std::vector<std::string>& paths = found->paths;
+  // One thread reads the training set while this one compiles.
+  absl::StatusOr<Dataset> samples = absl::UnknownError("not read");
   std::thread reader([&] {
-    data = ReadMnistFolder(run.folder);
-    LogTime(run, "read");
+    samples = ReadIdxDataset(paths[0], paths[1], kClasses);
+    LogTime(run, "read the training set");
   });
   Graph graph({.seed = run.seed});
   const Network network = Declare(setting, graph);
@@ -79,25 +87,31 @@ int Main(const AccuracyRun& run) {
                                                .batch_sizes = {setting.batch}});
   LogTime(run, "compiled training");
   absl::StatusOr<Plan> evaluate =
-      Compile(graph, {.fetch = {network.correct}, .threads = run.threads});
+      Compile(graph, {.fetch = {network.correct},
+                      .threads = run.threads,
+                      .batch_sizes = {kTestImages}});
   LogTime(run, "compiled evaluation");
+  const absl::StatusOr<Dataset> test =
+      ReadIdxDataset(paths[2], paths[3], kClasses);
+  LogTime(run, "read the test set");
   reader.join();
-  if (!data.ok()) return Fail(data.status());
+  if (!samples.ok()) return Fail(samples.status());
+  if (!test.ok()) return Fail(test.status());
   if (!train.ok()) return Fail(train.status());
   if (!evaluate.ok()) return Fail(evaluate.status());
-  Batches batches(data->train, {.batch_size = setting.batch,
-                                .last = LastBatch::kDrop,
-                                .seed = run.seed});
+  Batches batches(*samples, {.batch_size = setting.batch,
+                             .last = LastBatch::kDrop,
+                             .seed = run.seed});
   if (!batches.status().ok()) return Fail(batches.status());
   if (batches.batches_per_epoch() == 0) {
     return Fail(absl::InvalidArgumentError(
-        absl::StrCat("--setting: batch: expected at most ", data->train.size(),
+        absl::StrCat("--setting: batch: expected at most ", samples->size(),
                      " samples, found ", setting.batch)));
   }
   LogTime(run, "drew the order");
   int epoch = 0;
   return RunToAccuracy(
-      run, data->test.size(),
+      run, test->size(),
       [&](double) {
         std::optional<Batch> batch = batches.Next();
         if (!batch.has_value()) {
@@ -109,9 +123,8 @@ int Main(const AccuracyRun& run) {
         if (!status.ok()) std::exit(Fail(status));
       },
       [&] {
-        const absl::Status status =
-            evaluate->Run({{network.images, data->test.images},
-                           {network.labels, data->test.labels}});
+        const absl::Status status = evaluate->Run(
+            {{network.images, test->images}, {network.labels, test->labels}});
         if (!status.ok()) std::exit(Fail(status));
         return static_cast<int64_t>(evaluate->Scalar(network.correct));
       });
