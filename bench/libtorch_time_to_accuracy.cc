@@ -156,7 +156,8 @@ class NetworkByHand {
     Layer(at::Tensor weights, at::Tensor bias)
         : w(std::move(weights)), b(std::move(bias)) {}
     Parameter w, b;
-    at::Tensor y = at::empty({0}), dy = at::empty({0}), test_y = at::empty({0});
+    at::Tensor y = at::empty({0}), dy = at::empty({0}), dx = at::empty({0}),
+               test_y = at::empty({0});
   };
 
   void ToPixels(const at::Tensor& bytes, at::Tensor& pixels) const {
@@ -184,8 +185,9 @@ class NetworkByHand {
                  layer.dy);
       at::sum_out(layer.b.gradient, layer.dy, 0);
       if (i == 0) break;
-      at::mm_out(dx_, layer.dy, layer.w.value.t());
-      at::threshold_backward_out(layers_[i - 1].dy, dx_, layers_[i - 1].y, 0);
+      at::mm_out(layer.dx, layer.dy, layer.w.value.t());
+      at::threshold_backward_out(layers_[i - 1].dy, layer.dx, layers_[i - 1].y,
+                                 0);
     }
   }
 
@@ -196,7 +198,7 @@ class NetworkByHand {
   at::Tensor targets_, test_, x_;
   at::Tensor bytes_ = at::empty({0}, at::kByte),
              labels_ = at::empty({0}, at::kLong), target_ = at::empty({0}),
-             softmax_ = at::empty({0}), dx_ = at::empty({0});
+             softmax_ = at::empty({0});
 };
 
 int Main(const AccuracyRun& run) {
