@@ -161,6 +161,11 @@ std::unique_ptr<Kernel> MakeSumKernel(const KernelSpec& spec) {
       spec, {.product = spec.attributes.alpha, .addend = spec.attributes.beta});
 }
 
+bool ByRegions(const Attributes& attributes, absl::Span<const TensorType> x,
+               const TensorType&) {
+  return !onednn::IsCutByTerms(ShapeOf(x, attributes));
+}
+
 RowRole RolesOfProduct(const RowQuery& query) {
   const bool lhs = query.in_rows[0], rhs = query.in_rows[1];
   if (!query.attributes.transpose_lhs) {
@@ -214,6 +219,7 @@ constexpr OpDef kMatMulOfBytes = {
       return MakeProductKernel(spec, {});
     },
     .rows = RolesOfProduct,
+    .by_regions = ByRegions,
     .traits = {.regions = true, .fused_add = &kMatMulAddOfBytes},
 };
 
@@ -269,6 +275,7 @@ constexpr OpDef kMatMul = {
     .rows = RolesOfProduct,
     .simplify = SimplifyTransposed,
     .machine = onednn::CanMultiply,
+    .by_regions = ByRegions,
     .traits = {.regions = true,
                .fused_add = &kMatMulAdd,
                .low_precision = {.inputs = 2, .cast = &kCast},

@@ -97,7 +97,8 @@ const float* FloatsOf(const KernelArguments& arguments, int input) {
 // follows longer rows is cut better by itself.
 constexpr int64_t kRegionBytes = 64 * 1024;
 
-bool ByRegions(const Attributes& attributes, const TensorType& output) {
+bool ByRegions(const Attributes& attributes, absl::Span<const TensorType>,
+               const TensorType& output) {
   return RowLength(output.shape, attributes) * SizeOf(output.dtype) <=
          kRegionBytes;
 }

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <mutex>
 #include <new>
@@ -63,11 +64,11 @@ dnnl::memory::desc Matrix(Number number, int64_t rows, int64_t columns,
                             dnnl::memory::dims{row_step, column_step});
 }
 
-// A chunk is a band of rows or of columns of c, whichever are more.
+// A chunk is a band of rows or of columns of c, whichever are more, or of terms.
 struct Bands {
   static constexpr int64_t kUnit = 16;  // A cache line of float32.
 
-  bool of_rows;
+  enum class Of { kRows, kColumns, kTerms } of;
   int64_t extent;
   int count;
 
@@ -80,10 +81,10 @@ struct Bands {
   int64_t Length(int band) const { return Begin(band + 1) - Begin(band); }
 };
 
-Bands CutIntoBands(const MatMulShape& shape) {
-  // Of 2 MFLOP, 784 x 32 x 40, two threads take longer than one: each writes weights
-  // that the other has read.
-  constexpr double kFlopsOfTwo = 3e6;
+// Into how many bands, if there are `extent` to be cut.
+int CountBands(const MatMulShape& shape, int64_t extent) {
+  // What one core takes some 10 µs for: meeting another costs 1.
+  constexpr double kFlopsOfTwo = 1e6;
   // Numbers that are read and written: those of 1 x 784 x 256 are 200,000, which one
   // core takes 10 µs to read.
   constexpr int64_t kNumbersOfTwo = 100'000;
@@ -94,9 +95,6 @@ Bands CutIntoBands(const MatMulShape& shape) {
   // oneDNN lays out the other operand anew for each band: of 32 rows, a product
   // of 512 x 512 x 512 takes 1.23 times as long as of 128.
   constexpr int64_t kShortest = 96;
-  Bands bands;
-  bands.of_rows = shape.m >= shape.n;
-  bands.extent = bands.of_rows ? shape.m : shape.n;
   const double flops = 2.0 * shape.m * shape.k * shape.n;
   // A power of two, so that two, four or eight threads get equal shares.
   const int64_t numbers =
@@ -104,11 +102,23 @@ Bands CutIntoBands(const MatMulShape& shape) {
   int wanted = flops < kFlopsOfTwo && numbers < kNumbersOfTwo ? 1 : 2;
   while (wanted < kMostChunks &&
          flops >= kFlopsOfOneSquared * (2 * wanted) * (2 * wanted) &&
-         bands.extent >= kShortest * (2 * wanted)) {
+         extent >= kShortest * (2 * wanted)) {
     wanted *= 2;
   }
-  bands.count = static_cast<int>(std::min<int64_t>(
-      wanted, (bands.extent + Bands::kUnit - 1) / Bands::kUnit));
+  return static_cast<int>(
+      std::min<int64_t>(wanted, (extent + Bands::kUnit - 1) / Bands::kUnit));
+}
+
+Bands CutIntoBands(const MatMulShape& shape, bool may_cut_terms) {
+  Bands bands;
+  if (may_cut_terms && IsCutByTerms(shape)) {
+    bands = {Bands::Of::kTerms, shape.k, 0};
+  } else if (shape.m >= shape.n) {
+    bands = {Bands::Of::kRows, shape.m, 0};
+  } else {
+    bands = {Bands::Of::kColumns, shape.n, 0};
+  }
+  bands.count = CountBands(shape, bands.extent);
   return bands;
 }
 
@@ -241,8 +251,9 @@ class BandProduct {
     }
     NeedMemory(kPrimitiveBytes);
     const Number in = shape.in_bfloat16 ? Number::bf16 : Number::f32;
-    const auto a = shape.transpose_a ? Matrix(in, rows, shape.k, 1, shape.m)
-                                     : Matrix(in, rows, shape.k, shape.k, 1);
+    const int64_t a_step = shape.StepOfA();
+    const auto a = shape.transpose_a ? Matrix(in, rows, shape.k, 1, a_step)
+                                     : Matrix(in, rows, shape.k, a_step, 1);
     const auto b = shape.transpose_b ? Matrix(in, shape.k, columns, 1, shape.k)
                                      : Matrix(in, shape.k, columns, shape.n, 1);
     const auto c = Matrix(Number::f32, rows, columns, width, 1);
@@ -306,8 +317,7 @@ class BandProduct {
       Check(dnnl_sgemm(shape_.transpose_a ? 'T' : 'N',
                        shape_.transpose_b ? 'T' : 'N', rows_, columns_,
                        shape_.k, static_cast<float>(scales_.product),
-                       reinterpret_cast<const float*>(a),
-                       shape_.transpose_a ? shape_.m : shape_.k,
+                       reinterpret_cast<const float*>(a), shape_.StepOfA(),
                        reinterpret_cast<const float*>(b),
                        shape_.transpose_b ? shape_.k : shape_.n,
                        static_cast<float>(scales_.addend), c, width_));
@@ -345,15 +355,21 @@ class MatMulKernel : public Kernel {
       : shape_(shape),
         has_addend_(scales.addend != 0),
         into_scratch_(cut == Cut::kIntoScratch),
-        bands_(CutIntoBands(shape)) {
+        bands_(CutIntoBands(shape, cut == Cut::kIntoBands && !has_addend_)) {
     if (cut == Cut::kNone) bands_.count = 1;
     const OneThread one_thread;
     products_.reserve(bands_.count);
     for (int i = 0; i < bands_.count; ++i) {
       const Region band = region(i);
-      products_.emplace_back(shape, band.rows, band.columns,
+      MatMulShape of_band = shape;
+      if (OfTerms()) {
+        of_band.k = bands_.Length(i);
+        of_band.a_step = shape.StepOfA();
+      }
+      products_.emplace_back(of_band, band.rows, band.columns,
                              into_scratch_ ? band.columns : shape.n, scales);
     }
+    if (OfTerms()) parts_.resize((bands_.count - 1) * shape.m * shape.n);
   }
 
   bool has_addend() const { return has_addend_; }
@@ -362,8 +378,15 @@ class MatMulKernel : public Kernel {
 
   Region region(int chunk) const override {
     const int64_t begin = bands_.Begin(chunk), length = bands_.Length(chunk);
-    if (bands_.of_rows) return {begin, length, 0, shape_.n};
-    return {0, shape_.m, begin, length};
+    switch (bands_.of) {
+      case Bands::Of::kRows:
+        return {begin, length, 0, shape_.n};
+      case Bands::Of::kColumns:
+        return {0, shape_.m, begin, length};
+      case Bands::Of::kTerms:
+        break;
+    }
+    return {0, shape_.m, 0, shape_.n};
   }
 
   bool uses_stack_pointer() const override {
@@ -386,14 +409,39 @@ class MatMulKernel : public Kernel {
     if (has_addend_ && arguments.inputs[2] != c) CopyAddend(chunk, arguments);
     const Region band = region(chunk);
     const int64_t bytes = shape_.in_bfloat16 ? 2 : 4;  // Of an element.
-    a += (shape_.bytes ? 1 : bytes) * band.row *
-         (shape_.transpose_a ? 1 : shape_.k);
+    const int64_t a_bytes = shape_.bytes ? 1 : bytes;
+    if (OfTerms()) {
+      const int64_t term = bands_.Begin(chunk);
+      products_[chunk].Run(a + a_bytes * term, b + bytes * term * shape_.n,
+                           chunk == 0 ? c : Part(chunk), arguments.scratch);
+      AddParts(c);
+      return;
+    }
+    a += a_bytes * band.row * (shape_.transpose_a ? 1 : shape_.k);
     b += bytes * band.column * (shape_.transpose_b ? shape_.k : 1);
     if (!into_scratch_) c += band.row * shape_.n + band.column;
     products_[chunk].Run(a, b, c, arguments.scratch);
   }
 
  private:
+  bool OfTerms() const { return bands_.of == Bands::Of::kTerms; }
+
+  float* Part(int chunk) const {
+    return parts_.data() + (chunk - 1) * shape_.m * shape_.n;
+  }
+
+  // The last chunk to end adds up all of them, in order. (Tiles do not throw, so
+  // each chunk ends.)
+  void AddParts(float* c) const {
+    if (ended_.fetch_add(1, std::memory_order_acq_rel) + 1 < bands_.count) {
+      return;
+    }
+    ended_.store(0, std::memory_order_relaxed);
+    for (int i = 1; i < bands_.count; ++i) {
+      vector::AddTo(Part(i), shape_.m * shape_.n, c);
+    }
+  }
+
   // Into the chunk's band of c, where oneDNN wants it.
   void CopyAddend(int chunk, const KernelArguments& arguments) const {
     const auto* d = static_cast<const float*>(arguments.inputs[2]);
@@ -412,6 +460,9 @@ class MatMulKernel : public Kernel {
   // One for each chunk, because it holds the pointers it runs on: no chunk runs
   // twice at a time.
   mutable std::vector<BandProduct> products_;
+  // Of terms: what chunks but the first make, and how many have ended.
+  mutable std::vector<float> parts_;
+  mutable std::atomic<int> ended_ = 0;
 };
 
 // A product of bytes where there are no tiles to read them.
@@ -547,6 +598,15 @@ absl::Status CanMultiply(absl::Span<const TensorType> inputs) {
   return absl::FailedPreconditionError(
       "products of bfloat16 need a processor with the instructions "
       "AVX512_BF16, which this one lacks");
+}
+
+bool IsCutByTerms(const MatMulShape& shape) {
+  // Of few rows, so that parts are small beside the weights; and of weights whose
+  // gradient is cut by rows.
+  constexpr int64_t kTermsOfRow = 4;
+  return TileProduct::Suits(shape) && !shape.transpose_a &&
+         !shape.transpose_b && shape.k >= kTermsOfRow * shape.m &&
+         shape.k >= shape.n && CountBands(shape, shape.k) > 1;
 }
 
 std::unique_ptr<Kernel> MakeMatMulKernel(const MatMulShape& shape,

@@ -27,6 +27,10 @@ struct MatMulShape {
   // Whether a is uint8, and stands for byte_scale times itself, as float32.
   bool bytes = false;
   float byte_scale = 1;
+  // Elements from a row of a, as it is stored, to the next; 0: as many as it has.
+  int64_t a_step = 0;
+
+  int64_t StepOfA() const { return a_step != 0 ? a_step : transpose_a ? m : k; }
 };
 
 // Whether both factors of a product, its first two inputs, are bfloat16.
@@ -42,6 +46,12 @@ struct Scales {
   double product = 1;
   double addend = 0;
 };
+
+// Whether chunks are parts of the terms, whose products are added up at the end. So a
+// thread reads the rows of b, which are weights, that it will write when it makes a
+// band of their gradient, a^T dc, and weights do not move between processors. Chunks
+// are no bands of c then. By the shape alone.
+bool IsCutByTerms(const MatMulShape& shape);
 
 enum class Cut {
   kNone,       // One chunk, for one thread.

@@ -128,7 +128,7 @@ TileProduct::Part TileProduct::PartOf(const void* a, int64_t strip,
                                       int64_t term, int64_t terms,
                                       float* packed) const {
   const int64_t row = StripBegin(strip);
-  const int64_t width = shape_.transpose_a ? shape_.m : shape_.k;
+  const int64_t width = shape_.StepOfA();
   const int64_t at =
       shape_.transpose_a ? term * width + row : row * width + term;
   if (!packs_) return {static_cast<const float*>(a) + at, width * kFloatBytes};

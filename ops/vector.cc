@@ -331,6 +331,16 @@ void ScaleBytes(const uint8_t* x, int64_t x_stride, int64_t rows,
   }
 }
 
+void AddTo(const float* x, int64_t count, float* y) {
+  const Floats d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    hn::StoreU(hn::Add(hn::LoadU(d, y + i), hn::LoadU(d, x + i)), d, y + i);
+  }
+  for (; i < count; ++i) y[i] += x[i];
+}
+
 // By hand: Highway's own conversion need not round to the nearest.
 void FloatToBFloat16(const BlockArguments& block) {
   const auto f = [](auto d, const float* in, uint16_t* y) HWY_ATTR {
@@ -367,6 +377,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tape::vector {
 HWY_EXPORT(ScaleBytes);
+HWY_EXPORT(AddTo);
+
+void AddTo(const float* x, int64_t count, float* y) {
+  HWY_DYNAMIC_DISPATCH(AddTo)(x, count, y);
+}
 
 void ScaleBytes(const uint8_t* x, int64_t x_stride, int64_t rows,
                 int64_t columns, float scale, float* y, int64_t y_stride) {

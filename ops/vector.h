@@ -140,6 +140,8 @@ void TransposeWords(const uint32_t* x, int64_t x_stride, int64_t rows,
 // their strides.
 void ScaleBytes(const uint8_t* x, int64_t x_stride, int64_t rows,
                 int64_t columns, float scale, float* y, int64_t y_stride);
+// y[i] += x[i].
+void AddTo(const float* x, int64_t count, float* y);
 // y = x - the mean of its row, in double, rounded once.
 void CenterRows(const float* x, int64_t rows, int64_t columns, float* y);
 // y = (x - mean) / sqrt(variance + epsilon) of its row, in double: rounded once,

@@ -25,6 +25,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "framework/core/check.h"
@@ -206,9 +207,11 @@ std::vector<int> ProductsOf(const Program& program,
            std::max<int64_t>(1, node.type.shape[rank - 1]);
   };
   const auto has_regions = [&](const Node& node) {
-    return node.op->traits.regions && !node.op->traits.side_effects &&
-           (node.op->by_regions == nullptr ||
-            node.op->by_regions(node.attributes, node.type));
+    if (!node.op->traits.regions || node.op->traits.side_effects) return false;
+    if (node.op->by_regions == nullptr) return true;
+    absl::InlinedVector<TensorType, 3> types;
+    for (int input : node.inputs) types.push_back(program[input].type);
+    return node.op->by_regions(node.attributes, types, node.type);
   };
   // Whether a pass reads what the product does: it may want to write over it,
   // which it cannot while there are regions to be made of it.

@@ -122,9 +122,9 @@ using FeedRule = std::string (*)(const FeedQuery& query);
 // machine.
 using MachineRule = absl::Status (*)(absl::Span<const TensorType> inputs);
 
-// Whether an op with Traits::regions is worth having by regions for an output of
-// this type.
+// Whether an op with Traits::regions is worth having by regions for these types.
 using RegionRule = bool (*)(const Attributes& attributes,
+                            absl::Span<const TensorType> inputs,
                             const TensorType& output);
 
 struct OpDef;

@@ -16,6 +16,7 @@
 #include "framework/core/reference.h"
 #include "framework/core/tensor.h"
 #include "ops/ops.h"
+#include "ops/tile_code.h"
 
 namespace tape {
 namespace {
@@ -147,7 +148,7 @@ TEST(MatMulTest, MultipliesBandsOfRowsAndOfColumns) {
 // A pass takes a product's bands one by one, with operands of all shapes.
 TEST(MatMulTest, IsWorkedOnBandByBand) {
   for (const auto& [m, k, n] : {Sizes{331, 127, 120}, Sizes{120, 127, 331},
-                                Sizes{7, 5, 3}, Sizes{64, 784, 20}}) {
+                                Sizes{7, 5, 3}, Sizes{256, 784, 20}}) {
     Graph graph;
     const Var x = graph.Input("x", {m, k});
     const Var w = graph.Input("w", {k, n});
@@ -181,7 +182,30 @@ TEST(MatMulTest, IsWorkedOnBandByBand) {
 }
 
 TEST(MatMulTest, StaysWholeWhereItIsSmall) {
-  EXPECT_EQ(Multiply({64, 100, 100}, {}), 1);
+  EXPECT_EQ(Multiply({64, 70, 100}, {}), 1);
+}
+
+// Few rows times weights: each chunk has its own rows of the weights.
+TEST(MatMulTest, AddsUpChunksOfTermsInOrder) {
+  if (LanesOfTiles() == 0) GTEST_SKIP() << "no machine code for tiles here";
+  EXPECT_EQ(Multiply({16, 784, 40}, {}, 2), 2);
+  EXPECT_EQ(Multiply({1, 5000, 33}, {}, 1), 2);
+  EXPECT_EQ(Multiply({37, 1001, 201}, {}, 2), 4);
+  Graph graph;
+  const Var x = graph.Input("x", {64, 784}), w = graph.Input("w", {784, 96});
+  const Var y = Relu(MatMul(x, w) + 0.5);
+  const Tensor a = Random(x.shape(), 1), b = Random(w.shape(), 2);
+  std::vector<std::vector<float>> all;
+  for (int threads : {1, 2, 3}) {
+    auto plan = Compile(graph, {.fetch = {y}, .threads = threads});
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    for (int run = 0; run < 20; ++run) {
+      ASSERT_TRUE(plan->Run({{x, a}, {w, b}}).ok());
+      const auto values = plan->Value(y).values<float>();
+      all.emplace_back(values.begin(), values.end());
+      ASSERT_EQ(all.back(), all[0]) << threads << " threads, run " << run;
+    }
+  }
 }
 
 // What a primitive ran on must not stay behind in it. (Both operands here are
