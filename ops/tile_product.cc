@@ -33,13 +33,14 @@ constexpr int64_t kLine = 16, kPackedColumns = 4 * kLine,
 }  // namespace
 
 bool TileProduct::Suits(const onednn::MatMulShape& shape) {
-  if (LanesOfTiles() == 0 || shape.in_bfloat16 || shape.n == 1) return false;
+  if (LanesOfTiles() == 0 || shape.in_bfloat16) return false;
   // A larger b takes longer to transpose than is won.
   constexpr int64_t kMostTransposed = 4096;
   if (shape.transpose_b) return shape.k * shape.n <= kMostTransposed;
   // As many vectors of AVX-512, or of AVX2, as are faster than oneDNN's products.
   if (LanesOfTiles() == 16) return shape.n <= 256;
-  return shape.n <= 48 && !(shape.transpose_a && shape.k >= 256);
+  return shape.n > 1 && shape.n <= 48 &&
+         !(shape.transpose_a && shape.k >= 256);
 }
 
 TileProduct::TileProduct(const onednn::MatMulShape& shape, int64_t rows,

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
+#include <future>
 #include <limits>
 #include <system_error>
 #include <utility>
@@ -175,9 +176,13 @@ absl::Status WriteSplit(const Dataset& dataset, DatasetForm form,
 absl::StatusOr<DataSplits> ReadFound(
     const std::string& folder, const absl::StatusOr<FoundDataset>& found) {
   if (!found.ok()) return found.status();
+  // At the same time, where there is a thread to be had; else afterwards.
+  std::future<absl::StatusOr<Dataset>> later =
+      std::async(std::launch::async | std::launch::deferred,
+                 [&found] { return ReadSplit(*found, Split::kTest); });
   absl::StatusOr<Dataset> train = ReadSplit(*found, Split::kTrain);
   if (!train.ok()) return train.status();
-  absl::StatusOr<Dataset> test = ReadSplit(*found, Split::kTest);
+  absl::StatusOr<Dataset> test = later.get();
   if (!test.ok()) return test.status();
   if (train->pixels() != test->pixels()) {
     return WrongData(folder, "train and test images of one size",
