@@ -1,5 +1,5 @@
-// Matrix products on oneDNN (onednn.h): from shapes to a kernel that holds
-// prepared primitives.
+// Matrix products (onednn.h): from shapes to a kernel of prepared products, by tiles
+// (tile_product.h) or by oneDNN.
 //
 // oneDNN would split each product over its own OpenMP threads. Here the plan
 // owns the threads (runtime/threads.h), so each primitive is made and run for

@@ -39,8 +39,7 @@ bool TileProduct::Suits(const onednn::MatMulShape& shape) {
   if (shape.transpose_b) return shape.k * shape.n <= kMostTransposed;
   // As many vectors of AVX-512, or of AVX2, as are faster than oneDNN's products.
   if (LanesOfTiles() == 16) return shape.n <= 256;
-  return shape.n > 1 && shape.n <= 48 &&
-         !(shape.transpose_a && shape.k >= 256);
+  return shape.n > 1 && shape.n <= 48 && !(shape.transpose_a && shape.k >= 256);
 }
 
 TileProduct::TileProduct(const onednn::MatMulShape& shape, int64_t rows,

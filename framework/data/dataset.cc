@@ -39,9 +39,9 @@ absl::Status WrongByte(absl::string_view path, int64_t offset,
   return WrongData(absl::StrCat(path, ": byte ", offset), expected, found);
 }
 
-// ReadIdx, of a file that must have `rank` dimensions.
-absl::StatusOr<IdxArray> ReadIdxOfRank(const std::string& path, int rank) {
-  absl::StatusOr<IdxArray> array = ReadIdx(path);
+// ReadIdxFile, of a file that must have `rank` dimensions.
+absl::StatusOr<IdxFile> ReadIdxOfRank(const std::string& path, int rank) {
+  absl::StatusOr<IdxFile> array = ReadIdxFile(path);
   if (!array.ok() || array->shape.rank() == rank) return array;
   const auto magic = [](int rank) {
     return absl::StrCat(
@@ -230,7 +230,7 @@ absl::Status CheckGreyLevels(const Dataset& dataset) {
 
 absl::StatusOr<Tensor> ReadIdxImages(const std::string& path,
                                      int64_t* rows) try {
-  const absl::StatusOr<IdxArray> images = ReadIdxOfRank(path, 3);
+  const absl::StatusOr<IdxFile> images = ReadIdxOfRank(path, 3);
   if (!images.ok()) return images.status();
   const Shape& shape = images->shape;
   if (shape.elements() == 0) {
@@ -238,7 +238,10 @@ absl::StatusOr<Tensor> ReadIdxImages(const std::string& path,
                      "at least 1 image of at least 1 pixel", shape.ToString());
   }
   if (rows != nullptr) *rows = shape[1];
-  return Tensor({shape[0], shape[1] * shape[2]}, images->values);
+  Tensor pixels(TensorType{DType::kUint8, {shape[0], shape[1] * shape[2]}});
+  std::copy(images->values.begin(), images->values.end(),
+            pixels.values<uint8_t>().begin());
+  return pixels;
 } catch (...) {
   return CaughtStatus(path);
 }
@@ -250,7 +253,7 @@ absl::StatusOr<Dataset> ReadIdxDataset(const std::string& images_path,
   int64_t rows = 0;
   absl::StatusOr<Tensor> images = ReadIdxImages(images_path, &rows);
   if (!images.ok()) return images.status();
-  const absl::StatusOr<IdxArray> labels = ReadIdxOfRank(labels_path, 1);
+  const absl::StatusOr<IdxFile> labels = ReadIdxOfRank(labels_path, 1);
   if (!labels.ok()) return labels.status();
 
   const int64_t count = images->shape()[0];

@@ -18,7 +18,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "framework/core/memory.h"
-#include "framework/io/files.h"
 #include "framework/io/stored_array.h"
 
 namespace tape {
@@ -72,7 +71,8 @@ enum class Accepted { kUnsignedBytes, kAll };
 struct Elements {
   StoredType type;
   Shape shape;
-  std::vector<uint8_t> bytes;  // Big-endian.
+  absl::Span<const uint8_t> bytes;  // Big-endian.
+  std::vector<uint8_t> unpacked;  // What they are, unless they lie in the file.
 };
 
 // The IDX content of a file from beginning to end.
@@ -84,6 +84,8 @@ class Content {
   virtual absl::StatusOr<size_t> Read(absl::Span<uint8_t> to) = 0;
   // How many more bytes there surely are.
   virtual size_t available() const { return 0; }
+  // The next bytes where they lie, or none if they lie nowhere yet.
+  virtual absl::Span<const uint8_t> Take(size_t) { return {}; }
 };
 
 class PlainContent : public Content {
@@ -97,6 +99,12 @@ class PlainContent : public Content {
     return count;
   }
   size_t available() const override { return rest_.size(); }
+  absl::Span<const uint8_t> Take(size_t count) override {
+    if (count > rest_.size()) return {};
+    const auto* const bytes = reinterpret_cast<const uint8_t*>(rest_.data());
+    rest_.remove_prefix(count);
+    return {bytes, count};
+  }
 
  private:
   absl::string_view rest_;
@@ -182,11 +190,14 @@ class Parser {
     if (!rank.ok()) return rank.status();
     absl::StatusOr<Shape> shape = ReadShape(*rank);
     if (!shape.ok()) return shape.status();
-    absl::StatusOr<std::vector<uint8_t>> bytes = ReadBytes(*shape);
-    if (!bytes.ok()) return bytes.status();
-    absl::Status end = ReadEnd(*shape);
+    Elements elements;
+    elements.type = type_;
+    elements.shape = *std::move(shape);
+    absl::Status status = ReadBytes(elements);
+    if (!status.ok()) return status;
+    absl::Status end = ReadEnd(elements.shape);
     if (!end.ok()) return end;
-    return Elements{type_, *std::move(shape), *std::move(bytes)};
+    return elements;
   }
 
  private:
@@ -251,10 +262,16 @@ class Parser {
     return shape;
   }
 
-  absl::StatusOr<std::vector<uint8_t>> ReadBytes(const Shape& shape) {
+  absl::Status ReadBytes(Elements& elements) {
+    const Shape& shape = elements.shape;
     size_t claimed = SizeOf(type_);  // Exactly: ReadShape has looked.
     for (const int64_t dim : shape.dims()) claimed *= dim;
-    std::vector<uint8_t> values;
+    elements.bytes = content_.Take(claimed);
+    if (elements.bytes.size() == claimed) {
+      offset_ += claimed;
+      return CheckMemory(path_, claimed);  // A tensor becomes a copy of them.
+    }
+    std::vector<uint8_t>& values = elements.unpacked;
     // Grows as elements arrive, or as far as they surely will, since what the
     // header claims may be false; and is reserved first, since resize() alone
     // may take twice as much.
@@ -279,8 +296,9 @@ class Parser {
             absl::StrCat(arrived + *count));
       }
     }
+    elements.bytes = values;
     offset_ += claimed;
-    return values;
+    return absl::OkStatus();
   }
 
   absl::Status ReadEnd(const Shape& shape) {
@@ -326,7 +344,10 @@ absl::StatusOr<IdxArray> ParseIdx(absl::string_view bytes,
   absl::StatusOr<Elements> elements =
       ParseElements(bytes, path, Accepted::kUnsignedBytes);
   if (!elements.ok()) return elements.status();
-  return IdxArray{std::move(elements->shape), std::move(elements->bytes)};
+  if (elements->unpacked.empty()) {
+    elements->unpacked.assign(elements->bytes.begin(), elements->bytes.end());
+  }
+  return IdxArray{std::move(elements->shape), std::move(elements->unpacked)};
 }
 
 absl::StatusOr<Tensor> ParseIdxTensor(absl::string_view bytes,
@@ -334,16 +355,23 @@ absl::StatusOr<Tensor> ParseIdxTensor(absl::string_view bytes,
   absl::StatusOr<Elements> elements =
       ParseElements(bytes, path, Accepted::kAll);
   if (!elements.ok()) return elements.status();
-  std::vector<uint8_t>& values = elements->bytes;
   const size_t size = SizeOf(elements->type);
-  for (size_t at = 0; at < values.size(); at += size) {
-    std::reverse(values.begin() + at, values.begin() + at + size);
+  std::vector<uint8_t>& reversed = elements->unpacked;
+  if (size > 1) {
+    if (reversed.empty()) {
+      reversed.assign(elements->bytes.begin(), elements->bytes.end());
+    }
+    for (size_t at = 0; at < reversed.size(); at += size) {
+      std::reverse(reversed.begin() + at, reversed.begin() + at + size);
+    }
+    elements->bytes = reversed;
   }
   const StoredArray array = {
       .name = "elements",
       .type = elements->type,
       .shape = elements->shape,
-      .bytes = {reinterpret_cast<const char*>(values.data()), values.size()}};
+      .bytes = {reinterpret_cast<const char*>(elements->bytes.data()),
+                elements->bytes.size()}};
   absl::StatusOr<Tensor> tensor = ToTensor(array, dtype);
   if (tensor.ok()) return tensor;
   return absl::Status(tensor.status().code(),
@@ -354,6 +382,16 @@ absl::StatusOr<IdxArray> ReadIdx(const std::string& path) {
   const absl::StatusOr<FileBytes> bytes = ReadWholeFile(path, "an IDX file");
   if (!bytes.ok()) return bytes.status();
   return ParseIdx(bytes->view(), path);
+}
+
+absl::StatusOr<IdxFile> ReadIdxFile(const std::string& path) {
+  absl::StatusOr<FileBytes> file = ReadWholeFile(path, "an IDX file");
+  if (!file.ok()) return file.status();
+  absl::StatusOr<Elements> elements =
+      ParseElements(file->view(), path, Accepted::kUnsignedBytes);
+  if (!elements.ok()) return elements.status();
+  return IdxFile{std::move(elements->shape), elements->bytes, *std::move(file),
+                 std::move(elements->unpacked)};
 }
 
 absl::StatusOr<Tensor> ReadIdxTensor(const std::string& path, DType dtype) {

@@ -25,6 +25,7 @@
 #include "absl/types/span.h"
 #include "framework/core/tensor.h"
 #include "framework/core/tensor_type.h"
+#include "framework/io/files.h"
 
 namespace tape {
 
@@ -38,6 +39,16 @@ struct IdxArray {
 // kInvalidArgument if it is no regular file or ParseIdx refuses its content,
 // otherwise what the system said.
 absl::StatusOr<IdxArray> ReadIdx(const std::string& path);
+
+// The same without a copy of what is not compressed: the values are a part of the
+// file's bytes, or of what was unpacked.
+struct IdxFile {
+  Shape shape;
+  absl::Span<const uint8_t> values;
+  FileBytes file;
+  std::vector<uint8_t> unpacked;
+};
+absl::StatusOr<IdxFile> ReadIdxFile(const std::string& path);
 
 // The same of a file's `bytes`; `path` only names them in errors. Every error
 // is kInvalidArgument. Whatever the header claims, memory stays within three

@@ -63,7 +63,7 @@ TEST_F(ReadBytesTest, LeavesFloatsThatAreNeeded) {
   }
 }
 
-// A step of training on 200 rows of bytes, or on 4000 in tiles.
+// A step of training on so many rows of bytes; 20,000 are cut into tiles.
 std::vector<float> Trained(int64_t rows, bool reads_bytes, int threads) {
   Graph graph;
   const Var x = graph.Input("x", {kBatch, 70}, DType::kUint8);
@@ -89,6 +89,7 @@ std::vector<float> Trained(int64_t rows, bool reads_bytes, int threads) {
   }
   if (reads_bytes) {
     EXPECT_TRUE(absl::StrContains(plan->Dump(), "OfBytes"));
+    EXPECT_EQ(absl::StrContains(plan->Dump(), " tiles of "), rows > 10'000);
   }
   std::vector<float> numbers = {plan->Scalar(loss)};
   const auto weights = plan->Value(w).values<float>();

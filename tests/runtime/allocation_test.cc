@@ -23,6 +23,7 @@
 #include "framework/compiler/compile.h"
 #include "framework/core/gradients.h"
 #include "ops/ops.h"
+#include "ops/tile_code.h"
 #include "tests/bfloat16_testing.h"
 
 namespace {
@@ -164,13 +165,14 @@ TEST(AllocationTest, CountsEveryWayToAllocate) {
 // A net of some depth, its loss and its momentum, with every kind of step: cut
 // into chunks or not, in place, copied.
 struct Training {
-  explicit Training(int threads, Precision precision = Precision::kFloat32) {
+  explicit Training(int threads, Precision precision = Precision::kFloat32,
+                    int64_t units = 200) {
     Var h = x;
     for (int layer = 0; layer < 2; ++layer) {
       const int64_t inputs = h.shape()[1];
       const std::string name = absl::StrCat(layer);
-      const Var w = graph.Parameter("w" + name, {inputs, 200}, He());
-      const Var b = graph.Parameter("b" + name, {200}, Zeros());
+      const Var w = graph.Parameter("w" + name, {inputs, units}, He());
+      const Var b = graph.Parameter("b" + name, {units}, Zeros());
       h = Relu(MatMul(h, w) + b);
     }
     const Var loss = Mean(SoftmaxCrossEntropy(h, label));
@@ -234,6 +236,22 @@ TEST(AllocationTest, AStepAllocatesNothingAndOneDnnAlwaysAsMuch) {
       EXPECT_EQ(AllocationsOf([&] { training.Step(images, labels); }), 0)
           << threads << " threads, step " << step;
       EXPECT_EQ(onednns - before, of_a_step);
+    }
+  }
+}
+
+// Where all products are made by code of our own.
+TEST(AllocationTest, AStepWithoutOneDnnAllocatesNothingAtAll) {
+  if (LanesOfTiles() == 0) GTEST_SKIP() << "no machine code for tiles here";
+  const Tensor images(TensorType{DType::kFloat32, {128, 300}});
+  const Tensor labels(TensorType{DType::kInt32, {128}});
+  for (const int threads : {1, 2}) {
+    Training training(threads, Precision::kFloat32, /*units=*/40);
+    training.Step(images, labels);
+    for (int step = 0; step < 100; ++step) {
+      const int64_t before = ours + onednns;
+      training.Step(images, labels);
+      ASSERT_EQ(ours + onednns, before) << threads << " threads, step " << step;
     }
   }
 }
