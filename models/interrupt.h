@@ -15,7 +15,7 @@ namespace tape {
 // the scope begins stays so.
 //
 // A thread of its own waits for the signals, which are blocked elsewhere: so
-// they are seen within a long run of a plan too, during which no handler could
+// they are seen within a long run of a plan too, during which a handler may not
 // run (core/uninterrupted.h), and interrupt no call of the system. If there is
 // no such thread to be had, signals do what they always do.
 class InterruptScope {

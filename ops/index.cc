@@ -16,7 +16,7 @@
 namespace tape {
 namespace {
 
-class OneHotKernel : public Kernel {
+class OneHotKernel : public PlainKernel {
  public:
   OneHotKernel(int64_t count, int64_t depth) : count_(count), depth_(depth) {}
   void Run(int, const KernelArguments& arguments) const override {

@@ -57,7 +57,7 @@ struct Piece {
 // Runs f(attributes, arguments, piece) on all lines, in pieces. What has one
 // element a line has it at `line`.
 template <auto f>
-class LinesKernel : public Kernel {
+class LinesKernel : public PlainKernel {
  public:
   LinesKernel(const KernelSpec& spec, const Shape& shape)
       : attributes_(spec.attributes),

@@ -105,7 +105,7 @@ bool ByRegions(const Attributes& attributes, absl::Span<const TensorType>,
 
 // Of NormaliseRows, and of LayerNorm, which has scale and shift as well. Its
 // chunks, ranges of rows, can be regions.
-class NormaliseRowsKernel : public Kernel {
+class NormaliseRowsKernel : public PlainKernel {
  public:
   explicit NormaliseRowsKernel(const KernelSpec& spec)
       : epsilon_(spec.attributes.value),

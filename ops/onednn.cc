@@ -83,10 +83,10 @@ struct Bands {
 
 // Into how many bands, if there are `extent` to be cut.
 int CountBands(const MatMulShape& shape, int64_t extent) {
-  // What one core takes some 10 µs for: meeting another costs 1.
+  // These take one core 5 to 10 µs; that two meet costs 1.
   constexpr double kFlopsOfTwo = 1e6;
-  // Numbers that are read and written: those of 1 x 784 x 256 are 200,000, which one
-  // core takes 10 µs to read.
+  // So does it to read and write so many numbers, of a product of few FLOPs: half of
+  // the weights of 1 x 784 x 256.
   constexpr int64_t kNumbersOfTwo = 100'000;
   // A core makes 240 of 1000 FLOPs a ns of a wide product, and 7 % fewer of a
   // band of 64 columns. So the larger the product, the larger also its bands:
@@ -226,7 +226,8 @@ bool MayCallGemm([[maybe_unused]] const MatMulShape& shape,
 #endif
 }
 
-// A prepared product of a band: the primitive, and what it is called with.
+// A prepared product of a band: by tiles, by oneDNN's GEMM, or the primitive and what
+// it is called with.
 class BandProduct {
  public:
   // `width`: of the matrix that the band is written to.
@@ -559,7 +560,7 @@ class BatchMatMulKernel : public Kernel {
 };
 
 // A product over no terms, or of no elements: oneDNN refuses the shapes.
-class EmptyMatMulKernel : public Kernel {
+class EmptyMatMulKernel : public PlainKernel {
  public:
   EmptyMatMulKernel(const MatMulShape& shape, Scales scales)
       : shape_(shape),

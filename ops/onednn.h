@@ -50,12 +50,12 @@ struct Scales {
 // Whether chunks are parts of the terms, whose products are added up at the end. So a
 // thread reads the rows of b, which are weights, that it will write when it makes a
 // band of their gradient, a^T dc, and weights do not move between processors. Chunks
-// are no bands of c then. By the shape alone.
+// are no bands of c then. By the shape, and by what vectors the processor has.
 bool IsCutByTerms(const MatMulShape& shape);
 
 enum class Cut {
   kNone,       // One chunk, for one thread.
-  kIntoBands,  // Chunks of rows or columns of c, by the shape alone.
+  kIntoBands,  // Chunks of rows or columns of c, or of terms.
   kIntoScratch,  // The same, each put where c starts, as KernelSpec::into_scratch says.
 };
 

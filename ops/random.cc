@@ -40,7 +40,7 @@ void DrawUniforms(const Attributes& attributes, int32_t step, int64_t begin,
 }
 
 template <auto draw>
-class RandomKernel : public Kernel {
+class RandomKernel : public PlainKernel {
  public:
   explicit RandomKernel(const KernelSpec& spec)
       : attributes_(spec.attributes), elements_(spec.output.shape.elements()) {}

@@ -24,7 +24,7 @@ inline int RangesChunks(int64_t units, int64_t bytes) {
 // Runs f(arguments, begin, end) on ranges of `units` units, which are cut into
 // chunks by how many bytes all of them move, with so many bytes of scratch.
 template <typename F>
-class RangesKernel : public Kernel {
+class RangesKernel : public PlainKernel {
  public:
   RangesKernel(int64_t units, int64_t bytes, F f, size_t scratch_bytes)
       : units_(units),

@@ -22,7 +22,7 @@
 namespace tape {
 namespace {
 
-class ElementCountKernel : public Kernel {
+class ElementCountKernel : public PlainKernel {
  public:
   explicit ElementCountKernel(int64_t count)
       : count_(static_cast<float>(count)) {}

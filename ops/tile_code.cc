@@ -5,13 +5,10 @@
 #define TAPE_HAS_TILE_CODE 1
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
-#include <map>
-#include <mutex>
-#include <optional>
 #include <stdexcept>
 #include <utility>
-#include <vector>
 
 #include "absl/types/span.h"
 #include "framework/core/executable_memory.h"
@@ -27,7 +24,8 @@ namespace {
 using Xbyak::Xmm;
 
 constexpr int kWideLanes = 16, kNarrowLanes = 8;  // Of AVX-512 and AVX2.
-constexpr size_t kMostCodeBytes = 1 << 14;
+constexpr int kMostColumns = 15 * kWideLanes;     // Of one row.
+constexpr size_t kMostCodeBytes = 1 << 12;        // The longest is 2342.
 
 class TileMaker : public Xbyak::CodeGenerator {
  public:
@@ -105,7 +103,8 @@ class TileMaker : public Xbyak::CodeGenerator {
   }
   Xmm Sum(int row, int v) const { return Lane(v, row * vectors_ + v); }
   Xmm OfB(int v) const { return Lane(v, rows_ * vectors_ + v); }
-  // Those after b's; once all terms are added, those after the sums.
+  // Registers after the sums: b's, and one more for an element of a. Once all terms
+  // are added, they are free.
   Xmm Free(int index) const { return Vector(rows_ * vectors_ + index); }
 
   // ---- Terms ----
@@ -232,7 +231,7 @@ class TileMaker : public Xbyak::CodeGenerator {
 }  // namespace
 
 int LanesOfTiles() {
-  // The best that Highway would use, so that who limits that limits this.
+  // The best that Highway would use: a program that limits Highway limits tiles too.
   static const int lanes = [] {
     const int64_t targets = hwy::SupportedTargets();
     return (targets & HWY_AVX3) != 0   ? kWideLanes
@@ -251,23 +250,29 @@ int MostRowsOfTile(int vectors) {
 }
 
 TileCode TileCodeFor(const TileShape& shape) {
-  static std::mutex mutex;
-  static auto* const made = new std::map<TileShape, ExecutableMemory>;
-  const std::lock_guard<std::mutex> lock(mutex);
-  auto found = made->find(shape);
-  if (found == made->end()) {
-    std::vector<uint8_t> buffer(kMostCodeBytes);
-    const TileMaker maker(shape, absl::MakeSpan(buffer));
-    std::optional<ExecutableMemory> memory = ExecutableMemory::Make(
-        absl::MakeConstSpan(buffer).subspan(0, maker.getSize()));
-    if (!memory.has_value()) {
-      throw std::runtime_error(
-          "the system gives no memory that can be executed, which the code of "
-          "matrix products needs");
-    }
-    found = made->emplace(shape, *std::move(memory)).first;
+  // Without a lock, which another thread could hold while this one forks.
+  static std::atomic<TileCode> all[2][TileMaker::kMostRows + 1]
+                                  [kMostColumns + 1];
+  std::atomic<TileCode>& known =
+      all[shape.transposed ? 1 : 0][shape.rows][shape.columns];
+  TileCode code = known.load(std::memory_order_acquire);
+  if (code != nullptr) return code;
+  alignas(64) std::array<uint8_t, kMostCodeBytes> buffer;
+  const TileMaker maker(shape, absl::MakeSpan(buffer));
+  auto memory = ExecutableMemory::Make(
+      absl::MakeConstSpan(buffer).subspan(0, maker.getSize()));
+  if (!memory.has_value()) {
+    throw std::runtime_error(
+        "the system gives no memory that can be executed, which the code of "
+        "matrix products needs");
   }
-  return reinterpret_cast<TileCode>(found->second.data());
+  const auto made = reinterpret_cast<TileCode>(memory->data());
+  // Another thread may have been faster: then its code is taken.
+  if (!known.compare_exchange_strong(code, made, std::memory_order_acq_rel)) {
+    return code;
+  }
+  new ExecutableMemory(*std::move(memory));  // Kept as long as the process.
+  return made;
 }
 
 #else

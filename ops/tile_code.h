@@ -4,6 +4,7 @@
 #ifndef TAPE_OPS_TILE_CODE_H_
 #define TAPE_OPS_TILE_CODE_H_
 
+#include <compare>
 #include <cstdint>
 
 namespace tape {

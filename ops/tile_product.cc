@@ -34,7 +34,7 @@ constexpr int64_t kLine = 16, kPackedColumns = 4 * kLine,
 
 bool TileProduct::Suits(const onednn::MatMulShape& shape) {
   if (LanesOfTiles() == 0 || shape.in_bfloat16) return false;
-  // A larger b takes longer to transpose than is won.
+  // Transposing a larger b takes longer than tiles save.
   constexpr int64_t kMostTransposed = 4096;
   if (shape.transpose_b) return shape.k * shape.n <= kMostTransposed;
   // As many vectors of AVX-512, or of AVX2, as are faster than oneDNN's products.
@@ -49,14 +49,13 @@ TileProduct::TileProduct(const onednn::MatMulShape& shape, int64_t rows,
       columns_(columns),
       width_(width),
       scales_(scales) {
-  packs_ = shape.bytes;
   // Panels of about as many vectors each.
   const int64_t vectors = CeilingOf(columns, LanesOfTiles());
   const int64_t panels = CeilingOf(vectors, MostVectors(rows));
   tile_rows_ = MostRowsOfTile(static_cast<int>(CeilingOf(vectors, panels)));
-  strips_ = !packs_ ? 1
-                    : CeilingOf(rows, shape.transpose_a ? kPackedColumns
-                                                        : tile_rows_);
+  strips_ = !shape.bytes ? 1
+                         : CeilingOf(rows, shape.transpose_a ? kPackedColumns
+                                                             : tile_rows_);
   for (int64_t i = 0; i < panels; ++i) {
     const int64_t begin = vectors * i / panels * LanesOfTiles();
     const int64_t end =
@@ -81,14 +80,14 @@ TileProduct::TileProduct(const onednn::MatMulShape& shape, int64_t rows,
 size_t TileProduct::scratch_bytes() const {
   int64_t floats = shape_.transpose_b ? shape_.k * columns_ : 0;
   const int64_t terms = std::min(shape_.k, kMostTerms);
-  if (packs_) {
+  if (shape_.bytes) {
     floats += terms * (shape_.transpose_a ? kPackedWidth : tile_rows_);
   }
   return kFloatBytes * floats;
 }
 
 int64_t TileProduct::StripBegin(int64_t strip) const {
-  const int64_t unit = packs_ && shape_.transpose_a ? kLine : 1;
+  const int64_t unit = shape_.bytes && shape_.transpose_a ? kLine : 1;
   return std::min(rows_, CeilingOf(rows_, unit) * strip / strips_ * unit);
 }
 
@@ -131,23 +130,17 @@ TileProduct::Part TileProduct::PartOf(const void* a, int64_t strip,
   const int64_t width = shape_.StepOfA();
   const int64_t at =
       shape_.transpose_a ? term * width + row : row * width + term;
-  if (!packs_) return {static_cast<const float*>(a) + at, width * kFloatBytes};
-  // Of a as it lies.
+  if (!shape_.bytes)
+    return {static_cast<const float*>(a) + at, width * kFloatBytes};
+  // Rows and columns of a as it is stored.
   int64_t rows = StripBegin(strip + 1) - row, columns = terms;
   int64_t packed_width = columns;
   if (shape_.transpose_a) {
     std::swap(rows, columns);
     packed_width = kPackedWidth;
   }
-  if (shape_.bytes) {
-    vector::ScaleBytes(static_cast<const uint8_t*>(a) + at, width, rows,
-                       columns, shape_.byte_scale, packed, packed_width);
-  } else {
-    const float* from = static_cast<const float*>(a) + at;
-    for (int64_t i = 0; i < rows; ++i) {
-      std::copy_n(from + i * width, columns, packed + i * packed_width);
-    }
-  }
+  vector::ScaleBytes(static_cast<const uint8_t*>(a) + at, width, rows, columns,
+                     shape_.byte_scale, packed, packed_width);
   return {packed, packed_width * kFloatBytes};
 }
 

@@ -56,9 +56,9 @@ class TileProduct {
   onednn::MatMulShape shape_;
   int64_t rows_, columns_, width_;
   onednn::Scales scales_;
-  // Whether a strip's part of a is copied before it is multiplied.
-  bool packs_;
-  int64_t strips_, tile_rows_;  // A tile's at most.
+  // Bytes are made floats strip by strip; else there is one strip.
+  int64_t strips_;
+  int64_t tile_rows_;  // At most.
   std::vector<Panel> panels_;
 };
 

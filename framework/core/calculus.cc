@@ -107,7 +107,7 @@ absl::Status CheckFloats(absl::Span<const TensorType> x) {
 
 // Copies operand i to byte `place` + i * its bytes of the output, which is
 // zeroed first if `zero`.
-class PlaceKernel : public Kernel {
+class PlaceKernel : public PlainKernel {
  public:
   PlaceKernel(size_t input_bytes, size_t inputs, size_t place,
               size_t zero_bytes)
@@ -128,7 +128,7 @@ class PlaceKernel : public Kernel {
   size_t input_bytes_, inputs_, place_, zero_bytes_;
 };
 
-class BlockOfKernel : public Kernel {
+class BlockOfKernel : public PlainKernel {
  public:
   BlockOfKernel(size_t place, size_t bytes) : place_(place), bytes_(bytes) {}
   void Run(int, const KernelArguments& arguments) const override {

@@ -17,7 +17,7 @@ class ExecutableMemory {
   // A copy of the code; none if the system does not allow it.
   static std::optional<ExecutableMemory> Make(absl::Span<const uint8_t> code);
 
-  // Whether the process has 10,000 already, so that what can be without should.
+  // Whether the process has 10,000 already: a mapping each, of some 65,000.
   static bool HasMost();
 
   ExecutableMemory(ExecutableMemory&& other) noexcept;

@@ -49,7 +49,7 @@ struct KernelArguments {
 
 // One step of a plan. Its chunks run concurrently, in any order, on any
 // threads. The same chunk never runs on two threads at a time, because runs of
-// a plan do not overlap. So a kernel may keep working objects for each chunk in
+// a plan do not overlap; and if a run begins with one of them, it runs all. So a kernel may keep working objects for each chunk in
 // mutable members, such as a oneDNN primitive whose operand addresses it sets
 // in each run. A result must not depend on earlier runs. Before the first run,
 // the plan may run the kernel once on zeros to warm it up.
@@ -64,12 +64,19 @@ class Kernel {
   // Floating-point operations of all chunks, for profiles; 0 if the kernel does
   // not count them.
   virtual double flops() const { return 0; }
-  // Whether its code keeps data in the stack pointer, as oneDNN's does: then no
-  // signal handler may run meanwhile (uninterrupted.h).
-  virtual bool uses_stack_pointer() const { return false; }
+  // Whether its code may keep data in the stack pointer, as oneDNN's does: then no
+  // signal handler runs meanwhile (uninterrupted.h).
+  virtual bool uses_stack_pointer() const { return true; }
   // What a chunk makes, of a kernel for KernelSpec::into_scratch.
   virtual Region region(int) const { return {}; }
   virtual void Run(int chunk, const KernelArguments& arguments) const = 0;
+};
+
+// A kernel of nothing but code that a compiler has made, and other such kernels, so
+// that signal handlers may run meanwhile.
+class PlainKernel : public Kernel {
+ public:
+  bool uses_stack_pointer() const override { return false; }
 };
 
 // The most chunks of a kernel: more than the threads of most machines, few

@@ -476,7 +476,7 @@ std::vector<ReductionStage> PlanStages(const Shape& from, const Shape& to) {
   return stages;
 }
 
-class ReductionKernel : public Kernel {
+class ReductionKernel : public PlainKernel {
  public:
   // `to`: the shape of the sums. `divisors`: how many numbers the second input
   // has, 0 if there is none.
@@ -566,7 +566,7 @@ class ReductionKernel : public Kernel {
 };
 
 // Of more than kPieceElements numbers, one sum.
-class PiecesKernel : public Kernel {
+class PiecesKernel : public PlainKernel {
  public:
   PiecesKernel(SumForm form, int64_t elements, bool has_divisor)
       : form_(form),

@@ -11,7 +11,7 @@ int64_t PiecesOf(const Shape& shape) {
   return (shape.elements() + kPieceElements - 1) / kPieceElements;
 }
 
-class PieceSumsKernel : public Kernel {
+class PieceSumsKernel : public PlainKernel {
  public:
   PieceSumsKernel(SumForm form, const Shape& shape)
       : form_(form),
@@ -38,7 +38,7 @@ class PieceSumsKernel : public Kernel {
   int64_t chunk_pieces_;
 };
 
-class TotalKernel : public Kernel {
+class TotalKernel : public PlainKernel {
  public:
   TotalKernel(SumForm form, const KernelSpec& spec)
       : form_(form),

@@ -176,7 +176,8 @@ absl::Status WriteSplit(const Dataset& dataset, DatasetForm form,
 absl::StatusOr<DataSplits> ReadFound(
     const std::string& folder, const absl::StatusOr<FoundDataset>& found) {
   if (!found.ok()) return found.status();
-  // At the same time, where there is a thread to be had; else afterwards.
+  // At the same time, where there is a thread to be had; else afterwards. (If the
+  // training set cannot be read, its error waits until this one has been.)
   std::future<absl::StatusOr<Dataset>> later =
       std::async(std::launch::async | std::launch::deferred,
                  [&found] { return ReadSplit(*found, Split::kTest); });

@@ -113,7 +113,7 @@ void FillBlock(double value, int64_t count, void* slot) {
   std::fill_n(static_cast<T*>(slot), count, static_cast<T>(value));
 }
 
-class ElementwiseKernel : public Kernel {
+class ElementwiseKernel : public PlainKernel {
  public:
   // What a run of blocks may be of: whole rows, or anything that no pattern
   // needs to know the start of; or a part of one row.

@@ -101,7 +101,9 @@ class Plan {
   // Rounds to nearest, without traps, whatever the caller's floating-point
   // environment, which is the same afterwards, flags included. A denormal
   // operand may be taken for a zero of its sign, and a result below FLT_MIN may
-  // be a zero. Signals and the thread's cancellation wait until Run ends.
+  // be a zero. The thread's cancellation waits until Run ends, and so do signals
+  // if a kernel asks for that (Kernel::uses_stack_pointer); else a handler may run
+  // meanwhile, and must return.
   absl::Status Run(absl::Span<const Feed> feeds, Loc loc = Loc::Current());
   absl::Status Run(std::initializer_list<Feed> feeds = {},
                    Loc loc = Loc::Current()) {

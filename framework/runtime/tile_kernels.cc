@@ -152,7 +152,7 @@ class TileKernels::RunKernel : public Kernel {
 };
 
 // Adds up the sums of all lanes.
-class TileKernels::SumKernel : public Kernel {
+class TileKernels::SumKernel : public PlainKernel {
  public:
   SumKernel(const TileKernels& tiles, int number)
       : tiles_(tiles), number_(number) {
@@ -193,7 +193,7 @@ class TileKernels::SumKernel : public Kernel {
 };
 
 // Hands on the rows of all tiles.
-class TileKernels::GatherKernel : public Kernel {
+class TileKernels::GatherKernel : public PlainKernel {
  public:
   explicit GatherKernel(const Tensor& rows) : rows_(rows) {}
   void Run(int, const KernelArguments& arguments) const override {

@@ -235,6 +235,39 @@ TEST(PlanTest, EndsARunWhoseThreadIsCancelled) {
   }
 }
 
+// What an op's kernel finds of the signal mask: 1 if SIGPROF waits.
+template <typename Base>
+class MaskKernel : public Base {
+ public:
+  void Run(int, const KernelArguments& arguments) const override {
+    const bool waits = (Mask() >> (SIGPROF - 1) & 1) != 0;
+    *static_cast<float*>(arguments.outputs[0]) = waits ? 1 : 0;
+  }
+};
+template <typename Base>
+constexpr OpDef kMask = {
+    .name = "Mask",
+    .operands = {"x"},
+    .shape = [](absl::Span<const TensorType> x, const Attributes&)
+        -> absl::StatusOr<TensorType> { return x[0]; },
+    .kernel = [](const KernelSpec&) -> std::unique_ptr<Kernel> {
+      return std::make_unique<MaskKernel<Base>>();
+    },
+};
+
+TEST(PlanTest, LetsHandlersInWhereAllKernelsArePlain) {
+  for (const bool plain : {false, true}) {
+    Graph graph;
+    const Var x = graph.Input("x", {});
+    const Var y = Append(plain ? kMask<PlainKernel> : kMask<Kernel>, {x}, {},
+                         Loc::Current());
+    auto plan = Compile(graph, {.fetch = {y}, .threads = 1});
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    ASSERT_TRUE(plan->Run({{x, Tensor(TensorType{})}}).ok());
+    EXPECT_EQ(plan->Scalar(y), plain ? 0 : 1);
+  }
+}
+
 // For which the C library signals every thread, and waits for it.
 TEST(PlanTest, LetsAnotherThreadChangeTheProcesssUser) {
   for (const int threads : {1, 2}) {
