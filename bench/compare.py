@@ -36,7 +36,7 @@ def best_of(columns, told, rounds, all_threads):
         for _ in range(rounds):
             for column, (program, what) in columns.items():
                 best[column] = min(best[column], program.time(f'{what} threads={threads} {told}'))
-                time.sleep(0.002)  # Until its threads are asleep.
+                time.sleep(0.01)  # Until its threads are asleep: those of OpenMP spin for some 5 ms.
     return best
 
 

@@ -87,7 +87,7 @@ def best_of(columns, batch, rounds, all_threads):
         for _ in range(rounds):
             for i, column in enumerate(columns):
                 best[i] = min(best[i], column.time(threads, batch))
-                time.sleep(0.002)  # Until its threads are asleep.
+                time.sleep(0.01)  # Until its threads are asleep: those of OpenMP spin for some 5 ms.
     return best
 
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <memory>
 #include <stdexcept>
 #include <utility>
 
@@ -250,29 +251,31 @@ int MostRowsOfTile(int vectors) {
 }
 
 TileCode TileCodeFor(const TileShape& shape) {
-  // Without a lock, which another thread could hold while this one forks.
-  static std::atomic<TileCode> all[2][TileMaker::kMostRows + 1]
-                                  [kMostColumns + 1];
-  std::atomic<TileCode>& known =
+  // Kept as long as the process; without a lock, which another thread could hold
+  // while this one forks.
+  static std::atomic<const ExecutableMemory*> all[2][TileMaker::kMostRows + 1]
+                                                 [kMostColumns + 1];
+  std::atomic<const ExecutableMemory*>& known =
       all[shape.transposed ? 1 : 0][shape.rows][shape.columns];
-  TileCode code = known.load(std::memory_order_acquire);
-  if (code != nullptr) return code;
-  alignas(64) std::array<uint8_t, kMostCodeBytes> buffer;
-  const TileMaker maker(shape, absl::MakeSpan(buffer));
-  auto memory = ExecutableMemory::Make(
-      absl::MakeConstSpan(buffer).subspan(0, maker.getSize()));
-  if (!memory.has_value()) {
-    throw std::runtime_error(
-        "the system gives no memory that can be executed, which the code of "
-        "matrix products needs");
+  const ExecutableMemory* code = known.load(std::memory_order_acquire);
+  if (code == nullptr) {
+    alignas(64) std::array<uint8_t, kMostCodeBytes> buffer;
+    const TileMaker maker(shape, absl::MakeSpan(buffer));
+    auto memory = ExecutableMemory::Make(
+        absl::MakeConstSpan(buffer).subspan(0, maker.getSize()));
+    if (!memory.has_value()) {
+      throw std::runtime_error(
+          "the system gives no memory that can be executed, which the code of "
+          "matrix products needs");
+    }
+    auto made = std::make_unique<ExecutableMemory>(*std::move(memory));
+    // Another thread may have been faster: then its code is taken.
+    if (known.compare_exchange_strong(code, made.get(),
+                                      std::memory_order_acq_rel)) {
+      code = made.release();
+    }
   }
-  const auto made = reinterpret_cast<TileCode>(memory->data());
-  // Another thread may have been faster: then its code is taken.
-  if (!known.compare_exchange_strong(code, made, std::memory_order_acq_rel)) {
-    return code;
-  }
-  new ExecutableMemory(*std::move(memory));  // Kept as long as the process.
-  return made;
+  return reinterpret_cast<TileCode>(code->data());
 }
 
 #else

@@ -281,8 +281,14 @@ int64_t ChooseRows(const Program& program, int64_t batch,
   if (!probe.has_value()) return 0;
   const size_t bytes =
       std::max<size_t>(compile(probe->program).memory.arena_bytes, 1);
-  const int64_t rows = static_cast<int64_t>(kCacheBytes / 2 / bytes) * kRowStep;
-  return std::max(rows, 2 * kRowStep);
+  const auto fitting = static_cast<int64_t>(kCacheBytes / 2 / bytes) * kRowStep;
+  // A tile reads and writes the sums over the batch so far: no more of them than of
+  // what lies between its ops, or it would save nothing.
+  size_t sums = 0;
+  for (int sum : probe->sums) sums += probe->outer[sum].type.bytes();
+  const auto worthwhile =
+      static_cast<int64_t>((sums + bytes - 1) / bytes) * kRowStep;
+  return std::max({fitting, worthwhile, 2 * kRowStep});
 }
 
 }  // namespace

@@ -338,6 +338,19 @@ TEST(TilesTest, AreTheSameWhateverTheCacheOfTheMachine) {
   }
 }
 
+// 80 MB of sums would be read and written for each tile of 64 rows.
+TEST(TilesTest, AreLargeWhereSumsAre) {
+  Graph graph;
+  const Var x = graph.Input("x", {kBatch, 784});
+  const Var w = graph.Parameter("w", {784, 4096}, Zeros());
+  const Var v = graph.Parameter("v", {4096, 4096}, Zeros());
+  const Var loss = Mean(Square(Tanh(MatMul(Tanh(MatMul(x, w)), v))));
+  const std::vector<Var> gradients = Gradients(loss, {w, v});
+  const auto plan = Compile(graph, {.fetch = gradients, .batch_sizes = {1024}});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_FALSE(absl::StrContains(plan->Dump(), " tiles of "));
+}
+
 TEST(TilesTest, LeavesSmallBatchesWhole) {
   Graph graph;
   Model model(graph);
