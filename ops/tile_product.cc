@@ -24,9 +24,9 @@ int MostVectors(int64_t rows) {
 int64_t CeilingOf(int64_t x, int64_t y) { return (x + y - 1) / y; }
 
 constexpr auto kFloatBytes = static_cast<int64_t>(sizeof(float));
-// Of a transposed a, so many columns at most are copied at once, in whole cache
-// lines: four of them, put five apart, as a power of two would use but a part of the
-// cache.
+// Of a transposed a of bytes, so many columns at most become floats at once, in whole
+// cache lines: four of them, put five apart, as a power of two would use but a part
+// of the cache.
 constexpr int64_t kLine = 16, kPackedColumns = 4 * kLine,
                   kPackedWidth = 5 * kLine;
 
@@ -130,8 +130,9 @@ TileProduct::Part TileProduct::PartOf(const void* a, int64_t strip,
   const int64_t width = shape_.StepOfA();
   const int64_t at =
       shape_.transpose_a ? term * width + row : row * width + term;
-  if (!shape_.bytes)
+  if (!shape_.bytes) {
     return {static_cast<const float*>(a) + at, width * kFloatBytes};
+  }
   // Rows and columns of a as it is stored.
   int64_t rows = StripBegin(strip + 1) - row, columns = terms;
   int64_t packed_width = columns;
