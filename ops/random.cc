@@ -17,12 +17,13 @@
 namespace tape {
 namespace {
 
-// Fills out[begin, end) with the numbers of (attributes, step) at these places.
+// Fills out[begin, end) with the numbers of (attributes, step) at these places
+// after attributes.begin.
 template <typename T>
 void DrawNormals(const Attributes& attributes, int32_t step, int64_t begin,
                  int64_t end, T* out) {
   RandomStream random = StreamOfStep(attributes.seed, attributes.stream, step);
-  random.SkipNormals(begin);
+  random.SkipNormals(attributes.begin + begin);
   for (int64_t i = begin; i < end; ++i) {
     out[i] = static_cast<T>(random.Normal());
   }
@@ -33,7 +34,7 @@ template <typename T>
 void DrawUniforms(const Attributes& attributes, int32_t step, int64_t begin,
                   int64_t end, T* out) {
   RandomStream random = StreamOfStep(attributes.seed, attributes.stream, step);
-  random.SkipBits(begin);
+  random.SkipBits(attributes.begin + begin);
   for (int64_t i = begin; i < end; ++i) {
     out[i] = static_cast<T>(random.Bits() >> 8) * static_cast<T>(0x1p-24);
   }
@@ -102,6 +103,7 @@ constexpr OpDef kRandomNormal = {
     .shape = RandomRule,
     .reference = RandomReference<DrawNormals<double>>,
     .kernel = MakeRandomKernel<DrawNormals<float>>,
+    .traits = {.positional = true},
 };
 
 // ---- RandomUniform: y = numbers on [0, 1) ----
@@ -111,6 +113,7 @@ constexpr OpDef kRandomUniform = {
     .shape = RandomRule,
     .reference = RandomReference<DrawUniforms<double>>,
     .kernel = MakeRandomKernel<DrawUniforms<float>>,
+    .traits = {.positional = true},
 };
 
 // attributes.value: the rate.

@@ -93,6 +93,8 @@ enum class RowRole {
             // all of the other inputs.
   kSummed,  // The output is a sum of terms, each of which reads one row of the
             // split inputs.
+  kGathered,  // The op reads all rows after the last one is made. No op that
+              // makes rows may read its output.
 };
 struct RowQuery {
   const Attributes& attributes;
@@ -224,6 +226,10 @@ struct Traits {
   bool by_mode = false;
   // The numbers come from outside the plan: an input or a variable.
   bool source = false;
+  // Element i of the output depends on attributes.begin + i and on all of the
+  // inputs, as a random draw does. So the op can make some rows of an output,
+  // with the position of their first element in attributes.begin.
+  bool positional = false;
   // Every element is attributes.value.
   bool uniform = false;
   // The kernel can make each chunk's region of the output apart
