@@ -6,7 +6,8 @@ set -euo pipefail
 packages=(
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto bazel-skylib
   g++ graphviz pkgconf libabsl-dev libbenchmark-dev libcsv-dev libdnnl-dev libgmock-dev libgraphviz-dev libgtest-dev libhwy-dev
-  libisal-dev libpng-dev librsvg2-dev libturbojpeg0-dev libxbyak-dev libzip-dev nlohmann-json3-dev zlib1g-dev
+  libisal-dev libpng-dev librsvg2-dev libturbojpeg0-dev libxbyak-dev libzip-dev mpi-default-bin mpi-default-dev nlohmann-json3-dev
+  zlib1g-dev
   ca-certificates dataset-fashion-mnist
 )
 tests_packages=(chromium clang clang-format clang-tidy cmake fonts-dejavu-core libclang-rt-dev libxml2-dev make)

@@ -29,6 +29,7 @@ _LIBRARIES = {
     "libturbojpeg": "libturbojpeg",
     "libxml2": "libxml2",
     "libzip": "libzip",
+    "mpi": "mpi",
     "nlohmann_json": "nlohmann_json",
     "onednn": "onednn",
     "xbyak": "xbyak",

@@ -1,0 +1,85 @@
+// Communicator (communicator.h). Tested by tests/distributed/communicator_test.cc.
+#include "framework/distributed/communicator.h"
+
+#include <sched.h>
+
+#include <chrono>
+#include <cstdint>
+
+#include "absl/strings/str_cat.h"
+#include "framework/core/clock.h"
+#include "framework/core/exceptions.h"
+
+namespace tape {
+namespace {
+
+// Tags of AllGather, above those of reductions.
+constexpr int kSizeTag = kMaxTag;
+constexpr int kTextTag = kMaxTag - 1;
+
+class Self : public Communicator {
+ public:
+  int rank() const override { return 0; }
+  int size() const override { return 1; }
+  int Begin(const Exchange&) override { return 0; }
+  bool IsDone(int) override { return true; }
+  void Abort(const absl::Status&) override {}
+};
+
+}  // namespace
+
+Communicator& SelfCommunicator() {
+  thread_local Self self;
+  return self;
+}
+
+void Communicator::WaitFor(const std::function<bool()>& is_done,
+                           absl::string_view what, int peer) {
+  // Polls before the first look at the clock, which most waits do not need.
+  constexpr int kPolls = 1000;
+  for (int i = 0; i < kPolls; ++i) {
+    if (is_done()) return;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  while (!is_done()) {
+    // There may be more ranks than processors.
+    sched_yield();
+    if (SecondsSince(start) <= timeout_seconds_) continue;
+    throw StatusError(absl::DeadlineExceededError(absl::StrCat(
+        "rank ", rank(), " of ", size(), ": expected an answer of rank ", peer,
+        " in ", what, ", found none in ", timeout_seconds_,
+        " s (--mpi_timeout)")));
+  }
+}
+
+void Communicator::Complete(const Exchange& exchange) {
+  const int ticket = Begin(exchange);
+  WaitFor([&] { return IsDone(ticket); }, "an exchange", exchange.peer);
+}
+
+std::vector<std::string> Communicator::AllGather(const std::string& text) {
+  std::vector<std::string> texts(size());
+  texts[rank()] = text;
+  // Few and short texts: in round d each rank exchanges with rank ^ d, so that
+  // every pair meets once.
+  int rounds = 1;
+  while (rounds < size()) rounds *= 2;
+  for (int round = 1; round < rounds; ++round) {
+    const int peer = rank() ^ round;
+    if (peer >= size()) continue;
+    uint64_t bytes = text.size(), peer_bytes = 0;
+    Complete({peer, kSizeTag, &bytes, sizeof(bytes), &peer_bytes,
+              sizeof(peer_bytes)});
+    texts[peer].resize(peer_bytes);
+    Complete({peer, kTextTag, text.data(), text.size(), texts[peer].data(),
+              texts[peer].size()});
+  }
+  return texts;
+}
+
+std::string Communicator::Broadcast(const std::string& text) {
+  // Only rank 0's text travels: the others gather empty ones.
+  return AllGather(rank() == 0 ? text : "")[0];
+}
+
+}  // namespace tape
