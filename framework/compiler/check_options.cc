@@ -48,6 +48,14 @@ class OptionsChecker {
       Add(absl::StrCat("expected 1 to ", kMaxThreads,
                        " threads, or 0 for all, found ", options_.threads));
     }
+    if (const absl::Status status = CheckDataParallel(options_.parallel);
+        !status.ok()) {
+      Add(status.message());
+    }
+    if (options_.check_finite && options_.parallel.shards != 1) {
+      Add(absl::StrCat("expected check_finite of a batch of one shard, found ",
+                       options_.parallel.shards, " shards"));
+    }
     for (int64_t batch : options_.batch_sizes) {
       if (batch >= 0) continue;
       Add(absl::StrCat("expected a batch size of at least 0, found ", batch));

@@ -21,6 +21,7 @@
 #include "framework/compiler/lower_precision.h"
 #include "framework/compiler/memory_plan.h"
 #include "framework/compiler/passes.h"
+#include "framework/compiler/shard_batch.h"
 #include "framework/compiler/tile_batch.h"
 #include "framework/compiler/verify.h"
 #include "framework/core/basic_ops.h"
@@ -73,6 +74,12 @@ void RunLowerPrecision(Compilation& compilation) {
   Rewrite<LowerPrecision>(compilation);
 }
 
+void RunShardBatch(Compilation& compilation) {
+  CompiledProgram& result = compilation.result;
+  result.program =
+      ShardBatch(std::move(result.program), result.batch, result.parallel);
+}
+
 void RunTileBatch(Compilation& compilation);
 
 void RunFuse(Compilation& compilation) {
@@ -110,6 +117,8 @@ constexpr Pass kPasses[] = {
     {"share_common_subexpressions", Changes::kProgram, Scope::kWholeBatch,
      Rewrite<ShareCommonSubexpressions>, Skip},
     {"prune", Changes::kProgram, Scope::kWholeBatch, Rewrite<Prune>, Skip},
+    {"shard_batch", Changes::kProgram, Scope::kWholeBatch, RunShardBatch,
+     nullptr},
     {"lower_precision", Changes::kProgram, Scope::kWholeBatch,
      RunLowerPrecision, nullptr},
     {"read_bytes", Changes::kProgram, Scope::kWholeBatch, Rewrite<ReadBytes>,
@@ -177,21 +186,35 @@ CompiledProgram CompileTile(const Program& program,
 
 void RunTileBatch(Compilation& compilation) {
   CompiledProgram& result = compilation.result;
-  result.tiles =
-      TileBatch(result.program, result.batch, [&](const Program& tile) {
-        return CompileTile(tile, compilation.without);
-      });
-  if (result.tiles != nullptr) result.program = result.tiles->tiling.outer;
+  const auto cut = [&](int64_t rows, int64_t shard) {
+    std::shared_ptr<const TiledBatch> tiles = TileBatch(
+        result.program, rows,
+        {.shard = shard, .number = static_cast<int>(result.tiles.size())},
+        [&](const Program& tile) {
+          return CompileTile(tile, compilation.without);
+        });
+    if (tiles == nullptr) return;
+    result.program = tiles->tiling.outer;
+    result.tiles.push_back(std::move(tiles));
+  };
+  const DataParallel& parallel = result.parallel;
+  if (parallel.shards == 1) return cut(result.batch, 0);
+  const int first = parallel.first_shard();
+  for (int i = first; i < first + parallel.shards_per_rank(); ++i) {
+    cut(RowsOfShard(result.batch, parallel.shards, i).size(), i + 1);
+  }
 }
 
 CompiledProgram CompileForBatch(const Program& program, int64_t batch,
                                 const std::vector<std::string>& without,
-                                Precision precision) {
+                                Precision precision,
+                                const DataParallel& parallel) {
   Compilation compilation = {
       .result = {.batch = batch,
                  .program = program,
                  .input_tape_ids = InputTapeIds(program),
-                 .fed_operands = FindFedOperands(program)},
+                 .fed_operands = FindFedOperands(program),
+                 .parallel = parallel},
       .groups = {},
       .without = without,
       .precision = precision};
@@ -336,10 +359,11 @@ absl::StatusOr<Plan> CompileOrThrow(const Graph& graph,
                           .threads = options.threads == 0 ? AvailableThreads()
                                                           : options.threads,
                           .compile =
-                              [without, precision = options.precision](
+                              [without, precision = options.precision,
+                               parallel = options.parallel](
                                   const Program& bound, int64_t batch) {
                                 return CompileForBatch(bound, batch, without,
-                                                       precision);
+                                                       precision, parallel);
                               },
                           .check_finite = options.check_finite,
                           .max_batch_sizes = std::max(

@@ -20,6 +20,7 @@
 #include "framework/core/graph.h"
 #include "framework/core/mode.h"
 #include "framework/core/updates.h"
+#include "framework/distributed/data_parallel.h"
 #include "framework/runtime/plan.h"
 
 namespace tape {
@@ -55,6 +56,11 @@ struct CompileOptions {
   // graph, is refused with the product's line (kFailedPrecondition) on a
   // processor that does not multiply it by instructions of its own.
   Precision precision = Precision::kFloat32;
+  // Cuts each batch into shards, which ranks divide among themselves: every rank
+  // runs an equal plan and is fed the whole batch, of which it reads its own rows
+  // alone (RowsOfRank). Sums over the batch, and so the updates, are those of the
+  // whole batch, and so is what is fetched.
+  DataParallel parallel = {};
   // Names of passes to leave out (PassNames), for finding faults: the results
   // are the same but for rounding.
   std::vector<std::string> without = {};

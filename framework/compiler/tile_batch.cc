@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/container/inlined_vector.h"
+#include "framework/compiler/row_roles.h"
 #include "framework/core/basic_ops.h"
 #include "framework/runtime/tile_kernels.h"
 
@@ -22,49 +23,16 @@ enum class Part {
   kAfter,   // Depends on a sum: outside, after the tiles.
 };
 
-bool HasRows(const TensorType& type, int64_t batch) {
-  return type.shape.rank() > 0 && type.shape[0] == batch;
-}
-
-RowRole RoleOf(const Program& program, int id, const std::vector<bool>& in_rows,
-               int64_t batch) {
-  const Node& node = program[id];
-  const Traits& traits = node.op->traits;
-  if (traits.side_effects) return RowRole::kMixed;
-  if (traits.elementwise || traits.view) {
-    if (!HasRows(node.type, batch)) return RowRole::kMixed;
-    for (int input : node.inputs) {
-      // Axis 0 must be the same axis in both.
-      const bool aligned = HasRows(program[input].type, batch) &&
-                           (traits.view || program[input].type.shape.rank() ==
-                                               node.type.shape.rank());
-      if (in_rows[input] && !aligned) return RowRole::kMixed;
-    }
-    return RowRole::kApart;
-  }
-  if (node.op->rows == nullptr) return RowRole::kMixed;
-  absl::InlinedVector<TensorType, 3> types;
-  absl::InlinedVector<bool, 3> inputs_in_rows;
-  for (int input : node.inputs) {
-    types.push_back(program[input].type);
-    inputs_in_rows.push_back(in_rows[input]);
-  }
-  return CallOf(node, "row rule", [&] {
-    return node.op->rows({.attributes = node.attributes,
-                          .inputs = types,
-                          .in_rows = inputs_in_rows,
-                          .output = node.type});
-  });
-}
-
-// The part of each node; empty if the program cannot be cut.
-std::vector<Part> Parts(const Program& program, int64_t batch) {
+// The part of each node, if the rows of the inputs of that shard are cut; empty if
+// the program cannot be cut.
+std::vector<Part> Parts(const Program& program, int64_t batch, int64_t shard) {
   std::vector<Part> parts(program.size(), Part::kBefore);
   std::vector<bool> in_rows(program.size(), false);
   for (int id = 0; id < program.size(); ++id) {
     const Node& node = program[id];
     if (node.op->traits.source) {
-      in_rows[id] = node.variable == kNone && HasRows(node.type, batch);
+      in_rows[id] = node.variable == kNone && node.attributes.index == shard &&
+                    HasRows(node.type, batch);
       continue;
     }
     bool reads_rows = false, reads_after = false;
@@ -77,6 +45,10 @@ std::vector<Part> Parts(const Program& program, int64_t batch) {
       continue;
     }
     const RowRole role = RoleOf(program, id, in_rows, batch);
+    if (role == RowRole::kGathered) {
+      parts[id] = Part::kAfter;
+      continue;
+    }
     // What mixes rows, or brings a sum back to them, would need a second pass
     // over all tiles.
     if (role == RowRole::kMixed || reads_after) return {};
@@ -90,11 +62,12 @@ std::vector<Part> Parts(const Program& program, int64_t batch) {
 class Cutter {
  public:
   Cutter(const Program& program, std::vector<Part> parts, int64_t batch,
-         int64_t tile_rows)
+         int64_t tile_rows, int number)
       : old_(program),
         parts_(std::move(parts)),
         batch_(batch),
         tile_rows_(tile_rows),
+        number_(number),
         outer_id_(program.size(), kNone),
         inner_id_(program.size(), kNone) {}
 
@@ -138,23 +111,10 @@ class Cutter {
     outer_id_[id] = Add(tiling_.outer, std::move(node), old_.tape_ids[id]);
   }
 
-  // `shape` with as many rows as a tile has.
-  Shape TileShape(const Shape& shape) const {
-    absl::InlinedVector<int64_t, 4> dims(shape.dims().begin(),
-                                         shape.dims().end());
-    dims[0] = tile_rows_;
-    return Shape(dims);
-  }
-
   void AddInner(int id) {
     Node node = old_[id];
     for (int& input : node.inputs) input = InnerInput(input, id);
-    if (parts_[id] == Part::kRows) {
-      if (node.attributes.shape == node.type.shape) {
-        node.attributes.shape = TileShape(node.type.shape);
-      }
-      node.type.shape = TileShape(node.type.shape);
-    }
+    if (parts_[id] == Part::kRows) SetRows(tile_rows_, node);
     inner_id_[id] = Add(tiling_.program, std::move(node), kNone);
   }
 
@@ -162,18 +122,16 @@ class Cutter {
   int InnerInput(int id, int reader) {
     if (InTiles(id)) return inner_id_[id];
     const Node& node = old_[id];
-    const TensorType& reader_type = old_[reader].type;
     // What is fed by rows; and, for an elementwise op, any value of its shape.
     const bool by_rows = HasRows(node.type, batch_) &&
                          ((node.op->traits.source && node.variable == kNone) ||
-                          (old_[reader].op->traits.elementwise &&
-                           node.type.shape.rank() == reader_type.shape.rank()));
+                          ReadsByRows(old_[reader], node.type, batch_));
     const auto [found, is_new] =
         outside_.try_emplace(std::pair(id, by_rows), tiling_.program.size());
     if (!is_new) return found->second;
     Node inner = {.op = &kInput, .name = node.name, .loc = node.loc};
     inner.type = node.type;
-    if (by_rows) inner.type.shape = TileShape(node.type.shape);
+    if (by_rows) SetRows(tile_rows_, inner);
     if (node.op->traits.uniform) {
       inner.op = node.op;
       inner.attributes = node.attributes;
@@ -189,6 +147,7 @@ class Cutter {
 
   void AddTiles() {
     Node node = {.op = &kTiles};
+    node.attributes.stream = number_;
     node.attributes.dtype = DType::kInt32;
     node.type = {DType::kInt32, {}};
     for (int id : reads_) node.inputs.push_back(outer_id_[id]);
@@ -212,6 +171,7 @@ class Cutter {
       node.type = old_[id].type;
       node.attributes.dtype = node.type.dtype;
       node.attributes.shape = node.type.shape;
+      node.attributes.stream = number_;
       node.loc = old_[id].loc;
       outer_id_[id] = Add(tiling_.outer, std::move(node), old_.tape_ids[id]);
       Attributes& attributes = tiling_.outer.nodes[outer_id_[id]].attributes;
@@ -244,6 +204,7 @@ class Cutter {
   const Program& old_;
   const std::vector<Part> parts_;
   const int64_t batch_, tile_rows_;
+  const int number_;  // Of the Tiling, among those of its program.
   Tiling tiling_;
   std::vector<int> outer_id_, inner_id_;  // Of each old node.
   // What the tiles read from outside, whole or by rows, as inner nodes.
@@ -254,12 +215,12 @@ class Cutter {
 }  // namespace
 
 std::optional<Tiling> CutIntoTiles(const Program& program, int64_t batch,
-                                   int64_t tile_rows) {
-  const std::vector<Part> parts = Parts(program, batch);
+                                   int64_t tile_rows, TilesOf of) {
+  const std::vector<Part> parts = Parts(program, batch, of.shard);
   if (std::find(parts.begin(), parts.end(), Part::kRows) == parts.end()) {
     return std::nullopt;
   }
-  return Cutter(program, parts, batch, tile_rows).Cut();
+  return Cutter(program, parts, batch, tile_rows, of.number).Cut();
 }
 
 namespace {
@@ -274,10 +235,11 @@ constexpr size_t kCacheBytes = 1 << 20;
 constexpr int64_t kFewestTiles = 16;
 
 // How many rows a tile should have; 0 if the program cannot be cut.
-int64_t ChooseRows(const Program& program, int64_t batch,
+int64_t ChooseRows(const Program& program, int64_t batch, TilesOf of,
                    const TileCompiler& compile) {
   // Memory between the ops is in proportion to the rows.
-  const std::optional<Tiling> probe = CutIntoTiles(program, batch, kRowStep);
+  const std::optional<Tiling> probe =
+      CutIntoTiles(program, batch, kRowStep, of);
   if (!probe.has_value()) return 0;
   const size_t bytes =
       std::max<size_t>(compile(probe->program).memory.arena_bytes, 1);
@@ -294,16 +256,16 @@ int64_t ChooseRows(const Program& program, int64_t batch,
 }  // namespace
 
 std::shared_ptr<const TiledBatch> TileBatch(const Program& program,
-                                            int64_t batch,
+                                            int64_t batch, TilesOf of,
                                             const TileCompiler& compile) {
   if (batch < kFewestTiles * 2 * kRowStep) return nullptr;
-  int64_t rows = ChooseRows(program, batch, compile);
+  int64_t rows = ChooseRows(program, batch, of, compile);
   if (rows == 0 || batch < kFewestTiles * rows) return nullptr;
   // Tiles of one size, as far as possible.
   const int64_t tiles = (batch + rows - 1) / rows;
   rows = ((batch + tiles - 1) / tiles + kRowStep - 1) / kRowStep * kRowStep;
   auto tiled = std::make_shared<TiledBatch>(
-      TiledBatch{.tiling = *CutIntoTiles(program, batch, rows),
+      TiledBatch{.tiling = *CutIntoTiles(program, batch, rows, of),
                  .batch = batch,
                  .rows = rows,
                  .tiles = (batch + rows - 1) / rows,
@@ -312,7 +274,7 @@ std::shared_ptr<const TiledBatch> TileBatch(const Program& program,
   tiled->tile = compile(tiled->tiling.program);
   if (batch % rows != 0) {
     tiled->last_tile =
-        compile(CutIntoTiles(program, batch, batch % rows)->program);
+        compile(CutIntoTiles(program, batch, batch % rows, of)->program);
   }
   return tiled;
 }

@@ -21,12 +21,20 @@
 
 namespace tape {
 
+// Which rows of a program are cut into tiles.
+struct TilesOf {
+  // Those of the inputs with this Attributes::index: of the whole batch, or of a
+  // shard of it (shard_batch.h).
+  int64_t shard = 0;
+  int number = 0;  // Of the Tiling, among those of its program.
+};
+
 // Cuts `program`, which is bound and has been through the passes before
 // FoldIntoProducts, along the axis of `batch` rows, with tiles of `tile_rows`
 // of them. Nothing, if there is nothing to be cut: no input has `batch` rows,
 // or rows depend on each other, as in a normalisation over the batch.
 std::optional<Tiling> CutIntoTiles(const Program& program, int64_t batch,
-                                   int64_t tile_rows);
+                                   int64_t tile_rows, TilesOf of = {});
 
 // Makes of a tile's program what an Executable runs.
 using TileCompiler = std::function<CompiledProgram(const Program& program)>;
@@ -36,7 +44,7 @@ using TileCompiler = std::function<CompiledProgram(const Program& program)>;
 // second-level cache of 1 MiB, whatever the machine's is: sums over other tiles
 // would have other bits.
 std::shared_ptr<const TiledBatch> TileBatch(const Program& program,
-                                            int64_t batch,
+                                            int64_t batch, TilesOf of,
                                             const TileCompiler& compile);
 
 }  // namespace tape

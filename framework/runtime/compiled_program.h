@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "framework/distributed/data_parallel.h"
 #include "framework/runtime/elementwise.h"
 #include "framework/runtime/fed_operands.h"
 #include "framework/runtime/program.h"
@@ -72,8 +73,11 @@ struct CompiledProgram {
   MemoryPlan memory = {};
   // One thread runs all of it: a tile's program.
   bool single_threaded = false;
-  // What is run tile by tile; null if the batch is not cut.
-  std::shared_ptr<const TiledBatch> tiles = nullptr;
+  // What is run tile by tile: of the batch, or of each shard of it; none if it is
+  // not cut. Nodes name their number in Attributes::stream.
+  std::vector<std::shared_ptr<const TiledBatch>> tiles = {};
+  // Among which ranks the batch is divided.
+  DataParallel parallel = {};
 };
 
 // A program cut in two (tile_batch.h): what is done tile by tile, and the rest

@@ -89,11 +89,16 @@ std::unique_ptr<Kernel> Executable::MakeKernel(
     for (int input : node.inputs) inputs.push_back(program[input].type);
     const KernelMaker maker =
         is_joint ? node.op->joint->kernel : node.op->kernel;
-    auto kernel = maker({.attributes = node.attributes,
-                         .inputs = inputs,
-                         .output = node.type,
-                         .single_threaded = compiled_.single_threaded,
-                         .into_scratch = into_scratch});
+    const KernelSpec spec = {.attributes = node.attributes,
+                             .inputs = inputs,
+                             .output = node.type,
+                             .single_threaded = compiled_.single_threaded,
+                             .into_scratch = into_scratch};
+    if (kernels != nullptr && !into_scratch) {
+      auto kernel = kernels(node, spec);
+      if (kernel != nullptr) return kernel;
+    }
+    auto kernel = maker(spec);
     if (kernel == nullptr) throw MistakeOf(node, "made no kernel");
     return kernel;
   };
@@ -103,10 +108,6 @@ std::unique_ptr<Kernel> Executable::MakeKernel(
                                  *step.code);
   }
   if (step.code.has_value()) return MakeElementwiseKernel(*step.code);
-  if (kernels != nullptr) {
-    auto kernel = kernels(program[step.outputs[0]]);
-    if (kernel != nullptr) return kernel;
-  }
   return make(step.outputs[0], false);
 }
 
@@ -166,9 +167,17 @@ void Executable::FindAddresses() {
     Call& call = calls_[c];
     for (const Place& place : call.read) {
       if (place.kind == Place::kFed) {
+        const Node& input = compiled_.program[place.index];
+        // An input of a shard is some rows of what is fed.
+        const auto begin = static_cast<size_t>(input.attributes.begin);
+        const size_t offset =
+            begin == 0 ? 0
+                       : begin * (input.type.bytes() /
+                                  static_cast<size_t>(input.type.shape[0]));
         fed_arguments_.push_back(
             {c, call.inputs.size(),
-             fed_of_tape_id.at(compiled_.program.tape_ids[place.index])});
+             fed_of_tape_id.at(compiled_.program.tape_ids[place.index]),
+             offset});
       }
       call.inputs.push_back(Address(place));
     }
@@ -267,7 +276,8 @@ void* Executable::Address(const Place& place) const {
 
 void Executable::Feed(absl::Span<const void* const> fed) {
   for (const FedArgument& argument : fed_arguments_) {
-    calls_[argument.call].inputs[argument.input] = fed[argument.fed];
+    calls_[argument.call].inputs[argument.input] =
+        static_cast<const std::byte*>(fed[argument.fed]) + argument.offset;
   }
 }
 

@@ -24,9 +24,10 @@
 
 namespace tape {
 
-// Makes the kernel of a node whose op has none of its own (tile_kernels.h); null
-// for others.
-using KernelSource = std::function<std::unique_ptr<Kernel>(const Node& node)>;
+// Makes the kernel of a node whose op has none of its own (tile_kernels.h,
+// shard_kernels.h); null for others.
+using KernelSource = std::function<std::unique_ptr<Kernel>(
+    const Node& node, const KernelSpec& spec)>;
 
 class Executable {
  public:
@@ -94,11 +95,12 @@ class Executable {
 
  private:
   // An argument that is known only when the run is fed:
-  // calls_[call].inputs[input] is fed[fed].
+  // calls_[call].inputs[input] is `offset` bytes into fed[fed].
   struct FedArgument {
     size_t call;
     size_t input;
     int fed;
+    size_t offset;
   };
 
   std::unique_ptr<Kernel> MakeKernel(const Step& step,

@@ -5,9 +5,31 @@
 #include <map>
 #include <string>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 
 namespace tape {
+namespace {
+
+// The part of a fed value that this rank reads.
+TensorView RowsOfThisRank(const TensorView& value, int64_t batch,
+                          const DataParallel& parallel) {
+  const Shape& shape = value.shape();
+  if (parallel.ranks().size() == 1 || batch == 0 || shape.rank() == 0 ||
+      shape[0] != batch) {
+    return value;
+  }
+  const RowRange rows = RowsOfRank(batch, parallel);
+  absl::InlinedVector<int64_t, 4> dims(shape.dims().begin(),
+                                       shape.dims().end());
+  dims[0] = rows.size();
+  const size_t row_bytes = value.type().bytes() / static_cast<size_t>(batch);
+  return {{value.dtype(), Shape(dims)},
+          static_cast<const std::byte*>(value.data()) +
+              static_cast<size_t>(rows.begin) * row_bytes};
+}
+
+}  // namespace
 
 std::vector<FedOperand> FindFedOperands(const Program& program) {
   std::vector<FedOperand> operands;
@@ -40,10 +62,12 @@ std::vector<FedOperand> FindFedOperands(const Program& program) {
   return operands;
 }
 
-absl::Status CheckFed(absl::Span<const FedOperand> operands,
+absl::Status CheckFed(absl::Span<const FedOperand> operands, int64_t batch,
+                      const DataParallel& parallel,
                       absl::Span<const void* const> fed) {
   for (const FedOperand& operand : operands) {
-    const TensorView value(operand.inputs[operand.operand], fed[operand.fed]);
+    const TensorView value = RowsOfThisRank(
+        {operand.inputs[operand.operand], fed[operand.fed]}, batch, parallel);
     const std::string wrong = CallOf(operand.node, "rule for fed numbers", [&] {
       return operand.node.op->refuses({.attributes = operand.node.attributes,
                                        .inputs = operand.inputs,

@@ -4,10 +4,12 @@
 #ifndef TAPE_FRAMEWORK_RUNTIME_FED_OPERANDS_H_
 #define TAPE_FRAMEWORK_RUNTIME_FED_OPERANDS_H_
 
+#include <cstdint>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "framework/distributed/data_parallel.h"
 #include "framework/runtime/program.h"
 
 namespace tape {
@@ -24,8 +26,9 @@ struct FedOperand {
 std::vector<FedOperand> FindFedOperands(const Program& program);
 
 // What an op refuses of the numbers in `fed`, the memory of each of the inputs,
-// with the op's line; OK if nothing.
-absl::Status CheckFed(absl::Span<const FedOperand> operands,
+// with the op's line; OK if nothing. Looks at this rank's rows of a batch.
+absl::Status CheckFed(absl::Span<const FedOperand> operands, int64_t batch,
+                      const DataParallel& parallel,
                       absl::Span<const void* const> fed);
 
 }  // namespace tape

@@ -126,13 +126,16 @@ absl::StatusOr<const Plan::Impl::Prepared*> Plan::Impl::Prepare(int64_t batch) {
   }
   CompiledProgram compiled = compile_(bound, batch);
   auto prepared = std::make_unique<Prepared>();
-  KernelSource kernels;
-  if (compiled.tiles != nullptr) {
-    prepared->tiles = std::make_unique<TileKernels>(compiled.tiles);
-    kernels = [&tiles = *prepared->tiles](const Node& node) {
-      return tiles.Make(node);
-    };
+  for (const auto& tiles : compiled.tiles) {
+    prepared->tiles.push_back(std::make_unique<TileKernels>(tiles));
   }
+  prepared->shards = std::make_unique<ShardKernels>(compiled.parallel, batch);
+  const KernelSource kernels = [&](const Node& node, const KernelSpec& spec) {
+    if (node.op == &kTiles || node.op == &kOfTiles) {
+      return prepared->tiles[node.attributes.stream]->Make(node);
+    }
+    return prepared->shards->Make(spec, *node.op);
+  };
   prepared->executable = std::make_unique<Executable>(
       std::move(compiled), team_.size(), *variables_, kernels);
   prepared->executable->Record(profile_, team_.size());
@@ -279,8 +282,9 @@ absl::Status Plan::Impl::RunExclusively(absl::Span<const Feed> feeds, Loc loc) {
                             "feed a copy")));
     }
   }
-  if (absl::Status status =
-          CheckFed(executable.compiled().fed_operands, needed_);
+  if (absl::Status status = CheckFed(executable.compiled().fed_operands,
+                                     executable.compiled().batch,
+                                     executable.compiled().parallel, needed_);
       !status.ok()) {
     return status;
   }
@@ -407,7 +411,7 @@ std::string Plan::Impl::Dump() const {
   const Prepared* const latest = Latest();
   if (latest == nullptr) return tape::Dump(program_);
   std::string text = tape::Dump(*latest->executable);
-  if (latest->tiles != nullptr) text += latest->tiles->Dump();
+  for (const auto& tiles : latest->tiles) text += tiles->Dump();
   return text;
 }
 

@@ -18,6 +18,7 @@
 #include "framework/runtime/executable.h"
 #include "framework/runtime/plan.h"
 #include "framework/runtime/program.h"
+#include "framework/runtime/shard_kernels.h"
 #include "framework/runtime/threads.h"
 #include "framework/runtime/tile_kernels.h"
 
@@ -41,7 +42,9 @@ class Plan::Impl {
 
   // A batch size that a plan is ready for.
   struct Prepared {
-    std::unique_ptr<TileKernels> tiles;  // Null: the batch is not cut.
+    // By their numbers; none if the batch is not cut.
+    std::vector<std::unique_ptr<TileKernels>> tiles;
+    std::unique_ptr<ShardKernels> shards;
     std::unique_ptr<Executable> executable;
   };
   // That of a batch size, compiled if there is none. An error if an op refuses

@@ -16,7 +16,8 @@
 
 namespace tape {
 
-// The op of Tiling::tiles, and of what is made of it: attributes.index says
+// The op of Tiling::tiles, and of what is made of it, by the Tiling number
+// attributes.stream of the program: attributes.index says
 // which of the sums, or, if attributes.axis is 1, of the gathered values.
 // Neither has a kernel of its own: TileKernels makes them.
 extern const OpDef kTiles;
