@@ -71,11 +71,12 @@ int64_t Batches::Source::row_bytes() const {
   return static_cast<int64_t>(type.bytes()) / samples;
 }
 
-void Batches::Source::Gather(absl::Span<const uint32_t> samples) {
+void Batches::Source::Gather(absl::Span<const uint32_t> samples,
+                             RowRange range) {
   const auto* const from = static_cast<const std::byte*>(values->data());
   const int64_t bytes = row_bytes();
-  const auto rows = static_cast<int64_t>(samples.size());
-  for (int64_t row = 0; row < rows; ++row) {
+  const int64_t rows = range.end;
+  for (int64_t row = range.begin; row < rows; ++row) {
     // Samples lie anywhere in more memory than caches hold: ask for the one
     // that comes kAhead rows later, so that it is there in time.
     constexpr int64_t kAhead = 4, kCacheLine = 64;
@@ -241,7 +242,10 @@ std::optional<Batch> Batches::Next() {
              next_ * source.row_bytes();
     } else {
       source.Gather(
-          absl::MakeConstSpan(order_).subspan(is_sampled ? 0 : next_, size));
+          absl::MakeConstSpan(order_).subspan(is_sampled ? 0 : next_, size),
+          source.name == options_.whole_column
+              ? RowRange{0, size}
+              : RowsOfRank(size, options_.parallel));
     }
     columns_[i] =
         TensorView({source.type.dtype, source.batch_shape.Bind(size)}, rows);

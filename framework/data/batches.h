@@ -24,6 +24,7 @@
 #include "framework/core/tensor.h"
 #include "framework/data/dataset.h"
 #include "framework/data/table.h"
+#include "framework/distributed/data_parallel.h"
 
 namespace tape {
 
@@ -54,6 +55,11 @@ struct BatchOptions {
   Order order = Order::kShuffled;
   LastBatch last = LastBatch::kKeep;
   uint64_t seed = 0;  // Of what is random.
+  // Of each batch, only the rows that this rank has (RowsOfRank) are copied where
+  // rows are copied: the others' are undefined. But of the column `whole_column`
+  // all are.
+  DataParallel parallel = {};
+  std::string whole_column = "";
 };
 
 struct Batch {
@@ -140,7 +146,8 @@ class Batches : public BatchSequence {
     std::vector<std::byte> gathered = {};  // Unless the order is fixed.
 
     int64_t row_bytes() const;
-    void Gather(absl::Span<const uint32_t> samples);
+    // Copies the rows of these of the batch's samples.
+    void Gather(absl::Span<const uint32_t> samples, RowRange rows);
   };
   void Begin(absl::Status status, int64_t samples);
   // Draws `size` distinct samples to the front of order_, which must be some

@@ -306,6 +306,7 @@ std::optional<Batch> SourceBatches::Next() {
   for (const SourceColumn& column : source_.columns()) {
     row_bytes.push_back(RowBytes(column.type));
   }
+  const RowRange own = RowsOfRank(size, options_.parallel);
   for (int64_t row = 0; row < size; ++row) {
     while (place_ < 0 ||
            next_ + row >= block_begin_ + static_cast<int64_t>(order_.size())) {
@@ -317,7 +318,11 @@ std::optional<Batch> SourceBatches::Next() {
       }
     }
     const size_t from = order_[next_ + row - block_begin_];
+    const bool is_own = row >= own.begin && row < own.end;
     for (size_t i = 0; i < gathered_.size(); ++i) {
+      if (!is_own && source_.columns()[i].name != options_.whole_column) {
+        continue;
+      }
       const Tensor& values = rows_.columns[i].values;
       const size_t bytes = row_bytes[i];
       std::memcpy(gathered_[i].data() + static_cast<size_t>(row) * bytes,

@@ -55,6 +55,11 @@ absl::Status CheckOptions(const TrainOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("Train: expected ", what, ", found ", found));
   };
+  if (const absl::Status status = CheckDataParallel(options.parallel);
+      !status.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Train: ", status.message()));
+  }
   if (options.epochs < 1) {
     return fail("epochs of at least 1", options.epochs);
   }

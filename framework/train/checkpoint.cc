@@ -91,8 +91,17 @@ absl::Status WriteCheckpoint(const std::string& path, const Graph& graph,
 }
 
 absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) try {
+  absl::StatusOr<FileBytes> bytes = ReadWholeFile(path, "a safetensors file");
+  if (!bytes.ok()) return bytes.status();
+  return ParseCheckpoint(*std::move(bytes), path);
+} catch (...) {
+  return CaughtStatus(path);
+}
+
+absl::StatusOr<Checkpoint> ParseCheckpoint(FileBytes bytes,
+                                           const std::string& path) try {
   absl::StatusOr<SafetensorsFile> file =
-      ReadSafetensors(path, Checksum::kRequired);
+      ParseSafetensors(std::move(bytes), path, Checksum::kRequired);
   if (!file.ok()) return file.status();
   const StoredArray* const json = file->Find(kState);
   const StoredArray* const order = file->Find(kOrder);

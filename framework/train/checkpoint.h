@@ -23,6 +23,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "framework/core/graph.h"
+#include "framework/io/files.h"
 #include "framework/io/safetensors.h"
 #include "framework/train/training_state.h"
 
@@ -47,6 +48,9 @@ absl::Status WriteCheckpoint(const std::string& path, const Graph& graph,
 // Errors, which name the path: those of ReadSafetensors, kDataLoss if a byte is
 // not as it was written; kInvalidArgument if it is no checkpoint.
 absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path);
+// The same of a file's `bytes`; `path` only names them in errors.
+absl::StatusOr<Checkpoint> ParseCheckpoint(FileBytes bytes,
+                                           const std::string& path);
 
 // Gives all variables of `graph` the values of the file; the whole state. The
 // error, after which nothing has changed, names the path and the first variable

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "framework/train/ranks.h"
 
 namespace tape {
 namespace {
@@ -39,11 +40,15 @@ absl::StatusOr<std::unique_ptr<CheckpointedRun>> CheckpointedRun::Open(
                      options.keep_checkpoints));
   }
   std::unique_ptr<CheckpointedRun> run(new CheckpointedRun(graph, options));
-  if (absl::Status status = run->folder_.RemoveUnfinished(); !status.ok()) {
-    return status;
-  }
   const absl::StatusOr<std::optional<Checkpoint>> newest =
-      run->folder_.Newest(run->damaged_);
+      OnRankZero(options.parallel.ranks(),
+                 [&]() -> absl::StatusOr<std::optional<Checkpoint>> {
+                   if (absl::Status status = run->folder_.RemoveUnfinished();
+                       !status.ok()) {
+                     return status;
+                   }
+                   return run->folder_.Newest(run->damaged_);
+                 });
   if (!newest.ok()) return newest.status();
   if (!newest->has_value()) return run;
   absl::StatusOr<TrainingState> state = Restore(**newest, graph);

@@ -13,6 +13,7 @@
 #include "framework/core/clock.h"
 #include "framework/core/floating_point.h"
 #include "framework/core/text.h"
+#include "framework/io/checksum.h"
 
 namespace tape {
 namespace {
@@ -62,6 +63,24 @@ std::vector<std::string> SplitView::columns() const {
   }
   for (const Column& column : table_->columns) names.push_back(column.name);
   return names;
+}
+
+std::string SplitView::Describe() const {
+  std::string text = absl::StrCat(size(), " samples");
+  const std::vector<std::string> names = columns();
+  for (size_t i = 0; i < names.size(); ++i) {
+    absl::StrAppend(&text, ", ", names[i], " ",
+                    type(static_cast<int>(i)).ToString());
+    if (source_ != nullptr) continue;
+    const Tensor& values = table_ != nullptr ? table_->columns[i].values
+                           : i == 0          ? images_->images
+                                             : images_->labels;
+    absl::StrAppend(&text, " of CRC-32C ",
+                    absl::Hex(Crc32c({static_cast<const char*>(values.data()),
+                                      values.type().bytes()}),
+                              absl::kZeroPad8));
+  }
+  return text;
 }
 
 void FedColumns::Feed(const Model& model, const Batch& batch,

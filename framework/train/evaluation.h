@@ -49,6 +49,9 @@ class SplitView {
   std::unique_ptr<BatchSequence> MakeBatches(const BatchOptions& options) const;
   std::vector<std::string> columns() const;
   const TensorType& type(int column) const;
+  // The samples, and the columns with the CRC-32C of their values if they are in
+  // memory: what tells two splits apart.
+  std::string Describe() const;
 
  private:
   const Dataset* images_ = nullptr;

@@ -25,6 +25,7 @@
 #include "framework/train/check_training.h"
 #include "framework/train/checkpointed_run.h"
 #include "framework/train/evaluation.h"
+#include "framework/train/ranks.h"
 #include "framework/train/weights.h"
 
 namespace tape {
@@ -67,6 +68,17 @@ bool IsEvaluated(int epoch, const TrainOptions& options) {
   return (epoch - 1) % options.evaluate_every == 0 || epoch == options.epochs;
 }
 
+// The batches of the training set, of which a rank reads its own rows, and the
+// labels of all.
+BatchOptions BatchesOf(const Model& model, const TrainOptions& options) {
+  BatchOptions batches = options.batches;
+  batches.parallel = options.parallel;
+  if (model.classification.has_value()) {
+    batches.whole_column = model.classification->labels;
+  }
+  return batches;
+}
+
 // Whether all variables are finite.
 bool AllFinite(const Variables& variables) {
   for (int i = 0; i < variables.size(); ++i) {
@@ -92,7 +104,8 @@ class Training {
         loc_(loc),
         skips_(options.on_divergence == OnDivergence::kSkip),
         shown_(ShownBy(model.updates)),
-        batches_(data.train.MakeBatches(options.batches)),
+        ranks_(options.parallel.ranks()),
+        batches_(data.train.MakeBatches(BatchesOf(model, options))),
         evaluations_(data_, options) {
     state_.pass.reports.resize(shown_.size());
   }
@@ -108,6 +121,8 @@ class Training {
     status.Update(evaluations_.Check(model_));
     if (!status.ok()) return status;
     columns_ = *std::move(columns);
+    status = CheckRanksAgree(ranks_, IdentityOf(model_, data_, options_));
+    if (!status.ok()) return status;
     status = CompileTraining();
     if (!status.ok()) return status;
     train_->Record(options_.profile);
@@ -117,7 +132,8 @@ class Training {
                  .mode = Mode::kInference,
                  .replace = options_.evaluate_with,
                  .threads = options_.threads,
-                 .precision = options_.precision},
+                 .precision = options_.precision,
+                 .parallel = options_.parallel},
                 loc_);
     if (!evaluate.ok()) return evaluate.status();
     evaluate_ = *std::move(evaluate);
@@ -188,6 +204,7 @@ class Training {
                                           .mode = Mode::kTraining,
                                           .threads = options_.threads,
                                           .precision = options_.precision,
+                                          .parallel = options_.parallel,
                                           .batch_sizes = batches_->sizes()},
                                          loc_);
     if (!train.ok()) return train.status();
@@ -310,8 +327,8 @@ class Training {
       // on_step sees each step, whatever else ends the run.
       const bool is_stopped = OnStep() == AfterStep::kStop;
       const bool interrupted =
-          (options_.interrupted &&
-           CallBack("interrupted", options_.interrupted)) ||
+          (ranks_.size() > 1 ? ranks_.Votes(kBallotStop) > 0
+                             : IsInterrupted()) ||
           is_stopped;
       if (interrupted) end_ = End::kInterrupted;
       if (interrupted) return absl::OkStatus();
@@ -339,7 +356,20 @@ class Training {
     return CallBack("on_step", options_.on_step, made);
   }
 
+  bool IsInterrupted() const {
+    return options_.interrupted &&
+           CallBack("interrupted", options_.interrupted);
+  }
+
+  // What ranks decide by the clock or a signal, they decide together.
+  void Vote() {
+    if (ranks_.size() == 1) return;
+    ranks_.Vote(kBallotStop, IsInterrupted());
+    ranks_.Vote(kBallotSave, ranks_.rank() == 0 && IsDueByTheClock());
+  }
+
   absl::Status Step(const Batch& batch) {
+    Vote();
     std::vector<Feed>& feeds = feeds_;
     columns_.Feed(model_, batch, feeds);
     float limit;
@@ -503,7 +533,13 @@ class Training {
   bool IsDueAfterStep() const {
     const CheckpointEvery& every = options_.checkpoint_every;
     return (every.steps > 0 && state_.step % every.steps == 0) ||
-           (every.seconds > 0 && SecondsSince(last_save_) >= every.seconds);
+           (ranks_.size() > 1 ? ranks_.Votes(kBallotSave) > 0
+                              : IsDueByTheClock());
+  }
+
+  bool IsDueByTheClock() const {
+    const double seconds = options_.checkpoint_every.seconds;
+    return seconds > 0 && SecondsSince(last_save_) >= seconds;
   }
 
   absl::Status Save() {
@@ -512,7 +548,10 @@ class Training {
       Diverge("a variable is not finite");
       return absl::OkStatus();
     }
-    if (!options_.save) return absl::OkStatus();
+    if (!options_.save || ranks_.rank() != 0) {
+      last_save_ = Clock::now();
+      return absl::OkStatus();
+    }
     TrainingState state = state_;
     state.batches = {};
     if (in_epoch_) {
@@ -532,6 +571,7 @@ class Training {
   const Loc loc_;
   const bool skips_;  // Steps whose loss is above a limit that is fed.
   const std::vector<ReportedSum> shown_;
+  Communicator& ranks_;
   const std::unique_ptr<BatchSequence> batches_;
   FedColumns columns_;
   std::vector<Feed> feeds_;  // Of a step; kept, so that none allocates.

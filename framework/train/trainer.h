@@ -18,6 +18,7 @@
 #include "framework/data/data_source.h"
 #include "framework/data/dataset.h"
 #include "framework/data/table.h"
+#include "framework/distributed/data_parallel.h"
 #include "framework/io/safetensors.h"
 #include "framework/log/progress.h"
 #include "framework/metrics/classification.h"
@@ -102,6 +103,14 @@ struct TrainOptions {
   int threads = 0;  // As CompileOptions::threads.
   // As CompileOptions::precision; of training and evaluations.
   Precision precision = Precision::kFloat32;
+  // Shards of each batch, and the ranks that divide them among themselves
+  // (../distributed/data_parallel.h). Every rank calls Train with equal models,
+  // data and options, but for what follows, and gets the same result. Rank 0 alone
+  // calls `save` and reads and writes `checkpoints`; all ranks stop if
+  // `interrupted` says so on any of them; what on_step and after_epoch return must
+  // be the same on all. A rank that fails must end the others
+  // (Communicator::Abort).
+  DataParallel parallel = {};
   Profile* profile = nullptr;  // If given, the training steps are added to it.
   OnDivergence on_divergence = OnDivergence::kStop;
 
