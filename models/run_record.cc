@@ -212,6 +212,12 @@ Metadata RunRecord(const RunSettings& run, const RunData& data) {
   record.emplace_back(
       "precision",
       settings.train.precision == Precision::kBFloat16 ? "bf16" : "float32");
+  // Runs of one shard, as all were before version 0.9, have no such keys.
+  const DataParallel& parallel = settings.train.parallel;
+  if (parallel.shards > 1) {
+    record.emplace_back("shards", Text(parallel.shards));
+    record.emplace_back("bf16_sums", Text(parallel.bfloat16_sums));
+  }
   record.emplace_back("on_divergence", NameOfOnDivergence(run));
   if (run.goes_back && run.back_to_newest > 0) {
     ForEachNumberOfGoingBack(run, [&](const char* key, const auto& number) {
@@ -252,6 +258,16 @@ absl::StatusOr<RunSettings> RunOfRecord(const Metadata& record,
     }
   };
   ForEachNumber(run, read);
+  if (!ValueOf(record, "shards").empty()) {
+    DataParallel& parallel = run.settings.train.parallel;
+    read("shards", parallel.shards);
+    read("bf16_sums", parallel.bfloat16_sums);
+    if (const absl::Status shards =
+            CheckDataParallel({.shards = parallel.shards});
+        !shards.ok()) {
+      status.Update(wrong(shards.message()));
+    }
+  }
   if (!ValueOf(record, "back_to_newest").empty()) {
     ForEachNumberOfGoingBack(run, read);
     if (run.back_to.steps < 0 || run.back_to.epochs < 0 ||

@@ -49,6 +49,7 @@ bool SetOnDivergence(absl::string_view name, RunSettings& run);
 // As keys and values: "tape", the version of this program; "experiment" and
 // "variant"; "seed" and the settings by the names of train's flags; of a run
 // a user's data, the flags that name them and the perceptron; of a run
+// of several shards, "shards" and "bf16_sums"; of a run
 // that goes back, "back_to_steps", "back_to_epochs" and "back_to_newest";
 // "sampling" and "early_stopping", which are the experiment's; "pixels" of an
 // image, and "rows", if the data tell; and "train_data", "validation_data" and "test_data", the samples of

@@ -169,12 +169,8 @@ absl::StatusOr<std::optional<RunFiles>> OpenFiles(const TrainingRun& training) {
   absl::StatusOr<std::vector<EpochLog>> logs =
       Logs(path, training.from.has_value());
   if (!logs.ok()) return logs.status();
-  absl::StatusOr<CheckpointEvery> every = CheckpointEveryFromFlag();
+  const absl::StatusOr<CheckpointEvery> every = CheckpointEveryOf(run);
   if (!every.ok()) return every.status();
-  if (run.goes_back) {
-    every->steps = run.back_to.steps;
-    every->epochs = run.back_to.epochs;
-  }
   RunFiles files = {.directory = *std::move(directory),
                     .logs = *std::move(logs),
                     .checkpoints = std::move(checkpoints),

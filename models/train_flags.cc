@@ -17,6 +17,7 @@
 #include "framework/data/batches.h"
 #include "framework/io/files.h"
 #include "framework/log/run_directory.h"
+#include "framework/train/ranks.h"
 #include "models/experiment.h"
 #include "models/program.h"
 #include "models/run.h"
@@ -70,6 +71,16 @@ ABSL_FLAG(std::optional<int>, threads, std::nullopt,
 ABSL_FLAG(std::string, precision, "",
           "what matrix products read: float32, or bf16, which they add up in "
           "float32, on processors that have it; by default float32");
+ABSL_FLAG(std::optional<int>, shards, std::nullopt,
+          "parts of each batch that are summed by themselves, a power of two: "
+          "train_mpi divides them among its processes, and the results are the "
+          "same, bit by bit, for any number of processes; by default 1");
+ABSL_FLAG(bool, bf16_sums, false,
+          "let processes exchange large gradients as bfloat16: half the bytes, "
+          "and sums that are rounded to it");
+ABSL_FLAG(double, mpi_timeout, 60,
+          "seconds that a process of train_mpi waits for another one before it "
+          "ends the run");
 ABSL_FLAG(
     std::string, run_dir, "",
     "folder to keep the run in: figures, checkpoints, the model, report.html; "
@@ -142,6 +153,9 @@ constexpr ShownFlag kFlags[] = {{"experiment", "NAME"},
                                 {"seed", "N"},
                                 {"threads", "N"},
                                 {"precision", "NAME"},
+                                {"shards", "N"},
+                                {"bf16_sums", ""},
+                                {"mpi_timeout", "X"},
                                 {"run_dir", "DIR"},
                                 {"checkpoint_every", "N"},
                                 {"keep_checkpoints", "N"},
@@ -240,6 +254,47 @@ absl::Status ReadFlags(RunSettings& run) {
   } else if (!precision.empty()) {
     return WrongFlag("precision", "float32 or bf16", precision);
   }
+  return absl::OkStatus();
+}
+
+// What --shards and --bf16_sums say, which a run that is resumed keeps.
+absl::Status ReadParallel(bool resumes, DataParallel& parallel) {
+  const int had = parallel.shards;
+  const std::optional<int> shards = absl::GetFlag(FLAGS_shards);
+  if (shards.has_value()) parallel.shards = *shards;
+  const int ranks = parallel.ranks().size();
+  if (!CheckDataParallel({.shards = parallel.shards}).ok()) {
+    return WrongFlag("shards",
+                     absl::StrCat("a power of two, 1 to ", kMaxShards),
+                     absl::StrCat(parallel.shards));
+  }
+  if (parallel.shards < ranks) {
+    return WrongFlag(
+        "shards", absl::StrCat("at least as many as the ", ranks, " processes"),
+        absl::StrCat(parallel.shards));
+  }
+  if (absl::Status status = CheckDataParallel(parallel); !status.ok()) {
+    return status;
+  }
+  if (resumes && parallel.shards != had) {
+    return WrongFlag("shards", absl::StrCat(had, ", as the run began"),
+                     absl::StrCat(*shards));
+  }
+  if (const double seconds = absl::GetFlag(FLAGS_mpi_timeout);
+      seconds > 0 && std::isfinite(seconds)) {
+    parallel.ranks().set_timeout_seconds(seconds);
+  } else {
+    return WrongFlag("mpi_timeout", "a finite number of seconds above 0",
+                     absl::StrCat(seconds));
+  }
+  if (!absl::GetFlag(FLAGS_bf16_sums)) return absl::OkStatus();
+  if (resumes && !parallel.bfloat16_sums) {
+    return WrongFlag("bf16_sums", "false, as the run began", "true");
+  }
+  if (parallel.shards == 1) {
+    return WrongFlag("bf16_sums", "--shards of at least 2", "1");
+  }
+  parallel.bfloat16_sums = true;
   return absl::OkStatus();
 }
 
@@ -387,11 +442,20 @@ absl::StatusOr<CheckpointEvery> CheckpointEveryFromFlag() {
                    "such as 500steps, 2epochs or 60s, or never", text);
 }
 
+absl::StatusOr<CheckpointEvery> CheckpointEveryOf(const RunSettings& run) {
+  absl::StatusOr<CheckpointEvery> every = CheckpointEveryFromFlag();
+  if (every.ok() && run.goes_back) {
+    every->steps = run.back_to.steps;
+    every->epochs = run.back_to.epochs;
+  }
+  return every;
+}
+
 absl::Status ParseTrainFlags(int argc, char** argv) {
   return ParseFlags(argc, argv, kUsage, kFlags);
 }
 
-absl::StatusOr<TrainingRun> RunFromFlags() {
+absl::StatusOr<TrainingRun> RunFromFlags(Communicator& ranks) {
   TrainingRun training;
   RunSettings& run = training.run;
   const std::string run_dir = absl::GetFlag(FLAGS_run_dir);
@@ -400,7 +464,7 @@ absl::StatusOr<TrainingRun> RunFromFlags() {
   if (absl::GetFlag(FLAGS_resume)) {
     if (run_dir.empty()) return WrongFlag("resume", "a --run_dir", "none");
     absl::StatusOr<std::optional<Checkpoint>> found =
-        FindCheckpoint(run_dir, stderr);
+        OnRankZero(ranks, [&] { return FindCheckpoint(run_dir, stderr); });
     if (!found.ok()) return found.status();
     training.from = *std::move(found);
     if (!training.from.has_value() && name.empty() &&
@@ -441,7 +505,12 @@ absl::StatusOr<TrainingRun> RunFromFlags() {
     }
     run = {.experiment = *experiment, .settings = (*experiment)->defaults};
   }
+  run.settings.train.parallel.communicator = &ranks;
   absl::Status status = ReadFlags(run);
+  if (status.ok()) {
+    status =
+        ReadParallel(training.from.has_value(), run.settings.train.parallel);
+  }
   if (status.ok()) status = ReadUserFlags(run);
   if (status.ok()) status = ReadOnDivergence(run);
   if (status.ok()) status = CheckFileFlags();

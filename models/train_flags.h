@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "framework/data/dataset.h"
+#include "framework/distributed/communicator.h"
 #include "models/run_record.h"
 #include "models/training_run.h"
 
@@ -31,10 +32,13 @@ absl::Status ParseTrainFlags(int argc, char** argv);
 
 // The run that the flags ask for, but for its files: from its experiment's
 // settings, or, if it is resumed, from those it had.
-absl::StatusOr<TrainingRun> RunFromFlags();
+// `ranks` must outlive it; rank 0 alone looks for a checkpoint.
+absl::StatusOr<TrainingRun> RunFromFlags(Communicator& ranks);
 
 // What --checkpoint_every says: "500steps", "2epochs", "60s" or "never".
 absl::StatusOr<CheckpointEvery> CheckpointEveryFromFlag();
+// When the run saves: as the flag says, or as it goes back.
+absl::StatusOr<CheckpointEvery> CheckpointEveryOf(const RunSettings& run);
 // What --keep_checkpoints says.
 int KeepCheckpoints();
 

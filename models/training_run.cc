@@ -15,6 +15,7 @@
 #include "framework/core/text.h"
 #include "framework/data/batches.h"
 #include "framework/io/files.h"
+#include "framework/train/ranks.h"
 #include "framework/train/weights.h"
 #include "models/run.h"
 
@@ -98,14 +99,22 @@ absl::StatusOr<Checkpoint> LastGood(RunFiles& files, const TrainResult& result,
     return absl::FailedPreconditionError(absl::StrCat(
         result.divergence, "; there is no checkpoint to go back to"));
   }
-  TrainingState& state = (*found)->state;
-  absl::Status status = files.checkpoints.RemoveAfter(state.step);
+  absl::Status status = files.checkpoints.RemoveAfter((*found)->state.step);
   if (!status.ok()) return status;
+  return **std::move(found);
+}
+
+// Of the state that a run goes back to.
+void MarkNotGood(const TrainResult& result, TrainingState& state) {
   state.not_good = result.not_good;
   std::erase_if(state.not_good,
                 [&](int64_t step) { return step >= state.step; });
   state.not_good.push_back(state.step);
-  return **std::move(found);
+}
+
+// Whether a checkpoint is ever due.
+bool IsEver(const CheckpointEvery& every) {
+  return every.steps > 0 || every.epochs > 0 || every.seconds > 0;
 }
 
 }  // namespace
@@ -117,8 +126,7 @@ CheckpointEvery PlanOfGoingBack(CheckpointEvery every) {
 }
 
 bool KeepsCheckpoints(const RunFiles& files) {
-  const CheckpointEvery& every = files.checkpoint_every;
-  return every.steps > 0 || every.epochs > 0 || every.seconds > 0;
+  return IsEver(files.checkpoint_every);
 }
 
 std::string CheckpointsIn(const std::string& run_dir) {
@@ -168,17 +176,20 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const RunData& data,
                                        Progress& progress,
                                        std::FILE* messages) {
   RunFiles* const files = run.files;
-  const bool keeps_checkpoints = files != nullptr && KeepsCheckpoints(*files);
-  CheckpointEvery every;
-  if (keeps_checkpoints) every = files->checkpoint_every;
+  Communicator& ranks = run.run.settings.train.parallel.ranks();
+  CheckpointEvery every =
+      files != nullptr ? files->checkpoint_every : run.checkpoint_every;
+  const bool keeps_checkpoints = IsEver(every);
   if (keeps_checkpoints && run.run.goes_back) {
     const CheckpointEvery plan = PlanOfGoingBack(every);
     every.steps = plan.steps;
     every.epochs = plan.epochs;
     const int64_t batches =
         data.batches_per_epoch(run.run.settings.train.batches);
-    files->checkpoints.KeepForGoingBack(
-        [=](int64_t step) { return plan.IsPlanned(step, batches); });
+    if (files != nullptr) {
+      files->checkpoints.KeepForGoingBack(
+          [=](int64_t step) { return plan.IsPlanned(step, batches); });
+    }
   }
   while (true) {
     const Settings settings = run.run.now();
@@ -219,8 +230,9 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const RunData& data,
       };
       // A run that is made longer stays so, though it be killed before its next
       // checkpoint.
-      if (state.has_value() && ValueOf(run.from->file.metadata, "epochs") !=
-                                   ValueOf(record, "epochs")) {
+      if (files != nullptr && state.has_value() &&
+          ValueOf(run.from->file.metadata, "epochs") !=
+              ValueOf(record, "epochs")) {
         absl::Status status = options.save(*state);
         if (!status.ok()) return status;
       }
@@ -255,15 +267,18 @@ absl::StatusOr<TrainedRun> RunTraining(TrainingRun& run, const RunData& data,
       return trained;
     }
 
-    absl::StatusOr<Checkpoint> good =
-        LastGood(*files, trained.result, messages);
+    absl::StatusOr<std::optional<Checkpoint>> good =
+        OnRankZero(ranks, [&]() -> absl::StatusOr<std::optional<Checkpoint>> {
+          return LastGood(*files, trained.result, messages);
+        });
     if (!good.ok()) return good.status();
+    MarkNotGood(trained.result, (*good)->state);
     ++run.run.returns;
     absl::FPrintF(messages,
                   "%s; going back to step %d, with a learning rate of %g\n",
-                  trained.result.divergence, good->state.step,
+                  trained.result.divergence, (*good)->state.step,
                   run.run.now().learning_rate);
-    run.from = *std::move(good);
+    run.from = **std::move(good);
   }
 }
 

@@ -59,7 +59,10 @@ absl::StatusOr<std::optional<Checkpoint>> FindCheckpoint(
 struct TrainingRun {
   RunSettings run;                 // If it goes back, it needs checkpoints.
   std::optional<Checkpoint> from;  // Where to go on.
-  RunFiles* files = nullptr;       // Null if nothing is kept.
+  // Null if nothing is kept, and on all ranks but rank 0.
+  RunFiles* files = nullptr;
+  // Without files: that of rank 0's, by which every rank goes.
+  CheckpointEvery checkpoint_every = {};
 
   static constexpr int kMostReturns = 10;
 };
