@@ -16,6 +16,7 @@
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -180,12 +181,27 @@ std::string NextStep(const TrainingRun& training) {
                       training.from->state.step);
 }
 
-// Prints the costliest steps, and writes the trace, if --profile asks for one.
-absl::Status WriteTraceAsAsked(const Profile& profile) {
+// Prints the costliest steps, and writes the trace of all ranks, if --profile asks
+// for one. Every rank calls it.
+absl::Status WriteTraceAsAsked(const Profile& profile, Communicator& ranks) {
   const std::string trace = absl::GetFlag(FLAGS_profile);
   if (trace.empty()) return absl::OkStatus();
   absl::PrintF("\n%s", profile.Table());
-  return profile.WriteTrace(trace);
+  if (ranks.size() == 1) return profile.WriteTrace(trace);
+  // The ranks' clocks may differ: the moment at which all have met is one.
+  ranks.AllGather("");
+  const Profile::Clock::time_point met = Profile::Clock::now();
+  const auto count = std::chrono::nanoseconds(met - profile.start()).count();
+  int64_t since_start = 0;
+  if (!absl::SimpleAtoi(ranks.Broadcast(absl::StrCat(count)), &since_start)) {
+    since_start = 0;
+  }
+  const std::vector<std::string> events = ranks.AllGather(
+      profile.Events(Profile::kFirstProcess + ranks.rank(),
+                     met - std::chrono::nanoseconds(since_start),
+                     absl::StrCat("rank ", ranks.rank())));
+  if (ranks.rank() != 0) return absl::OkStatus();
+  return Profile::WriteTrace(trace, absl::StrJoin(events, ",\n"));
 }
 
 // What is left to do when a run has come to its end: to tell of it, and to
@@ -193,7 +209,8 @@ absl::Status WriteTraceAsAsked(const Profile& profile) {
 absl::Status Finish(const TrainingRun& training, const TrainedRun& trained,
                     const RunData& data, const Profile& profile) {
   PrintResult(*training.run.experiment, trained, data);
-  absl::Status status = WriteTraceAsAsked(profile);
+  absl::Status status =
+      WriteTraceAsAsked(profile, training.run.settings.train.parallel.ranks());
   if (training.files == nullptr) return status;
   const RunSettings& run = training.run;
   const RunDirectory& directory = training.files->directory;
@@ -291,7 +308,9 @@ absl::Status TrainAsAsked(Communicator& ranks, int& signal) {
   const bool finished = trained.ok() && trained->result.end == End::kFinished;
   // The steps until something went wrong. An earlier trace stays if there are
   // none.
-  if (!finished && !profile.empty()) status = WriteTraceAsAsked(profile);
+  if (!finished && !profile.empty()) {
+    status = WriteTraceAsAsked(profile, ranks);
+  }
   if (!trained.ok()) return trained.status();
   const TrainResult& result = trained->result;
   switch (result.end) {

@@ -139,6 +139,12 @@ class Sharder {
 
   void AddStages() {
     for (const std::vector<int>& nodes : nodes_of_stage_) {
+      // What is fetched is gathered while sums travel, before what waits for them.
+      if (&nodes == &nodes_of_stage_.back()) {
+        for (int fetch : old_.fetches) {
+          if (parts_[fetch] == Part::kRows) Whole(fetch);
+        }
+      }
       for (int id : nodes) {
         if (parts_[id] == Part::kWhole) AddWhole(id);
       }

@@ -348,6 +348,7 @@ void Executable::RunChunks(const Call& call, int member, int begin, int end,
                                                  : Profile::Clock::now();
     for (int chunk = begin; chunk < end; ++chunk) {
       call.kernel->Run(chunk, arguments);
+      if (member == 0 && poll_) poll_();
     }
     if (profile_ == nullptr) return;
     profile_->Add(

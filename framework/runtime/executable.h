@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -57,6 +58,11 @@ class Executable {
   // returns it.
   Executable(CompiledProgram compiled, int threads, Variables& variables,
              const KernelSource& kernels = nullptr);
+
+  // From now on, the thread that calls Run also calls `poll` after each chunk of
+  // its own: what goes on beside the steps, such as messages, may need a push. It
+  // must be quick; what it throws ends the run as a kernel's exception does.
+  void set_poll(std::function<void()> poll) { poll_ = std::move(poll); }
 
   const CompiledProgram& compiled() const { return compiled_; }
   // A run makes these one after the other.
@@ -117,6 +123,7 @@ class Executable {
 
   const CompiledProgram compiled_;
   Variables* variables_;
+  std::function<void()> poll_;
   Profile* profile_ = nullptr;
   int first_profiled_ = 0;  // The first step's number in it.
   std::vector<Call> calls_;

@@ -125,6 +125,7 @@ absl::StatusOr<const Plan::Impl::Prepared*> Plan::Impl::Prepare(int64_t batch) {
     return status;
   }
   CompiledProgram compiled = compile_(bound, batch);
+  const bool compiled_for_ranks = compiled.parallel.ranks().size() > 1;
   auto prepared = std::make_unique<Prepared>();
   for (const auto& tiles : compiled.tiles) {
     prepared->tiles.push_back(std::make_unique<TileKernels>(tiles));
@@ -138,6 +139,10 @@ absl::StatusOr<const Plan::Impl::Prepared*> Plan::Impl::Prepare(int64_t batch) {
   };
   prepared->executable = std::make_unique<Executable>(
       std::move(compiled), team_.size(), *variables_, kernels);
+  if (compiled_for_ranks) {
+    prepared->executable->set_poll(
+        [shards = prepared->shards.get()] { shards->Progress(); });
+  }
   prepared->executable->Record(profile_, team_.size());
   prepared->executable->WarmUp();
   prepared_.push_back(std::move(prepared));

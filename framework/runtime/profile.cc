@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "framework/core/text.h"
 #include "framework/io/files.h"
@@ -78,33 +79,46 @@ absl::Status Profile::CheckTrace(const std::string& path) {
   return status.ok() ? CheckCanReplace(path) : status;
 }
 
-absl::Status Profile::WriteTrace(const std::string& path) const {
+absl::Status Profile::WriteTrace(const std::string& path,
+                                 const std::string& events) {
   absl::Status status = CheckReplaceable(path, kTraceBeginning, "a trace");
   if (!status.ok()) return status;
-  std::string text = absl::StrCat(kTraceBeginning, ":[");
-  const char* separator = "\n";
+  return ReplaceFile(
+      path, absl::StrCat(kTraceBeginning, ":[", events.empty() ? "" : "\n",
+                         events, "\n]}\n"));
+}
+
+std::string Profile::Events(int pid, Clock::time_point from,
+                            const std::string& name) const {
+  std::vector<std::string> events;
+  const auto add = [&](const Json& event) {
+    events.push_back(event.dump(-1, ' ', /*ensure_ascii=*/false,
+                                Json::error_handler_t::replace));
+  };
+  if (!name.empty()) {
+    add({{"name", "process_name"},
+         {"ph", "M"},
+         {"pid", pid},
+         {"args", {{"name", name}}}});
+  }
   for (size_t thread = 0; thread < lanes_.size(); ++thread) {
     for (const Event& event : lanes_[thread].events) {
       const Step& step = steps_[event.step];
       const double seconds = Microseconds(event.end - event.start) * 1e-6;
-      const Json json = {
-          {"name", step.name},
-          {"ph", "X"},
-          {"pid", 1},
-          {"tid", thread},
-          {"ts", ToThousandths(Microseconds(event.start - start_))},
-          {"dur", ToThousandths(seconds * 1e6)},
-          {"args",
-           {{"GFLOP/s", ToThousandths(Rate(event.share * step.flops, seconds))},
-            {"GB/s", ToThousandths(Rate(event.share * step.bytes, seconds))}}}};
-      absl::StrAppend(&text, separator,
-                      json.dump(-1, ' ', /*ensure_ascii=*/false,
-                                Json::error_handler_t::replace));
-      separator = ",\n";
+      add({{"name", step.name},
+           {"ph", "X"},
+           {"pid", pid},
+           {"tid", thread},
+           {"ts", ToThousandths(Microseconds(event.start - from))},
+           {"dur", ToThousandths(seconds * 1e6)},
+           {"args",
+            {{"GFLOP/s",
+              ToThousandths(Rate(event.share * step.flops, seconds))},
+             {"GB/s",
+              ToThousandths(Rate(event.share * step.bytes, seconds))}}}});
     }
   }
-  absl::StrAppend(&text, "\n]}\n");
-  return ReplaceFile(path, text);
+  return absl::StrJoin(events, ",\n");
 }
 
 std::vector<Profile::Cost> Profile::Costliest(size_t most) const {

@@ -35,7 +35,19 @@ class Profile {
   // of this part, "GFLOP/s" and "GB/s", as far as the step has such work.
   // Errors: kInvalidArgument if `path` is anything but a trace or nothing yet;
   // what the system says of it.
-  absl::Status WriteTrace(const std::string& path) const;
+  absl::Status WriteTrace(const std::string& path) const {
+    return WriteTrace(path, Events(kFirstProcess, start_));
+  }
+  // The same of several processes: what Events returned on each, in order, with
+  // commas between them.
+  static absl::Status WriteTrace(const std::string& path,
+                                 const std::string& events);
+  // The events for a trace, as those of a process with this pid, with times since
+  // `from`; its name is shown if it is not empty.
+  std::string Events(int pid, Clock::time_point from,
+                     const std::string& name = "") const;
+  static constexpr int kFirstProcess = 1;
+  Clock::time_point start() const { return start_; }
   // What WriteTrace(path) would say of the path; replaces nothing. For before a
   // long run.
   static absl::Status CheckTrace(const std::string& path);

@@ -122,6 +122,16 @@ class SumShardsKernel : public PlainKernel {
   void Sum(const void* const* shards, int64_t begin, int64_t end,
            std::byte* output) const {
     const size_t size = SizeOf(dtype_);
+    if (shards_ == 1 && !rounds_) {
+      const auto offset = static_cast<size_t>(begin) * size;
+      const auto* const from =
+          static_cast<const std::byte*>(shards[0]) + offset;
+      // It may be in its place.
+      if (from == output + offset) return;
+      std::memcpy(output + offset, from,
+                  static_cast<size_t>(end - begin) * size);
+      return;
+    }
     // The partial sum of each level of the tree, as a binary counter.
     constexpr int kLevels = std::bit_width(unsigned{kMaxShards});
     std::array<Part, kLevels> levels;
@@ -193,11 +203,13 @@ std::unique_ptr<Kernel> MakeRowsOfKernel(const KernelSpec& spec) {
 class ShardKernels::BeginKernel : public PlainKernel {
  public:
   BeginKernel(const KernelSpec& spec, Communicator& ranks,
-              std::shared_ptr<Reduction> reduction)
+              std::shared_ptr<Reduction> reduction,
+              std::vector<Reduction*>& under_way)
       : bytes_(spec.output.bytes()),
         has_votes_(spec.attributes.transpose_lhs),
         ranks_(ranks),
-        reduction_(std::move(reduction)) {}
+        reduction_(std::move(reduction)),
+        under_way_(under_way) {}
 
   void Run(int, const KernelArguments& arguments) const override {
     Forward(arguments, bytes_);
@@ -206,6 +218,7 @@ class ShardKernels::BeginKernel : public PlainKernel {
                   ranks_.votes().data(), sizeof(ranks_.votes()));
     }
     reduction_->Begin(arguments.outputs[0]);
+    if (ranks_.size() > 1) under_way_.push_back(reduction_.get());
   }
 
  private:
@@ -213,6 +226,7 @@ class ShardKernels::BeginKernel : public PlainKernel {
   const bool has_votes_;
   Communicator& ranks_;
   const std::shared_ptr<Reduction> reduction_;
+  std::vector<Reduction*>& under_way_;
 };
 
 class ShardKernels::EndKernel : public PlainKernel {
@@ -303,8 +317,14 @@ std::shared_ptr<Reduction> ShardKernels::ReductionOf(const KernelSpec& spec) {
         parallel_.ranks(), static_cast<int>(spec.attributes.index),
         spec.output.dtype, spec.output.shape.elements(),
         spec.attributes.value != 0);
+    under_way_.reserve(reductions_.size());
   }
   return reduction;
+}
+
+void ShardKernels::Progress() {
+  std::erase_if(under_way_,
+                [](Reduction* reduction) { return reduction->Progress(); });
 }
 
 std::unique_ptr<Kernel> ShardKernels::Make(const KernelSpec& spec,
@@ -314,7 +334,8 @@ std::unique_ptr<Kernel> ShardKernels::Make(const KernelSpec& spec,
     return std::make_unique<SumShardsKernel>(spec, parallel_.shards_per_rank());
   }
   if (&op == &kBeginAllReduce) {
-    return std::make_unique<BeginKernel>(spec, ranks, ReductionOf(spec));
+    return std::make_unique<BeginKernel>(spec, ranks, ReductionOf(spec),
+                                         under_way_);
   }
   if (&op == &kEndAllReduce) {
     return std::make_unique<EndKernel>(spec, ranks, ReductionOf(spec));

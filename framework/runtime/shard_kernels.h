@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "framework/core/kernel.h"
 #include "framework/core/op.h"
@@ -46,6 +47,10 @@ class ShardKernels {
   // null for others.
   std::unique_ptr<Kernel> Make(const KernelSpec& spec, const OpDef& op);
 
+  // Goes on with the all-reduces under way as far as messages have arrived. For
+  // the thread that runs their kernels. Throws as Communicator does.
+  void Progress();
+
  private:
   class BeginKernel;
   class EndKernel;
@@ -56,6 +61,7 @@ class ShardKernels {
   const DataParallel parallel_;
   const int64_t batch_;
   std::map<int64_t, std::shared_ptr<Reduction>> reductions_;  // By number.
+  std::vector<Reduction*> under_way_;
 };
 
 }  // namespace tape
