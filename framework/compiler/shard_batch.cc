@@ -10,7 +10,7 @@
 
 #include "absl/types/span.h"
 #include "framework/compiler/row_roles.h"
-#include "framework/distributed/reduction.h"
+#include "framework/distributed/all_reduce.h"
 #include "framework/runtime/shard_kernels.h"
 
 namespace tape {

@@ -1,6 +1,6 @@
 // The ranks that train one model together: processes, or threads of one process
 // (local_group.h), that exchange messages. mpi.h implements it over MPI; plans,
-// the trainer and reductions (reduction.h) use this interface alone.
+// the trainer and reductions (all_reduce.h) use this interface alone.
 #ifndef TAPE_FRAMEWORK_DISTRIBUTED_COMMUNICATOR_H_
 #define TAPE_FRAMEWORK_DISTRIBUTED_COMMUNICATOR_H_
 

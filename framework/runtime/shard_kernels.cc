@@ -203,8 +203,8 @@ std::unique_ptr<Kernel> MakeRowsOfKernel(const KernelSpec& spec) {
 class ShardKernels::BeginKernel : public PlainKernel {
  public:
   BeginKernel(const KernelSpec& spec, Communicator& ranks,
-              std::shared_ptr<Reduction> reduction,
-              std::vector<Reduction*>& under_way)
+              std::shared_ptr<AllReduce> reduction,
+              std::vector<AllReduce*>& under_way)
       : bytes_(spec.output.bytes()),
         has_votes_(spec.attributes.transpose_lhs),
         ranks_(ranks),
@@ -225,14 +225,14 @@ class ShardKernels::BeginKernel : public PlainKernel {
   const size_t bytes_;
   const bool has_votes_;
   Communicator& ranks_;
-  const std::shared_ptr<Reduction> reduction_;
-  std::vector<Reduction*>& under_way_;
+  const std::shared_ptr<AllReduce> reduction_;
+  std::vector<AllReduce*>& under_way_;
 };
 
 class ShardKernels::EndKernel : public PlainKernel {
  public:
   EndKernel(const KernelSpec& spec, Communicator& ranks,
-            std::shared_ptr<Reduction> reduction)
+            std::shared_ptr<AllReduce> reduction)
       : bytes_(spec.output.bytes()),
         has_votes_(spec.attributes.transpose_lhs),
         ranks_(ranks),
@@ -252,7 +252,7 @@ class ShardKernels::EndKernel : public PlainKernel {
   const size_t bytes_;
   const bool has_votes_;
   Communicator& ranks_;
-  const std::shared_ptr<Reduction> reduction_;
+  const std::shared_ptr<AllReduce> reduction_;
 };
 
 // Puts this rank's rows into their place, and exchanges rows with the other ranks
@@ -310,10 +310,10 @@ class ShardKernels::GatherKernel : public PlainKernel {
   std::vector<size_t> first_bytes_;  // Of the output, of each rank's rows.
 };
 
-std::shared_ptr<Reduction> ShardKernels::ReductionOf(const KernelSpec& spec) {
-  std::shared_ptr<Reduction>& reduction = reductions_[spec.attributes.index];
+std::shared_ptr<AllReduce> ShardKernels::AllReduceOf(const KernelSpec& spec) {
+  std::shared_ptr<AllReduce>& reduction = reductions_[spec.attributes.index];
   if (reduction == nullptr) {
-    reduction = std::make_shared<Reduction>(
+    reduction = std::make_shared<AllReduce>(
         parallel_.ranks(), static_cast<int>(spec.attributes.index),
         spec.output.dtype, spec.output.shape.elements(),
         spec.attributes.value != 0);
@@ -324,7 +324,7 @@ std::shared_ptr<Reduction> ShardKernels::ReductionOf(const KernelSpec& spec) {
 
 void ShardKernels::Progress() {
   std::erase_if(under_way_,
-                [](Reduction* reduction) { return reduction->Progress(); });
+                [](AllReduce* reduction) { return reduction->Progress(); });
 }
 
 std::unique_ptr<Kernel> ShardKernels::Make(const KernelSpec& spec,
@@ -334,11 +334,11 @@ std::unique_ptr<Kernel> ShardKernels::Make(const KernelSpec& spec,
     return std::make_unique<SumShardsKernel>(spec, parallel_.shards_per_rank());
   }
   if (&op == &kBeginAllReduce) {
-    return std::make_unique<BeginKernel>(spec, ranks, ReductionOf(spec),
+    return std::make_unique<BeginKernel>(spec, ranks, AllReduceOf(spec),
                                          under_way_);
   }
   if (&op == &kEndAllReduce) {
-    return std::make_unique<EndKernel>(spec, ranks, ReductionOf(spec));
+    return std::make_unique<EndKernel>(spec, ranks, AllReduceOf(spec));
   }
   if (&op == &kReducedPart) return std::make_unique<ReducedPartKernel>(spec);
   if (&op == &kRowsOf) return MakeRowsOfKernel(spec);

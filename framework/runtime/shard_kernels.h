@@ -12,8 +12,8 @@
 
 #include "framework/core/kernel.h"
 #include "framework/core/op.h"
+#include "framework/distributed/all_reduce.h"
 #include "framework/distributed/data_parallel.h"
-#include "framework/distributed/reduction.h"
 
 namespace tape {
 
@@ -56,12 +56,12 @@ class ShardKernels {
   class EndKernel;
   class GatherKernel;
   // The all-reduce of a node with one of its two ops.
-  std::shared_ptr<Reduction> ReductionOf(const KernelSpec& spec);
+  std::shared_ptr<AllReduce> AllReduceOf(const KernelSpec& spec);
 
   const DataParallel parallel_;
   const int64_t batch_;
-  std::map<int64_t, std::shared_ptr<Reduction>> reductions_;  // By number.
-  std::vector<Reduction*> under_way_;
+  std::map<int64_t, std::shared_ptr<AllReduce>> reductions_;  // By number.
+  std::vector<AllReduce*> under_way_;
 };
 
 }  // namespace tape

@@ -6,9 +6,9 @@
 // by recursive halving and doubling (Thakur, Rabenseifner and Gropp,
 // "Optimization of collective communication operations in MPICH", 2005), which
 // sends 2 (ranks - 1) / ranks of the elements and adds each element in the same
-// tree. Tested by tests/distributed/reduction_test.cc.
-#ifndef TAPE_FRAMEWORK_DISTRIBUTED_REDUCTION_H_
-#define TAPE_FRAMEWORK_DISTRIBUTED_REDUCTION_H_
+// tree. Tested by tests/distributed/all_reduce_test.cc.
+#ifndef TAPE_FRAMEWORK_DISTRIBUTED_ALL_REDUCE_H_
+#define TAPE_FRAMEWORK_DISTRIBUTED_ALL_REDUCE_H_
 
 #include <cstdint>
 #include <vector>
@@ -29,11 +29,11 @@ void RoundToBFloat16(int64_t elements, float* values);
 
 // One all-reduce, made as often as its memory is filled anew. All ranks make
 // equal objects, and begin and end their runs in the same order.
-class Reduction {
+class AllReduce {
  public:
   // `tag`: its own among those under way. `bfloat16`: of float32, each sum is
   // rounded to bfloat16 and sent as such; the values must be rounded already.
-  Reduction(Communicator& communicator, int tag, DType dtype, int64_t elements,
+  AllReduce(Communicator& communicator, int tag, DType dtype, int64_t elements,
             bool bfloat16);
 
   // Begins to sum `values`, in place. Throws as Communicator does.
@@ -76,4 +76,4 @@ class Reduction {
 
 }  // namespace tape
 
-#endif  // TAPE_FRAMEWORK_DISTRIBUTED_REDUCTION_H_
+#endif  // TAPE_FRAMEWORK_DISTRIBUTED_ALL_REDUCE_H_

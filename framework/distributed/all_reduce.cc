@@ -1,5 +1,5 @@
-// Reduction (reduction.h). Tested by tests/distributed/reduction_test.cc.
-#include "framework/distributed/reduction.h"
+// AllReduce (all_reduce.h). Tested by tests/distributed/all_reduce_test.cc.
+#include "framework/distributed/all_reduce.h"
 
 #include <algorithm>
 #include <cstring>
@@ -52,7 +52,7 @@ void RoundToBFloat16(int64_t elements, float* values) {
   }
 }
 
-Reduction::Reduction(Communicator& communicator, int tag, DType dtype,
+AllReduce::AllReduce(Communicator& communicator, int tag, DType dtype,
                      int64_t elements, bool bfloat16)
     : communicator_(communicator),
       tag_(tag),
@@ -103,7 +103,7 @@ Reduction::Reduction(Communicator& communicator, int tag, DType dtype,
   round_ = rounds_.size();
 }
 
-int64_t Reduction::bytes_sent() const {
+int64_t AllReduce::bytes_sent() const {
   int64_t bytes = 0;
   for (const Round& round : rounds_) {
     bytes += round.send.size() * static_cast<int64_t>(wire_bytes_);
@@ -111,13 +111,13 @@ int64_t Reduction::bytes_sent() const {
   return bytes;
 }
 
-void Reduction::Begin(void* values) {
+void AllReduce::Begin(void* values) {
   values_ = static_cast<std::byte*>(values);
   round_ = 0;
   if (!rounds_.empty()) Post();
 }
 
-void Reduction::Post() {
+void AllReduce::Post() {
   const Round& round = rounds_[round_];
   const size_t size = SizeOf(dtype_);
   const std::byte* send =
@@ -144,7 +144,7 @@ void Reduction::Post() {
 }
 
 // Takes in what has been received.
-void Reduction::Finish(const Round& round) {
+void AllReduce::Finish(const Round& round) {
   std::byte* const to =
       values_ + static_cast<size_t>(round.receive.begin) * SizeOf(dtype_);
   if (!bfloat16_) {
@@ -163,7 +163,7 @@ void Reduction::Finish(const Round& round) {
   }
 }
 
-bool Reduction::Progress() {
+bool AllReduce::Progress() {
   while (round_ < rounds_.size()) {
     if (!communicator_.IsDone(ticket_)) return false;
     Finish(rounds_[round_]);
@@ -172,7 +172,7 @@ bool Reduction::Progress() {
   return true;
 }
 
-void Reduction::Wait() {
+void AllReduce::Wait() {
   while (round_ < rounds_.size()) {
     const size_t round = round_;
     communicator_.WaitFor([&] { return Progress() || round_ > round; },
