@@ -13,7 +13,7 @@
 
 #include "absl/types/span.h"
 #include "framework/core/executable_memory.h"
-#include "hwy/highway.h"
+#include "framework/core/processor.h"
 #include "xbyak/xbyak.h"
 #endif
 
@@ -232,14 +232,15 @@ class TileMaker : public Xbyak::CodeGenerator {
 }  // namespace
 
 int LanesOfTiles() {
-  // The best that Highway would use: a program that limits Highway limits tiles too.
-  static const int lanes = [] {
-    const int64_t targets = hwy::SupportedTargets();
-    return (targets & HWY_AVX3) != 0   ? kWideLanes
-           : (targets & HWY_AVX2) != 0 ? kNarrowLanes
-                                       : 0;
-  }();
-  return lanes;
+  switch (BestVectorInstructions()) {
+    case VectorInstructions::kAvx512:
+      return kWideLanes;
+    case VectorInstructions::kAvx2:
+      return kNarrowLanes;
+    case VectorInstructions::kNone:
+      break;
+  }
+  return 0;
 }
 
 int MostRowsOfTile(int vectors) {

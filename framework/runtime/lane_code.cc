@@ -14,8 +14,8 @@
 #include "framework/core/check.h"
 #include "framework/core/kernel.h"
 #include "framework/core/op.h"
+#include "framework/core/processor.h"
 #include "framework/runtime/lane_layout.h"
-#include "hwy/highway.h"
 #include "xbyak/xbyak.h"
 #endif
 
@@ -556,15 +556,15 @@ LaneCode::LaneCode(const ElementwiseCode& code,
 }
 
 ElementwiseEngine BestElementwiseEngine() {
-  // The best that Highway would use, so that who limits that limits this. Asking
-  // takes a while.
-  static const ElementwiseEngine best = [] {
-    const int64_t targets = hwy::SupportedTargets();
-    return (targets & HWY_AVX3) != 0   ? ElementwiseEngine::kAvx512
-           : (targets & HWY_AVX2) != 0 ? ElementwiseEngine::kAvx2
-                                       : ElementwiseEngine::kBlocks;
-  }();
-  return best;
+  switch (BestVectorInstructions()) {
+    case VectorInstructions::kAvx512:
+      return ElementwiseEngine::kAvx512;
+    case VectorInstructions::kAvx2:
+      return ElementwiseEngine::kAvx2;
+    case VectorInstructions::kNone:
+      break;
+  }
+  return ElementwiseEngine::kBlocks;
 }
 
 #else
