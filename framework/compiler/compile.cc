@@ -18,6 +18,7 @@
 #include "absl/strings/str_join.h"
 #include "framework/compiler/check_options.h"
 #include "framework/compiler/fuse.h"
+#include "framework/compiler/hoist_invariants.h"
 #include "framework/compiler/lower_precision.h"
 #include "framework/compiler/memory_plan.h"
 #include "framework/compiler/passes.h"
@@ -101,6 +102,10 @@ void RunMakeSteps(Compilation& compilation) {
   CompiledProgram& result = compilation.result;
   result.steps = MakeSteps(result.program, compilation.groups);
 }
+void RunHoistInvariants(Compilation& compilation) {
+  CompiledProgram& result = compilation.result;
+  result.steps = HoistInvariants(result.program, std::move(result.steps));
+}
 template <bool reuse>
 void RunPlanMemory(Compilation& compilation) {
   CompiledProgram& result = compilation.result;
@@ -136,6 +141,8 @@ constexpr Pass kPasses[] = {
     {"fuse_sums", Changes::kGroups, Scope::kAll, RunFuseSums, Skip},
     {"join_kernels", Changes::kGroups, Scope::kAll, RunJoinKernels, Skip},
     {"make_steps", Changes::kSteps, Scope::kAll, RunMakeSteps, nullptr},
+    {"hoist_invariants", Changes::kSteps, Scope::kWholeBatch,
+     RunHoistInvariants, Skip},
     {"reuse_memory", Changes::kMemory, Scope::kAll, RunPlanMemory<true>,
      RunPlanMemory<false>},
 };

@@ -130,8 +130,25 @@ class Planner {
     for (int fetch : program_.fetches) {
       last_read_[StorageOf(fetch)] = End();
     }
+    KeepInvariants();
     // What is read to the end keeps its memory.
     if (!reuse_) std::fill(last_read_.begin(), last_read_.end(), End());
+  }
+
+  // Invariant steps are not run again, but the steps that read their outputs are.
+  void KeepInvariants() {
+    std::vector<bool> is_kept(program_.size());
+    for (const Step& step : steps_) {
+      if (!step.invariant) continue;
+      for (int output : step.outputs) is_kept[output] = true;
+    }
+    for (const Step& step : steps_) {
+      if (step.invariant) continue;
+      for (int input : step.inputs) {
+        const int storage = StorageOf(input);
+        if (is_kept[storage]) last_read_[storage] = End();
+      }
+    }
   }
 
   void PlaceSources() {

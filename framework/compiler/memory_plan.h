@@ -11,8 +11,8 @@
 namespace tape {
 
 // The layout for `steps`, run one after the other. A value is alive from the
-// step that makes it to the last that reads it; what is fetched, and what a
-// copy reads, to the end. A fused pass may write a result over an operand that
+// step that makes it to the last that reads it; what is fetched, what a copy reads,
+// and what an invariant step makes for others, to the end. A fused pass may write a result over an operand that
 // dies with it. The new value of a variable is made in the variable's own
 // memory, if every other read of the old one comes before.
 // Without `reuse`, every value has memory of its own, and every update is copied

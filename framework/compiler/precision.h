@@ -6,8 +6,9 @@ namespace tape {
 
 enum class Precision {
   kFloat32,
-  // Products read bfloat16, to which their operands are rounded each time, and
-  // add up in float32. All else is float32: variables, their updates, sums.
+  // Products read bfloat16, to which their operands are rounded each time (but
+  // weights of a plan without updates only after they have changed), and add up in
+  // float32. All else is float32: variables, their updates, sums.
   kBFloat16,
 };
 

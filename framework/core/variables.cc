@@ -57,6 +57,8 @@ Variables::Run::Run(Variables& variables, bool writes)
     with_this = {process_, writes ? kWriting : others + 1};
   } while (may_begin_ &&
            !variables_.runs_.compare_exchange_weak(runs, with_this));
+  // Not at the end: a process that is forked meanwhile has half of what is written.
+  if (may_begin_ && writes_) ++variables_.version_;
 }
 
 Variables::Run::~Run() {

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
@@ -63,6 +64,10 @@ class Variables {
   // false, and copies nothing, while a run uses the variables.
   [[nodiscard]] bool Assign(absl::Span<const NewValue> values);
 
+  // How many runs that write have begun. While it stays the same, so do all
+  // values. Asked for during a run.
+  int64_t version() const { return version_; }
+
   // While one lives, the variables are in use: by any number who only read, or
   // by one who writes. Runs of the process that this one was forked from do not
   // count.
@@ -91,6 +96,7 @@ class Variables {
     int count = 0;  // That read, or kWriting.
   };
   std::atomic<Runs> runs_ = Runs();
+  int64_t version_ = 0;  // Written by runs that write, so by one at a time.
   std::deque<Variable> variables_;
   std::map<std::string, int, std::less<>> index_of_;
 };

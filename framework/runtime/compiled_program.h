@@ -32,6 +32,9 @@ struct Step {
   // The node of the product that the pass is over, whose value is the code's
   // last operand and none of the inputs; kNone if there is none.
   int product = kNone;
+  // What it makes depends on variables alone, in a program without updates
+  // (hoist_invariants.h).
+  bool invariant = false;
 };
 
 // Where a value lies.
@@ -69,7 +72,7 @@ struct CompiledProgram {
   std::vector<int> input_tape_ids = {};
   std::vector<FedOperand> fed_operands = {};
 
-  std::vector<Step> steps = {};  // In the order in which they run.
+  std::vector<Step> steps = {};  // As they run; those that are invariant first.
   MemoryPlan memory = {};
   // One thread runs all of it: a tile's program.
   bool single_threaded = false;

@@ -123,7 +123,8 @@ void Executable::AddSteps(const KernelSource& kernels) {
               .subject = SubjectOf(program, step),
               .kernel = nullptr,
               .node = step.outputs.empty() ? kNone : step.outputs[0],
-              .side_effects = side_effects};
+              .side_effects = side_effects,
+              .invariant = step.invariant};
     std::set<int> storages;  // An operand may be named twice.
     for (int id : step.inputs) {
       call.read.push_back(places[id]);
@@ -249,6 +250,7 @@ void Executable::AddCall(Call call) {
   if (!calls_.empty()) {
     call.meet_before = call.chunks > 1 || calls_.back().chunks > 1;
   }
+  if (call.invariant) ++invariant_calls_;
   chunks_ = std::max(chunks_, call.chunks);
   uses_stack_pointer_ =
       uses_stack_pointer_ || call.kernel->uses_stack_pointer();
@@ -306,9 +308,14 @@ void Executable::RunAlone(absl::Span<const void* const> fed) {
 absl::Status Executable::Run(ThreadTeam& team,
                              absl::Span<const void* const> fed) {
   Feed(fed);
+  const int64_t version = variables_->version();
+  first_call_ = version == invariants_version_ ? invariant_calls_ : 0;
   // More members than chunks would only stand at the barriers.
   team.Run(chunks_, [&](int member) { RunMember(team, member); });
-  if (!has_failed_) return absl::OkStatus();
+  if (!has_failed_) {
+    invariants_version_ = version;
+    return absl::OkStatus();
+  }
   has_failed_ = false;
   try {
     std::rethrow_exception(std::exchange(exception_, nullptr));
@@ -327,8 +334,9 @@ void Executable::RunMember(ThreadTeam& team, int member) {
   const auto first_chunk = [members](const Call& call, int member) {
     return (call.chunks * member + members - 1) / members;
   };
-  for (const Call& call : calls_) {
-    if (call.meet_before) team.Meet();
+  for (size_t c = first_call_; c < calls_.size(); ++c) {
+    const Call& call = calls_[c];
+    if (c > first_call_ && call.meet_before) team.Meet();
     const int begin = first_chunk(call, member);
     const int end = first_chunk(call, member + 1);
     const KernelArguments arguments = {.inputs = call.inputs.data(),

@@ -39,6 +39,7 @@ class Executable {
     std::unique_ptr<Kernel> kernel;
     int node = kNone;  // The first that it makes; of a copy, none.
     bool side_effects = false;
+    bool invariant = false;  // Step::invariant.
     std::vector<Place> read = {}, written = {};
     std::vector<const void*> inputs = {};
     std::vector<void*> outputs = {};
@@ -78,11 +79,13 @@ class Executable {
   // of the user's.
   void WarmUp() const;
 
-  // Runs the steps. `fed` gives the memory of each of program.Inputs(), in
-  // order. Does not allocate. If a kernel throws, an error with op and line, and
-  // the others are not run: variables may be half updated.
+  // Runs the steps, during a Variables::Run; the invariant ones only if a variable
+  // may have changed since the last run that succeeded. `fed` gives the memory of
+  // each of program.Inputs(), in order. Does not allocate. If a kernel throws, an
+  // error with op and line, and the others are not run: variables may be half
+  // updated.
   absl::Status Run(ThreadTeam& team, absl::Span<const void* const> fed);
-  // The same on the calling thread, in its floating-point environment.
+  // All steps on the calling thread, in its floating-point environment.
   void RunAlone(absl::Span<const void* const> fed);
 
   // The steps of a run one by one, on the calling thread: Feed, then RunCall for
@@ -127,6 +130,11 @@ class Executable {
   Profile* profile_ = nullptr;
   int first_profiled_ = 0;  // The first step's number in it.
   std::vector<Call> calls_;
+  size_t invariant_calls_ = 0;  // The first of these.
+  // The variables' version that the invariant calls were last run with; negative
+  // before a run.
+  int64_t invariants_version_ = -1;
+  size_t first_call_ = 0;  // Of the current run.
   std::vector<FedArgument> fed_arguments_;
   std::vector<TensorView> fetched_;
   Buffer arena_;

@@ -159,7 +159,7 @@ TEST(CompileErrorTest, NamesEveryMistakeAtOnce) {
       "read_bytes, tile_batch, fold_into_products, cut_sums, fuse, "
       "fuse_products, "
       "fuse_sums, "
-      "join_kernels, reuse_memory");
+      "join_kernels, hoist_invariants, reuse_memory");
 }
 
 TEST(CompileErrorTest, NamesAllThatABatchSizeMakesWrong) {
