@@ -56,7 +56,7 @@ format_build_files() {
 # The headers are looked at from the sources that include them; what tests are made of is only compiled by clang.
 tidy() {
   local includes
-  includes=$(pkg-config --cflags-only-I librsvg-2.0 libgvc) || return
+  includes=$(pkg-config --cflags-only-I librsvg-2.0 libgvc mpi-c) || return
   find framework ops models bench -name '*.cc' ! -name 'libtorch_*' ! -name 'onnxruntime_*' -print0 |
     xargs -0 -n 1 -P "$(nproc)" sh -c 'clang-tidy --quiet "$2" -- -std=c++20 -Wall -Wextra -I. $1 2>/dev/null' \
       clang-tidy "$includes"
@@ -77,7 +77,7 @@ if [ $# = 0 ]; then
   check build_file_formatting format_build_files
   check_by clang-tidy clang_tidy tidy
   run_tests fuzz --config=fuzz --symlink_prefix=/ --test_size_filters=small --build_tests_only \
-    //tests/{check,compiler,core,data,io,log,metrics,optim,runtime}/...
+    //tests/{check,compiler,core,data,distributed,io,log,metrics,optim,runtime}/...
   fuzzers=$(bazel query 'filter("_fuzzer$", //tests/fuzz:*)' --output=label </dev/null | sed 's/.*://')
   for fuzzer in ${fuzzers:?bazel query names no fuzzers}; do
     check "$fuzzer" fuzz "$fuzzer"
@@ -87,7 +87,8 @@ if [ $# = 0 ]; then
   for build in make static cmake; do
     check "downstream_$build" tests/downstream/run.sh "$build" "$work/prefix"
   done
-  run_tests tsan --config=tsan --symlink_prefix=/ //tests/data/... //tests/runtime/... //tests/core:uninterrupted_test
+  run_tests tsan --config=tsan --symlink_prefix=/ //tests/data/... //tests/distributed/... \
+    //tests/runtime/... //tests/core:uninterrupted_test
 fi
 
 targets=(//...)

@@ -58,7 +58,8 @@ struct CompileOptions {
   Precision precision = Precision::kFloat32;
   // Cuts each batch into shards, which ranks divide among themselves: every rank
   // runs an equal plan and is fed the whole batch, of which it reads its own rows
-  // alone (RowsOfRank). Sums over the batch, and so the updates, are those of the
+  // alone (RowsOfRank). All run such plans in the same order, and one at a time:
+  // between ranks they have no sessions. Sums over the batch, and so the updates, are those of the
   // whole batch, and so is what is fetched.
   DataParallel parallel = {};
   // Names of passes to leave out (PassNames), for finding faults: the results

@@ -29,7 +29,7 @@ class Self : public Communicator {
 }  // namespace
 
 Communicator& SelfCommunicator() {
-  thread_local Self self;
+  static Self& self = *new Self;
   return self;
 }
 

@@ -60,6 +60,13 @@ const std::byte* Input(const KernelArguments& arguments, int input) {
   return static_cast<const std::byte*>(arguments.inputs[input]);
 }
 
+// The tag of an all-reduce or a gathering. Those under way have different ones:
+// there are never so many.
+int TagOf(const Attributes& attributes) {
+  constexpr int64_t kTags = kMaxTag - 1;  // The last two are AllGather's.
+  return static_cast<int>(attributes.index % kTags);
+}
+
 // Hands on `bytes`, which may be where they belong.
 void Forward(const KernelArguments& arguments, size_t bytes) {
   if (arguments.outputs[0] == arguments.inputs[0] || bytes == 0) return;
@@ -206,7 +213,7 @@ class ShardKernels::BeginKernel : public PlainKernel {
               std::shared_ptr<AllReduce> reduction,
               std::vector<AllReduce*>& under_way)
       : bytes_(spec.output.bytes()),
-        has_votes_(spec.attributes.transpose_lhs),
+        has_votes_(spec.attributes.transpose_lhs && ranks.size() > 1),
         ranks_(ranks),
         reduction_(std::move(reduction)),
         under_way_(under_way) {}
@@ -234,7 +241,7 @@ class ShardKernels::EndKernel : public PlainKernel {
   EndKernel(const KernelSpec& spec, Communicator& ranks,
             std::shared_ptr<AllReduce> reduction)
       : bytes_(spec.output.bytes()),
-        has_votes_(spec.attributes.transpose_lhs),
+        has_votes_(spec.attributes.transpose_lhs && ranks.size() > 1),
         ranks_(ranks),
         reduction_(std::move(reduction)) {}
 
@@ -261,8 +268,7 @@ class ShardKernels::GatherKernel : public PlainKernel {
  public:
   GatherKernel(const KernelSpec& spec, const DataParallel& parallel,
                int64_t batch)
-      : ranks_(parallel.ranks()),
-        tag_(static_cast<int>(spec.attributes.index)) {
+      : ranks_(parallel.ranks()), tag_(TagOf(spec.attributes)) {
     const size_t row_bytes =
         batch == 0 ? 0 : spec.output.bytes() / static_cast<size_t>(batch);
     for (const TensorType& type : spec.inputs) {
@@ -314,9 +320,8 @@ std::shared_ptr<AllReduce> ShardKernels::AllReduceOf(const KernelSpec& spec) {
   std::shared_ptr<AllReduce>& reduction = reductions_[spec.attributes.index];
   if (reduction == nullptr) {
     reduction = std::make_shared<AllReduce>(
-        parallel_.ranks(), static_cast<int>(spec.attributes.index),
-        spec.output.dtype, spec.output.shape.elements(),
-        spec.attributes.value != 0);
+        parallel_.ranks(), TagOf(spec.attributes), spec.output.dtype,
+        spec.output.shape.elements(), spec.attributes.value != 0);
     under_way_.reserve(reductions_.size());
   }
   return reduction;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "framework/core/processor.h"
 #include "framework/core/text.h"
 #include "framework/core/version.h"
 #include "framework/io/checksum.h"
@@ -64,13 +65,24 @@ std::string OptionsText(const TrainOptions& options) {
 Identity IdentityOf(const Model& model, const SplitViews& data,
                     const TrainOptions& options) {
   if (options.parallel.ranks().size() == 1) return {};
+  // Sums of other vectors have other bits (framework/README.md).
+  constexpr const char* kVectors[] = {"those below AVX2", "AVX2", "AVX-512"};
   return {{"the version", kVersion},
+          {"the vector instructions",
+           kVectors[static_cast<int>(BestVectorInstructions())]},
           {"the options", OptionsText(options)},
           {"the training set", data.train.Describe()},
           {"the validation set", data.validation.Describe()},
           {"the test set", data.test.Describe()},
           {"the model", GraphText(*model.graph)},
           {"the model with", VariablesText(model.graph->variables())}};
+}
+
+absl::Status CheckSameVariables(Communicator& ranks, const Graph& graph,
+                                int epoch) {
+  if (ranks.size() == 1) return absl::OkStatus();
+  return CheckRanksAgree(ranks, {{absl::StrCat("after epoch ", epoch),
+                                  VariablesText(graph.variables())}});
 }
 
 absl::Status ErrorOfAny(Communicator& ranks, const absl::Status& status) {

@@ -28,8 +28,8 @@ absl::Status ErrorOfAny(Communicator& ranks, const absl::Status& status);
 // What must be the same on all ranks: names and values.
 using Identity = std::vector<std::pair<std::string, std::string>>;
 
-// Of a call of Train: the version, the model with its initial variables, the data
-// and the options that its bits depend on.
+// Of a call of Train: the version, the processor's vectors, the model with its
+// initial variables, the data and the options that its bits depend on.
 Identity IdentityOf(const Model& model, const SplitViews& data,
                     const TrainOptions& options);
 
@@ -38,6 +38,11 @@ Identity IdentityOf(const Model& model, const SplitViews& data,
 // found 90 samples, …". The other ranks then wait for the end of the run, so that
 // one error is printed.
 absl::Status CheckRanksAgree(Communicator& ranks, const Identity& identity);
+
+// The same of the graph's variables after an epoch: ranks whose bits have come
+// apart, by a fault of a machine, must not go on.
+absl::Status CheckSameVariables(Communicator& ranks, const Graph& graph,
+                                int epoch);
 
 // Calls `read` on rank 0 and returns its checkpoint, if there is one, on every
 // rank. After an error of rank 0 the others return kCancelled.

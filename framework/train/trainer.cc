@@ -450,6 +450,11 @@ class Training {
     sums.seconds += SecondsSince(pass_start_);
     state_.training_seconds += sums.seconds;
     state_.training_samples += sums.samples;
+    if (absl::Status status =
+            CheckSameVariables(ranks_, *model_.graph, state_.epoch);
+        !status.ok()) {
+      return status;
+    }
     if (IsEvaluated(state_.epoch, options_)) {
       EpochResult current = {.train = TrainMetrics()};
       absl::Status status = evaluations_.Run(*evaluate_, model_, current);
