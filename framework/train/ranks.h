@@ -1,6 +1,7 @@
 // What the ranks of a run do together before they train: they find out whether
 // they agree, and share the checkpoint that rank 0 reads. Every function is a
-// collective call: all ranks make it. Tested by tests/distributed/train_test.cc.
+// collective call: all ranks make it. Tested by tests/train/ranks_test.cc
+// and tests/distributed/train_test.cc.
 #ifndef TAPE_FRAMEWORK_TRAIN_RANKS_H_
 #define TAPE_FRAMEWORK_TRAIN_RANKS_H_
 
