@@ -3,6 +3,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -13,9 +14,10 @@
 namespace tape {
 namespace {
 
-// Tags of AllGather, above those of reductions.
+// Tags of AllGather and SilentRank, above those of reductions.
 constexpr int kSizeTag = kMaxTag;
 constexpr int kTextTag = kMaxTag - 1;
+constexpr int kRollCallTag = kMaxTag - 2;
 
 class Self : public Communicator {
  public:
@@ -46,10 +48,47 @@ void Communicator::WaitFor(const std::function<bool()>& is_done,
     sched_yield();
     if (SecondsSince(start) <= timeout_seconds_) continue;
     throw StatusError(absl::DeadlineExceededError(absl::StrCat(
-        "rank ", rank(), " of ", size(), ": expected an answer of rank ", peer,
-        " in ", what, ", found none in ", timeout_seconds_,
+        "rank ", rank(), " of ", size(), ": expected an answer of rank ",
+        SilentRank(peer), " in ", what, ", found none in ", timeout_seconds_,
         " s (--mpi_timeout)")));
   }
+}
+
+int Communicator::SilentRank(int peer) {
+  // Ranks that wait for the same one do not give up at the same moment.
+  constexpr double kMostSeconds = 5;
+  const double seconds = std::min(timeout_seconds_, kMostSeconds);
+  constexpr int kSilent = -1, kAnswered = -2;
+  std::vector<int> tickets(size(), kAnswered);
+  const auto is_answered = [&](int other) {
+    int& ticket = tickets[other];
+    try {
+      if (ticket >= 0 && IsDone(ticket)) ticket = kAnswered;
+    } catch (const StatusError&) {
+      ticket = kSilent;
+    }
+    return ticket == kAnswered;
+  };
+  for (int other = 0; other < size(); ++other) {
+    if (other == rank()) continue;
+    try {
+      // Empty: no memory has to stay.
+      tickets[other] = Begin({.peer = other, .tag = kRollCallTag});
+    } catch (const StatusError&) {
+      tickets[other] = kSilent;
+    }
+  }
+  const auto start = std::chrono::steady_clock::now();
+  int silent = 0;
+  do {
+    sched_yield();
+    silent = 0;
+    for (int other = 0; other < size(); ++other) silent += !is_answered(other);
+  } while (silent > 0 && SecondsSince(start) <= seconds);
+  if (silent == 0 || tickets[peer] != kAnswered) return peer;
+  int first = 0;
+  while (tickets[first] == kAnswered) ++first;
+  return first;
 }
 
 void Communicator::Complete(const Exchange& exchange) {

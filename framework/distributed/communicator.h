@@ -61,7 +61,8 @@ class Communicator {
   // Returns when the exchange is done.
   void Complete(const Exchange& exchange);
   // Calls `is_done` until it returns true. `what` names the work in errors, and
-  // `peer` the rank that has to answer.
+  // `peer` the rank that has to answer; an error names the rank that `peer` waits
+  // for, if it does.
   void WaitFor(const std::function<bool()>& is_done, absl::string_view what,
                int peer);
   // The ranks' texts, by rank. A collective call: every rank makes it.
@@ -84,6 +85,11 @@ class Communicator {
   }
 
  private:
+  // The rank to name where `peer` has not answered in time: `peer`, or the first
+  // rank that is silent if `peer` itself waits in vain. Ranks that wait have the
+  // same timeout, so that each finds the others here within a few seconds.
+  int SilentRank(int peer);
+
   double timeout_seconds_ = 60;
   std::array<float, kBallots> votes_ = {};
   std::array<float, kBallots> counted_ = {};

@@ -156,6 +156,28 @@ TEST(CommunicatorTest, APeerThatDoesNotAnswerIsNamed) {
   for (const int rank : {0, 2, 3}) EXPECT_TRUE(results[rank].ok());
 }
 
+// Rank 2 waits for rank 3, and rank 0 for rank 2: all name rank 3.
+TEST(CommunicatorTest, RanksThatWaitForWaitingRanksNameTheSilentOne) {
+  LocalGroup group(4);
+  const std::vector<absl::Status> results = group.Run([](Communicator& rank) {
+    // How long the ranks may take to begin.
+    rank.set_timeout_seconds(2);
+    if (rank.rank() == 3) return absl::OkStatus();
+    absl::Status status;
+    try {
+      rank.AllGather("text");
+    } catch (...) {
+      status = CaughtStatus("AllGather");
+    }
+    EXPECT_EQ(status, absl::DeadlineExceededError(absl::StrCat(
+                          "rank ", rank.rank(),
+                          " of 4: expected an answer of rank 3 in an exchange, "
+                          "found none in 2 s (--mpi_timeout)")));
+    return absl::OkStatus();
+  });
+  for (const absl::Status& status : results) EXPECT_TRUE(status.ok()) << status;
+}
+
 TEST(CommunicatorTest, WaitingNamesTheWork) {
   LocalGroup group(2);
   group.rank(0).set_timeout_seconds(0.01);
