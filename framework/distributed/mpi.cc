@@ -2,13 +2,18 @@
 #include "framework/distributed/mpi.h"
 
 #include <mpi.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "framework/core/check.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/text.h"
@@ -27,6 +32,27 @@ std::string ErrorText(int code) {
   return text;
 }
 
+// Blocks, while it lives, the signals that ask a program to stop, in this thread and
+// in those that it starts: MPI's threads must not take them from the program's own,
+// which may wait for them or have them blocked.
+class BlockedSignals {
+ public:
+  BlockedSignals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int number : {SIGHUP, SIGINT, SIGTERM}) {
+      sigaddset(&signals, number);
+    }
+    pthread_sigmask(SIG_BLOCK, &signals, &before_);
+  }
+  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
 void Finalize() {
   int is_over = 0;
   MPI_Finalized(&is_over);
@@ -44,9 +70,12 @@ struct Mpi::Connection {
 absl::StatusOr<std::unique_ptr<Mpi>> Mpi::Start(int& argc, char**& argv) {
   // A plan's thread calls MPI, one at a time.
   int provided = 0;
-  if (const int code =
-          MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &provided);
-      code != MPI_SUCCESS) {
+  int code = MPI_SUCCESS;
+  {
+    const BlockedSignals blocked;
+    code = MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &provided);
+  }
+  if (code != MPI_SUCCESS) {
     return absl::InternalError(absl::StrCat("MPI_Init: ", ErrorText(code)));
   }
   if (provided < MPI_THREAD_SERIALIZED) {
@@ -56,8 +85,8 @@ absl::StatusOr<std::unique_ptr<Mpi>> Mpi::Start(int& argc, char**& argv) {
   // exit() within a library, as by --help, must not look like a crash.
   std::atexit(Finalize);
   auto connection = std::make_unique<Connection>();
-  if (const int code = MPI_Comm_dup(MPI_COMM_WORLD, &connection->communicator);
-      code != MPI_SUCCESS) {
+  code = MPI_Comm_dup(MPI_COMM_WORLD, &connection->communicator);
+  if (code != MPI_SUCCESS) {
     return absl::InternalError(absl::StrCat("MPI_Comm_dup: ", ErrorText(code)));
   }
   MPI_Comm_set_errhandler(connection->communicator, MPI_ERRORS_RETURN);
@@ -121,12 +150,14 @@ bool Mpi::IsDone(int ticket) {
 }
 
 void Mpi::Abort(const absl::Status& status) {
-  const std::string rank = absl::StrCat("rank ", rank_);
   const std::string message = Printable(status.message());
-  // Errors of exchanges begin with the rank.
-  const bool names_rank = message.rfind(rank, 0) == 0;
-  std::fprintf(stderr, "%s%s%s\n", names_rank ? "" : rank.c_str(),
-               names_rank ? "" : ": ", message.c_str());
+  // Errors of exchanges and those of other ranks begin with a rank.
+  absl::string_view rest = message;
+  const bool names_rank = absl::ConsumePrefix(&rest, "rank ") &&
+                          !rest.empty() && absl::ascii_isdigit(rest[0]);
+  const std::string rank = absl::StrCat("rank ", rank_, ": ");
+  std::fprintf(stderr, "%s%s\n", names_rank ? "" : rank.c_str(),
+               message.c_str());
   std::fflush(nullptr);
   MPI_Abort(MPI_COMM_WORLD, 1);
   std::abort();

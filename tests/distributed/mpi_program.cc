@@ -1,9 +1,14 @@
 // Exchanges messages over MPI, and prints a line for each rank whose messages were
 // right: "rank 1 of 4: right". Run by mpi_test.cc, with the work to do as the
 // argument.
+#include <signal.h>
+#include <unistd.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -96,6 +101,23 @@ bool Sums(Communicator& ranks) {
   return right;
 }
 
+// Whether every thread but this one has SIGTERM blocked, and this one has not.
+bool OnlyThisThreadTakesSignals() {
+  bool right = true;
+  for (const auto& thread :
+       std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream status(thread.path() / "status");
+    std::string word;
+    while (status >> word && word != "SigBlk:") {
+    }
+    uint64_t blocked = 0;
+    status >> std::hex >> blocked;
+    const bool is_this = thread.path().filename() == absl::StrCat(getpid());
+    right &= ((blocked >> (SIGTERM - 1)) & 1) == (is_this ? 0 : 1);
+  }
+  return right;
+}
+
 int Main(int argc, char** argv) {
   absl::StatusOr<std::unique_ptr<Mpi>> mpi = Mpi::Start(argc, argv);
   if (!mpi.ok()) return Fail(mpi.status());
@@ -111,6 +133,13 @@ int Main(int argc, char** argv) {
       ranks.set_timeout_seconds(0.01);
       ranks.Complete({.peer = 1});
     }
+    if (work == "forward") {
+      // An error that names another rank.
+      if (ranks.rank() == 0) ranks.Abort(absl::DataLossError("rank 1: late"));
+      ranks.set_timeout_seconds(1e6);
+      ranks.Complete({.peer = 0});
+    }
+    if (work == "threads") return OnlyThisThreadTakesSignals() ? 0 : 1;
     if (work == "abort") {
       if (ranks.rank() == 1) ranks.Abort(absl::DataLossError("a bad\ndisk"));
       ranks.set_timeout_seconds(1e6);

@@ -48,6 +48,17 @@ TEST(MpiTest, ARankThatDoesNotAnswerIsNamed) {
                         "exchange, found none in 0.01 s (--mpi_timeout)\n"));
 }
 
+TEST(MpiTest, AnErrorThatNamesARankIsPrintedAsItIs) {
+  const Outcome outcome = RunMpi(kProgram, {{2, {"forward"}}});
+  EXPECT_GT(outcome.exit_code, 0);
+  EXPECT_THAT("\n" + outcome.err, HasSubstr("\nrank 1: late\n"));
+}
+
+// Those that MPI starts would end the program at a signal that it waits for.
+TEST(MpiTest, ThreadsOfMpiTakeNoSignals) {
+  EXPECT_EQ(RunMpi(kProgram, {{2, {"threads"}}}).exit_code, 0);
+}
+
 TEST(MpiTest, NamesItsVersion) {
   const Outcome outcome = RunProgram(kProgram, {"version"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
