@@ -5,29 +5,24 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <random>
-#include <set>
 #include <string>
-#include <system_error>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "framework/core/random.h"
-#include "framework/data/dataset.h"
 #include "framework/io/safetensors.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/file_testing.h"
 #include "tests/models/program_testing.h"
+#include "tests/models/run_testing.h"
 
 namespace tape {
 namespace {
@@ -38,55 +33,11 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// Small images of ten classes: a bright pixel or two for the class, and noise.
-Dataset RandomImages(int64_t samples, uint64_t stream) {
-  constexpr int64_t kPixels = 36;
-  RandomStream random(1, stream);
-  std::vector<uint8_t> images;
-  std::vector<int32_t> labels;
-  for (int64_t i = 0; i < samples; ++i) {
-    const uint32_t label = random.Below(10);
-    labels.push_back(static_cast<int32_t>(label));
-    for (uint32_t pixel = 0; pixel < kPixels; ++pixel) {
-      const uint32_t noise = random.Below(160);
-      images.push_back(pixel / 3 == label ? 96 + noise : noise);
-    }
-  }
-  return {.images = Tensor({samples, kPixels}, images),
-          .labels = Tensor({samples}, labels),
-          .classes = 10};
-}
-
-// The folder of a small data set, made once.
-const std::string& DataFolder() {
-  static const auto* const folder = [] {
-    const fs::path path = fs::path(testing::TempDir()) / "data";
-    fs::remove_all(path);
-    fs::create_directories(path);
-    for (const auto& [name, samples] :
-         {std::pair("train", 600), std::pair("t10k", 100)}) {
-      const fs::path stem = path / name;
-      EXPECT_TRUE(WriteIdxDataset(RandomImages(samples, samples),
-                                  stem.string() + "-images-idx3-ubyte",
-                                  stem.string() + "-labels-idx1-ubyte")
-                      .ok());
-    }
-    return new std::string(path.string());
-  }();
-  return *folder;
-}
-
-fs::path NewFolder(const std::string& name) {
-  const fs::path path = fs::path(testing::TempDir()) / name;
-  fs::remove_all(path);
-  return path;
-}
-
 Outcome Train(const fs::path& run, std::vector<std::string> arguments,
               ProcessOptions options = {}) {
-  arguments.insert(arguments.end(),
-                   {"--data_dir=" + DataFolder(), "--run_dir=" + run.string(),
-                    "--nohtml_report", "--threads=1"});
+  arguments.insert(arguments.end(), {"--data_dir=" + SmallDataFolder(),
+                                     "--run_dir=" + run.string(),
+                                     "--nohtml_report", "--threads=1"});
   return RunProgram("models/train", std::move(arguments), std::move(options));
 }
 
@@ -94,69 +45,6 @@ std::vector<std::string> With(std::vector<std::string> arguments,
                               const std::string& argument) {
   arguments.push_back(argument);
   return arguments;
-}
-
-// metrics.csv without the wall clock's column, which no two runs share.
-std::string MetricsOf(const fs::path& run) {
-  std::string text;
-  for (absl::string_view line :
-       absl::StrSplit(ReadText(run / "metrics.csv"), '\n')) {
-    std::vector<absl::string_view> cells = absl::StrSplit(line, ',');
-    if (cells.size() > 5) cells.erase(cells.begin() + 5);
-    absl::StrAppend(&text, absl::StrJoin(cells, ","), "\n");
-  }
-  return text;
-}
-
-// The newest checkpoint's arrays by name: variables, optimiser state, the best
-// model, the order of the samples. Not the state's JSON, which has the seconds.
-std::map<std::string, std::string> LastArrays(const fs::path& run) {
-  std::set<std::string> paths;
-  for (const auto& entry : fs::directory_iterator(run / "checkpoints")) {
-    if (entry.path().extension() == ".safetensors") {
-      paths.insert(entry.path().string());
-    }
-  }
-  std::map<std::string, std::string> arrays;
-  if (paths.empty()) return arrays;
-  const absl::StatusOr<SafetensorsFile> file =
-      ReadSafetensors(*paths.rbegin(), Checksum::kRequired);
-  EXPECT_TRUE(file.ok()) << file.status();
-  if (!file.ok()) return arrays;
-  for (const StoredArray& array : file->arrays) {
-    if (array.name != "@state") arrays[array.name] = std::string(array.bytes);
-  }
-  arrays["@path"] = fs::path(*paths.rbegin()).filename().string();
-  return arrays;
-}
-
-// The name of the newest checkpoint; empty if there is none.
-std::string NewestCheckpoint(const fs::path& run) {
-  std::string newest;
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator(run / "checkpoints", none)) {
-    if (entry.path().extension() == ".safetensors") {
-      newest = std::max(newest, entry.path().filename().string());
-    }
-  }
-  return newest;
-}
-
-// What a run has left, as text and bits.
-struct Left {
-  explicit Left(const fs::path& run)
-      : metrics(MetricsOf(run)),
-        arrays(LastArrays(run)),
-        model(ReadText(run / "model.safetensors")) {}
-  friend bool operator==(const Left&, const Left&) = default;
-
-  std::string metrics;
-  std::map<std::string, std::string> arrays;
-  std::string model;
-};
-
-void SleepFor(double seconds) {
-  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
 }
 
 using Arguments = std::vector<std::string>;
@@ -334,7 +222,7 @@ TEST(ResumeProgramTest, InterruptedWithoutAFolderItSaysSo) {
   const Outcome outcome =
       RunProgram("models/train",
                  {"--experiment=fashion_mlp", "--epochs=100000",
-                  "--data_dir=" + DataFolder()},
+                  "--data_dir=" + SmallDataFolder()},
                  {.signals_at = {{.signal = SIGTERM, .call = 500}}});
   EXPECT_EQ(outcome.exit_code, 128 + SIGTERM);
   EXPECT_EQ(outcome.err, "");
@@ -409,7 +297,7 @@ TEST(ResumeProgramTest, RefusesWhatContradictsTheRun) {
                        {run.string(), "already holds a run", "--resume"});
   // Other data, and none.
   const fs::path data = NewFolder("other_data");
-  fs::copy(DataFolder(), data);
+  fs::copy(SmallDataFolder(), data);
   const fs::path labels = data / "train-labels-idx1-ubyte";
   std::string bytes = ReadText(labels);
   bytes.back() = bytes.back() == 0 ? 1 : 0;
@@ -525,7 +413,7 @@ TEST(ResumeProgramTest, AFinishedModelStaysUntilItsSuccessorTakesItsName) {
   EXPECT_TRUE(absl::StartsWith(ReadText(run / "metrics.csv"), metrics));
 
   // Who reads the run is told which of the two there is.
-  const std::string images = DataFolder() + "/t10k-images-idx3-ubyte";
+  const std::string images = SmallDataFolder() + "/t10k-images-idx3-ubyte";
   const Outcome predicted = RunProgram(
       "models/predict", {"--checkpoint=" + run.string(), "--images=" + images});
   EXPECT_EQ(predicted.exit_code, 0) << predicted.err;
