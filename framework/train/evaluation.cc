@@ -67,6 +67,8 @@ std::vector<std::string> SplitView::columns() const {
 
 std::string SplitView::Describe() const {
   std::string text = absl::StrCat(size(), " samples");
+  // The order of a source's samples depends on the blocks.
+  if (source_ != nullptr) absl::StrAppend(&text, " in blocks of ", window_);
   const std::vector<std::string> names = columns();
   for (size_t i = 0; i < names.size(); ++i) {
     absl::StrAppend(&text, ", ", names[i], " ",

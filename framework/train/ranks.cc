@@ -43,6 +43,20 @@ std::string VariablesText(const Variables& variables) {
                       absl::Hex(crc, absl::kZeroPad8));
 }
 
+// ", early stopping …", or nothing.
+std::string EarlyStoppingText(
+    const std::optional<EarlyStoppingOptions>& options) {
+  if (!options.has_value()) return "";
+  return absl::StrCat(
+      ", early stopping by split ", static_cast<int>(options->split),
+      ", metric ", static_cast<int>(options->metric), " ", options->metric_name,
+      options->larger_is_better ? " rising" : " falling", ", change ",
+      options->min_change, ", decimals ", options->decimals.value_or(-1),
+      ", patience ", options->patience.value_or(-1), ", ties ",
+      static_cast<int>(options->ties), ", keep ",
+      static_cast<int>(options->keep));
+}
+
 std::string OptionsText(const TrainOptions& options) {
   const BatchOptions& batches = options.batches;
   return absl::StrCat(
@@ -56,7 +70,7 @@ std::string OptionsText(const TrainOptions& options) {
       static_cast<int>(options.precision), ", divergence ",
       static_cast<int>(options.on_divergence), ", ", options.parallel.shards,
       " shards", options.parallel.bfloat16_sums ? ", sums in bfloat16" : "",
-      ", step ",
+      EarlyStoppingText(options.early_stopping), ", step ",
       options.resume_from == nullptr ? 0 : options.resume_from->step);
 }
 

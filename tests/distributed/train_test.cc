@@ -384,6 +384,38 @@ TEST(TrainOnRanksTest, RefusesRanksWithOtherOptions) {
   ExpectOthersEnd(statuses);
 }
 
+// One rank alone would stop.
+TEST(TrainOnRanksTest, RefusesRanksThatStopEarlyOtherwise) {
+  const auto statuses = Statuses(2, [](TrainOptions options, int rank) {
+    options.early_stopping = EarlyStoppingOptions{.patience = rank + 1};
+    Net net;
+    return TrainNet(net, options);
+  });
+  EXPECT_THAT(Message(statuses[0]), HasSubstr("patience 1"));
+  EXPECT_THAT(Message(statuses[0]), HasSubstr("patience 2"));
+  ExpectOthersEnd(statuses);
+}
+
+// They would take other samples for the same batch.
+TEST(TrainOnRanksTest, RefusesRanksThatReadASourceInOtherBlocks) {
+  const auto statuses = Statuses(2, [](TrainOptions options, int rank) {
+    Net net;
+    Progress progress(nullptr, options.epochs, kSamples);
+    MemorySource source(Rows(kSamples, 1));
+    return Train(net.model,
+                 SourceSplits{.train = &source,
+                              .window = 33 + rank,
+                              .test = Rows(37, 8),
+                              .validation = Rows(5, 9)},
+                 options, progress);
+  });
+  EXPECT_EQ(Message(statuses[0]),
+            "rank 1: expected the training set 110 samples in blocks of 33, x "
+            "[110,6], label int32[110], as on rank 0, found 110 samples in "
+            "blocks of 34, x [110,6], label int32[110]");
+  ExpectOthersEnd(statuses);
+}
+
 TEST(TrainOnRanksTest, RefusesRanksWithOtherVariables) {
   const auto statuses = Statuses(2, [](TrainOptions options, int rank) {
     Net net;
