@@ -63,7 +63,7 @@ const std::byte* Input(const KernelArguments& arguments, int input) {
 // The tag of an all-reduce or a gathering. Those under way have different ones:
 // there are never so many.
 int TagOf(const Attributes& attributes) {
-  constexpr int64_t kTags = kMaxTag - 1;  // The last two are AllGather's.
+  constexpr int64_t kTags = kMaxTag - 2;  // The last three are the Communicator's.
   return static_cast<int>(attributes.index % kTags);
 }
 

@@ -19,7 +19,7 @@
 #include "framework/core/exceptions.h"
 #include "framework/core/tensor_type.h"
 #include "framework/distributed/mpi.h"
-#include "framework/distributed/reduction.h"
+#include "framework/distributed/all_reduce.h"
 
 namespace tape {
 namespace {
@@ -88,7 +88,7 @@ bool Sums(Communicator& ranks) {
   for (const int64_t elements : {1, 1000, 16384, 300001}) {
     std::vector<float> values(elements);
     std::iota(values.begin(), values.end(), static_cast<float>(ranks.rank()));
-    Reduction reduction(ranks, /*tag=*/7, DType::kFloat32, elements,
+    AllReduce reduction(ranks, /*tag=*/7, DType::kFloat32, elements,
                         /*bfloat16=*/false);
     reduction.Begin(values.data());
     reduction.Wait();

@@ -1,6 +1,6 @@
-// All-reduce sums (framework/distributed/reduction.h): the bits of a plain tree of
+// All-reduce sums (framework/distributed/all_reduce.h): the bits of a plain tree of
 // additions, for any number of ranks and any length.
-#include "framework/distributed/reduction.h"
+#include "framework/distributed/all_reduce.h"
 
 #include <cmath>
 #include <cstdint>
@@ -94,7 +94,7 @@ void ExpectTreeSums(DType dtype, bool bfloat16 = false) {
       LocalGroup group(ranks);
       const auto results = group.Run([&](Communicator& rank) {
         std::vector<T>& values = found[rank.rank()];
-        Reduction reduction(rank, /*tag=*/1, dtype, length, bfloat16);
+        AllReduce reduction(rank, /*tag=*/1, dtype, length, bfloat16);
         reduction.Begin(values.data());
         reduction.Wait();
         // Its memory is filled anew.
@@ -113,21 +113,21 @@ void ExpectTreeSums(DType dtype, bool bfloat16 = false) {
   }
 }
 
-TEST(ReductionTest, SumsFloat32InTheTree) {
+TEST(AllReduceTest, SumsFloat32InTheTree) {
   ExpectTreeSums<float>(DType::kFloat32);
 }
-TEST(ReductionTest, SumsFloat64InTheTree) {
+TEST(AllReduceTest, SumsFloat64InTheTree) {
   ExpectTreeSums<double>(DType::kFloat64);
 }
-TEST(ReductionTest, SumsInt32WhichWraps) {
+TEST(AllReduceTest, SumsInt32WhichWraps) {
   ExpectTreeSums<int32_t>(DType::kInt32);
 }
-TEST(ReductionTest, RoundsEachSumToBFloat16) {
+TEST(AllReduceTest, RoundsEachSumToBFloat16) {
   ExpectTreeSums<float>(DType::kFloat32, /*bfloat16=*/true);
 }
 
 // The values above tell this tree from a sum from left to right.
-TEST(ReductionTest, TheTreeIsNotASumFromLeftToRight) {
+TEST(AllReduceTest, TheTreeIsNotASumFromLeftToRight) {
   std::vector<std::vector<float>> of;
   for (int rank = 0; rank < 8; ++rank) of.push_back(Values<float>(rank, 1000));
   std::vector<float> in_order = of[0];
@@ -137,7 +137,7 @@ TEST(ReductionTest, TheTreeIsNotASumFromLeftToRight) {
   EXPECT_NE(in_order, TreeSum(of, 0, 8));
 }
 
-TEST(ReductionTest, AddsAnyNumberOfElements) {
+TEST(AllReduceTest, AddsAnyNumberOfElements) {
   for (const int64_t length : {0, 1, 63, 64, 65, 128, 1000}) {
     const std::vector<float> from = Values<float>(1, length);
     std::vector<float> to = Values<float>(2, length), expected = to;
@@ -150,7 +150,7 @@ TEST(ReductionTest, AddsAnyNumberOfElements) {
   }
 }
 
-TEST(ReductionTest, RoundsToTheNearestBFloat16) {
+TEST(AllReduceTest, RoundsToTheNearestBFloat16) {
   // Bfloat16 has 8 bits of a mantissa, the first one implied.
   std::vector<float> values = {1, 1 + 1 / 512.0F, 1 + 1 / 256.0F,
                                1 + 3 / 256.0F, -3.14159265F};
@@ -160,7 +160,7 @@ TEST(ReductionTest, RoundsToTheNearestBFloat16) {
               testing::ElementsAre(1, 1, 1, 1 + 4 / 256.0F, -3.140625F));
 }
 
-TEST(ReductionTest, KnowsWhatCanBeSummed) {
+TEST(AllReduceTest, KnowsWhatCanBeSummed) {
   EXPECT_TRUE(IsSummable(DType::kFloat32));
   EXPECT_TRUE(IsSummable(DType::kFloat64));
   EXPECT_TRUE(IsSummable(DType::kInt32));
@@ -169,13 +169,13 @@ TEST(ReductionTest, KnowsWhatCanBeSummed) {
 
 // Several are under way at once, as those of a backward pass; each rank waits for
 // them in another order.
-TEST(ReductionTest, SeveralAreUnderWayAtOnce) {
+TEST(AllReduceTest, SeveralAreUnderWayAtOnce) {
   constexpr int kRanks = 4, kReductions = 5;
   constexpr int64_t kElements[kReductions] = {3, 20000, 1, 16384, 500};
   LocalGroup group(kRanks);
   const auto results = group.Run([&](Communicator& rank) {
     std::vector<std::vector<float>> values;
-    std::vector<Reduction> reductions;
+    std::vector<AllReduce> reductions;
     for (int i = 0; i < kReductions; ++i) {
       values.push_back(Values<float>(rank.rank(), kElements[i]));
       reductions.emplace_back(rank, /*tag=*/i, DType::kFloat32, kElements[i],
@@ -207,10 +207,10 @@ TEST(ReductionTest, SeveralAreUnderWayAtOnce) {
 int64_t BytesSent(int rank, int ranks, int64_t elements, bool bfloat16 = false,
                   DType dtype = DType::kFloat32) {
   LocalGroup group(ranks);
-  return Reduction(group.rank(rank), 0, dtype, elements, bfloat16).bytes_sent();
+  return AllReduce(group.rank(rank), 0, dtype, elements, bfloat16).bytes_sent();
 }
 
-TEST(ReductionTest, ShortMessagesGoWholeInLogarithmicRounds) {
+TEST(AllReduceTest, ShortMessagesGoWholeInLogarithmicRounds) {
   EXPECT_EQ(BytesSent(0, 1, 16383), 0);
   EXPECT_EQ(BytesSent(0, 2, 50000), 50000 * 4);
   EXPECT_EQ(BytesSent(0, 4, 16383), 2 * 16383 * 4);
@@ -219,7 +219,7 @@ TEST(ReductionTest, ShortMessagesGoWholeInLogarithmicRounds) {
   EXPECT_EQ(BytesSent(7, 8, 1000, true), 3 * 1000 * 2);
 }
 
-TEST(ReductionTest, LongMessagesBetweenFourRanksGoInParts) {
+TEST(AllReduceTest, LongMessagesBetweenFourRanksGoInParts) {
   // 2 (ranks - 1) / ranks of the elements.
   EXPECT_EQ(BytesSent(0, 4, 16384), 2 * 3 * 16384 / 4 * 4);
   EXPECT_EQ(BytesSent(3, 8, 16384), 2 * 7 * 16384 / 8 * 4);
@@ -234,12 +234,12 @@ TEST(ReductionTest, LongMessagesBetweenFourRanksGoInParts) {
   }
 }
 
-TEST(ReductionTest, ARankThatDoesNotAnswerIsNamed) {
+TEST(AllReduceTest, ARankThatDoesNotAnswerIsNamed) {
   LocalGroup group(2);
   const auto results = group.Run([](Communicator& rank) {
     if (rank.rank() == 1) return absl::OkStatus();
     rank.set_timeout_seconds(0.01);
-    Reduction reduction(rank, /*tag=*/12, DType::kFloat32, 3, false);
+    AllReduce reduction(rank, /*tag=*/12, DType::kFloat32, 3, false);
     float values[3] = {};
     reduction.Begin(values);
     reduction.Wait();
