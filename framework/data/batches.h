@@ -146,8 +146,8 @@ class Batches : public BatchSequence {
     std::vector<std::byte> gathered = {};  // Unless the order is fixed.
 
     int64_t row_bytes() const;
-    // Copies the rows of these of the batch's samples.
-    void Gather(absl::Span<const uint32_t> samples, RowRange rows);
+    // Copies the rows of a range of the batch, of its samples.
+    void Gather(absl::Span<const uint32_t> samples, RowRange range);
   };
   void Begin(absl::Status status, int64_t samples);
   // Draws `size` distinct samples to the front of order_, which must be some

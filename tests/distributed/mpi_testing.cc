@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "gtest/gtest.h"
 #include "tests/file_testing.h"
 
 namespace tape {
@@ -61,6 +62,19 @@ Outcome RunMpi(const std::string& program, const std::vector<Ranks>& parts,
   // does not know.
   setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 1);
   setenv("OMPI_MCA_hwloc_base_binding_policy", "none", 1);
+  // Open MPI names its files, those of shared memory too, by the process number of
+  // mpirun: in sandboxes with process numbers of their own, tests that run at the
+  // same time, or were killed, would share them.
+  const std::string folder = testing::TempDir() + "/mpi";
+  std::error_code ignored;
+  fs::remove_all(folder, ignored);
+  fs::create_directory(folder);
+  for (const char* const name :
+       {"OMPI_MCA_btl_vader_backing_directory", "OMPI_MCA_orte_tmpdir_base",
+        // Of version 5.
+        "OMPI_MCA_btl_sm_backing_directory", "PRTE_MCA_prte_tmpdir_base"}) {
+    setenv(name, folder.c_str(), 1);
+  }
   std::vector<std::string> arguments = {"mpirun"};
   for (const Ranks& part : parts) {
     if (arguments.size() > 1) arguments.push_back(":");
