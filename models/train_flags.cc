@@ -273,8 +273,9 @@ absl::Status ReadParallel(bool resumes, DataParallel& parallel) {
         "shards", absl::StrCat("at least as many as the ", ranks, " processes"),
         absl::StrCat(parallel.shards));
   }
-  if (absl::Status status = CheckDataParallel(parallel); !status.ok()) {
-    return status;
+  if (!CheckDataParallel(parallel).ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "mpirun: expected a power of two of processes, found ", ranks));
   }
   if (resumes && parallel.shards != had) {
     return WrongFlag("shards", absl::StrCat(had, ", as the run began"),

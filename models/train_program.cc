@@ -297,8 +297,11 @@ absl::Status TrainAsAsked(Communicator& ranks, int& signal) {
   {
     const InterruptScope interrupt;
     options.interrupted = [&] { return interrupt.signal() != 0; };
+    // mpirun gives its programs a pseudo-terminal, wherever the output goes.
+    const auto terminal =
+        ranks.size() > 1 ? std::optional<bool>(false) : std::nullopt;
     Progress progress(ranks.rank() == 0 ? stdout : nullptr, options.epochs,
-                      data.training_samples());
+                      data.training_samples(), {.terminal = terminal});
     trained = RunTraining(*training, data, progress, stderr);
     if (!trained.ok() && ranks.size() > 1) EndOthers(trained.status(), ranks);
     if (trained.ok() && trained->result.end == End::kInterrupted) {

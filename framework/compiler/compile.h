@@ -56,11 +56,11 @@ struct CompileOptions {
   // graph, is refused with the product's line (kFailedPrecondition) on a
   // processor that does not multiply it by instructions of its own.
   Precision precision = Precision::kFloat32;
-  // Cuts each batch into shards, which ranks divide among themselves: every rank
-  // runs an equal plan and is fed the whole batch, of which it reads its own rows
-  // alone (RowsOfRank). All run such plans in the same order, and one at a time:
-  // between ranks they have no sessions. Sums over the batch, and so the updates, are those of the
-  // whole batch, and so is what is fetched.
+  // Cuts each batch into shards, which the ranks divide among themselves. Every
+  // rank runs an equal plan and feeds it the whole batch, of which the plan reads
+  // the rank's own rows alone (RowsOfRank). Sums over the batch, updates and
+  // fetched values are those of the whole batch. All ranks run their plans in the
+  // same order, one at a time; a plan of several ranks must have no sessions.
   DataParallel parallel = {};
   // Names of passes to leave out (PassNames), for finding faults: the results
   // are the same but for rounding.

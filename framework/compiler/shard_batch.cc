@@ -148,6 +148,14 @@ class Sharder {
       for (int id : nodes) {
         if (parts_[id] == Part::kWhole) AddWhole(id);
       }
+      // A rank without rows ends the all-reduces that shards read where the others
+      // do: ranks that wait in another order wait for each other.
+      for (int id : nodes) {
+        if (parts_[id] == Part::kWhole) continue;
+        for (int input : old_[id].inputs) {
+          if (parts_[input] == Part::kSum) Whole(input);
+        }
+      }
       for (size_t s = 0; s < shards_.size(); ++s) {
         for (int id : nodes) {
           if (parts_[id] == Part::kWhole) continue;
@@ -257,7 +265,18 @@ class Sharder {
     for (const Shard& shard : shards_) node.inputs.push_back(shard.new_id[id]);
     node.attributes.index = next_tag_++;
     node.loc = old_[id].loc;
-    return gathered_[id] = Add(std::move(node), old_.tape_ids[id]);
+    return gathered_[id] = AddInOrder(std::move(node), old_.tape_ids[id]);
+  }
+
+  // Adds a node that talks to other ranks, after the one before: whatever else a
+  // rank has to do, all ranks talk in the same order.
+  int AddInOrder(Node node, int tape_id = kNone) {
+    if (last_ != kNone && std::find(node.inputs.begin(), node.inputs.end(),
+                                    last_) == node.inputs.end()) {
+      node.inputs.push_back(last_);
+      node.attributes.transpose_rhs = true;
+    }
+    return last_ = Add(std::move(node), tape_id);
   }
 
   int End(size_t bucket) {
@@ -269,7 +288,8 @@ class Sharder {
                  .attributes = begin.attributes,
                  .type = begin.type,
                  .loc = begin.loc};
-    return of.end = Add(std::move(node));
+    node.attributes.transpose_rhs = false;
+    return of.end = AddInOrder(std::move(node));
   }
 
   // A sum whose terms are there.
@@ -321,7 +341,7 @@ class Sharder {
     begin.attributes.index = next_tag_++;
     begin.loc = sum.loc;
     begin.inputs = {Add(std::move(sum))};
-    buckets_.push_back({.begin = Add(std::move(begin))});
+    buckets_.push_back({.begin = AddInOrder(std::move(begin))});
   }
 
   const Program& old_;
@@ -339,6 +359,7 @@ class Sharder {
   std::map<DType, std::vector<int>> small_;  // Old sums without a bucket yet.
   bool has_votes_ = false;
   int next_tag_ = 0;
+  int last_ = kNone;  // The new node that talks to other ranks last.
 };
 
 }  // namespace

@@ -5,8 +5,8 @@
 // the rows becomes a sum for each shard, their sum over this rank (kSumShards),
 // and an all-reduce (kBeginAllReduce, kEndAllReduce) before what reads it; values
 // of few bytes share one. An op that mixes rows, such as a sort along the batch,
-// reads the rows of all ranks (kGatherRows). All else every rank computes for
-// itself, with the same bits. Optimisers, clipping and averages read all-reduced
+// reads the rows of all ranks (kGatherRows). Every rank computes all else, with
+// the same bits. Optimisers, clipping and averages read all-reduced
 // gradients and do not know of the ranks.
 //
 // An all-reduce begins as soon as the last shard has made its terms, and ends

@@ -172,12 +172,15 @@ bool AllReduce::Progress() {
   return true;
 }
 
-void AllReduce::Wait() {
+void AllReduce::Wait(const std::function<void()>& meanwhile) {
   while (round_ < rounds_.size()) {
     const size_t round = round_;
-    communicator_.WaitFor([&] { return Progress() || round_ > round; },
-                          absl::StrCat("all-reduce ", tag_),
-                          rounds_[round].peer);
+    communicator_.WaitFor(
+        [&] {
+          if (meanwhile) meanwhile();
+          return Progress() || round_ > round;
+        },
+        absl::StrCat("all-reduce ", tag_), rounds_[round].peer);
   }
 }
 

@@ -11,6 +11,7 @@
 #define TAPE_FRAMEWORK_DISTRIBUTED_ALL_REDUCE_H_
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "framework/core/tensor.h"
@@ -40,8 +41,8 @@ class AllReduce {
   void Begin(void* values);
   // Goes on as far as messages have arrived; returns whether the sum is complete.
   bool Progress();
-  // Returns when the sum is complete.
-  void Wait();
+  // Returns when the sum is complete. Calls `meanwhile`, if given, while it waits.
+  void Wait(const std::function<void()>& meanwhile = nullptr);
 
   // Bytes that this rank sends in one run.
   int64_t bytes_sent() const;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "framework/core/clock.h"
@@ -44,9 +45,16 @@ void Communicator::WaitFor(const std::function<bool()>& is_done,
   }
   const auto start = std::chrono::steady_clock::now();
   while (!is_done()) {
-    // There may be more ranks than processors.
-    sched_yield();
-    if (SecondsSince(start) <= timeout_seconds_) continue;
+    // There may be more ranks than processors: a long wait leaves them to others.
+    constexpr double kLongSeconds = 1e-3;
+    constexpr auto kNap = std::chrono::microseconds(20);
+    const double seconds = SecondsSince(start);
+    if (seconds < kLongSeconds) {
+      sched_yield();
+    } else {
+      std::this_thread::sleep_for(kNap);
+    }
+    if (seconds <= timeout_seconds_) continue;
     throw StatusError(absl::DeadlineExceededError(absl::StrCat(
         "rank ", rank(), " of ", size(), ": expected an answer of rank ",
         SilentRank(peer), " in ", what, ", found none in ", timeout_seconds_,
@@ -91,9 +99,15 @@ int Communicator::SilentRank(int peer) {
   return first;
 }
 
-void Communicator::Complete(const Exchange& exchange) {
+void Communicator::Complete(const Exchange& exchange, absl::string_view what,
+                            const std::function<void()>& meanwhile) {
   const int ticket = Begin(exchange);
-  WaitFor([&] { return IsDone(ticket); }, "an exchange", exchange.peer);
+  WaitFor(
+      [&] {
+        if (meanwhile) meanwhile();
+        return IsDone(ticket);
+      },
+      what, exchange.peer);
 }
 
 std::vector<std::string> Communicator::AllGather(const std::string& text) {
@@ -101,6 +115,7 @@ std::vector<std::string> Communicator::AllGather(const std::string& text) {
   texts[rank()] = text;
   // Few and short texts: in round d each rank exchanges with rank ^ d, so that
   // every pair meets once.
+  constexpr absl::string_view kWhat = "an exchange of texts";
   int rounds = 1;
   while (rounds < size()) rounds *= 2;
   for (int round = 1; round < rounds; ++round) {
@@ -108,10 +123,12 @@ std::vector<std::string> Communicator::AllGather(const std::string& text) {
     if (peer >= size()) continue;
     uint64_t bytes = text.size(), peer_bytes = 0;
     Complete({peer, kSizeTag, &bytes, sizeof(bytes), &peer_bytes,
-              sizeof(peer_bytes)});
+              sizeof(peer_bytes)},
+             kWhat);
     texts[peer].resize(peer_bytes);
     Complete({peer, kTextTag, text.data(), text.size(), texts[peer].data(),
-              texts[peer].size()});
+              texts[peer].size()},
+             kWhat);
   }
   return texts;
 }

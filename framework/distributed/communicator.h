@@ -58,8 +58,11 @@ class Communicator {
   // processes; in a LocalGroup the other ranks' calls throw.
   virtual void Abort(const absl::Status& status) = 0;
 
-  // Returns when the exchange is done.
-  void Complete(const Exchange& exchange);
+  // Returns when the exchange is done. `what` names it in errors; `meanwhile`, if
+  // given, is called while it is waited for.
+  void Complete(const Exchange& exchange,
+                absl::string_view what = "an exchange",
+                const std::function<void()>& meanwhile = nullptr);
   // Calls `is_done` until it returns true. `what` names the work in errors, and
   // `peer` the rank that has to answer; an error names the rank that `peer` waits
   // for, if it does.

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "framework/core/basic_ops.h"
 
 namespace tape {
@@ -23,12 +24,14 @@ constinit const OpDef kSumShards = {
 constinit const OpDef kBeginAllReduce = {
     .name = "BeginAllReduce",
     .operands = {"x"},
+    .variadic = true,
     .shape = TypeOfAttributes,
     .traits = {.in_place = 0, .side_effects = true},
 };
 constinit const OpDef kEndAllReduce = {
     .name = "EndAllReduce",
     .operands = {"x"},
+    .variadic = true,
     .shape = TypeOfAttributes,
     .traits = {.in_place = 0, .side_effects = true},
 };
@@ -63,7 +66,8 @@ const std::byte* Input(const KernelArguments& arguments, int input) {
 // The tag of an all-reduce or a gathering. Those under way have different ones:
 // there are never so many.
 int TagOf(const Attributes& attributes) {
-  constexpr int64_t kTags = kMaxTag - 2;  // The last three are the Communicator's.
+  constexpr int64_t kTags =
+      kMaxTag - 2;  // The last three are the Communicator's.
   return static_cast<int>(attributes.index % kTags);
 }
 
@@ -106,6 +110,11 @@ class SumShardsKernel : public PlainKernel {
     }
     if (lengths_.size() == 1) {
       const int64_t length = lengths_[0];
+      if (has_votes_) {
+        std::memset(
+            Output(arguments) + static_cast<size_t>(length) * SizeOf(dtype_), 0,
+            kBallots * sizeof(float));
+      }
       return Sum(arguments.inputs, length * chunk / chunks(),
                  length * (chunk + 1) / chunks(), Output(arguments));
     }
@@ -238,15 +247,16 @@ class ShardKernels::BeginKernel : public PlainKernel {
 
 class ShardKernels::EndKernel : public PlainKernel {
  public:
-  EndKernel(const KernelSpec& spec, Communicator& ranks,
+  EndKernel(const KernelSpec& spec, Communicator& ranks, ShardKernels& others,
             std::shared_ptr<AllReduce> reduction)
       : bytes_(spec.output.bytes()),
         has_votes_(spec.attributes.transpose_lhs && ranks.size() > 1),
         ranks_(ranks),
+        others_(others),
         reduction_(std::move(reduction)) {}
 
   void Run(int, const KernelArguments& arguments) const override {
-    reduction_->Wait();
+    reduction_->Wait([this] { others_.Progress(); });
     Forward(arguments, bytes_);
     if (!has_votes_) return;
     std::array<float, kBallots> counted;
@@ -259,6 +269,7 @@ class ShardKernels::EndKernel : public PlainKernel {
   const size_t bytes_;
   const bool has_votes_;
   Communicator& ranks_;
+  ShardKernels& others_;  // What goes on meanwhile.
   const std::shared_ptr<AllReduce> reduction_;
 };
 
@@ -267,11 +278,16 @@ class ShardKernels::EndKernel : public PlainKernel {
 class ShardKernels::GatherKernel : public PlainKernel {
  public:
   GatherKernel(const KernelSpec& spec, const DataParallel& parallel,
-               int64_t batch)
-      : ranks_(parallel.ranks()), tag_(TagOf(spec.attributes)) {
+               int64_t batch, ShardKernels& others)
+      : ranks_(parallel.ranks()),
+        others_(others),
+        tag_(TagOf(spec.attributes)) {
     const size_t row_bytes =
         batch == 0 ? 0 : spec.output.bytes() / static_cast<size_t>(batch);
-    for (const TensorType& type : spec.inputs) {
+    // The last input may be there for the order alone.
+    const size_t rows =
+        spec.inputs.size() - (spec.attributes.transpose_rhs ? 1 : 0);
+    for (const TensorType& type : spec.inputs.first(rows)) {
       bytes_.push_back(type.bytes());
     }
     const auto first_byte = [&](int rank) {
@@ -305,12 +321,15 @@ class ShardKernels::GatherKernel : public PlainKernel {
                        .send = output + first_bytes_[mine],
                        .send_bytes = bytes(mine),
                        .receive = output + first_bytes_[theirs],
-                       .receive_bytes = bytes(theirs)});
+                       .receive_bytes = bytes(theirs)},
+                      absl::StrCat("gathering of rows ", tag_),
+                      [this] { others_.Progress(); });
     }
   }
 
  private:
   Communicator& ranks_;
+  ShardKernels& others_;  // What goes on meanwhile.
   const int tag_;
   std::vector<size_t> bytes_;        // Of each input.
   std::vector<size_t> first_bytes_;  // Of the output, of each rank's rows.
@@ -343,12 +362,12 @@ std::unique_ptr<Kernel> ShardKernels::Make(const KernelSpec& spec,
                                          under_way_);
   }
   if (&op == &kEndAllReduce) {
-    return std::make_unique<EndKernel>(spec, ranks, AllReduceOf(spec));
+    return std::make_unique<EndKernel>(spec, ranks, *this, AllReduceOf(spec));
   }
   if (&op == &kReducedPart) return std::make_unique<ReducedPartKernel>(spec);
   if (&op == &kRowsOf) return MakeRowsOfKernel(spec);
   if (&op == &kGatherRows) {
-    return std::make_unique<GatherKernel>(spec, parallel_, batch_);
+    return std::make_unique<GatherKernel>(spec, parallel_, batch_, *this);
   }
   return nullptr;
 }

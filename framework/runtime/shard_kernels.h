@@ -29,6 +29,8 @@ extern const OpDef kSumShards;
 // attributes.transpose_lhs and attributes.value of the kSumShards.
 extern const OpDef kBeginAllReduce;
 extern const OpDef kEndAllReduce;
+// These two and kGatherRows have one input more, which they do not read, if
+// attributes.transpose_rhs is true: the node that must come before.
 // The elements of a reduced value from attributes.begin on, in attributes.shape.
 extern const OpDef kReducedPart;
 // All rows of a value, [batch, …], on all ranks, of the rows of this rank's

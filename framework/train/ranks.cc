@@ -101,7 +101,7 @@ absl::Status CheckSameVariables(Communicator& ranks, const Graph& graph,
 
 absl::Status ErrorOfAny(Communicator& ranks, const absl::Status& status) {
   if (ranks.size() == 1) return status;
-  // Of a kind that is not ours to print: another rank has the reason.
+  // A rank that was cancelled has no error of its own.
   const bool has_reason = !status.ok() && !absl::IsCancelled(status);
   const std::vector<std::string> texts = ranks.AllGather(
       status.ok() ? ""

@@ -40,8 +40,8 @@ Identity IdentityOf(const Model& model, const SplitViews& data,
 // one error is printed.
 absl::Status CheckRanksAgree(Communicator& ranks, const Identity& identity);
 
-// The same of the graph's variables after an epoch: ranks whose bits have come
-// apart, by a fault of a machine, must not go on.
+// The same of the graph's variables after an epoch. They differ if a machine has
+// computed something else.
 absl::Status CheckSameVariables(Communicator& ranks, const Graph& graph,
                                 int epoch);
 

@@ -169,10 +169,12 @@ TEST(CommunicatorTest, RanksThatWaitForWaitingRanksNameTheSilentOne) {
     } catch (...) {
       status = CaughtStatus("AllGather");
     }
-    EXPECT_EQ(status, absl::DeadlineExceededError(absl::StrCat(
-                          "rank ", rank.rank(),
-                          " of 4: expected an answer of rank 3 in an exchange, "
-                          "found none in 2 s (--mpi_timeout)")));
+    EXPECT_EQ(
+        status,
+        absl::DeadlineExceededError(absl::StrCat(
+            "rank ", rank.rank(),
+            " of 4: expected an answer of rank 3 in an exchange of texts, "
+            "found none in 2 s (--mpi_timeout)")));
     return absl::OkStatus();
   });
   for (const absl::Status& status : results) EXPECT_TRUE(status.ok()) << status;

@@ -87,6 +87,19 @@ Declared Mixed(Graph& graph, Var x, Var label) {
           {gram, pulled, sums, label}};
 }
 
+// Rows that read sums over the batch themselves, and then each other.
+Declared Centred(Graph& graph, Var x, Var label) {
+  const Var hidden = Layer(graph, x, "hidden", 16);
+  const Var centred = hidden - Sum(hidden, {0}, Axes::kKeep) * 0.1f;
+  const Var squares = Sum(Square(centred), {0}, Axes::kKeep);
+  const Var sums = CumSum(centred / (squares + 1), 0);
+  const Var loss =
+      Mean(SoftmaxCrossEntropy(Layer(graph, sums, "out", kClasses), label));
+  return {loss,
+          Chain(Sgd({.learning_rate = 0.05})).Minimize(loss),
+          {centred, sums}};
+}
+
 struct Case {
   std::string name;
   Declare declare;
@@ -220,6 +233,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"Clipped", Clipped, {64, 64, 64, 21}},
         Case{"Normalised", Normalised, {64, 40, 19, 32}},
         Case{"Mixed", Mixed, {24, 24, 13}}, Case{"Few", Clipped, {3, 1, 8, 7}},
+        // Some ranks have no rows.
+        Case{"Centred", Centred, {5, 3, 1, 24}},
         // Shards of more than 1024 rows are cut into tiles.
         Case{"Tiles", Perceptron, {9000, 8300}}),
     [](const auto& info) { return info.param.name; });

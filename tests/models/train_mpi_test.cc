@@ -206,8 +206,7 @@ TEST(TrainMpiTest, RefusesWrongFlagsOnce) {
   refuse(4, {},
          "--shards: expected at least as many as the 4 processes, found");
   refuse(3, {"--shards=8"},
-         "expected a power of two of ranks, at most the 8 shards of a batch, "
-         "found 3\n");
+         "mpirun: expected a power of two of processes, found 3\n");
   refuse(2, {"--shards=8", "--mpi_timeout=0"},
          "--mpi_timeout: expected a finite number of seconds above 0, found "
          "0\n");
@@ -238,6 +237,10 @@ TEST(TrainMpiTest, RefusesRanksThatDisagree) {
   refuse({}, {"--experiment=fashion_40_relu"},
          "rank 1: expected experiment fashion_mlp, as on rank 0, found "
          "fashion_40_relu\n");
+  // By which the ranks would go different ways.
+  refuse({}, {"--resume"}, "rank 1: expected the arguments \"");
+  refuse({"--no_such_flag"}, {}, "rank 1: expected the arguments \"");
+  refuse({}, {"--list"}, "rank 1: expected the arguments \"");
   // A flag that is wrong on one rank alone.
   refuse({}, {"--epochs=0"},
          "rank 1: --epochs: expected at least 1, found 0\n");
