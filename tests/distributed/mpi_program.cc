@@ -18,8 +18,8 @@
 #include "absl/strings/str_cat.h"
 #include "framework/core/exceptions.h"
 #include "framework/core/tensor_type.h"
-#include "framework/distributed/mpi.h"
 #include "framework/distributed/all_reduce.h"
+#include "framework/distributed/mpi.h"
 
 namespace tape {
 namespace {
