@@ -58,6 +58,11 @@ class Program:
             fail(f'{self.path}: expected microseconds, found "{answer}"')
         return microseconds if microseconds > 0 else fail(f'{self.path} does not know "{line}"')
 
+    def end(self):
+        """Closes the program's input and waits until it has ended."""
+        self.process.stdin.close()
+        self.process.wait()
+
 
 # ---- The account of versions ----
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "bench/gemm_floor.h"
 #include "benchmark/benchmark.h"
 #include "framework/framework.h"
@@ -63,11 +64,42 @@ void Floor(benchmark::State& state, const StepConfig& config, int threads) {
 
 }  // namespace
 
+std::string LineOf(const StepConfig& config) {
+  const char* const optimizer =
+      config.optimizer == StepConfig::Optimizer::kAdam       ? "adam"
+      : config.optimizer == StepConfig::Optimizer::kMomentum ? "momentum"
+                                                             : "sgd";
+  return absl::StrCat(
+      config.name, " sizes=", absl::StrJoin(config.sizes, ","),
+      " batch=", config.batch, " optimizer=", optimizer, " activation=",
+      config.activation == StepConfig::Activation::kRelu ? "relu" : "sigmoid",
+      " order=", config.order == Order::kFixed ? "fixed" : "drawn",
+      " learning_rate=", config.learning_rate, " l2=", config.l2);
+}
+
+StepConfig ConfigOf(const StepLine& line) {
+  return {.name = "",
+          .sizes = line.sizes,
+          .batch = line.batch,
+          .optimizer = line.optimizer == "adam" ? StepConfig::Optimizer::kAdam
+                       : line.optimizer == "momentum"
+                           ? StepConfig::Optimizer::kMomentum
+                           : StepConfig::Optimizer::kSgd,
+          .activation = line.activation == "relu"
+                            ? StepConfig::Activation::kRelu
+                            : StepConfig::Activation::kSigmoid,
+          .learning_rate = line.learning_rate,
+          .l2 = line.l2,
+          .order = line.order == "fixed" ? Order::kFixed : Order::kShuffled};
+}
+
 TrainingStep::TrainingStep(const StepConfig& config, const Dataset& data,
-                           int threads, Precision precision)
+                           int threads, Precision precision,
+                           const DataParallel& parallel)
     : batches_(data, {.batch_size = config.batch,
                       .order = config.order,
-                      .last = LastBatch::kDrop}) {
+                      .last = LastBatch::kDrop,
+                      .parallel = parallel}) {
   const bool bytes = data.images.dtype() == DType::kUint8;
   images_ = graph_.Input("images", {kBatch, config.sizes[0]},
                          bytes ? DType::kUint8 : DType::kFloat32);
@@ -84,7 +116,8 @@ TrainingStep::TrainingStep(const StepConfig& config, const Dataset& data,
   absl::StatusOr<Plan> plan = Compile(graph_, {.fetch = {loss_},
                                                .updates = updates,
                                                .threads = threads,
-                                               .precision = precision});
+                                               .precision = precision,
+                                               .parallel = parallel});
   status_ = plan.status();
   if (plan.ok()) plan_ = *std::move(plan);
 }

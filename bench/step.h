@@ -4,23 +4,32 @@
 #define TAPE_BENCH_STEP_H_
 
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "bench/configs.h"
+#include "bench/step_line.h"
 #include "framework/data/batches.h"
 #include "framework/data/dataset.h"
+#include "framework/distributed/data_parallel.h"
 #include "framework/framework.h"
 
 namespace tape {
+
+// The config's name, and its line without what is timed (step_line.h).
+std::string LineOf(const StepConfig& config);
+// The config that a line tells, without a name.
+StepConfig ConfigOf(const StepLine& line);
 
 // A config's training step.
 class TrainingStep {
  public:
   // `data` must outlive it. Its images are bytes, which become floats within the
-  // step, or floats.
+  // step, or floats. `parallel`: of a rank's step, which takes that rank's rows.
   TrainingStep(const StepConfig& config, const Dataset& data, int threads,
-               Precision precision = Precision::kFloat32);
+               Precision precision = Precision::kFloat32,
+               const DataParallel& parallel = {});
 
   // What Compile said; unless it is OK there is nothing to run.
   const absl::Status& status() const { return status_; }

@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "bench/configs.h"
 #include "bench/gemm_floor.h"
 #include "bench/rounds.h"
@@ -25,36 +24,6 @@
 
 namespace tape {
 namespace {
-
-using Optimizer = StepConfig::Optimizer;
-using Activation = StepConfig::Activation;
-
-std::string LineOf(const StepConfig& config) {
-  const char* const optimizer = config.optimizer == Optimizer::kAdam ? "adam"
-                                : config.optimizer == Optimizer::kMomentum
-                                    ? "momentum"
-                                    : "sgd";
-  return absl::StrCat(
-      config.name, " sizes=", absl::StrJoin(config.sizes, ","),
-      " batch=", config.batch, " optimizer=", optimizer, " activation=",
-      config.activation == Activation::kRelu ? "relu" : "sigmoid",
-      " order=", config.order == Order::kFixed ? "fixed" : "drawn",
-      " learning_rate=", config.learning_rate, " l2=", config.l2);
-}
-
-StepConfig ConfigOf(const StepLine& line) {
-  return {.name = "",
-          .sizes = line.sizes,
-          .batch = line.batch,
-          .optimizer = line.optimizer == "adam"       ? Optimizer::kAdam
-                       : line.optimizer == "momentum" ? Optimizer::kMomentum
-                                                      : Optimizer::kSgd,
-          .activation = line.activation == "relu" ? Activation::kRelu
-                                                  : Activation::kSigmoid,
-          .learning_rate = line.learning_rate,
-          .l2 = line.l2,
-          .order = line.order == "fixed" ? Order::kFixed : Order::kShuffled};
-}
 
 const Dataset& FloatImages() {
   static const auto* const data = [] {
