@@ -57,7 +57,6 @@ AllReduce::AllReduce(Communicator& communicator, int tag, DType dtype,
     : communicator_(communicator),
       tag_(tag),
       dtype_(dtype),
-      elements_(elements),
       bfloat16_(bfloat16),
       wire_bytes_(bfloat16 ? sizeof(BFloat16) : SizeOf(dtype)) {
   const int ranks = communicator.size(), rank = communicator.rank();

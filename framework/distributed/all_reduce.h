@@ -65,7 +65,6 @@ class AllReduce {
   Communicator& communicator_;
   const int tag_;
   const DType dtype_;
-  const int64_t elements_;
   const bool bfloat16_;
   std::vector<Round> rounds_;
   size_t wire_bytes_;  // Of an element.
