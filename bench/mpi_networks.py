@@ -23,6 +23,7 @@ import csv
 import filecmp
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -156,6 +157,8 @@ class Model:
 
 
 def main():
+    # So that the namespaces are taken away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--ranks', default='2,4', help='numbers of ranks, powers of two up to 4 (2,4)')
     parser.add_argument('--links', default='none,1000,100,latency',
