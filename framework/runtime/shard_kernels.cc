@@ -6,6 +6,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -281,7 +282,8 @@ class ShardKernels::GatherKernel : public PlainKernel {
                int64_t batch, ShardKernels& others)
       : ranks_(parallel.ranks()),
         others_(others),
-        tag_(TagOf(spec.attributes)) {
+        tag_(TagOf(spec.attributes)),
+        what_(absl::StrCat("gathering of rows ", tag_)) {
     const size_t row_bytes =
         batch == 0 ? 0 : spec.output.bytes() / static_cast<size_t>(batch);
     // The last input may be there for the order alone.
@@ -322,8 +324,7 @@ class ShardKernels::GatherKernel : public PlainKernel {
                        .send_bytes = bytes(mine),
                        .receive = output + first_bytes_[theirs],
                        .receive_bytes = bytes(theirs)},
-                      absl::StrCat("gathering of rows ", tag_),
-                      [this] { others_.Progress(); });
+                      what_, [this] { others_.Progress(); });
     }
   }
 
@@ -331,6 +332,7 @@ class ShardKernels::GatherKernel : public PlainKernel {
   Communicator& ranks_;
   ShardKernels& others_;  // What goes on meanwhile.
   const int tag_;
+  const std::string what_;           // In errors.
   std::vector<size_t> bytes_;        // Of each input.
   std::vector<size_t> first_bytes_;  // Of the output, of each rank's rows.
 };
